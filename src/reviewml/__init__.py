@@ -1,0 +1,51 @@
+"""Turns multilingual customer reviews into purchase predictions and product insight."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from reviewml.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from reviewml.pipeline import Pipeline
+    from reviewml.registries.local import LocalRegistry
+    from reviewml.registries.mlflow import MlflowRegistry
+    from reviewml.saving import load
+    from reviewml.sources.files import Files
+    from reviewml.sources.frame import Frame
+    from reviewml.sources.table import Table
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Files",
+    "Frame",
+    "LocalRegistry",
+    "MlflowRegistry",
+    "Pipeline",
+    "Table",
+    "hookimpl",
+    "load",
+]
+
+_HOMES = {
+    "Files": "reviewml.sources.files",
+    "Frame": "reviewml.sources.frame",
+    "LocalRegistry": "reviewml.registries.local",
+    "MlflowRegistry": "reviewml.registries.mlflow",
+    "Pipeline": "reviewml.pipeline",
+    "Table": "reviewml.sources.table",
+    "load": "reviewml.saving",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Resolved on first use: importing reviewml must load nothing heavy.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'reviewml' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""This machine, in this process: rows stream through in batches."""

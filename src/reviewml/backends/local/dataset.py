@@ -1,0 +1,128 @@
+"""LocalDataset: a stream of record batches that can be started again."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from reviewml.backends.local.join import Join
+from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.source import Source, Validate
+
+Stream = Callable[[], Iterator[pa.RecordBatch]]
+
+
+class LocalDataset(Dataset):
+    """Batches that are computed again each time they are asked for.
+
+    Parameters
+    ----------
+    schema
+        Of the batches, bookkeeping included.
+    stream
+        Starts a new pass over the rows.
+    """
+
+    def __init__(self, schema: pa.Schema, stream: Stream) -> None:
+        self._schema = schema
+        self._stream = stream
+
+    @property
+    def full_schema(self) -> pa.Schema:
+        return self._schema
+
+    def full_batches(self) -> Iterator[pa.RecordBatch]:
+        return self._stream()
+
+    def map(
+        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
+    ) -> Dataset:
+        return LocalDataset(schema, Mapped(self._stream, function))
+
+    def join(
+        self,
+        other: Dataset,
+        *,
+        on: str | Sequence[str] | None = None,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: Literal["left", "inner"] = "left",
+        validate: Validate = "many_to_one",
+    ) -> Dataset:
+        join = Join.of(self, other, on, left_on, right_on, how, validate)
+        return LocalDataset(join.schema, join)
+
+    def limit(self, n: int) -> Dataset:
+        return LocalDataset(self._schema, Limited(self._stream, n))
+
+    def persist(self) -> Dataset:
+        folder = tempfile.TemporaryDirectory(prefix="reviewml-")
+        path = Path(folder.name) / "rows.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, self._schema) as writer:
+            for batch in self._stream():
+                writer.write_batch(batch)
+        kept = LocalDataset(self._schema, Spilled(path))
+        weakref.finalize(kept._stream, folder.cleanup)
+        return kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """Reads a source, one partition after the other."""
+
+    source: Source
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        for partition in self.source.partitions():
+            yield from partition.read()
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapped:
+    """Applies a function to each batch of a stream."""
+
+    stream: Stream
+    function: BatchFunction
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        setup = getattr(self.function, "setup", None)
+        if setup is not None:
+            setup()
+        return map(self.function, self.stream())
+
+
+@dataclasses.dataclass(frozen=True)
+class Limited:
+    """Stops after some rows."""
+
+    stream: Stream
+    rows: int
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        left = self.rows
+        for batch in self.stream():
+            if left <= 0:
+                return
+            yield batch.slice(0, left)
+            left -= len(batch)
+
+
+@dataclasses.dataclass
+class Spilled:
+    """Reads rows back from the file they were spilled to."""
+
+    path: Path
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        # Mapped, the pages are the kernel's to drop: they do not count as our memory.
+        with pa.memory_map(str(self.path)) as file:
+            reader = pa.ipc.open_file(file)
+            for position in range(reader.num_record_batches):
+                yield reader.get_batch(position)

@@ -1,0 +1,63 @@
+"""The components reviewml comes with, registered through the same hooks as any plugin."""
+
+from __future__ import annotations
+
+from reviewml.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def register_sources(register: Register) -> None:
+    register("files", "reviewml.sources.files:Files")
+    register("frame", "reviewml.sources.frame:Frame")
+    register("table", "reviewml.sources.table:Table")
+
+
+@hookimpl
+def register_enrichers(register: Register) -> None:
+    register("language", "reviewml.enrichers.language:Language")
+    register("sentiment", "reviewml.enrichers.sentiment:Sentiment")
+    register("quality", "reviewml.enrichers.quality:Quality")
+
+
+@hookimpl
+def register_featurizers(register: Register) -> None:
+    register("features", "reviewml.featurizers.features:Features")
+
+
+@hookimpl
+def register_trainers(register: Register) -> None:
+    register("xgboost", "reviewml.trainers.xgboost:XGBoost")
+    register("logistic-regression", "reviewml.trainers.logistic:LogisticRegression")
+
+
+@hookimpl
+def register_models(register: Register) -> None:
+    register("xgboost", "reviewml.models.booster:BoosterModel")
+    register("linear", "reviewml.models.linear:LinearModel")
+
+
+@hookimpl
+def register_registries(register: Register) -> None:
+    register("local", "reviewml.registries.local:LocalRegistry")
+    register("mlflow", "reviewml.registries.mlflow:MlflowRegistry")
+
+
+@hookimpl
+def register_backends(register: Register) -> None:
+    register("local", "reviewml.backends.local.backend:LocalBackend")
+
+
+@hookimpl
+def register_commands(register: Register) -> None:
+    for verb in (
+        "demo",
+        "enrich",
+        "evaluate",
+        "explain",
+        "fit",
+        "models",
+        "plan",
+        "plugins",
+        "predict",
+    ):
+        register(verb, f"reviewml.cli.{verb}:{verb}")

@@ -1,0 +1,119 @@
+"""Every error reviewml raises on purpose.
+
+::
+
+    ReviewmlError
+    ├── SchemaError (ValueError)        columns or roles do not fit
+    │   └── JoinError                   a join would multiply or lose rows
+    ├── SourceError (ValueError)        rows cannot be found or read
+    ├── RowErrors (ValueError)          some rows of a batch failed
+    ├── RowsFailed (ValueError)         rows failed and on_error="raise"
+    ├── NotFitted (ValueError, AttributeError)
+    ├── PluginError (LookupError)       a plugin is wrong or registered twice
+    │   └── UnknownName                 no component has that name
+    ├── MissingExtra (ImportError)      an optional dependency is not installed
+    ├── CapabilityError (TypeError)     a backend cannot run a step
+    ├── TargetError (ValueError)        the target cannot be learned
+    └── RegistryError
+        ├── ModelNotFound (LookupError) no such model, version or alias
+        └── DamagedModel (ValueError)   a saved model is not what was saved
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+
+class ReviewmlError(Exception):
+    """When anything in reviewml fails on purpose; catch it to catch all of them."""
+
+
+class SchemaError(ReviewmlError, ValueError):
+    """When a column that is needed is missing, or two steps add the same one."""
+
+
+class JoinError(SchemaError):
+    """When a join would multiply rows, or its keys do not fit."""
+
+
+class SourceError(ReviewmlError, ValueError):
+    """When a path, a table or a frame cannot be read at all."""
+
+
+class RowErrors(ReviewmlError, ValueError):
+    """When an enricher fails on some rows of a batch and knows which.
+
+    Parameters
+    ----------
+    errors
+        Position of the row in the batch, from 0, and what went wrong with it.
+
+    Examples
+    --------
+    >>> raise RowErrors({3: ValueError("not a date")})
+    Traceback (most recent call last):
+        ...
+    reviewml.errors.RowErrors: 1 row failed; first at position 3: not a date
+    """
+
+    def __init__(self, errors: Mapping[int, Exception]) -> None:
+        self.errors = dict(errors)
+        position, first = min(self.errors.items())
+        rows = "1 row" if len(self.errors) == 1 else f"{len(self.errors):,} rows"
+        super().__init__(f"{rows} failed; first at position {position}: {first}")
+
+
+class RowsFailed(ReviewmlError, ValueError):
+    """When rows failed and the caller asked for ``on_error="raise"``."""
+
+
+class NotFitted(ReviewmlError, ValueError, AttributeError):
+    """When something that learns is used before ``fit``."""
+
+
+class PluginError(ReviewmlError, LookupError):
+    """When a plugin registers a name twice, or was built for another API version."""
+
+
+class UnknownName(PluginError):
+    """When no registered component has the name that was asked for."""
+
+
+class MissingExtra(ReviewmlError, ImportError):
+    """When a component needs an optional dependency that is not installed."""
+
+
+class CapabilityError(ReviewmlError, TypeError):
+    """When a backend declares that it cannot run a step."""
+
+
+class TargetError(ReviewmlError, ValueError):
+    """When a target has no usable value, or only one."""
+
+
+class RegistryError(ReviewmlError):
+    """When a registry cannot do what was asked."""
+
+
+class ModelNotFound(RegistryError, LookupError):
+    """When no model, version or alias has that name."""
+
+
+class DamagedModel(RegistryError, ValueError):
+    """When the files of a saved model are not the ones that were written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that offers the nearest known names, or lists them all.
+
+    Examples
+    --------
+    >>> did_you_mean("sentimnt", ["sentiment", "quality"])
+    "Did you mean 'sentiment'?"
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=2)
+    if near:
+        return f"Did you mean {' or '.join(map(repr, near))}?"
+    return f"There is {', '.join(map(repr, known))}." if known else "There is none."

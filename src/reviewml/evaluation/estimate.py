@@ -1,0 +1,62 @@
+"""A figure and how sure it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A figure with its confidence interval.
+
+    Parameters
+    ----------
+    value
+        The figure; None when it cannot be told.
+    low, high
+        Ends of the interval; None when there is none.
+    reason
+        Why something is None.
+
+    Examples
+    --------
+    >>> print(Estimate(0.9621, 0.957, 0.9668))
+    0.9621 [0.9570, 0.9668]
+    >>> print(Estimate(None, reason="12 rows, fewer than 30"))
+    – (12 rows, fewer than 30)
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"– ({self.reason})"
+        interval = self.interval()
+        return f"{figure(self.value)} {interval}" if interval else figure(self.value)
+
+    def interval(self) -> str:
+        """Return the interval as text, empty when there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"[{figure(self.low)}, {figure(self.high)}]"
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """Return it as JSON types; the reason only where something is missing."""
+        fields = dataclasses.asdict(self)
+        return fields if self.reason else {name: fields[name] for name in ("value", "low", "high")}
+
+
+def figure(value: float) -> str:
+    """Return a number with four decimals, or four digits when it is large.
+
+    Examples
+    --------
+    >>> figure(0.5), figure(1234.5678)
+    ('0.5000', '1,235')
+    """
+    whole = len(str(int(abs(value)))) if math.isfinite(value) else 1
+    return f"{value:,.{max(0, 5 - whole - (whole > 1)) if whole > 1 else 4}f}"

@@ -1,0 +1,181 @@
+"""Fitting a chain: enrich, featurize, hold rows out, train."""
+
+from __future__ import annotations
+
+import dataclasses
+import time as clock
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.base import clone
+
+from reviewml.chain import Chain
+from reviewml.hashing import stable_hash
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.featurizer import Featurizer
+from reviewml.interfaces.model import Model
+from reviewml.interfaces.trainer import Trainer
+from reviewml.leakage import find_leaks
+from reviewml.schema import require, roles_of, visible
+from reviewml.splitting import Split, holdout
+from reviewml.training import Collected, collect
+
+Report = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """What fitting a chain gives.
+
+    Parameters
+    ----------
+    steps
+        The fitted steps by name; the trainer is the unchanged holder of its parameters.
+    model
+        The trained model; None for a pipeline that only enriches.
+    report
+        What happened, as plain data.
+    """
+
+    steps: list[tuple[str, Any]]
+    model: Model | None
+    report: Report
+
+
+def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool = False) -> Fitted:
+    """Fit every step of a chain on rows.
+
+    Parameters
+    ----------
+    chain
+        Its components stay as they are; copies are fitted.
+    rows
+        Their roles name the target when the chain has a trainer.
+    group
+        Column whose values must not be on both sides of the validation split.
+    strict
+        Whether to raise at the first row that fails.
+    """
+    started = clock.perf_counter()
+    if group is not None:
+        require(rows.full_schema, group, "group")
+    enrichers, enriched = fit_enrichers(chain, rows)
+    enriched = enriched.strict() if strict else enriched
+    report: Report = {
+        "steps": {name: enricher.summary() for name, enricher in enrichers},
+        "warnings": _both_uses_of_rating(chain),
+    }
+    if chain.featurizer is None or chain.trainer is None:
+        return Fitted([*enrichers], None, report)
+    name, featurizer = chain.featurizer
+    featurizer = clone(featurizer).fit(enriched)
+    model = _train(chain.trainer[1], featurizer, enriched, group, report, _added(enrichers))
+    report["seconds"] = round(clock.perf_counter() - started, 3)
+    return Fitted([*enrichers, (name, featurizer), chain.trainer], model, report)
+
+
+def fit_enrichers(
+    chain: Chain, rows: Dataset
+) -> tuple[list[tuple[str, Enricher]], Dataset]:
+    """Fit the enrichers one after the other, each on what those before it gave.
+
+    Rows are kept between steps that read them more than once, so that nothing is read or
+    computed twice.
+    """
+    fitted: list[tuple[str, Enricher]] = []
+    for name, enricher in chain.enrichers:
+        learner = clone(enricher)
+        if learner.learns:
+            rows = rows.persist()
+        rows = learner.fit_enrich(rows, stage=name)
+        fitted.append((name, learner))
+    # The featurizer reads the rows twice: for its statistics and for the matrix.
+    return fitted, rows.persist()
+
+
+def _added(enrichers: list[tuple[str, Enricher]]) -> frozenset[str]:
+    return frozenset(column for _, enricher in enrichers for column in enricher.adds)
+
+
+def _both_uses_of_rating(chain: Chain) -> list[str]:
+    learners = [name for name, step in chain.enrichers if "rating" in step.fit_needs]
+    if chain.featurizer and learners and getattr(chain.featurizer[1], "rating", False):
+        return [
+            f"the rating is used twice: step {learners[0]!r} learns from it, and it is a feature "
+            "itself. Rows without a rating will be predicted worse than evaluation says."
+        ]
+    return []
+
+
+def _train(
+    trainer: Trainer,
+    featurizer: Featurizer,
+    rows: Dataset,
+    group: str | None,
+    report: Report,
+    enriched: frozenset[str],
+) -> Model:
+    time = roles_of(rows.full_schema).time
+    columns = tuple(dict.fromkeys(name for name in (time, group) if name is not None))
+    task = getattr(trainer, "task", "auto")
+    collected = collect(rows, featurizer, None if task == "auto" else task, columns)
+    features = featurizer.features()
+    split = _split(collected, trainer.validation_fraction, time, group)
+    leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
+    report["warnings"] += [str(leak) for leak in leaks]
+    for warning in report["warnings"]:
+        warnings.warn(warning, stacklevel=4)
+    report.update(_described(collected, split, rows))
+    examples = collected.examples
+    valid = examples.take(split.valid) if split.valid.any() else None
+    model = trainer.train(examples.take(split.train), features, valid)
+    report["model"] = model.summary()
+    return model
+
+
+def _split(
+    collected: Collected, fraction: float, time: str | None, group: str | None
+) -> Split:
+    target = collected.examples.target
+    return holdout(
+        collected.hashes,
+        fraction,
+        target=None if target.task == "regression" else target.values.astype(np.int64),
+        time=_moments(collected.columns[time]) if time else None,
+        groups=stable_hash(collected.columns[group]) if group else None,
+    )
+
+
+def _moments(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Return times as microseconds; rows without a time come first."""
+    if pa.types.is_integer(column.type):
+        moments = column
+    else:
+        moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None))).cast(pa.int64())
+    return np.asarray(pc.fill_null(moments.cast(pa.int64()), np.iinfo(np.int64).min))
+
+
+def _described(collected: Collected, split: Split, rows: Dataset) -> Report:
+    target = collected.examples.target
+    classes, counts = np.unique(target.values, return_counts=True)
+    described: Report = {
+        "task": target.task,
+        "target": roles_of(rows.full_schema).target,
+        "columns": visible(rows.schema.names),
+        "rows": {
+            **collected.counts,
+            "trained": int(split.train.sum()),
+            "validated": int(split.valid.sum()),
+        },
+        "split": split.description,
+        "data": {"fingerprint": f"{int(collected.hashes.sum(dtype=np.uint64)):016x}"},
+    }
+    if target.task != "regression":
+        named = [str(target.classes[int(position)]) for position in classes]
+        described["classes"] = dict(zip(named, counts.tolist(), strict=True))
+    return described

@@ -1,0 +1,34 @@
+"""The nouns: one abstract class in each file. Read these first."""
+
+from reviewml.interfaces.backend import Backend, Capabilities
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.featurizer import Feature, Featurizer
+from reviewml.interfaces.model import Model
+from reviewml.interfaces.registry import Event, ModelVersion, Registry
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.source import Partition, Source
+from reviewml.interfaces.trainer import Examples, Target, Trainer
+from reviewml.plugins import API_VERSION
+
+__all__ = [
+    "API_VERSION",
+    "Backend",
+    "Capabilities",
+    "Component",
+    "Dataset",
+    "Enricher",
+    "Event",
+    "Examples",
+    "Feature",
+    "Featurizer",
+    "Model",
+    "ModelVersion",
+    "Partition",
+    "Registry",
+    "Resources",
+    "Source",
+    "Target",
+    "Trainer",
+]

@@ -1,0 +1,87 @@
+"""Backend: where a pipeline runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from abc import ABC, abstractmethod
+from typing import Any
+
+from reviewml import plugins
+from reviewml.errors import SourceError
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.frames import is_frame
+from reviewml.interfaces.source import Operation, Source
+from reviewml.schema import Roles, existing_roles
+
+
+@dataclasses.dataclass(frozen=True)
+class Capabilities:
+    """What a backend promises, as data, so that a pipeline can be refused before it runs.
+
+    Parameters
+    ----------
+    ordered
+        Rows come back in the order of the source.
+    python
+        Enrichers written in Python run there.
+    """
+
+    ordered: bool = False
+    python: bool = True
+
+
+class Backend(ABC):
+    """Reads sources into datasets of its own; datasets do the rest."""
+
+    name: str
+    capabilities: Capabilities = Capabilities()
+
+    @abstractmethod
+    def scan(self, source: Source) -> Dataset:
+        """Return the rows of a source's partitions, its operations not yet done."""
+
+    def read(self, data: Any, roles: Roles = Roles()) -> Dataset:
+        """Return a dataset of anything that holds rows.
+
+        Parameters
+        ----------
+        data
+            A `Dataset`, a `Source`, a path or URL, or a pandas, polars or Arrow frame.
+        roles
+            Those to use where the data has none of its own; one whose column is absent is
+            left out, since new rows lack a target, say.
+        """
+        if isinstance(data, Dataset):
+            dataset = data
+        else:
+            dataset = self._operated(as_source(data))
+        filled = dataset.roles.filled_from(existing_roles(dataset.full_schema, roles))
+        return dataset if filled == dataset.roles else dataset.with_roles(filled)
+
+    def _operated(self, source: Source) -> Dataset:
+        dataset = self.scan(source)
+        for operation in source.operations:
+            dataset = self._apply(operation, dataset)
+        return dataset
+
+    def _apply(self, operation: Operation, dataset: Dataset) -> Dataset:
+        arguments = [self.read(a) if isinstance(a, Source) else a for a in operation.arguments]
+        result: Dataset = getattr(dataset, operation.method)(*arguments, **operation.options)
+        return result
+
+
+def as_source(data: Any) -> Source:
+    """Return the source that describes `data`: a path, a URL or a frame."""
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, str | os.PathLike):
+        files: Source = plugins.load("sources", "files")(data)
+        return files
+    if is_frame(data):
+        frame: Source = plugins.load("sources", "frame")(data)
+        return frame
+    raise SourceError(
+        f"cannot read rows from a {type(data).__name__}: give a path, a Source, a Dataset, or a "
+        "pandas, polars or Arrow frame."
+    )

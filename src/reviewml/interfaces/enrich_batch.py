@@ -1,0 +1,223 @@
+"""Running an enricher over one batch so that a row that fails costs only itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from reviewml.errors import ReviewmlError, RowErrors, SchemaError, did_you_mean
+from reviewml.interfaces.batches import added_errors, errors_array
+from reviewml.schema import BOOKKEEPING, ROLE_NAMES, Roles, role_column, roles_of, visible, with_roles
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.enricher import Enricher
+
+Failures = dict[int, tuple[Exception, int]]
+"""Position in the batch → what was raised, and how many times the row was tried."""
+
+LONGEST_MESSAGE = 300
+
+QUOTE = 10
+"""Characters in a row that a message has in common with a text only by quoting it."""
+
+
+@dataclasses.dataclass
+class RoleView:
+    """Shows an enricher the columns it asked for, under the names it asked with."""
+
+    enricher: Enricher
+    needs: tuple[str, ...]
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a narrow batch, with the bookkeeping."""
+        view = self.columns(batch, roles_of(batch.schema))
+        for name in BOOKKEEPING:
+            view = view.append_column(name, batch.column(name))
+        schema = _with_view_roles(view.schema)
+        return pa.RecordBatch.from_arrays(view.columns, schema=schema)
+
+    def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
+        """Return the batch the enricher sees."""
+        found = {name: role_column(batch, roles, name) for name in self.needs}
+        for name, column in found.items():
+            if column is None:
+                raise SchemaError(self._missing(name, batch.schema))
+        optional = {name: role_column(batch, roles, name) for name in self.enricher.optional}
+        found.update({name: column for name, column in optional.items() if column is not None})
+        if not found:
+            # An enricher may look at nothing but the number of rows.
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(batch), pa.struct([])))
+        return pa.RecordBatch.from_arrays(list(found.values()), list(found))
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of the narrow batch."""
+        return self(_empty(schema)).schema
+
+    def _missing(self, name: str, schema: pa.Schema) -> str:
+        step = type(self.enricher).__name__
+        known = visible(schema.names)
+        if name in ROLE_NAMES:
+            return (
+                f"{step} needs the role {name!r}, and no column has it: say which one, as in "
+                f"Pipeline(..., {name}='column') or Files(..., {name}='column'). "
+                f"The columns are {', '.join(map(repr, known))}."
+            )
+        return f"{step} needs the column {name!r}. {did_you_mean(name, known)}"
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+
+
+def _with_view_roles(schema: pa.Schema) -> pa.Schema:
+    named = {role: role for role in ROLE_NAMES if role in schema.names}
+    return with_roles(schema, Roles.of(**named))
+
+
+class EnrichBatch:
+    """Adds an enricher's columns to full batches; what a backend maps over a dataset."""
+
+    def __init__(self, enricher: Enricher, stage: str) -> None:
+        self.enricher = enricher
+        self.stage = stage
+        self.view = RoleView(enricher, enricher.needs)
+
+    def setup(self) -> None:
+        """Load what the enricher needs on this worker."""
+        self.enricher.setup()
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema with the added columns, which must be new."""
+        for name, kind in self.enricher.adds.items():
+            if name in schema.names:
+                raise SchemaError(
+                    f"{self.stage} adds the column {name!r}, which the rows already have: "
+                    "rename that column, or take out one of the two steps."
+                )
+            schema = _before_bookkeeping(schema, pa.field(name, kind))
+        self.view.schema(schema)
+        return schema
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        view = self.view.columns(batch, roles_of(batch.schema))
+        failures: Failures = {}
+        added = self._attempt(view, 0, 1, failures)
+        target = self.schema(batch.schema)
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | added
+        enriched = pa.RecordBatch.from_arrays([columns[n] for n in target.names], schema=target)
+        if not failures:
+            return enriched
+        return added_errors(enriched, self._errors(view, failures))
+
+    def _attempt(
+        self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures
+    ) -> dict[str, pa.Array]:
+        if len(view) == 0:
+            return self._nulls(0)
+        try:
+            return self._checked(self.enricher.enrich(view), view)
+        except RowErrors as error:
+            return self._without(view, start, attempt, error.errors, failures)
+        except (ReviewmlError, MemoryError):
+            raise
+        except Exception as error:
+            if len(view) == 1:
+                failures[start] = (error, attempt)
+                return self._nulls(1)
+        half = len(view) // 2
+        left = self._attempt(view.slice(0, half), start, attempt + 1, failures)
+        right = self._attempt(view.slice(half), start + half, attempt + 1, failures)
+        return {name: pa.concat_arrays([left[name], right[name]]) for name in left}
+
+    def _without(
+        self,
+        view: pa.RecordBatch,
+        start: int,
+        attempt: int,
+        errors: dict[int, Exception],
+        failures: Failures,
+    ) -> dict[str, pa.Array]:
+        outside = [position for position in errors if not 0 <= position < len(view)]
+        if outside or not errors:
+            raise SchemaError(f"{self.stage}: RowErrors names rows {outside} of {len(view)}.")
+        failures.update({start + row: (error, attempt) for row, error in errors.items()})
+        good = [row for row in range(len(view)) if row not in errors]
+        inner: Failures = {}
+        values = self._attempt(view.take(pa.array(good, pa.int64())), 0, attempt + 1, inner)
+        failures.update({start + good[row]: failure for row, failure in inner.items()})
+        places = pa.array(_positions(good, len(view)), pa.int64())
+        return {name: column.take(places) for name, column in values.items()}
+
+    def _checked(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
+        if len(result) != len(view):
+            raise SchemaError(
+                f"{self.stage} returned {len(result)} rows for {len(view)}: an enricher keeps "
+                "row count and order."
+            )
+        missing = [name for name in self.enricher.adds if name not in result.schema.names]
+        if missing:
+            raise SchemaError(f"{self.stage} did not add {missing}, which its `adds` declares.")
+        return {
+            name: _typed(result.column(name), kind) for name, kind in self.enricher.adds.items()
+        }
+
+    def _nulls(self, rows: int) -> dict[str, pa.Array]:
+        return {name: pa.nulls(rows, kind) for name, kind in self.enricher.adds.items()}
+
+    def _errors(self, view: pa.RecordBatch, failures: Failures) -> pa.Array:
+        records = {
+            position: [
+                {
+                    "stage": self.stage,
+                    "column": None,
+                    "error": message(error, _texts(view, position)),
+                    "attempts": attempts,
+                }
+            ]
+            for position, (error, attempts) in failures.items()
+        }
+        return errors_array(records, len(view))
+
+
+def message(error: BaseException, private: Sequence[str]) -> str:
+    """Return what an exception says, with what it quotes of the private texts left out."""
+    said = str(error)[:LONGEST_MESSAGE]
+    for text in private:
+        said = _without_quotes(said, text)
+    return f"{type(error).__name__}: {said}"
+
+
+def _without_quotes(said: str, text: str) -> str:
+    if len(text) < QUOTE:
+        return said.replace(text, "…") if len(text) > 3 else said
+    quoted = [False] * len(said)
+    for start in range(len(said) - QUOTE + 1):
+        if said[start : start + QUOTE] in text:
+            quoted[start : start + QUOTE] = [True] * QUOTE
+    runs = itertools.groupby(zip(said, quoted, strict=True), key=lambda pair: pair[1])
+    return "".join("…" if hit else "".join(c for c, _ in run) for hit, run in runs)
+
+
+def _texts(view: pa.RecordBatch, position: int) -> list[str]:
+    values = [column[position].as_py() for column in view.columns]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column if column.type == kind else column.cast(kind)
+
+
+def _positions(good: Sequence[int], rows: int) -> list[int | None]:
+    places = dict(zip(good, range(len(good)), strict=True))
+    return [places.get(row) for row in range(rows)]
+
+
+def _before_bookkeeping(schema: pa.Schema, field: pa.Field) -> pa.Schema:
+    place = schema.get_field_index(BOOKKEEPING[0])
+    return schema.insert(place if place >= 0 else len(schema), field)

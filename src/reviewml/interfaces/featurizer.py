@@ -1,0 +1,86 @@
+"""Featurizer: columns in, a matrix of numbers out, the same numbers everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.expressions import Expression
+from reviewml.interfaces.statistics import Statistic
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.dataset import Dataset
+
+Matrix = npt.NDArray[np.float32]
+"""Features of rows: shape ``(n_rows, n_features)``, missing values as NaN."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One column of the matrix, and how to speak of it to people.
+
+    Parameters
+    ----------
+    name
+        Unique among the features.
+    column
+        The user's column that it comes from.
+    meaning
+        One phrase in the user's terms.
+    expression
+        What computes it from a row.
+    kind
+        ``"categorical"`` when the numbers are codes without an order.
+    categories
+        What the codes 0, 1, … stand for, when categorical.
+    """
+
+    name: str
+    column: str
+    meaning: str
+    expression: Expression
+    kind: Literal["numeric", "categorical"] = "numeric"
+    categories: tuple[str, ...] = ()
+
+
+class Featurizer(Component, ABC):
+    """Turns columns into features with exact statistics and a closed set of operators.
+
+    A subclass says which `statistics` it needs, makes its state from them in `finish`, and
+    says in `features` what to compute. Because the statistics are exact and free of order, the
+    state is the same on every backend; because the operators are data, each backend can compile
+    them.
+    """
+
+    @abstractmethod
+    def statistics(self, schema: pa.Schema) -> Mapping[str, Statistic]:
+        """Name the aggregates that fitting needs, given the columns and their roles."""
+
+    @abstractmethod
+    def finish(self, schema: pa.Schema, statistics: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fitted state, attributes ending in ``_``, from the aggregates."""
+
+    @abstractmethod
+    def features(self) -> Sequence[Feature]:
+        """Return the features of the fitted state, in the order of the matrix."""
+
+    def fit(self, dataset: Dataset) -> Self:
+        """Learn from the rows of a dataset, in one pass."""
+        schema = dataset.full_schema
+        return self.with_state(self.finish(schema, dataset.aggregate(self.statistics(schema))))
+
+    def matrix(self, batch: pa.RecordBatch) -> Matrix:
+        """Compute the features of a batch: the reference that other backends must equal."""
+        features = self.features()
+        # Column by column is how Arrow stores it, and as fast to predict from.
+        values = np.empty((len(batch), len(features)), np.float32, order="F")
+        for position, feature in enumerate(features):
+            feature.expression.fill(batch, values[:, position])
+        return values

@@ -1,0 +1,73 @@
+"""Samples that do not depend on the order of the rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from reviewml.hashing import stable_hash
+from reviewml.interfaces.batches import row_ids
+from reviewml.interfaces.statistics import Statistic
+from reviewml.schema import roles_of
+
+Hashes = dict[Any, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class SmallestHashes(Statistic):
+    """The `n` smallest hashes of the row ids, for each value of a column.
+
+    The sketch of Cohen and Kaplan's bottom-k samples [1]_.
+
+    References
+    ----------
+    .. [1] Cohen and Kaplan (2007), Summarizing data using bottom-k sketches.
+    """
+
+    n: int
+    random_state: int
+
+    def __init__(self, n: int, by: str | None, random_state: int) -> None:
+        object.__setattr__(self, "column", by)
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "random_state", random_state)
+
+    def hashes(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return the hash of each row."""
+        return stable_hash(row_ids(batch, roles_of(batch.schema)), seed=self.random_state)
+
+    def groups(self, batch: pa.RecordBatch) -> list[Any]:
+        """Return the group of each row."""
+        return batch.column(self.column).to_pylist() if self.column else [None] * len(batch)
+
+    def part(self, batch: pa.RecordBatch) -> Hashes:
+        found: dict[Any, list[int]] = {}
+        for group, hashed in zip(self.groups(batch), self.hashes(batch).tolist(), strict=True):
+            found.setdefault(group, []).append(hashed)
+        return {group: self._smallest(np.array(h, np.uint64)) for group, h in found.items()}
+
+    def merge(self, one: Hashes, other: Hashes) -> Hashes:
+        empty = np.empty(0, np.uint64)
+        return {
+            group: self._smallest(np.concatenate([one.get(group, empty), other.get(group, empty)]))
+            for group in {**one, **other}
+        }
+
+    def _smallest(self, hashes: np.ndarray) -> np.ndarray:
+        return np.sort(hashes)[: self.n]
+
+
+@dataclasses.dataclass
+class Sampled:
+    """Keeps the rows whose hash is among the smallest of their group."""
+
+    smallest: SmallestHashes
+    hashes: Hashes
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        groups, hashes = self.smallest.groups(batch), self.smallest.hashes(batch)
+        limits = [self.hashes[group][-1] if len(self.hashes[group]) else 0 for group in groups]
+        return batch.filter(pa.array(hashes <= np.array(limits, np.uint64)))

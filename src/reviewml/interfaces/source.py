@@ -1,0 +1,97 @@
+"""Source: a description of rows, read the same way wherever the work runs."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+
+from reviewml.schema import Roles
+
+Validate = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many"]
+
+
+class Partition(ABC):
+    """Part of a source that one worker reads; it can be pickled and read again."""
+
+    @abstractmethod
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, with the bookkeeping columns of `reviewml.schema`.
+
+        A row that cannot be read is a row of nulls whose errors say why, so counts add up.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """A `Dataset` method to be called once the rows are read."""
+
+    method: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+class Source(ABC):
+    """Where rows are and what their columns mean; nothing is opened until work starts.
+
+    A subclass writes `partitions`. What is asked of a source before it is read (a join, a
+    sample) is kept, and done by the `Dataset` that reading gives.
+    """
+
+    roles: Roles = Roles()
+    operations: tuple[Operation, ...] = ()
+
+    @abstractmethod
+    def partitions(self) -> Iterator[Partition]:
+        """Yield the parts, in the order of the rows.
+
+        Raises
+        ------
+        SourceError
+            When there is nothing to read, naming what was looked for.
+        """
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns and types, bookkeeping included, before any operation."""
+        return next(next(self.partitions()).read()).schema
+
+    def join(
+        self,
+        other: Source,
+        *,
+        on: str | Sequence[str] | None = None,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: Literal["left", "inner"] = "left",
+        validate: Validate = "many_to_one",
+    ) -> Self:
+        """Add the columns of another source, as `pandas.merge` does; see `Dataset.join`."""
+        return self._later(
+            "join", other, on=on, left_on=left_on, right_on=right_on, how=how, validate=validate
+        )
+
+    def sample(self, n: int, *, by: str | None = None, random_state: int = 0) -> Self:
+        """Keep `n` rows, or `n` for each value of `by`; see `Dataset.sample`."""
+        return self._later("sample", n, by=by, random_state=random_state)
+
+    def limit(self, n: int) -> Self:
+        """Keep the first `n` rows."""
+        return self._later("limit", n)
+
+    def select(self, columns: Sequence[str]) -> Self:
+        """Keep these columns."""
+        return self._later("select", tuple(columns))
+
+    def filter(self, keep: Any) -> Self:
+        """Keep the rows for which an Arrow expression is true; see `Dataset.filter`."""
+        return self._later("filter", keep)
+
+    def _later(self, method: str, *arguments: Any, **options: Any) -> Self:
+        later = copy.copy(self)
+        later.operations = (*self.operations, Operation(method, arguments, options))
+        return later

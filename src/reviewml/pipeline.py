@@ -1,0 +1,397 @@
+"""Pipeline: enrichers, a featurizer and a trainer in a chain; the one estimator."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.utils import ClassifierTags, RegressorTags, Tags
+from sklearn.utils.metaestimators import _BaseComposition
+
+from reviewml import plugins, saving
+from reviewml.chain import Chain, Steps
+from reviewml.errors import NotFitted, SchemaError
+from reviewml.evaluation import Evaluation
+from reviewml.explanation import Explanation
+from reviewml.fitting import fit, fit_enrichers
+from reviewml.interfaces.backend import Backend
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.featurizer import Feature, Featurizer
+from reviewml.interfaces.frames import is_frame
+from reviewml.interfaces.model import Model
+from reviewml.judging import evaluate_rows, explain_rows
+from reviewml.plan import Plan, plan
+from reviewml.schema import Roles, visible
+from reviewml.scoring import Score, as_target, chosen
+
+TARGET = "__target__"
+"""The column that `y` becomes when rows come as a frame."""
+
+OnError = Literal["keep", "raise"]
+
+
+class Pipeline(_BaseComposition):  # type: ignore[misc]
+    """Enrichers, then a featurizer, then a trainer, fitted and applied as one.
+
+    Given a data frame it behaves as a scikit-learn estimator and answers with arrays. Given a
+    path, a `Source` or a `Dataset`, the answers are datasets that are computed as they are read.
+
+    Parameters
+    ----------
+    steps
+        ``(name, component)`` pairs. They are not changed by fitting: copies are fitted.
+    id, text, rating, time, target
+        Columns with these roles, for rows that do not name their own; `text` may be several,
+        joined by a newline.
+    backend
+        Where it runs: a name, or a `Backend`.
+
+    Attributes
+    ----------
+    steps_
+        The fitted steps.
+    model_
+        The trained `Model`.
+    task_
+        ``"binary"``, ``"multiclass"`` or ``"regression"``, as given or inferred.
+    classes_
+        Values of the target in the order of `predict_proba`; not for regression.
+    report_
+        What happened while fitting: rows read and left out, the split, warnings, times.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from reviewml.featurizers import Features
+    >>> from reviewml.trainers import LogisticRegression
+    >>> rows = pa.table({"price": [1.0, 2.0, 3.0, 4.0] * 5, "bought": [True, True, False, False] * 5})
+    >>> pipe = Pipeline([("features", Features()), ("model", LogisticRegression())])
+    >>> pipe.fit(rows, target="bought").predict(rows)[:4].tolist()
+    [True, True, False, False]
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        *,
+        id: str | None = None,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        time: str | None = None,
+        target: str | None = None,
+        backend: str | Backend = "local",
+    ) -> None:
+        self.steps = steps
+        self.id = id
+        self.text = text
+        self.rating = rating
+        self.time = time
+        self.target = target
+        self.backend = backend
+
+    # -- fitting ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        target: str | None = None,
+        group: str | None = None,
+        on_error: OnError = "keep",
+    ) -> Self:
+        """Fit all steps.
+
+        Parameters
+        ----------
+        X
+            A frame, a path, a `Source` or a `Dataset`.
+        y
+            Target of each row, when `X` is a frame without it.
+        target
+            Column of the target, otherwise.
+        group
+            Column whose values stay together on one side of the validation split.
+        on_error
+            ``"raise"`` stops at the first row that fails; ``"keep"`` goes on with nulls.
+
+        Raises
+        ------
+        SchemaError
+            When a column or role that a step needs is missing, or both `y` and `target` given.
+        TargetError
+            When the target has no values, or only one.
+        """
+        chain = self._chain(self.steps)
+        rows = self._read_to_fit(X, y, target, needs_target=chain.trainer is not None)
+        fitted = fit(chain, rows, group=group, strict=on_error == "raise")
+        self.steps_ = fitted.steps
+        self.report_ = fitted.report
+        self.roles_ = rows.roles
+        self.schema_ = {field.name: str(field.type) for field in rows.schema}
+        if fitted.model is not None:
+            self._set_model(fitted.model)
+        return self
+
+    def _set_model(self, model: Model) -> None:
+        self.model_ = model
+        self.task_ = model.task
+        if model.task != "regression":
+            self.classes_ = np.array(model.classes)
+
+    def _read_to_fit(self, X: Any, y: Any, target: str | None, *, needs_target: bool) -> Dataset:
+        if y is not None and target is not None:
+            raise SchemaError("give either y or target=, not both.")
+        if y is not None:
+            return self._read(_with_target(X, y), Roles(target=TARGET))
+        rows = self._read(X, Roles(target=target))
+        if target is not None and rows.roles.target != target:
+            known = visible(rows.schema.names)
+            raise SchemaError(f"target={target!r} is not a column; there is {known}.")
+        if needs_target and rows.roles.target is None:
+            raise SchemaError(
+                "what should be learned? Give y with a frame, or target='column' with any rows."
+            )
+        return rows
+
+    # -- using --------------------------------------------------------------------------------
+
+    def predict(self, X: Any, *, on_error: OnError = "keep") -> Any:
+        """Predict the target of each row.
+
+        Returns
+        -------
+        numpy.ndarray or Dataset
+            For a frame, shape ``(n_rows,)`` in row order. Otherwise a dataset of ``id``,
+            ``prediction`` and, for classes, ``probability`` (one column for each class when
+            there are more than two); null for a row that could not be read.
+        """
+        if is_frame(X):
+            scores = self._scores(X, on_error)
+            return scores if self.task_ == "regression" else self.classes_[chosen(scores)]
+        outputs = ("prediction",) if self._fitted("task_") == "regression" else ("prediction", "probability")
+        return self._scored(X, outputs, on_error)
+
+    def predict_proba(self, X: Any, *, on_error: OnError = "keep") -> Any:
+        """Predict the probability of each class.
+
+        Returns
+        -------
+        numpy.ndarray or Dataset
+            For a frame, shape ``(n_rows, n_classes)`` in the order of `classes_`. Otherwise a
+            dataset of ``id`` and ``probability``, that of the second class, or
+            ``probability_<class>`` for each of more than two.
+        """
+        if self._fitted("task_") == "regression":
+            raise SchemaError("a regression has no probabilities: use predict().")
+        if is_frame(X):
+            return self._scores(X, on_error)
+        return self._scored(X, ("probability",), on_error)
+
+    def enrich(self, X: Any, *, on_error: OnError = "keep") -> Dataset:
+        """Return the rows with the columns of all enrichers.
+
+        A pipeline that is not fitted learns from these same rows, cross-fitted where a row
+        would otherwise see its own answer, and stays unfitted.
+        """
+        rows = self._read(X)
+        if hasattr(self, "steps_"):
+            enriched = self._enriched(rows)
+        else:
+            _, enriched = fit_enrichers(self._chain(self.steps), rows)
+        return enriched.strict() if on_error == "raise" else enriched
+
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
+        """Return the matrix of features, shape ``(n_rows, n_features)``, in memory."""
+        featurizer = self._featurizer()
+        rows = self._enriched(self._read(X))
+        return np.concatenate([featurizer.matrix(batch) for batch in rows.full_batches()])
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        target: str | None = None,
+        segments: Sequence[str] = (),
+        group: str | None = None,
+        threshold: float = 0.5,
+        confidence: float = 0.95,
+    ) -> Evaluation:
+        """Judge the predictions for rows whose target is known.
+
+        Parameters
+        ----------
+        X, y, target
+            As in `fit`; the target is the one it was fitted on unless given.
+        segments
+            Columns whose values are also judged apart; the language always is.
+        group
+            Column to resample by for the intervals, when rows of one value belong together.
+        threshold
+            Probability from which the confusion counts say yes.
+        confidence
+            Level of the intervals.
+        """
+        self._fitted("model_")
+        target = target or (self.roles_.target if y is None else None)
+        rows = self._read_to_fit(X, y, target, needs_target=True)
+        return evaluate_rows(
+            self._enriched(rows),
+            self._featurizer(),
+            self.model_,
+            segments=segments,
+            group=group,
+            threshold=threshold,
+            confidence=confidence,
+        )
+
+    def explain(self, X: Any, *, limit: int = 10_000) -> Explanation:
+        """Say how much each column moved each prediction, for the first `limit` rows."""
+        self._fitted("model_")
+        rows = self._enriched(self._read(X).limit(limit))
+        return explain_rows(rows, self._featurizer(), self.model_)
+
+    def plan(self, X: Any) -> Plan:
+        """Say what enriching these rows would cost, before it is spent."""
+        fitted = hasattr(self, "steps_")
+        chain = self._chain(self.steps_ if fitted else self.steps)
+        return plan(chain, self._read(X), fitted=fitted)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the accuracy, or R² for a regression; scikit-learn's default score."""
+        from sklearn.metrics import accuracy_score, r2_score
+
+        judge = r2_score if self._fitted("task_") == "regression" else accuracy_score
+        return float(judge(np.asarray(y), self.predict(X)))
+
+    # -- places -------------------------------------------------------------------------------
+
+    def on(self, backend: str | Backend, **options: Any) -> Self:
+        """Return a copy that runs somewhere else; it connects when work starts.
+
+        Parameters
+        ----------
+        backend
+            Name of a backend, or one that is made already.
+        options
+            Passed to the backend.
+
+        Raises
+        ------
+        CapabilityError
+            When the backend declares that it cannot run a step.
+        """
+        other = copy.copy(self)
+        if isinstance(backend, str):
+            backend = plugins.load("backends", backend)(**options)
+        other.backend = backend
+        self._chain(self.steps).check_runs_on(other._backend())
+        return other
+
+    def save(self, folder: str | PathLike[str]) -> Path:
+        """Write the fitted pipeline to a folder that people can read; never a pickle."""
+        self._fitted("steps_")
+        return saving.save(self, Path(folder))
+
+    @property
+    def features_(self) -> Sequence[Feature]:
+        """Names and meanings of the columns of the matrix."""
+        return self._featurizer().features()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _chain(self, steps: Steps) -> Chain:
+        chain = Chain.of(steps)
+        chain.check_runs_on(self._backend())
+        return chain
+
+    def _backend(self) -> Backend:
+        if isinstance(self.backend, Backend):
+            return self.backend
+        backend: Backend = plugins.load("backends", self.backend)()
+        return backend
+
+    def _read(self, X: Any, roles: Roles = Roles()) -> Dataset:
+        own = Roles.of(
+            id=self.id, text=self.text, rating=self.rating, time=self.time, target=self.target
+        )
+        learned: Roles = getattr(self, "roles_", Roles())
+        return self._backend().read(X, roles.filled_from(own).filled_from(learned))
+
+    def _enriched(self, rows: Dataset) -> Dataset:
+        for name, enricher in self._chain(self._fitted("steps_")).enrichers:
+            rows = rows.enrich(enricher, stage=name)
+        return rows
+
+    def _scored(self, X: Any, outputs: tuple[str, ...], on_error: OnError) -> Dataset:
+        score = Score(self._featurizer(), self._fitted("model_"), outputs)
+        rows = self._enriched(self._read(X))
+        scored = rows.map(score, score.schema(rows.full_schema))
+        return scored.strict() if on_error == "raise" else scored
+
+    def _scores(self, X: Any, on_error: OnError) -> npt.NDArray[np.float64]:
+        model, featurizer = self._fitted("model_"), self._featurizer()
+        rows = self._enriched(self._read(X))
+        rows = rows.strict() if on_error == "raise" else rows
+        return np.concatenate(
+            [model.predict(featurizer.matrix(batch)) for batch in rows.full_batches()]
+        )
+
+    def _featurizer(self) -> Featurizer:
+        chain = self._chain(self._fitted("steps_"))
+        if chain.featurizer is None:
+            raise SchemaError("this pipeline only enriches: it has no featurizer and no trainer.")
+        return chain.featurizer[1]
+
+    def _fitted(self, attribute: str) -> Any:
+        if not hasattr(self, attribute):
+            raise NotFitted("this pipeline is not fitted: call fit() first.")
+        return getattr(self, attribute)
+
+    # -- scikit-learn -------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of the steps as ``<step>__<parameter>``."""
+        params: dict[str, Any] = self._get_params("steps", deep=deep)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the steps as ``<step>__<parameter>``."""
+        self._set_params("steps", **params)
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        if self._task() == "regression":
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        else:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    def _task(self) -> str:
+        if hasattr(self, "task_"):
+            return str(self.task_)
+        return str(getattr(self.steps[-1][1], "task", "auto")) if self.steps else "auto"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "steps_")
+
+
+def _with_target(X: Any, y: Any) -> pa.Table:
+    from reviewml.interfaces.frames import as_dataset
+
+    if not is_frame(X):
+        raise SchemaError("y goes with a frame; for a path or Source give target='column'.")
+    table = as_dataset(X).to_arrow()
+    values = as_target(y)
+    if len(values) != len(table):
+        raise SchemaError(f"X has {len(table):,} rows and y {len(values):,}.")
+    return table.append_column(TARGET, values)

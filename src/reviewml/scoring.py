@@ -1,0 +1,95 @@
+"""Scoring batches with a trained model; what a backend maps over enriched rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.interfaces.batches import row_ids, with_bookkeeping
+from reviewml.interfaces.featurizer import Featurizer
+from reviewml.interfaces.model import Model
+from reviewml.schema import ERRORS, PLACE, Roles, roles_of, with_roles
+from reviewml.training import unreadable
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Turns enriched batches into ids, predictions and probabilities.
+
+    Parameters
+    ----------
+    featurizer, model
+        Fitted.
+    outputs
+        Which to give: ``"prediction"``, ``"probability"``.
+    """
+
+    featurizer: Featurizer
+    model: Model
+    outputs: tuple[str, ...]
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of the scored rows: ``id``, what was asked for, bookkeeping."""
+        roles = roles_of(schema)
+        named = roles.id if roles.id in schema.names else None
+        fields = [pa.field("id", schema.field(named).type if named else pa.string())]
+        if "prediction" in self.outputs:
+            fields.append(pa.field("prediction", self._prediction_type()))
+        if "probability" in self.outputs:
+            fields += [pa.field(name, pa.float64()) for name in self.probability_names()]
+        kept = [schema.field(PLACE), schema.field(ERRORS)]
+        return with_roles(pa.schema([*fields, *kept]), Roles(id="id"))
+
+    def probability_names(self) -> list[str]:
+        """Return ``probability`` when binary, else ``probability_<class>`` for each class."""
+        if self.model.task == "binary":
+            return ["probability"]
+        return [f"probability_{value}" for value in self.model.classes]
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        schema = self.schema(batch.schema)
+        scores = self.model.predict(self.featurizer.matrix(batch))
+        missing = unreadable(batch)
+        ids = row_ids(batch, roles_of(batch.schema))
+        columns: list[pa.Array] = [ids.cast(schema.field("id").type)]
+        if "prediction" in self.outputs:
+            columns.append(self._predictions(scores, missing))
+        if "probability" in self.outputs:
+            each = scores[:, 1:] if self.model.task == "binary" else scores
+            columns += [pa.array(column, mask=missing) for column in each.T]
+        scored = pa.RecordBatch.from_arrays(columns, schema.names[: len(columns)])
+        full = with_bookkeeping(scored, batch.column(PLACE), batch.column(ERRORS))
+        return full.replace_schema_metadata(schema.metadata)
+
+    def _predictions(
+        self, scores: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]
+    ) -> pa.Array:
+        if self.model.task == "regression":
+            return pa.array(scores, mask=missing)
+        positions = pa.array(chosen(scores), mask=missing)
+        return pa.array(self.model.classes).take(positions)
+
+    def _prediction_type(self) -> pa.DataType:
+        if self.model.task == "regression":
+            return pa.float64()
+        return pa.array(self.model.classes).type
+
+
+def chosen(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the position of the likeliest class of each row, the first of equals."""
+    positions: npt.NDArray[np.int64] = scores.argmax(axis=1)
+    return positions
+
+
+def as_target(values: Any) -> Any:
+    """Return `y` as scikit-learn gives it, a list, array or series, as an Arrow array."""
+    if hasattr(values, "to_arrow"):
+        return values.to_arrow()
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    return pa.array(array.tolist() if array.dtype == object else array, from_pandas=True)

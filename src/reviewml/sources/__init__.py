@@ -1,0 +1,1 @@
+"""Sources: descriptions of where rows are, the same for every backend."""

@@ -1,0 +1,121 @@
+"""Frame: rows that are already in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import narwhals as nw
+import pyarrow as pa
+
+from reviewml.errors import SourceError
+from reviewml.interfaces.batches import with_bookkeeping
+from reviewml.interfaces.frames import is_frame
+from reviewml.interfaces.source import Partition, Source
+from reviewml.schema import Roles, with_roles
+
+ROWS = 65_536
+
+
+class Frame(Source):
+    """A pandas, polars or Arrow table as a source.
+
+    Parameters
+    ----------
+    frame
+        The table; a pandas index is not a column and is left out.
+    id, text, rating, time, target
+        The columns with these roles; `text` may be several. Without `id` rows go by their
+        position.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> Frame(pa.table({"stars": [5, 1]}), rating="stars").schema.names
+    ['stars', '__place__', '__errors__']
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        *,
+        id: str | None = None,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        time: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        self.frame = frame
+        self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
+
+    def partitions(self) -> Iterator[Partition]:
+        table = to_arrow(self.frame)
+        yield FramePartition(table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata))
+
+    @property
+    def schema(self) -> pa.Schema:
+        partition = next(self.partitions())
+        return next(partition.read()).schema
+
+    def __repr__(self) -> str:
+        return f"Frame({type(self.frame).__name__} of {len(self.frame):,} rows)"
+
+
+@dataclasses.dataclass(frozen=True)
+class FramePartition(Partition):
+    """A table in memory."""
+
+    table: pa.Table
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in self.table.to_batches(max_chunksize=ROWS) or [_no_rows(self.table.schema)]:
+            places = pa.array(range(first, first + len(batch)), pa.int64()).cast(pa.string())
+            yield with_bookkeeping(batch, places)
+            first += len(batch)
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+def to_arrow(frame: Any) -> pa.Table:
+    """Return a frame as an Arrow table with plain column types.
+
+    Raises
+    ------
+    SourceError
+        When a column mixes types that Arrow cannot hold together, naming it.
+    """
+    if isinstance(frame, pa.RecordBatch):
+        return pa.Table.from_batches([frame])
+    if not is_frame(frame):
+        raise SourceError(f"Frame takes a pandas, polars or Arrow table, not {type(frame).__name__}.")
+    native = nw.from_native(frame, eager_only=True)
+    if native.implementation.is_pandas():
+        return _from_pandas(frame)
+    return _plain(native.to_arrow())
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    named = frame.rename(columns=str)
+    try:
+        table = pa.Table.from_pandas(named, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise SourceError(f"a column holds values of more than one type: {error.args[-1]}") from error
+    return _plain(table.replace_schema_metadata(None))
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    schema = pa.schema([field.with_type(_plain_type(field.type)) for field in table.schema])
+    return table.cast(schema)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    # Components see one type of text, whatever frame library it came from.
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    return kind

@@ -1,0 +1,63 @@
+"""Small tables of text, for terminals and notebooks."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import unicodedata
+from collections.abc import Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of short texts under a header; the first column names the row.
+
+    Parameters
+    ----------
+    title
+        Stands above; may be empty.
+    header
+        Names of the columns.
+    rows
+        As long as the header, each.
+
+    Examples
+    --------
+    >>> print(Table("", ("metric", "value"), [("auc", "0.96"), ("brier", "0.1")]).text())
+    metric  value
+    auc      0.96
+    brier     0.1
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """Return it in columns of a fixed-width font."""
+        lines = [self.header, *self.rows]
+        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+        body = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+        return "\n".join([self.title, *body] if self.title else body)
+
+    def html(self) -> str:
+        """Return it as an HTML table."""
+        caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        body = "".join(_html_row("td", row) for row in self.rows)
+        header = _html_row("th", self.header)
+        return f"<table>{caption}<thead>{header}</thead><tbody>{body}</tbody></table>"
+
+
+def _width(text: str) -> int:
+    # Chinese, Japanese and Korean letters take two places in a terminal, accents none.
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    gaps = [" " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+    return [line[0] + gaps[0], *(gap + cell for gap, cell in zip(gaps[1:], line[1:], strict=True))]
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"

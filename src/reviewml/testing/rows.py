@@ -1,0 +1,95 @@
+"""Rows that contracts are checked on: many scripts, and all that goes wrong with text."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+
+GOOD = (
+    "I love it, the fabric is soft and it fits perfectly.",
+    "Ich bin sehr zufrieden, tolle Qualität und schnelle Lieferung!",
+    "Es excelente, muy cómodo y llegó a tiempo.",
+    "とても気に入りました。品質も良いです。",
+    "质量很好，物流也快，非常满意。",
+    "رائع جدا وجودته ممتازة",
+)
+BAD = (
+    "Terrible quality, it broke after one day. Very disappointed.",
+    "Schlechte Qualität, leider nach einem Tag kaputt.",
+    "Muy malo, no lo recomiendo para nada.",
+    "すぐに壊れました。残念です。",
+    "质量太差了，用了一天就坏，很失望。",
+    "سيء للغاية ولا أنصح به",
+)
+ODD = ("", " ", "👍🏽👍🏽!!!", "a", "\u202eright to left\u202c", "x" * 20_000, "\x00\ufffd\n\t", "...")
+
+
+def example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
+    """Return rows with every role, several languages, nulls, odd and repeated texts.
+
+    Parameters
+    ----------
+    n
+        Number of rows; the same first rows whatever it is.
+    random_state
+        Seed.
+    """
+    rows = [_row(position, random_state) for position in range(n)]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("rating", pa.float64()),
+        pa.field("time", pa.timestamp("us", "UTC")),
+        pa.field("price", pa.float64()),
+        pa.field("clicks", pa.int64()),
+        pa.field("mobile", pa.bool_()),
+        pa.field("layout", pa.string()),
+        pa.field("bought", pa.bool_()),
+    ]
+)
+
+
+def _row(position: int, random_state: int) -> dict[str, object]:
+    random = np.random.default_rng([random_state, position])
+    good = bool(random.random() < 0.5)
+    texts = GOOD if good else BAD
+    text: str | None = f"{texts[position % len(texts)]} {random.integers(1000)}"
+    if position % 11 == 10:
+        text = ODD[position // 11 % len(ODD)]
+    if position % 17 == 16:
+        text = None
+    started = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    price = float(np.round(random.gamma(2.0, 20.0), 2))
+    return {
+        "id": f"r{position:05d}",
+        "text": text,
+        "rating": None if position % 13 == 12 else float(random.integers(4, 6) if good else random.integers(1, 3)),
+        "time": started + datetime.timedelta(minutes=int(random.integers(500_000))),
+        "price": None if position % 7 == 6 else price,
+        "clicks": int(random.poisson(3)),
+        "mobile": bool(random.random() < 0.4),
+        "layout": ("grid", "list", "hero", None)[int(random.integers(4))],
+        "bought": bool(random.random() < (0.75 if good else 0.25)),
+    }
+
+
+def shuffled(table: pa.Table, seed: int) -> pa.Table:
+    """Return the rows in another order."""
+    return table.take(pa.array(np.random.default_rng(seed).permutation(len(table))))
+
+
+def rebatched(table: pa.Table, seed: int) -> pa.Table:
+    """Return the same rows in batches of other, uneven sizes."""
+    random = np.random.default_rng(seed)
+    pieces, start = [], 0
+    while start < len(table):
+        size = int(random.integers(1, max(2, len(table) // 3)))
+        pieces.append(table.slice(start, size))
+        start += size
+    return pa.concat_tables(pieces)

@@ -1,0 +1,69 @@
+"""LogisticRegression: the simple alternative; ridge regression for quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from reviewml.interfaces.featurizer import Feature
+from reviewml.interfaces.trainer import Examples, Trainer
+from reviewml.models.linear import Design, LinearModel
+
+
+class LogisticRegression(Trainer):
+    """Trains a linear model of standardised features.
+
+    Numbers are centred and scaled, missing ones take the mean and are flagged, categories
+    become indicators. A quantity is learned by ridge regression.
+
+    Parameters
+    ----------
+    task
+        What to learn; ``"auto"`` infers it from the target and the report states it.
+    C
+        Inverse of the strength of the L2 penalty.
+    class_weight
+        ``"balanced"`` weighs rows so that all classes count the same.
+    max_iter
+        Most iterations of the solver.
+
+    Examples
+    --------
+    >>> LogisticRegression(C=0.1)
+    LogisticRegression(C=0.1)
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
+        C: float = 1.0,
+        class_weight: Literal["balanced"] | None = None,
+        max_iter: int = 1000,
+    ) -> None:
+        self.task = task
+        self.C = C
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+
+    def train(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> LinearModel:
+        target = examples.target
+        design = Design.of(examples.features, features)
+        columns = design.columns(examples.features)
+        solver = self._solver(target.task).fit(columns, target.values)
+        weights = np.atleast_2d(solver.coef_)
+        bias = np.atleast_1d(solver.intercept_)
+        return LinearModel(design, weights, bias, task=target.task, classes=target.classes)
+
+    def _solver(self, task: str) -> Any:
+        from sklearn import linear_model
+
+        if task == "regression":
+            return linear_model.Ridge(alpha=1.0 / self.C)
+        return linear_model.LogisticRegression(
+            C=self.C, class_weight=self.class_weight, max_iter=self.max_iter
+        )

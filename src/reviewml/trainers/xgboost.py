@@ -1,0 +1,187 @@
+"""XGBoost: gradient-boosted trees, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from reviewml.interfaces.featurizer import Feature
+from reviewml.interfaces.trainer import Examples, Target, Trainer
+from reviewml.models.booster import BoosterModel, feature_types
+from reviewml.models.calibration import Calibration, fit_calibration
+
+if TYPE_CHECKING:
+    import xgboost
+
+
+class XGBoost(Trainer):
+    """Trains gradient-boosted trees with XGBoost [1]_, stopping when held-out rows say so.
+
+    The same rows give the same model in any order.
+
+    Parameters
+    ----------
+    task
+        What to learn; ``"auto"`` infers it from the target and the report states it.
+    n_estimators
+        Most rounds of boosting; early stopping usually ends sooner.
+    learning_rate, max_depth, min_child_weight, subsample, colsample_bytree, reg_lambda
+        As in XGBoost.
+    max_bin
+        Bins of each numeric feature.
+    class_weight
+        ``"balanced"`` weighs rows so that all classes count the same; calibration brings the
+        probabilities back to the true frequencies.
+    validation_fraction
+        Share of the rows held out, to stop early by and to calibrate on; 0 trains all rounds.
+    early_stopping_rounds
+        Rounds without improvement after which training stops.
+    calibration
+        Platt scaling for two classes, temperature scaling for more; ``None`` leaves the
+        probabilities as XGBoost gives them.
+    n_jobs
+        Threads; None takes all cores. The model does not depend on it.
+    random_state
+        Seed.
+
+    References
+    ----------
+    .. [1] Chen and Guestrin (2016), XGBoost: a scalable tree boosting system.
+
+    Examples
+    --------
+    >>> XGBoost(max_depth=4)
+    XGBoost(max_depth=4)
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
+        n_estimators: int = 1000,
+        learning_rate: float = 0.05,
+        max_depth: int = 5,
+        min_child_weight: float = 1.0,
+        subsample: float = 1.0,
+        colsample_bytree: float = 1.0,
+        reg_lambda: float = 1.0,
+        max_bin: int = 256,
+        class_weight: Literal["balanced"] | None = None,
+        validation_fraction: float = 0.1,
+        early_stopping_rounds: int = 50,
+        calibration: Literal["auto"] | None = "auto",
+        n_jobs: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.task = task
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.max_depth = max_depth
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_lambda = reg_lambda
+        self.max_bin = max_bin
+        self.class_weight = class_weight
+        self.validation_fraction = validation_fraction
+        self.early_stopping_rounds = early_stopping_rounds
+        self.calibration = calibration
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def train(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> BoosterModel:
+        import xgboost
+
+        target = examples.target
+        data = self._data(examples, features)
+        held_out = None if valid is None else self._data(valid, features, data)
+        booster = xgboost.train(
+            self._params(target),
+            data,
+            num_boost_round=self.n_estimators,
+            evals=[] if held_out is None else [(held_out, "valid")],
+            early_stopping_rounds=None if held_out is None else self.early_stopping_rounds,
+            verbose_eval=False,
+        )
+        if held_out is not None:
+            booster = booster[: booster.best_iteration + 1]
+        model = BoosterModel(booster, task=target.task, classes=target.classes)
+        if valid is not None and self.calibration is not None and target.task != "regression":
+            model.calibration = _calibrated(model, valid)
+        return model
+
+    def _data(
+        self, examples: Examples, features: Sequence[Feature], ref: Any = None
+    ) -> xgboost.QuantileDMatrix:
+        import xgboost
+
+        return xgboost.QuantileDMatrix(
+            examples.features,
+            examples.target.values,
+            weight=_weights(examples.target) if self.class_weight == "balanced" else None,
+            feature_names=[_accepted(feature.name) for feature in features],
+            feature_types=feature_types(features),
+            enable_categorical=True,
+            max_bin=self.max_bin,
+            nthread=self.n_jobs,
+            ref=ref,
+        )
+
+    def _params(self, target: Target) -> dict[str, Any]:
+        objective, metric = {
+            "binary": ("binary:logistic", "logloss"),
+            "multiclass": ("multi:softprob", "mlogloss"),
+            "regression": ("reg:squarederror", "rmse"),
+        }[target.task]
+        params: dict[str, Any] = {
+            "objective": objective,
+            "eval_metric": metric,
+            "tree_method": "hist",
+            "learning_rate": self.learning_rate,
+            "max_depth": self.max_depth,
+            "min_child_weight": self.min_child_weight,
+            "subsample": self.subsample,
+            "colsample_bytree": self.colsample_bytree,
+            "reg_lambda": self.reg_lambda,
+            "max_bin": self.max_bin,
+            "seed": self.random_state,
+            "nthread": self.n_jobs or 0,
+        }
+        if target.task == "multiclass":
+            params["num_class"] = len(target.classes)
+        else:
+            # XGBoost's own start is a parallel sum, whose last bits depend on the threads.
+            params["base_score"] = _base_score(target)
+        return params
+
+
+def _base_score(target: Target) -> float:
+    mean = float(np.sum(target.values) / len(target.values))
+    return mean if target.task == "regression" else min(max(mean, 1e-6), 1 - 1e-6)
+
+
+def _weights(target: Target) -> npt.NDArray[np.float64] | None:
+    if target.task == "regression":
+        return None
+    codes = target.values.astype(np.int64)
+    counts = np.bincount(codes, minlength=len(target.classes))
+    weights: npt.NDArray[np.float64] = (len(codes) / (len(counts) * np.maximum(counts, 1)))[codes]
+    return weights
+
+
+def _accepted(name: str) -> str:
+    # XGBoost refuses these three characters in names.
+    return name.translate(str.maketrans("[]<", "(){"))
+
+
+def _calibrated(model: BoosterModel, valid: Examples) -> Calibration:
+    present = np.unique(valid.target.values)
+    if len(present) < 2:
+        return Calibration()
+    method: Literal["platt", "temperature"] = "platt" if model.task == "binary" else "temperature"
+    return fit_calibration(model.margins(valid.features), valid.target.values, method)

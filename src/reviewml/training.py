@@ -1,0 +1,244 @@
+"""Bringing rows into one matrix, in an order that does not depend on how they arrived."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.errors import TargetError
+from reviewml.hashing import splitmix, stable_hash
+from reviewml.interfaces.batches import row_ids
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.featurizer import Featurizer, Matrix
+from reviewml.interfaces.trainer import Examples, Target, Task
+from reviewml.progress import progress
+from reviewml.schema import ERRORS, Roles, roles_of
+
+MOST_INTEGER_CLASSES = 20
+"""Whole numbers with more values than this are taken for quantities, not classes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """All rows that can be learned from, in canonical order.
+
+    Parameters
+    ----------
+    examples
+        Features and target.
+    hashes
+        Stable hash of each row's id, ascending.
+    columns
+        Further columns asked for, such as time or group, in the same order.
+    counts
+        Rows read, and those left out with the reason.
+    """
+
+    examples: Examples
+    hashes: npt.NDArray[np.uint64]
+    columns: dict[str, pa.Array]
+    counts: dict[str, int]
+
+
+def collect(
+    dataset: Dataset, featurizer: Featurizer, task: Task | None, columns: tuple[str, ...] = ()
+) -> Collected:
+    """Compute the features of all rows that have a target.
+
+    Parameters
+    ----------
+    dataset
+        Enriched rows whose roles name a target.
+    featurizer
+        Fitted.
+    task
+        What to learn; None infers it from the target.
+    columns
+        Further columns to keep for each row.
+
+    Raises
+    ------
+    TargetError
+        When no row has a target, or all have the same.
+    """
+    roles = roles_of(dataset.full_schema)
+    assert roles.target is not None
+    parts = list(_parts(dataset, featurizer, roles, columns))
+    target = target_of(pa.chunked_array([part.target for part in parts]), task, roles.target)
+    kept = np.concatenate([part.kept for part in parts])
+    # Column by column: the copy is never larger than one column of it.
+    features = _stacked([part.features for part in parts])
+    hashes = np.concatenate([part.hashes for part in parts])
+    order = canonical_order(hashes, features, target.values, has_id=roles.id is not None)
+    hashes = order.hashes
+    places = pa.array(order.rows)
+    return Collected(
+        examples=Examples(features[order.rows], target.take(order.rows)),
+        hashes=hashes,
+        columns={
+            name: pa.chunked_array([part.columns[name] for part in parts])
+            .combine_chunks()
+            .take(places)
+            for name in columns
+        },
+        counts=_counts(parts, int(kept.sum())),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    features: Matrix
+    target: pa.Array
+    hashes: npt.NDArray[np.uint64]
+    columns: dict[str, pa.Array]
+    kept: npt.NDArray[np.bool_]
+    unreadable: int
+
+
+def _parts(
+    dataset: Dataset, featurizer: Featurizer, roles: Roles, columns: tuple[str, ...]
+) -> Iterator[_Part]:
+    for batch in progress(dataset.full_batches(), "features"):
+        bad = unreadable(batch)
+        kept = np.asarray(batch.column(roles.target).is_valid()) & ~bad
+        rows = batch if kept.all() else batch.filter(pa.array(kept))
+        yield _Part(
+            features=featurizer.matrix(rows),
+            target=rows.column(roles.target),
+            hashes=stable_hash(row_ids(rows, roles)),
+            columns={name: rows.column(name) for name in columns},
+            kept=kept,
+            unreadable=int(bad.sum()),
+        )
+
+
+def unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Tell which rows of a batch could not be read at all; shape ``(n,)``."""
+    bad = np.zeros(len(batch), bool)
+    errors = batch.column(ERRORS)
+    if errors.null_count == len(errors):
+        return bad
+    each = pc.list_flatten(errors)
+    whole = pc.and_(pc.equal(each.field("stage"), "read"), pc.is_null(each.field("column")))
+    bad[np.asarray(pc.list_parent_indices(errors).filter(whole))] = True
+    return bad
+
+
+def _stacked(parts: list[Matrix]) -> Matrix:
+    if len(parts) == 1:
+        return parts[0]
+    rows = sum(len(part) for part in parts)
+    stacked = np.empty((rows, parts[0].shape[1]), np.float32, order="C")
+    first = 0
+    while parts:
+        part = parts.pop(0)
+        stacked[first : first + len(part)] = part
+        first += len(part)
+    return stacked
+
+
+def _counts(parts: list[_Part], used: int) -> dict[str, int]:
+    read = sum(len(part.kept) for part in parts)
+    bad = sum(part.unreadable for part in parts)
+    return {"read": read, "unreadable": bad, "no_target": read - bad - used, "used": used}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Order:
+    rows: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint64]
+
+
+def canonical_order(
+    hashes: npt.NDArray[np.uint64],
+    features: Matrix,
+    target: npt.NDArray[np.float64],
+    *,
+    has_id: bool,
+) -> _Order:
+    """Sort rows by the hash of their id, or of what they hold when ids cannot tell them apart.
+
+    Rows that still tie are equal, so their order does not matter.
+    """
+    if has_id:
+        rows = np.argsort(hashes, kind="stable")
+        ordered = hashes[rows]
+        if not (ordered[1:] == ordered[:-1]).any():
+            return _Order(rows, ordered)
+    contents = content_hashes(features, target)
+    # A row without an id goes by its position, which is not part of what it holds.
+    keys = hashes if has_id else contents
+    rows = np.lexsort((contents, keys))
+    return _Order(rows, keys[rows])
+
+
+def content_hashes(
+    features: Matrix, target: npt.NDArray[np.float64]
+) -> npt.NDArray[np.uint64]:
+    """Hash each row's features and target; shape ``(n_rows,)``."""
+    hashes = target.view(np.uint64).copy()
+    for column in features.T:
+        hashes *= np.uint64(0x100000001B3)
+        hashes += np.ascontiguousarray(column).view(np.uint32)
+    return splitmix(hashes)
+
+
+def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
+    """Read the target and, where it is not given, infer what kind of prediction it is.
+
+    Text, booleans and two values are classes; whole numbers are classes when there are at most
+    20 of them; other numbers are quantities.
+
+    Raises
+    ------
+    TargetError
+        When no row has a target, or all have the same.
+    """
+    distinct = column.unique().drop_null()
+    if len(distinct) < 2:
+        found = "no row has a value" if len(distinct) == 0 else f"every row has {distinct[0].as_py()!r}"
+        raise TargetError(f"target {name!r}: {found}, so there is nothing to learn.")
+    task = task or _inferred(distinct)
+    if task == "regression":
+        if not _is_number(distinct.type):
+            raise TargetError(f"target {name!r} is {distinct.type}, which regression cannot learn.")
+        return Target(np.asarray(column.cast(pa.float64())), "regression")
+    return _classes(column, distinct, task, name)
+
+
+def _classes(column: pa.ChunkedArray, distinct: pa.Array, task: Task, name: str) -> Target:
+    classes = tuple(sorted(distinct.to_pylist()))
+    if task == "binary" and len(classes) != 2:
+        raise TargetError(f"target {name!r} has {len(classes)} values, and task='binary' two.")
+    codes = pc.index_in(column, pa.array(classes, column.type))
+    kind: Task = "binary" if len(classes) == 2 else "multiclass"
+    return Target(np.asarray(codes).astype(np.float64), kind, classes)
+
+
+def _inferred(distinct: pa.Array) -> Task:
+    if len(distinct) == 2:
+        return "binary"
+    if not _is_number(distinct.type):
+        return "multiclass"
+    whole = all(isinstance(v, numbers.Real) and float(v).is_integer() for v in distinct.to_pylist()[:1000])
+    return "multiclass" if whole and len(distinct) <= MOST_INTEGER_CLASSES else "regression"
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def codes_of(column: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np.float64]:
+    """Return the position of each value among the classes; NaN for null and unknown values."""
+    known = pa.array(classes)
+    codes = pc.index_in(column.cast(known.type), known)
+    return np.asarray(codes.cast(pa.float64()).fill_null(float("nan")))
