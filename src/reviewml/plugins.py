@@ -200,3 +200,24 @@ def catalogue() -> Catalogue:
 def load(kind: str, name: str) -> Any:
     """Return the class registered under a kind and a name."""
     return catalogue().entry(kind, name).load()
+
+
+def optional(module: str, what: str) -> Any:
+    """Import a module that an extra brings.
+
+    Parameters
+    ----------
+    module
+        Such as ``"matplotlib.pyplot"``.
+    what
+        Who needs it, for the message.
+
+    Raises
+    ------
+    MissingExtra
+        When it is not installed, naming the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise _missing(error, what) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,5 +57,6 @@ def figure(value: float) -> str:
     >>> figure(0.5), figure(1234.5678)
     ('0.5000', '1,235')
     """
-    whole = len(str(int(abs(value)))) if math.isfinite(value) else 1
-    return f"{value:,.{max(0, 5 - whole - (whole > 1)) if whole > 1 else 4}f}"
+    digits = len(str(int(abs(value))))
+    decimals = 4 if digits == 1 else max(0, 4 - digits)
+    return f"{value:,.{decimals}f}"

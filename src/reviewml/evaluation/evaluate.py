@@ -1,0 +1,209 @@
+"""Judging predictions: all figures of a model, and the difference between two models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reviewml.errors import TargetError, UnknownName, did_you_mean
+from reviewml.evaluation.binary import BinaryJudge
+from reviewml.evaluation.bootstrap import Bootstrap, Floats
+from reviewml.evaluation.curves import curves_of
+from reviewml.evaluation.estimate import Estimate
+from reviewml.evaluation.judge import Judge
+from reviewml.evaluation.multiclass import MulticlassJudge
+from reviewml.evaluation.regression import RegressionJudge
+from reviewml.evaluation.result import Evaluation
+from reviewml.evaluation.rows import Rows, check_length, rows_of
+from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, labelled
+from reviewml.interfaces.trainer import Task
+
+JudgeOf = Callable[[Floats, Floats], Judge]
+
+RESAMPLES = 200
+"""How often rows are drawn again for an interval."""
+
+
+def evaluate(
+    target: Any,
+    probabilities: Any,
+    classes: tuple[Any, ...],
+    task: Task,
+    *,
+    segments: Mapping[str, Any] | None = None,
+    threshold: float = 0.5,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    random_state: int = 0,
+    groups: Any = None,
+    unreadable: npt.NDArray[np.bool_] | None = None,
+) -> Evaluation:
+    """Judge predictions of rows whose answer is known; the order of the rows does not matter.
+
+    Parameters
+    ----------
+    target
+        Position of each row's class, or its quantity; NaN where it is not known, -1 where it
+        is a class the model has never seen.
+    probabilities
+        What the model said: shape ``(n_rows, n_classes)``, or ``(n_rows,)`` for the second of
+        two classes and for a regression; NaN where a row could not be read.
+    classes
+        What the positions stand for; empty for a regression.
+    task
+        What kind of prediction it is.
+    segments
+        Columns whose values are also judged apart.
+    threshold
+        Of two classes, the second is predicted when its probability is above it.
+    confidence
+        Share of intervals that should hold the truth.
+    resamples
+        How often rows are drawn again for the intervals; 0 leaves them out.
+    random_state
+        Another one draws other resamples.
+    groups
+        Group of each row: rows of one, such as all reviews of a customer, are drawn together.
+    unreadable
+        Which rows could not be read, whatever was predicted for them.
+
+    Raises
+    ------
+    TargetError
+        When no row can be judged.
+    SchemaError
+        When lengths or shapes do not fit.
+
+    Examples
+    --------
+    >>> found = evaluate([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], ("no", "yes"), "binary")
+    >>> found.metrics["auc"].value, found.confusion
+    (0.75, ((1, 1), (1, 1)))
+    """
+    given = rows_of(target, (probabilities,), groups, task, len(classes))
+    for name, column in {**(segments or {}), "unreadable": unreadable}.items():
+        check_length(f"values of {name!r}", column, len(given.target))
+    rows, counts, kept = _usable(given, unreadable)
+    judge_of = _judge_of(task, tuple(classes), threshold)
+    bootstrap = Bootstrap(resamples, confidence, random_state)
+    judge = judge_of(rows.target, rows.scores[0])
+    return Evaluation(
+        task=task,
+        classes=tuple(classes),
+        rows=counts,
+        metrics=judge.estimates(bootstrap, rows.groups),
+        headlines=judge.headlines,
+        segments={
+            column: tuple(_segments(column, values, kept, rows, judge_of, bootstrap))
+            for column, values in (segments or {}).items()
+        },
+        confusion=judge.confusion(),
+        calibration=judge.binned.table(),
+        curves=curves_of(judge),
+        threshold=threshold if task == "binary" else None,
+        confidence=confidence,
+        resamples=resamples,
+        grouped=groups is not None,
+    )
+
+
+def paired_difference(
+    target: Any,
+    probabilities_a: Any,
+    probabilities_b: Any,
+    *,
+    metric: str = "auc",
+    task: Task = "binary",
+    threshold: float = 0.5,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    random_state: int = 0,
+    groups: Any = None,
+) -> Estimate:
+    """Return how much larger a figure is for `probabilities_a` than for `probabilities_b`.
+
+    Both are judged on the same rows and the same resamples of them, so what makes rows easy or
+    hard cancels out. An interval without 0 tells the two models apart.
+
+    Parameters
+    ----------
+    target
+        As in `evaluate`; rows that cannot be judged for both are left out.
+    probabilities_a, probabilities_b
+        What two models said of the same rows.
+    metric
+        Name of a figure, as in `Evaluation.metrics`.
+    task, threshold, confidence, resamples, random_state, groups
+        As in `evaluate`.
+
+    Raises
+    ------
+    UnknownName
+        When there is no such figure for this task.
+
+    Examples
+    --------
+    >>> a, b = np.linspace(0, 1, 50), np.full(50, 0.5)
+    >>> paired_difference(np.arange(50) >= 25, a, b).value
+    0.5
+    """
+    n_classes = 2 if task == "binary" else np.atleast_2d(np.asarray(probabilities_a)).shape[1]
+    given = rows_of(target, (probabilities_a, probabilities_b), groups, task, n_classes)
+    rows, _, _ = _usable(given, None)
+    judge_of = _judge_of(task, tuple(range(n_classes)), threshold)
+    a, b = (judge_of(rows.target, scores) for scores in rows.scores)
+    if metric not in a.names:
+        raise UnknownName(f"no figure {metric!r} for {task}. {did_you_mean(metric, a.names)}")
+    return a.difference(b, metric, Bootstrap(resamples, confidence, random_state), rows.groups)
+
+
+def _judge_of(task: Task, classes: tuple[Any, ...], threshold: float) -> JudgeOf:
+    if task == "regression":
+        return RegressionJudge
+    if task == "multiclass":
+        return functools.partial(MulticlassJudge, classes=classes)
+    return functools.partial(BinaryJudge, classes=classes, threshold=threshold)
+
+
+def _usable(
+    given: Rows, unreadable: npt.NDArray[np.bool_] | None
+) -> tuple[Rows, dict[str, int], npt.NDArray[np.intp]]:
+    states = given.states(unreadable)
+    usable = np.flatnonzero(~np.logical_or.reduce(list(states.values())))
+    counts = {name: int(mask.sum()) for name, mask in states.items()}
+    if len(usable) == 0:
+        why = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        raise TargetError(f"no row can be judged: {why or 'there are none'}.")
+    kept = usable[given.take(usable).order()]
+    return given.take(kept), {"read": len(given.target), **counts, "used": len(kept)}, kept
+
+
+def _segments(
+    column: str,
+    values: Any,
+    kept: npt.NDArray[np.intp],
+    rows: Rows,
+    judge_of: JudgeOf,
+    bootstrap: Bootstrap,
+) -> Iterator[Segment]:
+    for label, mask in labelled(values, kept):
+        part = rows.take(mask)
+        judge = judge_of(part.target, part.scores[0])
+        yield Segment(
+            column=column,
+            label=label,
+            rows=judge.rows,
+            positives=int(part.target.sum()) if isinstance(judge, BinaryJudge) else None,
+            metrics=_figures(judge, bootstrap, part),
+        )
+
+
+def _figures(judge: Judge, bootstrap: Bootstrap, part: Rows) -> dict[str, Estimate]:
+    if judge.rows >= SMALLEST_SEGMENT:
+        return judge.estimates(bootstrap, part.groups)
+    few = f"{judge.rows} {'row' if judge.rows == 1 else 'rows'}, fewer than {SMALLEST_SEGMENT}"
+    return {name: Estimate(None, reason=few) for name in judge.names}

@@ -1,0 +1,151 @@
+"""Judge: predictions of rows whose answer is known, and the figures of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reviewml.evaluation.bootstrap import Bootstrap, Floats, Interval
+from reviewml.evaluation.calibration import Binned
+from reviewml.evaluation.estimate import Estimate
+
+CALIBRATION_ERROR = "calibration_error"
+
+FEWEST = 5
+"""Rows, groups, or rows of a class, below which there is no interval."""
+
+
+class Judge(ABC):
+    """Figures of some rows: as they are by scikit-learn, and for many weightings at once.
+
+    Attributes
+    ----------
+    names
+        The figures, in the order they are shown.
+    rankings
+        Those of `names` that compare rows of one class with rows of another.
+    headlines
+        The few of `names` that are shown for each segment.
+    binned
+        The rows in bins by what was predicted.
+    """
+
+    names: tuple[str, ...]
+    rankings: frozenset[str] = frozenset()
+    headlines: tuple[str, ...]
+    binned: Binned
+    rows: int
+
+    @abstractmethod
+    def figures(self) -> dict[str, float]:
+        """Return each figure of the rows; NaN where it is not defined."""
+
+    @abstractmethod
+    def weighed(self, weights: Floats) -> dict[str, Floats]:
+        """Return each figure but the calibration error for each row of weights.
+
+        Parameters
+        ----------
+        weights
+            Of the rows, shape ``(n_resamples, n_rows)``.
+        """
+
+    @abstractmethod
+    def rarest(self) -> int:
+        """Return the number of rows of the rarest class; all rows for a regression."""
+
+    @abstractmethod
+    def undefined(self, name: str) -> str:
+        """Return why a figure is not defined for these rows."""
+
+    def confusion(self) -> tuple[tuple[int, ...], ...] | None:
+        """Return how many rows of each class were taken for which; None for a regression."""
+        return None
+
+    def estimates(
+        self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None = None
+    ) -> dict[str, Estimate]:
+        """Return each figure with its interval.
+
+        Parameters
+        ----------
+        bootstrap
+            How the interval is found.
+        groups
+            Group of each row, any whole numbers; rows of one group are drawn together.
+        """
+        figures = self.figures()
+        reason = self._no_interval(bootstrap, groups)
+        intervals = {} if reason else self._intervals(bootstrap, groups)
+        return {
+            name: self._estimate(name, figures[name], reason, intervals.get(name))
+            for name in self.names
+        }
+
+    def _no_interval(self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None) -> str | None:
+        if bootstrap.resamples == 0:
+            return "no interval was asked for"
+        if groups is not None and len(np.unique(groups)) < FEWEST:
+            return f"an interval needs {FEWEST} groups"
+        return f"an interval needs {FEWEST} rows" if self.rows < FEWEST else None
+
+    def _estimate(
+        self, name: str, value: float, reason: str | None, interval: Interval | None
+    ) -> Estimate:
+        if not np.isfinite(value):
+            return Estimate(None, reason=self.undefined(name))
+        if reason is None and name in self.rankings and self.rarest() < FEWEST:
+            reason = f"an interval needs {FEWEST} rows of each class"
+        if reason or interval is None:
+            return Estimate(value, reason=reason or "not defined in many resamples")
+        return Estimate(value, *interval)
+
+    def _intervals(
+        self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None
+    ) -> dict[str, Interval | None]:
+        weighed, gaps = [], []
+        for weights in bootstrap.weights(self.rows, groups):
+            weighed.append(self.weighed(weights))
+            if CALIBRATION_ERROR in self.names:
+                gaps.append(self.binned.gaps(weights))
+        found = {
+            name: bootstrap.percentile(np.concatenate([part[name] for part in weighed]))
+            for name in weighed[0]
+        }
+        if gaps:
+            seen = self.binned.gaps(np.ones((1, self.rows)))[0]
+            found[CALIBRATION_ERROR] = bootstrap.of_absolute_sum(seen, np.concatenate(gaps))
+        return found
+
+    def difference(
+        self,
+        other: Judge,
+        name: str,
+        bootstrap: Bootstrap,
+        groups: npt.NDArray[Any] | None = None,
+    ) -> Estimate:
+        """Return how much larger one figure is here than for other predictions of these rows."""
+        value = self.figures()[name] - other.figures()[name]
+        reason = self._no_interval(bootstrap, groups)
+        if reason or not np.isfinite(value):
+            return self._estimate(name, value, reason, None)
+        resampled = [
+            self._resampled(name, weights) - other._resampled(name, weights)
+            for weights in bootstrap.weights(self.rows, groups)
+        ]
+        return self._estimate(name, value, None, bootstrap.percentile(np.concatenate(resampled)))
+
+    def _resampled(self, name: str, weights: Floats) -> Floats:
+        if name == CALIBRATION_ERROR:
+            error: Floats = np.abs(self.binned.gaps(weights)).sum(axis=1)
+            return error
+        return self.weighed(weights)[name]
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """Divide, NaN where `whole` is 0."""
+    result: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole != 0)
+    return result

@@ -1,0 +1,77 @@
+"""Pictures of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reviewml import plugins
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reviewml.evaluation.result import Evaluation
+
+Panel = Callable[["Evaluation", "Axes"], Any]
+
+
+def plot(evaluation: Evaluation, path: str | PathLike[str] | None = None) -> Figure:
+    """Draw the panels that the task has; see `Evaluation.plot`."""
+    pyplot = plugins.optional("matplotlib.pyplot", "plot()")
+    panels = _panels(evaluation)
+    figure: Figure = pyplot.figure(figsize=(4.5 * len(panels), 4.2), layout="constrained")
+    for position, panel in enumerate(panels, start=1):
+        panel(evaluation, figure.add_subplot(1, len(panels), position))
+    # Closed for pyplot, which would keep it for ever; a notebook still shows what is returned.
+    pyplot.close(figure)
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _panels(evaluation: Evaluation) -> list[Panel]:
+    if evaluation.task == "regression":
+        return [_calibration]
+    if evaluation.task == "multiclass":
+        return [_confusion, _calibration]
+    return [_roc, _precision_recall, _calibration] if evaluation.curves else [_calibration]
+
+
+def _roc(evaluation: Evaluation, axes: Axes) -> None:
+    axes.plot(*zip(*evaluation.curves["roc"], strict=True))
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
+    axes.set(title=f"AUC {evaluation.metrics['auc']}", xlabel="false alarms", ylabel="hits")
+
+
+def _precision_recall(evaluation: Evaluation, axes: Axes) -> None:
+    axes.plot(*zip(*evaluation.curves["precision_recall"], strict=True))
+    axes.set(title=f"PR-AUC {evaluation.metrics['pr_auc']}", xlabel="recall", ylabel="precision")
+    axes.set_ylim(0, 1.02)
+
+
+def _confusion(evaluation: Evaluation, axes: Axes) -> None:
+    counts = np.array(evaluation.confusion)
+    axes.imshow(counts, cmap="Blues")
+    names = [str(value) for value in evaluation.classes]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    for (row, column), count in np.ndenumerate(counts):
+        dark = count > counts.max() / 2
+        axes.text(column, row, f"{count:,}", ha="center", color="white" if dark else "black")
+    axes.set(title="rows", xlabel="predicted", ylabel="actual")
+
+
+def _calibration(evaluation: Evaluation, axes: Axes) -> None:
+    bins = evaluation.calibration
+    predicted, observed = [b.predicted for b in bins], [b.observed for b in bins]
+    ends = [min(predicted + observed), max(predicted + observed)]
+    ends = ends if evaluation.task == "regression" else [0.0, 1.0]
+    axes.plot(ends, ends, linestyle=":", color="grey")
+    axes.plot(predicted, observed, marker="o")
+    error = evaluation.metrics.get("calibration_error")
+    title = f"calibration error {error}" if error else "calibration"
+    axes.set(title=title, xlabel="predicted", ylabel="observed")

@@ -1,0 +1,327 @@
+"""Explanation: how much each of the user's columns counts, over all rows and for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import html
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.columns import as_array
+from reviewml.errors import SchemaError, UnknownName, did_you_mean
+from reviewml.explanation.row import ColumnPart, FeaturePart, RowExplanation, value_text
+from reviewml.interfaces.featurizer import Feature, Matrix
+from reviewml.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+By = Literal["column", "feature"]
+
+NOTE = (
+    "This explains the model, not the shop: what the answers were computed from, and nothing "
+    "about what another review or price would change."
+)
+
+SHOWN = 15
+"""Columns in a table or a picture; the rest are counted, or drawn as one."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Explanation:
+    """How much each column counts in a model's answers for some rows.
+
+    Contributions are to the uncalibrated margin: the log-odds of the second of two classes,
+    the score of each of more classes before softmax, the predicted quantity itself for a
+    regression. For each row they sum, with the bias, to the margin.
+
+    Parameters
+    ----------
+    ids
+        Of the rows, any type; they may repeat.
+    features
+        What the columns of the matrix are.
+    contributions
+        Shape ``(n_rows, n_outputs, n_features + 1)``, the last being the bias, as
+        `Model.contributions` gives them.
+    classes
+        The classes of the target; empty for a regression.
+    matrix
+        The features of the rows; without it `row` cannot tell the values the model saw.
+
+    Examples
+    --------
+    >>> from reviewml.interfaces.expressions import Expression
+    >>> features = [Feature("stars", "stars", "stars given", expression=None)]
+    >>> found = Explanation(["a", "b"], features, np.array([[[1.0, 0.5]], [[-2.0, 0.5]]]), (0, 1))
+    >>> found.global_importance().to_pylist()
+    [{'column': 'stars', 'importance': 1.5, 'share': 1.0}]
+    >>> found.row("b").margin
+    -1.5
+    """
+
+    ids: Any
+    features: Sequence[Feature]
+    contributions: npt.NDArray[np.float64]
+    classes: tuple[Any, ...] = ()
+    matrix: Matrix | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", as_array(self.ids))
+        outputs = len(self.classes) if len(self.classes) > 2 else 1
+        expected = (len(self.ids), outputs, len(self.features) + 1)
+        if self.contributions.shape != expected:
+            raise SchemaError(
+                f"contributions have the shape {self.contributions.shape}; these ids, classes "
+                f"and features need {expected}."
+            )
+
+    # -- all rows -----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The user's columns that have features, in the order of the features."""
+        return tuple(self._places)
+
+    @functools.cached_property
+    def _places(self) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        for place, feature in enumerate(self.features):
+            places.setdefault(feature.column, []).append(place)
+        return places
+
+    @functools.cached_property
+    def by_column(self) -> npt.NDArray[np.float64]:
+        """Contributions summed over the features of each column.
+
+        Shape ``(n_rows, n_outputs, n_columns)``, in the order of `columns`.
+        """
+        sums = [self.contributions[..., places].sum(axis=-1) for places in self._places.values()]
+        return np.stack(sums, axis=-1) if sums else self.contributions[..., :0]
+
+    @property
+    def bias(self) -> npt.NDArray[np.float64]:
+        """Where the model starts for each row and output; shape ``(n_rows, n_outputs)``."""
+        return self.contributions[..., -1]
+
+    @property
+    def margin(self) -> npt.NDArray[np.float64]:
+        """Where it ends: bias and contributions; shape ``(n_rows, n_outputs)``."""
+        return self.contributions.sum(axis=-1)  # type: ignore[no-any-return]
+
+    @property
+    def units(self) -> str:
+        """What contributions are measured in."""
+        if not self.classes:
+            return "units of the target"
+        if len(self.classes) > 2:
+            return "score of a class before softmax"
+        return f"log-odds of {self.classes[1]!r}"
+
+    def global_importance(self, *, by: By = "column", output: Any = None) -> pa.Table:
+        """Return the mean absolute contribution over the rows, the largest first.
+
+        Parameters
+        ----------
+        by
+            ``"feature"`` drills down to the features of each column.
+        output
+            One class, when there are more than two; otherwise the mean over all.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``column``, for features also ``feature`` and ``meaning``, ``importance``, and
+            ``share`` of the sum of importances. The same rows in another order give the same.
+        """
+        parts = self.by_column if by == "column" else self.contributions[..., :-1]
+        if output is not None:
+            parts = parts[:, [self._output(output)]]
+        sizes = np.abs(parts).reshape(-1, parts.shape[-1])
+        # Sums of floats depend on their order; sorted, it is always the same.
+        means = np.sort(sizes, axis=0).mean(axis=0) if len(sizes) else np.zeros(parts.shape[-1])
+        table = self._names(by)
+        table = table.append_column("importance", pa.array(means))
+        total = means.sum()
+        table = table.append_column("share", pa.array(means / total if total else means))
+        named = [
+            (name, "ascending") for name in table.column_names if name in ("column", "feature")
+        ]
+        return table.sort_by([("importance", "descending"), *named])
+
+    def to_arrow(self, *, by: By = "column") -> pa.Table:
+        """Return all contributions, one in each row: ``id, column, contribution``.
+
+        Long rather than wide, so that no column of yours can have the name of one of ours. The
+        bias is the row whose ``column`` is null: for each id the contributions sum to the
+        margin.
+
+        Parameters
+        ----------
+        by
+            ``"feature"`` adds the column ``feature``.
+
+        Returns
+        -------
+        pyarrow.Table
+            With a column ``output``, the class, when there are more than two.
+        """
+        named = self._names(by)
+        parts = self.by_column if by == "column" else self.contributions[..., :-1]
+        values = np.concatenate([parts, self.bias[..., None]], axis=-1)
+        rows, outputs, names = np.indices(values.shape).reshape(3, -1)
+        unnamed = pa.array(names, mask=names == len(named))
+        found = {"id": self.ids.take(pa.array(rows))}
+        if len(self.classes) > 2:
+            found["output"] = pa.array(self.classes).take(pa.array(outputs))
+        for name in ("column", "feature") if by == "feature" else ("column",):
+            found[name] = named.column(name).combine_chunks().dictionary_encode().take(unnamed)
+        return pa.table({**found, "contribution": values.ravel()})
+
+    # -- one row ------------------------------------------------------------------------------
+
+    def row(self, id: Any, *, output: Any = None, occurrence: int | None = None) -> RowExplanation:
+        """Return the contributions to one answer, the largest first.
+
+        Parameters
+        ----------
+        id
+            Of the row.
+        output
+            One class, when there are more than two; the one with the largest margin unless
+            given.
+        occurrence
+            Which row, from 0, when several have this id.
+
+        Raises
+        ------
+        UnknownName
+            When no row has this id, or several have it and `occurrence` does not say which.
+        """
+        row = self._find(id, occurrence)
+        chosen = int(self.margin[row].argmax()) if output is None else self._output(output)
+        parts = [self._part(row, chosen, column) for column in self.columns]
+        several = len(self.classes) > 2
+        return RowExplanation(
+            id=self.ids[row].as_py(),
+            bias=float(self.bias[row, chosen]),
+            margin=float(self.margin[row, chosen]),
+            units=f"score of {self.classes[chosen]!r} before softmax" if several else self.units,
+            parts=tuple(sorted(parts, key=lambda part: (-abs(part.contribution), part.column))),
+        )
+
+    def _part(self, row: int, output: int, column: str) -> ColumnPart:
+        features = [
+            FeaturePart(
+                name=self.features[place].name,
+                meaning=self.features[place].meaning,
+                value=self._value(row, place),
+                contribution=float(self.contributions[row, output, place]),
+            )
+            for place in self._places[column]
+        ]
+        features.sort(key=lambda part: (-abs(part.contribution), part.name))
+        total = float(self.by_column[row, output, self.columns.index(column)])
+        return ColumnPart(column, total, tuple(features))
+
+    def _value(self, row: int, place: int) -> str:
+        if self.matrix is None:
+            return ""
+        return value_text(self.features[place], float(self.matrix[row, place]))
+
+    def _find(self, id: Any, occurrence: int | None) -> int:
+        try:
+            same = pc.equal(self.ids, pa.scalar(id, self.ids.type)).fill_null(False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            same = pa.array([False] * len(self.ids))
+        found = np.flatnonzero(np.asarray(same))
+        if len(found) == 0:
+            known = f"ids are {self.ids.type}" + (
+                f", such as {self.ids[0]}" if len(self.ids) else ""
+            )
+            raise UnknownName(f"none of the {len(self.ids):,} rows has the id {id!r}; {known}.")
+        if occurrence is None and len(found) > 1:
+            raise UnknownName(
+                f"{len(found):,} rows have the id {id!r}: say which with occurrence=0 … "
+                f"{len(found) - 1}."
+            )
+        if not 0 <= (occurrence or 0) < len(found):
+            raise UnknownName(f"occurrence={occurrence}: {len(found):,} rows have the id {id!r}.")
+        return int(found[occurrence or 0])
+
+    def _output(self, output: Any) -> int:
+        if len(self.classes) < 3 or output not in self.classes:
+            known = map(str, self.classes if len(self.classes) > 2 else ())
+            raise UnknownName(f"no output {output!r}. {did_you_mean(str(output), known)}")
+        return self.classes.index(output)
+
+    # -- shown --------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the importance of the columns as JSON types."""
+        return {
+            "rows": len(self.ids),
+            "units": self.units,
+            "note": NOTE,
+            "importance": self.global_importance().to_pylist(),
+        }
+
+    def plot(
+        self, path: str | PathLike[str] | None = None, *, row: Any = None, output: Any = None
+    ) -> Figure:
+        """Draw the importance of the columns, or the way to the margin of one row.
+
+        Parameters
+        ----------
+        path
+            Where to write the picture; its suffix says how.
+        row
+            Id of a row.
+        output
+            One class, when there are more than two.
+
+        Raises
+        ------
+        MissingExtra
+            When matplotlib is not installed: ``pip install 'reviewml[plot]'``.
+        """
+        if row is not None:
+            return self.row(row, output=output).plot(path)
+        from reviewml.explanation.plots import importance
+
+        return importance(self.global_importance(output=output), self.units, path)
+
+    def __repr__(self) -> str:
+        return "\n".join([self._title(), self._table().text(), NOTE])
+
+    def _repr_html_(self) -> str:
+        table = dataclasses.replace(self._table(), title=self._title())
+        return f"{table.html()}<p>{html.escape(NOTE)}</p>"
+
+    def _title(self) -> str:
+        return f"mean |contribution| over {len(self.ids):,} rows, uncalibrated {self.units}"
+
+    def _table(self) -> Table:
+        found = self.global_importance().to_pylist()
+        rows = [(r["column"], f"{r['importance']:.4f}", f"{r['share']:.1%}") for r in found[:SHOWN]]
+        if len(found) > SHOWN:
+            rest = found[SHOWN:]
+            share = f"{sum(row['share'] for row in rest):.1%}"
+            rows.append((f"({len(rest)} more columns)", "", share))
+        return Table("", ("column", "importance", "share"), rows)
+
+    def _names(self, by: By) -> pa.Table:
+        if by == "column":
+            return pa.table({"column": pa.array(self.columns, pa.string())})
+        if by != "feature":
+            raise UnknownName(f"by={by!r}. {did_you_mean(str(by), ['column', 'feature'])}")
+        each = ("column", "name", "meaning")
+        named = {a: pa.array([getattr(f, a) for f in self.features], pa.string()) for a in each}
+        return pa.table(named).rename_columns(["column", "feature", "meaning"])

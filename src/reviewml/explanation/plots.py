@@ -1,0 +1,68 @@
+"""Pictures of an explanation."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from reviewml import plugins
+from reviewml.explanation.row import RowExplanation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Path = str | PathLike[str] | None
+
+SHOWN = 15
+"""Bars in a picture; the rest is left out of the importance, and one bar of a waterfall."""
+
+UP, DOWN, WHOLE = "tab:red", "tab:blue", "grey"
+
+
+def importance(table: pa.Table, units: str, path: Path = None) -> Figure:
+    """Draw `Explanation.global_importance` as bars."""
+    shown = table.slice(0, SHOWN).to_pylist()[::-1]
+    figure, axes = _canvas(len(shown))
+    axes.barh([row["column"] for row in shown], [row["importance"] for row in shown])
+    axes.set_xlabel(f"mean |contribution|, {units}")
+    return _done(figure, path)
+
+
+def waterfall(row: RowExplanation, path: Path = None) -> Figure:
+    """Draw the way from the model's starting point to the margin of one row."""
+    steps = [(part.column, part.contribution, part.value()) for part in row.parts]
+    if len(steps) > SHOWN:
+        rest = steps[SHOWN - 1 :]
+        total = sum(contribution for _, contribution, _ in rest)
+        steps = [*steps[: SHOWN - 1], (f"({len(rest)} more columns)", total, "")]
+    figure, axes = _canvas(len(steps) + 2)
+    reached = row.bias
+    axes.barh("(start)", row.bias, color=WHOLE)
+    for column, contribution, value in steps:
+        color = UP if contribution > 0 else DOWN
+        bar = axes.barh(
+            f"{column} = {value}" if value else column, contribution, left=reached, color=color
+        )
+        axes.bar_label(bar, [f"{contribution:+.2f}"], padding=3)
+        reached += contribution
+    axes.barh("(margin)", row.margin, color=WHOLE)
+    axes.invert_yaxis()
+    axes.set(xlabel=row.units, title=f"row {row.id}")
+    return _done(figure, path)
+
+
+def _canvas(bars: int) -> tuple[Figure, Axes]:
+    pyplot = plugins.optional("matplotlib.pyplot", "plot()")
+    figure: Figure = pyplot.figure(figsize=(7.0, 1.2 + 0.35 * bars), layout="constrained")
+    # Closed for pyplot, which would keep it for ever; a notebook still shows what is returned.
+    pyplot.close(figure)
+    return figure, figure.add_subplot()
+
+
+def _done(figure: Figure, path: Path) -> Figure:
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure

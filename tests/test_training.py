@@ -1,0 +1,68 @@
+"""Rows reach the trainer in one order, and the target is read for what it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewml.errors import TargetError
+from reviewml.training import canonical_order, codes_of, target_of
+
+
+@given(st.integers(1, 60), st.integers(1, 5), st.booleans(), st.integers(0, 10))
+def test_order_does_not_depend_on_arrival(n: int, distinct: int, has_id: bool, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    hashes = random.integers(0, max(2, n // distinct), n).astype(np.uint64)
+    features = random.integers(0, 2, (n, 3)).astype(np.float32)
+    target = random.integers(0, 2, n).astype(np.float64)
+    arrival = random.permutation(n)
+    # Without an id, the hash is that of the position, which moves with the rows.
+    moved = hashes[arrival] if has_id else hashes
+    one = canonical_order(hashes, features, target, has_id=has_id)
+    other = canonical_order(moved, features[arrival], target[arrival], has_id=has_id)
+    np.testing.assert_array_equal(one.hashes, other.hashes)
+    np.testing.assert_array_equal(features[one.rows], features[arrival][other.rows])
+    np.testing.assert_array_equal(target[one.rows], target[arrival][other.rows])
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes"),
+    [
+        ([True, False, None], "binary", (False, True)),
+        (["no", "yes", "maybe"], "multiclass", ("maybe", "no", "yes")),
+        ([0, 1, 1], "binary", (0, 1)),
+        ([0.0, 1.0, None], "binary", (0.0, 1.0)),
+        ([1, 2, 3, 4, 5], "multiclass", (1, 2, 3, 4, 5)),
+        (list(range(100)), "regression", ()),
+        ([0.5, 1.5, 2.25], "regression", ()),
+    ],
+)
+def test_task_follows_from_the_target(values: list[object], task: str, classes: tuple[object, ...]) -> None:
+    kept = [value for value in values if value is not None]
+    target = target_of(pa.chunked_array([pa.array(kept)]), None, "y")
+    assert (target.task, target.classes) == (task, classes)
+
+
+@pytest.mark.parametrize("values", [[], [1, 1], ["a"]])
+def test_a_target_with_nothing_to_learn_is_refused(values: list[object]) -> None:
+    with pytest.raises(TargetError, match="nothing to learn"):
+        target_of(pa.chunked_array([pa.array(values, None if values else pa.int64())]), None, "y")
+
+
+def test_a_binary_task_refuses_three_values() -> None:
+    with pytest.raises(TargetError, match="3 values"):
+        target_of(pa.chunked_array([pa.array([1, 2, 3])]), "binary", "y")
+
+
+def test_regression_of_text_is_refused() -> None:
+    with pytest.raises(TargetError, match="string"):
+        target_of(pa.chunked_array([pa.array(["a", "b"])]), "regression", "y")
+
+
+def test_codes_of_unknown_and_missing_values_are_nan() -> None:
+    codes = codes_of(pa.array(["b", None, "z"]), ("a", "b"))
+    assert codes[0] == 1
+    assert np.isnan(codes[1:]).all()
