@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from reviewml.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from reviewml.pipeline import Pipeline
+    from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
-    from reviewml.saving import load
     from reviewml.sources.files import Files
     from reviewml.sources.frame import Frame
     from reviewml.sources.table import Table
@@ -36,7 +35,7 @@ _HOMES = {
     "MlflowRegistry": "reviewml.registries.mlflow",
     "Pipeline": "reviewml.pipeline",
     "Table": "reviewml.sources.table",
-    "load": "reviewml.saving",
+    "load": "reviewml.pipeline",
 }
 
 

@@ -39,7 +39,7 @@ def register_models(register: Register) -> None:
 @hookimpl
 def register_registries(register: Register) -> None:
     register("local", "reviewml.registries.local:LocalRegistry")
-    register("mlflow", "reviewml.registries.mlflow:MlflowRegistry")
+    register("mlflow", "reviewml.registries.mlflow:MlflowRegistry", needs=["mlflow"])
 
 
 @hookimpl

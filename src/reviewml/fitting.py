@@ -127,7 +127,8 @@ def _train(
     features = featurizer.features()
     split = _split(collected, trainer.validation_fraction, time, group)
     leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
-    report["warnings"] += [str(leak) for leak in leaks]
+    report["features"] = featurizer.summary()
+    report["warnings"] += [*featurizer.warnings(), *map(str, leaks)]
     for warning in report["warnings"]:
         warnings.warn(warning, stacklevel=4)
     report.update(_described(collected, split, rows))

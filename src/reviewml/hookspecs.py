@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import pluggy
@@ -14,9 +15,13 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Register(Protocol):
-    """Adds a component to the catalogue: its name, and ``"module:Class"``."""
+    """Adds a component to the catalogue: its name, and ``"module:Class"``.
 
-    def __call__(self, name: str, target: str, /) -> None: ...
+    `needs` names modules that may be missing, such as those an extra brings, so that
+    ``reviewml plugins`` can tell without importing anything.
+    """
+
+    def __call__(self, name: str, target: str, /, *, needs: Sequence[str] = ()) -> None: ...
 
 
 @hookspec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from sklearn.base import clone
 from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import _BaseComposition
 
@@ -27,7 +28,7 @@ from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
 from reviewml.judging import evaluate_rows, explain_rows
 from reviewml.plan import Plan, plan
-from reviewml.schema import Roles, visible
+from reviewml.schema import ROLE_NAMES, Roles, visible
 from reviewml.scoring import Score, as_target, chosen
 
 TARGET = "__target__"
@@ -175,7 +176,11 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
         if is_frame(X):
             scores = self._scores(X, on_error)
             return scores if self.task_ == "regression" else self.classes_[chosen(scores)]
-        outputs = ("prediction",) if self._fitted("task_") == "regression" else ("prediction", "probability")
+        outputs = (
+            ("prediction",)
+            if self._fitted("task_") == "regression"
+            else ("prediction", "probability")
+        )
         return self._scored(X, outputs, on_error)
 
     def predict_proba(self, X: Any, *, on_error: OnError = "keep") -> Any:
@@ -295,10 +300,34 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
         self._chain(self.steps).check_runs_on(other._backend())
         return other
 
-    def save(self, folder: str | PathLike[str]) -> Path:
-        """Write the fitted pipeline to a folder that people can read; never a pickle."""
-        self._fitted("steps_")
-        return saving.save(self, Path(folder))
+    def save(
+        self, folder: str | PathLike[str], *, metrics: Mapping[str, float] | None = None
+    ) -> Path:
+        """Write the fitted pipeline to a folder that people can read; never a pickle.
+
+        Parameters
+        ----------
+        folder
+            Must not exist yet, or be empty; `reviewml.load` reads it.
+        metrics
+            Figures to state in its card.
+
+        Raises
+        ------
+        NotFitted
+            When it is not fitted.
+        RegistryError
+            When the folder exists, or a step cannot be saved, naming it.
+        """
+        parts = saving.Parts(
+            parameters={name: getattr(self, name) for name in ROLE_NAMES},
+            steps=self._fitted("steps_"),
+            model=getattr(self, "model_", None),
+            roles=self.roles_,
+            schema=self.schema_,
+            report=self.report_,
+        )
+        return saving.save(parts, Path(folder), metrics=metrics)
 
     @property
     def features_(self) -> Sequence[Feature]:
@@ -383,6 +412,34 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "steps_")
+
+
+def load(folder: str | PathLike[str]) -> Pipeline:
+    """Return the pipeline that `Pipeline.save` wrote, fitted, to run here.
+
+    Every byte is checked first, and nothing in the folder is executed.
+
+    Raises
+    ------
+    ModelNotFound
+        When the folder holds no saved pipeline.
+    DamagedModel
+        When its files are not the ones that were written.
+    RegistryError
+        When it was written by a version that this one cannot read.
+    UnknownName
+        When a step comes from a plugin that is not installed, naming it.
+    """
+    parts = saving.load(Path(folder))
+    steps = [(name, clone(step)) for name, step in parts.steps]
+    pipeline = Pipeline(steps, **parts.parameters)
+    pipeline.steps_ = list(parts.steps)
+    pipeline.report_ = dict(parts.report)
+    pipeline.roles_ = parts.roles
+    pipeline.schema_ = dict(parts.schema)
+    if parts.model is not None:
+        pipeline._set_model(parts.model)
+    return pipeline
 
 
 def _with_target(X: Any, y: Any) -> pa.Table:

@@ -10,8 +10,10 @@ import dataclasses
 import functools
 import importlib
 import importlib.metadata
+import importlib.util
 import re
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pluggy
@@ -58,12 +60,15 @@ class Entry:
         ``"module:Class"``, imported on first use.
     package
         The distribution that registered it.
+    needs
+        Modules it imports that may not be installed.
     """
 
     kind: str
     name: str
     target: str
     package: str
+    needs: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """Import and return the class.
@@ -80,24 +85,28 @@ class Entry:
             raise _missing(error, f"{self.name!r}") from error
 
     def missing_extra(self) -> str | None:
-        """Return the extra to install before this can be used, or None."""
-        try:
-            self.load()
-        except MissingExtra as error:
-            return str(error)
+        """Return what to install before this can be used, or None; imports nothing."""
+        for module in self.needs:
+            if importlib.util.find_spec(module.partition(".")[0]) is None:
+                return _install(module)
         return None
 
 
 def _missing(error: ModuleNotFoundError, what: str) -> ImportError:
     # Only a missing optional dependency is the user's to install;
     # a missing module of the plugin's own is a bug to be shown as it is.
-    extra = EXTRAS.get((error.name or "").partition(".")[0])
-    if extra is None:
+    if (error.name or "").partition(".")[0] not in EXTRAS:
         return error
     return MissingExtra(
-        f"{what} needs {error.name!r}, which is not installed: pip install 'reviewml[{extra}]'",
+        f"{what} needs {error.name!r}, which is not installed: {_install(str(error.name))}",
         name=error.name,
     )
+
+
+def _install(module: str) -> str:
+    package = module.partition(".")[0]
+    extra = EXTRAS.get(package)
+    return f"pip install 'reviewml[{extra}]'" if extra else f"pip install {package}"
 
 
 class Catalogue:
@@ -120,7 +129,9 @@ class Catalogue:
             caller = self.manager.subset_hook_caller(hook.name, others)
             caller(register=functools.partial(self._register, kind, package))
 
-    def _register(self, kind: str, package: str, name: str, target: str) -> None:
+    def _register(
+        self, kind: str, package: str, name: str, target: str, /, *, needs: Sequence[str] = ()
+    ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
             raise PluginError(f"{package}: {name!r} is not a name: use a-z, 0-9, '-' and '_'.")
         if not re.fullmatch(r"[\w.]+:\w+", target):
@@ -130,7 +141,7 @@ class Catalogue:
             raise PluginError(
                 f"{package} registers {kind} {name!r}, which {taken.package} already has."
             )
-        self._entries[kind, name] = Entry(kind, name, target, package)
+        self._entries[kind, name] = Entry(kind, name, target, package, tuple(needs))
 
     def discover(self) -> None:
         """Load every installed plugin; one that fails warns and is left out."""

@@ -160,14 +160,11 @@ def joined_text(columns: Sequence[pa.Array]) -> pa.Array:
 
     A row where all are null stays null.
     """
-    texts = [_plain_string(column) for column in columns]
-    if len(texts) == 1:
-        return texts[0]
-    joined = pc.binary_join_element_wise(*texts, "\n", null_handling="skip")
-    all_null = pc.is_null(texts[0])
-    for text in texts[1:]:
-        all_null = pc.and_(all_null, pc.is_null(text))
-    return pc.if_else(all_null, pa.scalar(None, pa.string()), joined)
+    joined, *others = [_plain_string(column) for column in columns]
+    for text in others:
+        # Joining gives null where either is; what is left is the one that is not.
+        joined = pc.coalesce(pc.binary_join_element_wise(joined, text, "\n"), joined, text)
+    return joined
 
 
 def _plain_string(column: pa.Array) -> pa.Array:

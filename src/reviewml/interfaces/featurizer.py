@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 Matrix = npt.NDArray[np.float32]
 """Features of rows: shape ``(n_rows, n_features)``, missing values as NaN."""
+
+ROWS_FOR_THREADS = 8_192
+"""Rows of a batch from which its columns are computed side by side."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +77,14 @@ class Featurizer(Component, ABC):
     def features(self) -> Sequence[Feature]:
         """Return the features of the fitted state, in the order of the matrix."""
 
+    def summary(self) -> dict[str, Any]:
+        """Return what the report of fitting says of it, as plain data."""
+        return {"features": len(self.features())}
+
+    def warnings(self) -> list[str]:
+        """Return what the user should look at, each with its column and the way out."""
+        return []
+
     def fit(self, dataset: Dataset) -> Self:
         """Learn from the rows of a dataset, in one pass."""
         schema = dataset.full_schema
@@ -81,6 +95,24 @@ class Featurizer(Component, ABC):
         features = self.features()
         # Column by column is how Arrow stores it, and as fast to predict from.
         values = np.empty((len(batch), len(features)), np.float32, order="F")
-        for position, feature in enumerate(features):
-            feature.expression.fill(batch, values[:, position])
+        threads = pa.cpu_count() if len(batch) >= ROWS_FOR_THREADS else 1
+
+        def fill(first: int) -> None:
+            for position in range(first, len(features), threads):
+                features[position].expression.fill(batch, values[:, position])
+
+        if threads == 1:
+            fill(0)
+        else:
+            list(_pool(threads).map(fill, range(threads)))
         return values
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="features")
+
+
+# A forked process has none of its parent's threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

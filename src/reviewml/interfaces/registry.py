@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reviewml.errors import ModelNotFound, RegistryError, did_you_mean
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -27,13 +30,18 @@ class ModelVersion:
         Aliases that point at it now.
     metrics
         Figures it was logged with.
+
+    Examples
+    --------
+    >>> print(ModelVersion("purchase", 3, "2026-01-31T12:00:00+00:00", ("champion",)))
+    purchase@3 @champion
     """
 
     name: str
     version: int
     created: str
     aliases: tuple[str, ...] = ()
-    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         aliases = "".join(f" @{alias}" for alias in self.aliases)
@@ -42,7 +50,21 @@ class ModelVersion:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One line of a model's history: what was done, when and why."""
+    """One line of a model's history: what was done, when and why.
+
+    Parameters
+    ----------
+    time
+        ISO 8601, UTC.
+    event
+        ``"logged"`` when the version was made, ``"alias"`` when an alias moved to it.
+    version
+        Which one.
+    alias
+        The alias that points at it from then on, if any.
+    reason
+        Why, in the words of whoever did it.
+    """
 
     time: str
     event: str
@@ -61,7 +83,7 @@ class Registry(ABC):
         *,
         name: str,
         alias: str | None = None,
-        metrics: dict[str, float] | None = None,
+        metrics: Mapping[str, float] | None = None,
         reason: str | None = None,
     ) -> ModelVersion:
         """Save a fitted pipeline as the next version of a model.
@@ -71,13 +93,20 @@ class Registry(ABC):
         pipeline
             Must be fitted.
         name
-            Name of the model, made when it is new.
+            Name of the model, made when it is new: letters, digits, ``.``, ``_`` and ``-``.
         alias
             Alias to point at the new version, such as ``"champion"``.
         metrics
             Figures to keep with it, such as those of an evaluation.
         reason
             Why, for the history.
+
+        Raises
+        ------
+        NotFitted
+            When the pipeline is not fitted.
+        RegistryError
+            When the name or the alias cannot be one, or a step cannot be saved.
         """
 
     @abstractmethod
@@ -98,7 +127,7 @@ class Registry(ABC):
 
     @abstractmethod
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
-        """Point an alias at a version."""
+        """Point an alias at a version, away from the one it was at."""
 
     @abstractmethod
     def history(self, name: str) -> Sequence[Event]:
@@ -107,6 +136,33 @@ class Registry(ABC):
     @abstractmethod
     def names(self) -> Sequence[str]:
         """Return the names of all models, sorted."""
+
+    def find(self, reference: str) -> ModelVersion:
+        """Return the version that a reference, as `load` takes it, stands for now.
+
+        Raises
+        ------
+        ModelNotFound
+            When there is no such model, version or alias.
+        """
+        name, selector = parse_reference(reference)
+        versions = self.versions(name)
+        if selector is None:
+            return versions[-1]
+        for found in versions:
+            if selector == found.version or selector in found.aliases:
+                return found
+        raise ModelNotFound(f"no model {reference!r}. {_offered(selector, versions)}")
+
+    def not_found(self, name: str) -> ModelNotFound:
+        """Return the error that no model has that name, offering the nearest."""
+        return ModelNotFound(f"no model {name!r} in {self}. {did_you_mean(name, self.names())}")
+
+
+def _offered(selector: str | int, versions: Sequence[ModelVersion]) -> str:
+    if isinstance(selector, str):
+        return did_you_mean(selector, [alias for found in versions for alias in found.aliases])
+    return f"Its newest version is {versions[-1].version}."
 
 
 def parse_reference(reference: str) -> tuple[str, str | int | None]:
@@ -117,6 +173,30 @@ def parse_reference(reference: str) -> tuple[str, str | int | None]:
     >>> parse_reference("purchase@champion"), parse_reference("purchase@3")
     (('purchase', 'champion'), ('purchase', 3))
     """
-    name, _, which = reference.partition("@")
-    selector: Any = int(which) if which.isdigit() else which or None
-    return name, selector
+    name, at, which = reference.partition("@")
+    check_name(name)
+    if not at:
+        return name, None
+    if re.fullmatch("[0-9]+", which):
+        return name, int(which)
+    check_alias(which)
+    return name, which
+
+
+def check_name(name: str) -> None:
+    """Raise unless `name` can name a model, a folder and a part of a URL alike."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise RegistryError(
+            f"{name!r} cannot name a model: use letters, digits, '.', '_' and '-', "
+            "a letter or digit first, at most 100 of them."
+        )
+
+
+def check_alias(alias: str) -> None:
+    """Raise unless `alias` can be one: what looks like a version cannot."""
+    named = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,99}", alias)
+    if not named or alias == "latest" or re.fullmatch(r"[vV][0-9]+", alias):
+        raise RegistryError(
+            f"{alias!r} cannot be an alias: use letters, digits, '.', '_' and '-', a letter "
+            "first; 'latest' and 'v1' would be taken for versions."
+        )

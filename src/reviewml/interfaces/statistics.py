@@ -6,12 +6,15 @@ Counts, extremes and sets, never a mean of floats: the sum of floats depends on 
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from reviewml.interfaces.expressions import as_moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,30 +36,96 @@ class Count(Statistic):
     """Number of values that are not null."""
 
     def part(self, batch: pa.RecordBatch) -> int:
-        return len(batch) - batch.column(self.column).null_count
+        return int(len(batch) - batch.column(self.column).null_count)
+
+    def merge(self, one: int, other: int) -> int:
+        return one + other
+
+
+class Missing(Statistic):
+    """Number of rows without a value: null or NaN."""
+
+    def part(self, batch: pa.RecordBatch) -> int:
+        column = batch.column(self.column)
+        if pa.types.is_floating(column.type):
+            return int(pc.is_null(column, nan_is_null=True).true_count)
+        return int(column.null_count)
 
     def merge(self, one: int, other: int) -> int:
         return one + other
 
 
 class Min(Statistic):
-    """Smallest value, as a Python object; None when all are null."""
+    """Smallest value, as a Python object; None when all are null or NaN.
+
+    Durations count in their unit, as integers.
+    """
 
     def part(self, batch: pa.RecordBatch) -> Any:
-        return pc.min(batch.column(self.column)).as_py()
+        return _plain(pc.min(_comparable(batch.column(self.column))))
 
     def merge(self, one: Any, other: Any) -> Any:
         return min((value for value in (one, other) if value is not None), default=None)
 
 
 class Max(Statistic):
-    """Largest value, as a Python object; None when all are null."""
+    """Largest value, as a Python object; None when all are null or NaN.
+
+    Durations count in their unit, as integers.
+    """
 
     def part(self, batch: pa.RecordBatch) -> Any:
-        return pc.max(batch.column(self.column)).as_py()
+        return _plain(pc.max(_comparable(batch.column(self.column))))
 
     def merge(self, one: Any, other: Any) -> Any:
         return max((value for value in (one, other) if value is not None), default=None)
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    """Return the same values in a type of which Arrow knows extremes and counts."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return column.dictionary_decode()
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
+    if pa.types.is_decimal(kind) and kind.bit_width < 128:
+        return column.cast(pa.decimal128(kind.precision, kind.scale))
+    if pa.types.is_duration(kind):
+        return column.cast(pa.int64())
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    return _in_microseconds(column)
+
+
+def _in_microseconds(column: pa.Array) -> pa.Array:
+    # Python's own times know no nanoseconds.
+    kind = column.type
+    if kind == pa.time64("ns"):
+        return column.cast(pa.time64("us"), safe=False)
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    return column
+
+
+def _plain(value: pa.Scalar) -> Any:
+    found = value.as_py()
+    # Arrow passes over NaN unless there is nothing else.
+    return None if isinstance(found, float) and math.isnan(found) else found
+
+
+@dataclasses.dataclass(frozen=True)
+class Later(Statistic):
+    """In how many rows a date or moment is later than another, and in how many both are known."""
+
+    than: str
+
+    def part(self, batch: pa.RecordBatch) -> tuple[int, int]:
+        column, than = as_moments(batch.column(self.column)), as_moments(batch.column(self.than))
+        later = pc.greater(column, than)
+        return pc.sum(later).as_py() or 0, len(later) - later.null_count
+
+    def merge(self, one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+        return one[0] + other[0], one[1] + other[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +135,7 @@ class ValueCounts(Statistic):
     most: int
 
     def part(self, batch: pa.RecordBatch) -> Counter[Any] | None:
-        counted = pc.value_counts(batch.column(self.column).drop_null())
+        counted = pc.value_counts(_comparable(batch.column(self.column)).drop_null())
         if len(counted) > self.most:
             return None
         values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()

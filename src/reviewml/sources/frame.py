@@ -51,7 +51,9 @@ class Frame(Source):
 
     def partitions(self) -> Iterator[Partition]:
         table = to_arrow(self.frame)
-        yield FramePartition(table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata))
+        yield FramePartition(
+            table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata)
+        )
 
     @property
     def schema(self) -> pa.Schema:
@@ -70,13 +72,14 @@ class FramePartition(Partition):
 
     def read(self) -> Iterator[pa.RecordBatch]:
         first = 0
-        for batch in self.table.to_batches(max_chunksize=ROWS) or [_no_rows(self.table.schema)]:
+        for batch in self.table.to_batches(max_chunksize=ROWS) or [no_rows(self.table.schema)]:
             places = pa.array(range(first, first + len(batch)), pa.int64()).cast(pa.string())
             yield with_bookkeeping(batch, places)
             first += len(batch)
 
 
-def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+def no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch of this schema without any row."""
     return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
 
 
@@ -91,7 +94,9 @@ def to_arrow(frame: Any) -> pa.Table:
     if isinstance(frame, pa.RecordBatch):
         return pa.Table.from_batches([frame])
     if not is_frame(frame):
-        raise SourceError(f"Frame takes a pandas, polars or Arrow table, not {type(frame).__name__}.")
+        raise SourceError(
+            f"Frame takes a pandas, polars or Arrow table, not {type(frame).__name__}."
+        )
     native = nw.from_native(frame, eager_only=True)
     if native.implementation.is_pandas():
         return _from_pandas(frame)
@@ -103,13 +108,20 @@ def _from_pandas(frame: Any) -> pa.Table:
     try:
         table = pa.Table.from_pandas(named, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise SourceError(f"a column holds values of more than one type: {error.args[-1]}") from error
+        raise SourceError(
+            f"a column holds values of more than one type: {error.args[-1]}"
+        ) from error
     return _plain(table.replace_schema_metadata(None))
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    schema = pa.schema([field.with_type(_plain_type(field.type)) for field in table.schema])
-    return table.cast(schema)
+    return table.cast(plain_schema(table.schema))
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with one type for text, however it is stored."""
+    fields = [field.with_type(_plain_type(field.type)) for field in schema]
+    return pa.schema(fields, schema.metadata)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

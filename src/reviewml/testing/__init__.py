@@ -15,6 +15,7 @@ A plugin author's whole test file is one short subclass::
 from reviewml.testing.backend import BackendContract
 from reviewml.testing.enricher import EnricherContract
 from reviewml.testing.featurizer import FeaturizerContract
+from reviewml.testing.registry import RegistryContract
 from reviewml.testing.source import SourceContract
 from reviewml.testing.trainer import TrainerContract
 
@@ -22,6 +23,7 @@ __all__ = [
     "BackendContract",
     "EnricherContract",
     "FeaturizerContract",
+    "RegistryContract",
     "SourceContract",
     "TrainerContract",
 ]

@@ -83,7 +83,7 @@ class Join:
             _load(connection, "l", self.left)
             _load(connection, "r", self.right)
             self._check_unique(connection)
-            rows = connection.execute(self._query()).to_arrow_reader(ROWS)
+            rows = connection.sql(self._query()).to_arrow_reader(ROWS)
             yield from self._counted(rows)
 
     def _check_unique(self, connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,5 @@
+"""``python -m reviewml``."""
+
+from reviewml.cli import main
+
+main()

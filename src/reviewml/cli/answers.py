@@ -1,0 +1,109 @@
+"""What a verb prints: one answer, as text or as one JSON document; rows; failed rows."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reviewml.errors import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from reviewml.interfaces.dataset import Dataset
+
+SHOWN = 20
+"""Most errors of rows that a JSON answer lists; all of them are counted."""
+
+
+def answer(as_json: bool, data: Any, text: object) -> None:
+    """Print `data` as JSON, or `text`."""
+    if as_json:
+        text = json.dumps(_plain(data), ensure_ascii=False, indent=2, default=str)
+    click.echo(text)
+
+
+def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
+    """Write rows to a file, or as CSV on standard output, and say how many failed.
+
+    Parameters
+    ----------
+    rows
+        Computed as they are written.
+    output
+        A ``.parquet``, ``.csv`` or ``.jsonl`` file; None for standard output.
+    as_json
+        Whether standard output is one JSON document, with the rows unless a file has them.
+    """
+    counted = Counted()
+    rows = rows.map(counted, rows.full_schema)
+    document: dict[str, Any] = {"output": output}
+    if output is not None:
+        _without_nested_csv(rows, output)
+        rows.write(output)
+    elif as_json:
+        document["result"] = rows.to_arrow().to_pylist()
+    else:
+        _without_nested_csv(rows, ".csv")
+        _print_csv(rows)
+    document |= {"rows": counted.rows, **failures(rows.errors)}
+    if as_json or output is not None:
+        answer(as_json, document, f"{counted.rows:,} rows written to {output}")
+
+
+class Counted:
+    """Counts the rows that pass."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.rows += len(batch)
+        return batch
+
+
+def failures(errors: pa.Table) -> dict[str, Any]:
+    """Return what failed as plain data, after saying so on standard error."""
+    found = errors.to_pylist()
+    failed = len({error["place"] for error in found})
+    if found:
+        first = found[0]
+        column = f", column {first['column']!r}" if first["column"] else ""
+        said = f"row {first['place']} in {first['stage']}{column}: {first['error']}"
+        count = "1 row" if failed == 1 else f"{failed:,} rows"
+        click.echo(f"warning: {count} failed and kept with nulls; first {said}", err=True)
+    return {"failed": failed, "errors": found[:SHOWN]}
+
+
+def _print_csv(rows: Dataset) -> None:
+    from pyarrow import csv
+
+    stream = sys.stdout.buffer
+    with csv.CSVWriter(stream, rows.schema) as file:
+        for batch in rows.batches():
+            file.write_batch(batch)
+    stream.flush()
+
+
+def _without_nested_csv(rows: Dataset, path: str) -> None:
+    import pyarrow as pa
+
+    for field in rows.schema:
+        if path.endswith(".csv") and pa.types.is_nested(field.type):
+            raise SourceError(
+                f"column {field.name!r} is {field.type}, which CSV cannot hold: write .parquet "
+                "or .jsonl with --output."
+            )
+
+
+def _plain(value: Any) -> Any:
+    # JSON has no NaN and no infinity.
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

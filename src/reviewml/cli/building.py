@@ -1,0 +1,67 @@
+"""Pipelines from the names of their steps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reviewml import plugins
+from reviewml.errors import UnknownName, did_you_mean
+
+if TYPE_CHECKING:
+    from reviewml.pipeline import Pipeline
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+FEATURES, MODEL = "features", "model"
+"""Names of the last two steps."""
+
+
+def build(names: Sequence[str], settings: Settings, *, trainer: str | None = None) -> Pipeline:
+    """Return a pipeline of enrichers and, when a trainer is named, of a model too.
+
+    Parameters
+    ----------
+    names
+        Enrichers in the catalogue; also the names of their steps.
+    settings
+        Parameters by step.
+    trainer
+        Name of a trainer in the catalogue.
+
+    Raises
+    ------
+    UnknownName
+        When no component, step or parameter has a name that is used.
+    """
+    from reviewml import Pipeline
+
+    kinds = [(name, "enrichers", name) for name in names]
+    if trainer is not None:
+        kinds += [(FEATURES, "featurizers", "features"), (MODEL, "trainers", trainer)]
+    known = [step for step, _, _ in kinds]
+    for step in settings:
+        if step not in known:
+            raise UnknownName(f"--set: no step {step!r}. {did_you_mean(step, known)}")
+    steps = [(step, _made(kind, name, settings.get(step, {}), step)) for step, kind, name in kinds]
+    return Pipeline(steps)
+
+
+def _made(kind: str, name: str, parameters: Mapping[str, Any], step: str) -> Any:
+    component = plugins.load(kind, name)
+    signature = inspect.signature(component)
+    for parameter in parameters:
+        if parameter not in signature.parameters:
+            near = did_you_mean(parameter, signature.parameters)
+            raise UnknownName(f"{step!r} has no parameter {parameter!r}. {near}")
+    needed = [p.name for p in signature.parameters.values() if _is_needed(p)]
+    for parameter in needed:
+        if parameter not in parameters:
+            raise UnknownName(f"{step!r} needs --set {step}.{parameter}=VALUE.")
+    return component(**parameters)
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    varies = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not varies

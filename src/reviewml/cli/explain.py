@@ -1,0 +1,57 @@
+"""``reviewml explain``: what the predictions were computed from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+
+if TYPE_CHECKING:
+    from reviewml.explanation import Explanation
+    from reviewml.pipeline import Pipeline
+    from reviewml.sources.files import Files
+
+
+@click.command()
+@options.model
+@options.data
+@click.option("--row", metavar="ID", help="Explain the one row with this id.")
+@click.option(
+    "--occurrence", type=click.IntRange(0), help="Which row, from 0, when several have that id."
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="Rows to look at."
+)
+@options.plot
+@options.as_json
+def explain(
+    pipeline: Pipeline,
+    source: Files,
+    row: str | None,
+    occurrence: int | None,
+    limit: int,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Say how much each column moved the predictions.
+
+    MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
+    folder, glob or URL.
+    """
+    found = pipeline.explain(source, limit=limit)
+    shown: Any = found if row is None else found.row(_id(found, row), occurrence=occurrence)
+    if plot is not None:
+        shown.plot(plot)
+    answer(as_json, shown.to_dict(), shown)
+
+
+def _id(explanation: Explanation, typed: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array([typed]).cast(explanation.ids.type)[0].as_py()
+    except pa.ArrowException:
+        return typed

@@ -1,0 +1,61 @@
+"""``reviewml models``: what a registry holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+from reviewml.tables import Table
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.registry import Event, ModelVersion
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--registry", metavar="DIR", default="models", show_default=True, help="Where models are kept."
+)
+@options.as_json
+def models(name: str | None, registry: str, as_json: bool) -> None:
+    """List the models of a registry, or one with its history."""
+    from reviewml import LocalRegistry
+
+    kept = LocalRegistry(registry)
+    versions = [
+        version for each in ([name] if name else kept.names()) for version in kept.versions(each)
+    ]
+    found: dict[str, Any] = {"versions": [dataclasses.asdict(version) for version in versions]}
+    text = _versions(versions) if versions else f"no models in {registry}"
+    if name:
+        history = kept.history(name)
+        found["history"] = [dataclasses.asdict(event) for event in history]
+        text = f"{text}\n\n{_history(history)}"
+    answer(as_json, found, text)
+
+
+def _versions(versions: Sequence[ModelVersion]) -> str:
+    rows = [
+        (
+            f"{version.name}@{version.version}",
+            ", ".join(version.aliases),
+            version.created,
+            ", ".join(f"{name} {value:.4f}" for name, value in version.metrics.items()),
+        )
+        for version in versions
+    ]
+    return Table("", ("model", "aliases", "created", "metrics"), rows).text()
+
+
+def _history(history: Sequence[Event]) -> str:
+    lines = []
+    for event in history:
+        alias = f" @{event.alias}" if event.alias else ""
+        reason = f": {event.reason}" if event.reason else ""
+        lines.append(f"{event.time}  {event.event} {event.version}{alias}{reason}")
+    return "\n".join(lines)

@@ -1,0 +1,148 @@
+"""Options that several verbs share, as decorators."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Verb = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+group = click.option("--group", metavar="COL", help="Rows with one value of it stay together.")
+
+on_error = click.option(
+    "--on-error",
+    type=click.Choice(["keep", "raise"]),
+    default="keep",
+    show_default=True,
+    help="Keep rows that fail, with nulls, or stop at the first.",
+)
+
+output = click.option(
+    "--output",
+    metavar="FILE",
+    help="A .parquet, .csv or .jsonl file; without it rows are printed as CSV.",
+)
+
+DRAWN = (".png", ".svg", ".pdf")
+
+
+def _checked_plot(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
+    if path is not None and not path.endswith(DRAWN):
+        raise click.BadParameter(f"{path!r} should end in {', '.join(DRAWN)}.")
+    return path
+
+
+plot = click.option(
+    "--plot", metavar="FILE", callback=_checked_plot, help="Draw it, as .png, .svg or .pdf."
+)
+
+
+def data(verb: Verb) -> Verb:
+    """Add ``DATA`` and how to read it; the verb gets the `source`.
+
+    Goes below `pipeline`, whose roles are then the source's.
+    """
+
+    @click.argument("data", metavar="DATA")
+    @click.option("--encoding", default="utf-8", show_default=True, help="Of text files.")
+    @click.option("--delimiter", help="Between the cells of CSV files; found out unless given.")
+    @functools.wraps(verb)
+    def with_source(
+        *, data: str, encoding: str, delimiter: str | None, roles: Any = None, **rest: Any
+    ) -> Any:
+        from reviewml import Files
+
+        source = Files(data, encoding=encoding, delimiter=delimiter, **(roles or {}))
+        return verb(source=source, **rest)
+
+    return with_source
+
+
+def pipeline(verb: Verb) -> Verb:
+    """Add roles and steps; the verb gets `names` of enrichers and `settings` of all steps."""
+
+    @click.option("--id", metavar="COL", help="Column that identifies a row.")
+    @click.option("--text", metavar="COL", multiple=True, help="Column of text; may be repeated.")
+    @click.option("--rating", metavar="COL", help="Column of stars or another score.")
+    @click.option("--time", metavar="COL", help="Column that says when.")
+    @click.option(
+        "--steps",
+        metavar="NAMES",
+        help="Enrichers with commas between, or 'none'. Default: language, quality and, where "
+        "--rating is given, sentiment; none without --text.",
+    )
+    @click.option(
+        "--set",
+        "settings",
+        metavar="STEP.PARAMETER=VALUE",
+        multiple=True,
+        callback=_settings,
+        help="Parameter of a step, as JSON or plain text; may be repeated.",
+    )
+    @functools.wraps(verb)
+    def with_pipeline(*, steps: str | None, **given: Any) -> Any:
+        roles = {role: given.pop(role) for role in ("id", "text", "rating", "time")}
+        roles = {role: columns for role, columns in roles.items() if columns}
+        return verb(roles=roles, names=_names(steps, roles), **given)
+
+    return with_pipeline
+
+
+def model(verb: Verb) -> Verb:
+    """Add ``MODEL`` and ``--registry``; the verb gets the loaded `pipeline`."""
+
+    @click.argument("model", metavar="MODEL")
+    @click.option(
+        "--registry",
+        metavar="DIR",
+        help="Registry; MODEL is then a reference such as name@champion, otherwise a folder.",
+    )
+    @functools.wraps(verb)
+    def with_model(*, model: str, registry: str | None, **rest: Any) -> Any:
+        return verb(pipeline=_loaded(model, registry), **rest)
+
+    return with_model
+
+
+def _loaded(model: str, registry: str | None) -> Any:
+    if registry is None:
+        from reviewml import load
+
+        return load(model)
+    from reviewml import LocalRegistry
+
+    return LocalRegistry(registry).load(model)
+
+
+def _names(steps: str | None, roles: dict[str, Any]) -> list[str]:
+    if steps is not None:
+        return [] if steps == "none" else [name.strip() for name in steps.split(",")]
+    if "text" not in roles:
+        return []
+    return ["language", "quality", *(["sentiment"] if "rating" in roles else [])]
+
+
+def _settings(
+    _: click.Context, __: click.Parameter, given: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    settings: dict[str, dict[str, Any]] = {}
+    for setting in given:
+        path, equals, value = setting.partition("=")
+        step, dot, parameter = path.partition(".")
+        if not (step and dot and parameter and equals):
+            raise click.BadParameter(f"{setting!r} should read STEP.PARAMETER=VALUE.")
+        settings.setdefault(step, {})[parameter] = _value(value)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,24 @@
+"""``reviewml plan``: what work there would be, before it is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+from reviewml.cli.building import Settings, build
+
+if TYPE_CHECKING:
+    from reviewml.sources.files import Files
+
+
+@click.command()
+@options.pipeline
+@options.data
+@options.as_json
+def plan(source: Files, names: list[str], settings: Settings, as_json: bool) -> None:
+    """Say how long enriching would take, from a few rows."""
+    found = build(names, settings).plan(source)
+    answer(as_json, found.to_dict(), found)

@@ -1,0 +1,43 @@
+"""``reviewml plugins``: what there is to build with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import click
+
+from reviewml import plugins as catalogue
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(catalogue.KINDS), required=False)
+@options.as_json
+def plugins(kind: str | None, as_json: bool) -> None:
+    """List all components, and what they need that is missing."""
+    found = [
+        {
+            "kind": entry.kind,
+            "name": entry.name,
+            "package": entry.package,
+            "target": entry.target,
+            "missing": entry.missing_extra(),
+        }
+        for entry in catalogue.catalogue().entries(kind)
+    ]
+    answer(as_json, found, _text(found))
+
+
+def _text(found: Sequence[Mapping[str, str | None]]) -> str:
+    formatter = click.HelpFormatter()
+    for kind, lines in itertools.groupby(found, key=lambda line: line["kind"]):
+        with formatter.section(str(kind)):
+            formatter.write_dl([(str(line["name"]), _brought(line)) for line in lines])
+    return formatter.getvalue().strip()
+
+
+def _brought(line: Mapping[str, str | None]) -> str:
+    missing = f"; cannot be used before: {line['missing']}" if line["missing"] else ""
+    return f"{line['package']}{missing}"

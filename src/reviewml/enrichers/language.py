@@ -1,0 +1,86 @@
+"""Language: which language a text is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.errors import UnknownName, did_you_mean
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.resources import Resources
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+LONGEST = 1_000
+"""Characters that are looked at; more do not change the answer."""
+
+
+class Language(Enricher):
+    """Adds the language of a text, detected by py3langid [1]_, whose model comes inside it.
+
+    Adds ``language``, an ISO 639-1 code such as ``"en"`` or ``"zh"``; null where the text has
+    no letters.
+
+    Parameters
+    ----------
+    text
+        Column, for use without a pipeline.
+    languages
+        Codes to choose from; None for all 140. Naming those that are expected makes short
+        texts much safer.
+
+    References
+    ----------
+    .. [1] Lui and Baldwin (2012), langid.py: an off-the-shelf language identification tool.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> reviews = pa.table({"text": ["Très bien, je recommande.", "とても良いです", "10/10"]})
+    >>> Language().transform(reviews).column("language").to_pylist()
+    ['fr', 'ja', None]
+    """
+
+    adds = {"language": pa.string()}
+    resources = Resources(pure_python=True)
+
+    def __init__(
+        self,
+        *,
+        text: str | Sequence[str] | None = None,
+        languages: Sequence[str] | None = None,
+    ) -> None:
+        self.text = text
+        self.languages = languages
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        texts = pc.utf8_slice_codeunits(batch.column("text"), 0, LONGEST)
+        has_letters = pc.match_substring_regex(texts, r"\pL")
+        # The same text is looked at once, however often it stands in the batch.
+        encoded = pc.if_else(has_letters, texts, None).dictionary_encode()
+        found = pa.array(map(self._detected, encoded.dictionary.to_pylist()), pa.string())
+        return batch.append_column("language", found.take(encoded.indices))
+
+    def setup(self) -> None:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+        self._identifier: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+        if self.languages is not None:
+            self._restrict(self._identifier, self.languages)
+
+    def _restrict(self, identifier: Any, languages: Sequence[str]) -> None:
+        known = identifier.labels
+        for code in languages:
+            if code not in known:
+                raise UnknownName(f"no language {code!r}. {did_you_mean(code, known)}")
+        identifier.set_languages(languages)
+
+    def _detected(self, text: str) -> str:
+        if not hasattr(self, "_identifier"):
+            self.setup()
+        code: str = self._identifier.classify(text)[0]
+        return code

@@ -1,0 +1,236 @@
+"""Sentiment: the rating that a text implies, learned from the reviews' own ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.enrichers.ngrams import ngrams_of, normalised
+from reviewml.enrichers.polarity import LEVELS, Polarity, fit_polarity
+from reviewml.enrichers.rated import NO_LANGUAGE, Rated, collect_rated
+from reviewml.errors import RowErrors, SchemaError
+from reviewml.hashing import stable_hash
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.resources import Resources
+from reviewml.splitting import folds
+
+LANGUAGE = "language"
+
+ROWS = 512
+"""Texts scored at a time, so that their n-grams stay in the processor's cache."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class Sentiment(Enricher):
+    """Adds the rating that a text implies, in any language and script.
+
+    It learns from the star ratings that stand beside the texts. `fit_enrich`, which
+    `Pipeline.fit` calls, cross-fits: a text is scored by a model that has seen neither its own
+    rating nor that of the same text elsewhere.
+
+    Adds ``sentiment``, from -1 (the lowest rating) to 1, and ``sentiment_label``, one of
+    ``"negative"``, ``"neutral"`` and ``"positive"``. Both are null for an empty text, and, with
+    the reason among the errors, for a text in a language with fewer than `min_rated` ratings;
+    languages are told apart where the rows have a column ``language``.
+
+    Parameters
+    ----------
+    text, rating
+        Columns, for use without a pipeline.
+    min_rated
+        Rated reviews that a language needs.
+    n_folds
+        Parts that the rows are cross-fitted in.
+    max_rows
+        Rated reviews that are learned from; of more, those whose texts have the smallest
+        hashes.
+
+    Attributes
+    ----------
+    rated_rows_
+        Rated reviews by language.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> reviews = pa.table({"body": ["lovely", "awful"] * 40, "stars": [5, 1] * 40})
+    >>> sentiment = Sentiment(text="body", rating="stars").fit(reviews)
+    >>> sentiment.transform(pa.table({"body": ["lovely!"]})).column("sentiment_label").to_pylist()
+    ['positive']
+    """
+
+    fit_needs = ("rating",)
+    optional = (LANGUAGE,)
+    adds = {"sentiment": pa.float64(), "sentiment_label": pa.string()}
+    resources = Resources(pure_python=True)
+
+    def __init__(
+        self,
+        *,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        min_rated: int = 30,
+        n_folds: int = 5,
+        max_rows: int = 50_000,
+    ) -> None:
+        self.text = text
+        self.rating = rating
+        self.min_rated = min_rated
+        self.n_folds = n_folds
+        self.max_rows = max_rows
+
+    def _fit(self, rows: Dataset) -> None:
+        rated = collect_rated(rows, LANGUAGE, self.max_rows)
+        self._learn(rated, rated.counts())
+
+    def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Fit on rows and enrich them, each by a model that has not seen its rating."""
+        rated = collect_rated(self._rows_to_fit(dataset), LANGUAGE, self.max_rows)
+        counts = rated.counts()
+        self._learn(rated, counts)
+        part = folds(rated.hashes, self.n_folds)
+        models = [_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
+        return dataset.enrich(
+            CrossFitted(rated_rows=self.rated_rows_, min_rated=self.min_rated, models=models),
+            stage=stage or type(self).__name__,
+        )
+
+    def _rows_to_fit(self, X: Any) -> Dataset:
+        dataset = as_dataset(X, self.own_roles())
+        if dataset.roles.rating is None:
+            raise SchemaError(
+                "Sentiment learns from ratings, and no column has the role 'rating': name it, as "
+                "in Files(..., rating='stars') or Pipeline(..., rating='stars'). Where there are "
+                "no ratings, leave Sentiment out and let the target teach the words: "
+                "Features(ngrams=200)."
+            )
+        return super()._rows_to_fit(dataset)
+
+    def _learn(self, rated: Rated, counts: Any) -> None:
+        everything = np.ones(len(rated.hashes), bool)
+        self.rated_rows_ = dict(sorted(rated.languages.items()))
+        self.polarity_ = _polarity(rated, counts, everything).to_state()
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.require_fitted("polarity_")
+        return _enriched(batch, self.rated_rows_, self.min_rated, self._scored)
+
+    def setup(self) -> None:
+        self.require_fitted("polarity_")
+        self._model = Polarity(**self.polarity_)
+        self._table = self._model.table()
+
+    def with_state(self, state: dict[str, Any]) -> Sentiment:
+        vars(self).pop("_table", None)
+        return super().with_state(state)
+
+    def _scored(self, texts: pa.Array) -> Floats:
+        if not hasattr(self, "_table"):
+            self.setup()
+        return _probabilities(texts, self._model, self._table)
+
+    def summary(self) -> str:
+        """Return how many rated reviews it learned from, by language."""
+        counts = ", ".join(f"{name} {rows:,}" for name, rows in self.rated_rows_.items())
+        return f"learned the rating that texts imply from rated reviews: {counts or 'none'}"
+
+
+class CrossFitted(Enricher):
+    """Scores each text by the model of the folds that it is not in; made by `Sentiment`.
+
+    Parameters
+    ----------
+    rated_rows, min_rated
+        As of the sentiment it stands for.
+    models
+        One for each fold.
+    """
+
+    optional = Sentiment.optional
+    adds = Sentiment.adds
+    resources = Sentiment.resources
+
+    def __init__(
+        self, *, rated_rows: dict[str, int], min_rated: int, models: Sequence[Polarity]
+    ) -> None:
+        self.rated_rows = rated_rows
+        self.min_rated = min_rated
+        self.models = models
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return _enriched(batch, self.rated_rows, self.min_rated, self._scored)
+
+    def setup(self) -> None:
+        self._tables = [model.table() for model in self.models]
+
+    def _scored(self, texts: pa.Array) -> Floats:
+        if not hasattr(self, "_tables"):
+            self.setup()
+        found = np.empty((len(texts), len(LEVELS)))
+        part = folds(stable_hash(texts), len(self.models))
+        for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):
+            rows = np.flatnonzero(part == fold)
+            found[rows] = _probabilities(texts.take(pa.array(rows)), model, table)
+        return found
+
+
+def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> Polarity:
+    lowest, highest = rated.scale
+    ratings = 2 * (rated.ratings[chosen] - lowest) / (highest - lowest) - 1
+    return fit_polarity(counts[np.flatnonzero(chosen)], ratings)
+
+
+def _enriched(
+    batch: pa.RecordBatch, rated_rows: dict[str, int], min_rated: int, scored: Any
+) -> pa.RecordBatch:
+    texts = normalised(batch.column("text"))
+    _refuse_unrated(batch, texts, rated_rows, min_rated)
+    slices = [scored(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
+    found = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))
+    # NaN where a text has nothing to score.
+    silent = np.isnan(found[:, 0])
+    score = pa.array(found[:, 2] - found[:, 0], mask=silent)
+    label = pa.array(LEVELS).take(pa.array(found.argmax(axis=1), mask=silent))
+    return batch.append_column("sentiment", score).append_column("sentiment_label", label)
+
+
+def _probabilities(
+    texts: pa.Array, model: Polarity, table: npt.NDArray[np.float32]
+) -> Floats:
+    ngrams = ngrams_of(texts)
+    found = model.probabilities(ngrams, table)
+    found[ngrams.counts() == 0] = np.nan
+    return found
+
+
+def _refuse_unrated(
+    batch: pa.RecordBatch, texts: pa.Array, rated_rows: dict[str, int], min_rated: int
+) -> None:
+    if LANGUAGE in batch.schema.names:
+        languages = batch.column(LANGUAGE).cast(pa.string()).fill_null(NO_LANGUAGE)
+    else:
+        languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
+    enough = [name for name, rows in rated_rows.items() if rows >= min_rated]
+    if NO_LANGUAGE in languages.unique().to_pylist() and sum(rated_rows.values()) >= min_rated:
+        # Rows whose language is not known are judged by what all languages taught.
+        enough.append(NO_LANGUAGE)
+    few = pc.invert(pc.is_in(languages, pa.array(enough, pa.string())))
+    few = pc.and_(few, pc.not_equal(texts, ""))
+    rows = np.flatnonzero(np.asarray(few))
+    if len(rows):
+        raise RowErrors({int(row): _too_few(languages[row].as_py(), rated_rows, min_rated) for row in rows})
+
+
+def _too_few(language: str, rated_rows: dict[str, int], min_rated: int) -> ValueError:
+    return ValueError(
+        f"{rated_rows.get(language, 0)} rated reviews in the language {language!r}, and "
+        f"min_rated={min_rated}"
+    )

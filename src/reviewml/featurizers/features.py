@@ -1,0 +1,205 @@
+"""Features: every column that can be a feature, as what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import pyarrow as pa
+
+from reviewml.errors import SchemaError
+from reviewml.featurizers import texts
+from reviewml.featurizers.choosing import Candidates
+from reviewml.featurizers.kinds import KINDS, check_type
+from reviewml.interfaces.expressions import TEXT
+from reviewml.interfaces.featurizer import Feature, Featurizer, Matrix
+from reviewml.interfaces.statistics import Statistic
+from reviewml.schema import joined_text, require, roles_of
+
+
+class Features(Featurizer):
+    """Makes features of the columns that enrichers added and of all others that can be.
+
+    Numbers stay as they are, and missing ones missing. Texts with few different values are
+    categories. Dates become days since 1970, month, weekday and hour, in UTC; of the column
+    with the role ``time`` only the cyclic ones are taken, since future times lie outside of
+    what was learned. Columns with the roles ``id``, ``text``, ``rating`` and ``target`` are no
+    features. What says nothing is left out, with the reason in `left_out_`.
+
+    Parameters
+    ----------
+    rating
+        Whether the rating is a feature. Visitors who have not bought have not rated.
+    exclude
+        Columns to leave out, such as those known only afterwards.
+    text_statistics
+        Whether to measure the text: its length, words, capitals, digits and marks.
+    ngrams
+        How many terms of the text become features, those that most reviews have: words, and
+        pairs of letters in scripts without spaces; 0 for none.
+    min_reviews
+        Terms in fewer reviews than this are never kept.
+    max_categories
+        A column of texts with more different values is left out.
+
+    Attributes
+    ----------
+    columns_
+        What is kept of each column used: kind, type, parts of the date or categories. Values
+        that only one row has are not kept; they are missing, as unseen ones are.
+    text_
+        Columns of the text, if it is used.
+    measured_
+        Whether the text is measured.
+    terms_
+        Terms looked for in the text.
+    left_out_
+        Columns that are no features though their role allows it, and why.
+    later_than_time_
+        Columns with dates later than the time of the row: in how many rows, of how many.
+
+    Examples
+    --------
+    >>> from reviewml.interfaces.frames import as_dataset
+    >>> rows = pa.table({"price": [1.5, None, 3.0], "size": ["S", "S", "L"], "shop": ["A"] * 3})
+    >>> features = Features().fit(as_dataset(rows))
+    >>> [feature.name for feature in features.features()]
+    ['price', 'size']
+    >>> features.left_out_
+    {'shop': 'every row has the same value'}
+    """
+
+    def __init__(
+        self,
+        *,
+        rating: bool = False,
+        exclude: Sequence[str] = (),
+        text_statistics: bool = True,
+        ngrams: int = 0,
+        min_reviews: int = 20,
+        max_categories: int = 256,
+    ) -> None:
+        self.rating = rating
+        self.exclude = exclude
+        self.text_statistics = text_statistics
+        self.ngrams = ngrams
+        self.min_reviews = min_reviews
+        self.max_categories = max_categories
+
+    # -- fitting ------------------------------------------------------------------------------
+
+    def statistics(self, schema: pa.Schema) -> Mapping[str, Statistic]:
+        wanted = self._candidates(schema).statistics()
+        columns = self._text_columns(schema)
+        if columns and self.ngrams:
+            wanted["terms"] = texts.DocumentCounts(columns[0], columns)
+        return wanted
+
+    def finish(self, schema: pa.Schema, statistics: Mapping[str, Any]) -> dict[str, Any]:
+        candidates = self._candidates(schema)
+        columns = self._text_columns(schema)
+        counts = statistics.get("terms", {})
+        state = {
+            "columns_": candidates.records(statistics),
+            "text_": list(columns),
+            "measured_": bool(columns) and self.text_statistics,
+            "terms_": texts.vocabulary(counts, self.ngrams, self.min_reviews),
+            "left_out_": candidates.left_out(statistics),
+            "later_than_time_": candidates.later_than_time(statistics),
+        }
+        if not (state["columns_"] or state["measured_"] or state["terms_"]):
+            reasons = [f"{name!r}: {why}" for name, why in candidates.left_out(statistics).items()]
+            raise SchemaError(f"no column can be a feature. {'; '.join(reasons)}".rstrip())
+        return state
+
+    def _candidates(self, schema: pa.Schema) -> Candidates:
+        return Candidates.of(
+            schema, exclude=self.exclude, rating=self.rating, most=self.max_categories
+        )
+
+    def _text_columns(self, schema: pa.Schema) -> tuple[str, ...]:
+        if not (self.text_statistics or self.ngrams):
+            return ()
+        return tuple(c for c in roles_of(schema).text or () if c not in self.exclude)
+
+    def with_state(self, state: dict[str, Any]) -> Self:
+        self._features = None
+        self._checked = None
+        return super().with_state(state)
+
+    def summary(self) -> dict[str, Any]:
+        return super().summary() | {
+            "left_out": self.left_out_,
+            "later_than_time": self.later_than_time_,
+        }
+
+    def warnings(self) -> list[str]:
+        return [
+            f"column {column!r} is later than the time of its row in {rows:,} of {known:,} rows, "
+            "so it may tell what happened afterwards. If it is not known at the time of the "
+            f"prediction, leave it out with Features(exclude=[{column!r}])."
+            for column, (rows, known) in self.later_than_time_.items()
+        ]
+
+    # -- using --------------------------------------------------------------------------------
+
+    _features: tuple[Feature, ...] | None = None
+    _checked: pa.Schema | None = None
+
+    def features(self) -> Sequence[Feature]:
+        self.require_fitted("columns_")
+        if self._features is None:
+            self._features = tuple(_named_once(self._made()))
+        return self._features
+
+    def _made(self) -> Iterator[Feature]:
+        for record in self.columns_:
+            yield from KINDS[record["kind"]].features(record)
+        label = " + ".join(self.text_)
+        if self.measured_:
+            yield from texts.measures(label)
+        yield from texts.terms(label, self.terms_)
+
+    def matrix(self, batch: pa.RecordBatch) -> Matrix:
+        """Compute the features of a batch.
+
+        Raises
+        ------
+        SchemaError
+            When a column is absent, or holds another kind of value than it was fitted on.
+        """
+        self._check(batch.schema)
+        return super().matrix(self._with_texts(batch))
+
+    def _check(self, schema: pa.Schema) -> None:
+        self.require_fitted("columns_")
+        if self._checked is not None and schema.equals(self._checked):
+            return
+        for record in self.columns_:
+            require(schema, record["column"], "Features")
+            check_type(schema.field(record["column"]).type, record)
+        for column in self.text_:
+            require(schema, column, "Features")
+        self._checked = schema
+
+    def _with_texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not (self.measured_ or self.terms_):
+            return batch
+        joined = joined_text([batch.column(column) for column in self.text_])
+        batch = batch.append_column(TEXT, joined)
+        if not self.terms_:
+            return batch
+        known = {term: position for position, term in enumerate(self.terms_)}
+        return batch.append_column(texts.TERMS, texts.positions(joined, known))
+
+
+def _named_once(features: Iterator[Feature]) -> Iterator[Feature]:
+    taken: set[str] = set()
+    for feature in features:
+        name = feature.name
+        # A user's own column may be called "day: month".
+        while name in taken:
+            name += "'"
+        taken.add(name)
+        yield dataclasses.replace(feature, name=name)

@@ -1,0 +1,106 @@
+"""Kinds of columns: the types each reads, and the features it gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from reviewml.errors import SchemaError
+from reviewml.interfaces.expressions import Category, Days, Number, PartOfDate, Seconds
+from reviewml.interfaces.featurizer import Feature
+
+Record = dict[str, Any]
+"""What is kept of a column: ``column, kind, type``, and ``categories`` or ``parts``."""
+
+MEANINGS = {
+    "days": "days from 1970-01-01 to {}",
+    "month": "month of {}, from 1",
+    "weekday": "day of the week of {}, from 0 for Monday",
+    "hour": "hour of the day of {}, in UTC",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of column.
+
+    Parameters
+    ----------
+    expected
+        What it is, in the words of an error.
+    reads
+        The tests of which a type it reads passes one.
+    features
+        Gives the features of a column.
+    """
+
+    expected: str
+    reads: tuple[Callable[[pa.DataType], bool], ...]
+    features: Callable[[Record], Iterator[Feature]]
+
+
+def kind_of(arrow_type: pa.DataType) -> str | None:
+    """Return the name of the kind that reads a type, or None."""
+    if pa.types.is_dictionary(arrow_type):
+        return kind_of(arrow_type.value_type)
+    fitting = (name for name, kind in KINDS.items() if any(test(arrow_type) for test in kind.reads))
+    return next(fitting, None)
+
+
+def check_type(arrow_type: pa.DataType, record: Record) -> None:
+    """Raise when a column no longer is of the kind it was fitted as; all may be null."""
+    if pa.types.is_null(arrow_type) or kind_of(arrow_type) == record["kind"]:
+        return
+    raise SchemaError(
+        f"column {record['column']!r} holds {arrow_type}, but Features was fitted on "
+        f"{record['type']} and expects {KINDS[record['kind']].expected}: cast the column, or fit "
+        "again."
+    )
+
+
+def parts_of(arrow_type: pa.DataType) -> list[str]:
+    """Return the cyclic parts of a date or timestamp; a date has no hour."""
+    return ["month", "weekday"] if pa.types.is_date(arrow_type) else ["month", "weekday", "hour"]
+
+
+def _number(record: Record) -> Iterator[Feature]:
+    name = record["column"]
+    meaning = f"whether {name}" if record["type"] == "bool" else name
+    yield Feature(name, name, meaning, Number(name))
+
+
+def _category(record: Record) -> Iterator[Feature]:
+    name, categories = record["column"], tuple(record["categories"])
+    yield Feature(name, name, name, Category(name, categories), "categorical", categories)
+
+
+def _moment(record: Record) -> Iterator[Feature]:
+    name = record["column"]
+    for part in record["parts"]:
+        expression = Days(name) if part == "days" else PartOfDate(name, part)
+        yield Feature(f"{name}: {part}", name, MEANINGS[part].format(name), expression)
+
+
+def _seconds(record: Record) -> Iterator[Feature]:
+    name = record["column"]
+    yield Feature(f"{name}: seconds", name, f"{name} in seconds", Seconds(name))
+
+
+_types = pa.types
+
+KINDS = {
+    # A flag with missing values comes from pandas as a number, so the two are one kind.
+    "number": Kind(
+        "numbers or booleans",
+        (_types.is_integer, _types.is_floating, _types.is_decimal, _types.is_boolean),
+        _number,
+    ),
+    "category": Kind(
+        "texts", (_types.is_string, _types.is_large_string, _types.is_string_view), _category
+    ),
+    "moment": Kind("dates or timestamps", (_types.is_timestamp, _types.is_date), _moment),
+    "seconds": Kind("durations or times", (_types.is_duration, _types.is_time), _seconds),
+}

@@ -1,0 +1,1 @@
+"""Registries: where saved pipelines are kept under names, versions and aliases."""

@@ -1,0 +1,239 @@
+"""MlflowRegistry: saved pipelines in MLflow's model registry."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reviewml import plugins
+from reviewml.errors import ModelNotFound
+from reviewml.interfaces.registry import Event, ModelVersion, Registry, check_alias, check_name
+from reviewml.pipeline import Pipeline, load
+from reviewml.saving.versions import version_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACT, DATA = "model", "pipeline"
+
+OURS, REASON, ALIAS, EVENT = "reviewml", "reviewml.reason", "reviewml.alias", "reviewml.event."
+"""Tags: the version of reviewml that wrote it; why; the alias it was logged with; an event."""
+
+
+class MlflowRegistry(Registry):
+    """Keeps pipelines as versions of MLflow's registered models (extra ``mlflow``).
+
+    A version is the folder that `Pipeline.save` writes, with the few files that let
+    ``mlflow.pyfunc.load_model`` serve it; nothing is pickled. Metrics go to the version's run,
+    aliases are MLflow's. Of aliases the history tells what went through reviewml: MLflow keeps
+    no record of moves made elsewhere.
+
+    Parameters
+    ----------
+    tracking_uri
+        Where MLflow is, such as ``"https://mlflow.example.com"`` or ``"sqlite:///mlflow.db"``;
+        None takes MLflow's own default.
+    registry_uri
+        Where its model registry is, when elsewhere.
+    experiment
+        Name of the experiment that the runs go to, made when it is new.
+
+    Examples
+    --------
+    >>> MlflowRegistry("sqlite:///mlflow.db")
+    MlflowRegistry('sqlite:///mlflow.db')
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        *,
+        registry_uri: str | None = None,
+        experiment: str = "reviewml",
+    ) -> None:
+        self.tracking_uri = tracking_uri
+        self.registry_uri = registry_uri
+        self.experiment = experiment
+
+    def __repr__(self) -> str:
+        return f"MlflowRegistry({self.tracking_uri!r})"
+
+    def log(
+        self,
+        pipeline: Pipeline,
+        *,
+        name: str,
+        alias: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        reason: str | None = None,
+    ) -> ModelVersion:
+        check_name(name)
+        if alias is not None:
+            check_alias(alias)
+        client = self._client()
+        with tempfile.TemporaryDirectory() as folder:
+            flavoured = _flavoured(pipeline, Path(folder), metrics or {})
+            source, run = self._upload(client, flavoured, name, metrics or {})
+        _register(client, name)
+        told = {OURS: _our_version(), REASON: reason, ALIAS: alias}
+        tags = {tag: value for tag, value in told.items() if value is not None}
+        made = client.create_model_version(name, source, run, tags=tags)
+        if alias is not None:
+            client.set_registered_model_alias(name, alias, made.version)
+        return self.find(f"{name}@{made.version}")
+
+    def load(self, reference: str) -> Pipeline:
+        found = self.find(reference)
+        source = self._client().get_model_version_download_uri(found.name, str(found.version))
+        artifacts = plugins.optional("mlflow.artifacts", "MlflowRegistry")
+        with tempfile.TemporaryDirectory() as folder:
+            copied = artifacts.download_artifacts(
+                artifact_uri=source, dst_path=folder, tracking_uri=self.tracking_uri
+            )
+            return load(Path(copied) / "data" / DATA)
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        client = self._client()
+        found = self._found(client, name)
+        aliases = client.get_registered_model(name).aliases
+        return [_version(client, version, aliases) for version in found]
+
+    def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
+        check_alias(alias)
+        self.find(f"{name}@{version}")
+        client = self._client()
+        event = Event(_now().isoformat(), "alias", version, alias, reason)
+        # Each under a tag of its own: writers never overwrite each other's.
+        tag = f"{EVENT}{_now():%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
+        client.set_registered_model_tag(name, tag, json.dumps(vars(event), ensure_ascii=False))
+        client.set_registered_model_alias(name, alias, str(version))
+
+    def history(self, name: str) -> list[Event]:
+        client = self._client()
+        logged = [_logged(version) for version in self._found(client, name)]
+        tags = client.get_registered_model(name).tags
+        moved = [Event(**json.loads(tags[tag])) for tag in tags if tag.startswith(EVENT)]
+        return sorted([*logged, *moved], key=lambda event: event.time)
+
+    def names(self) -> list[str]:
+        models = _pages(self._client().search_registered_models)
+        return sorted(model.name for model in models if OURS in model.tags)
+
+    def _client(self) -> MlflowClient:
+        mlflow = plugins.optional("mlflow", "MlflowRegistry")
+        client: MlflowClient = mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
+        return client
+
+    def _found(self, client: MlflowClient, name: str) -> list[Any]:
+        check_name(name)
+        every = _pages(client.search_model_versions, filter_string=f"name='{name}'")
+        ours = [version for version in every if OURS in version.tags]
+        if not ours:
+            raise self.not_found(name)
+        return sorted(ours, key=lambda version: int(version.version))
+
+    def _upload(
+        self, client: MlflowClient, folder: Path, name: str, metrics: Mapping[str, float]
+    ) -> tuple[str, str]:
+        """Return where the folder is now, and the run it belongs to."""
+        run = client.create_run(self._experiment(client), run_name=name).info
+        with _ended(client, run.run_id):
+            client.log_artifacts(run.run_id, str(folder), ARTIFACT)
+            for metric, value in metrics.items():
+                client.log_metric(run.run_id, metric, float(value))
+        return f"{run.artifact_uri}/{ARTIFACT}", run.run_id
+
+    def _experiment(self, client: MlflowClient) -> str:
+        with _already_there():
+            made: str = client.create_experiment(self.experiment)
+            return made
+        found = client.get_experiment_by_name(self.experiment)
+        if found is None:
+            raise ModelNotFound(f"MLflow's experiment {self.experiment!r} was deleted: restore it.")
+        experiment: str = found.experiment_id
+        return experiment
+
+
+def _flavoured(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path:
+    """Save the pipeline, and around it what lets MLflow serve it."""
+    pyfunc = plugins.optional("mlflow.pyfunc", "MlflowRegistry")
+    saved = pipeline.save(folder / DATA, metrics=metrics)
+    versions = json.loads((saved / "versions.json").read_text(encoding="utf-8"))
+    pyfunc.save_model(
+        folder / ARTIFACT,
+        # A module to import and a folder to give it, so that nothing is pickled.
+        loader_module="reviewml.registries.pyfunc",
+        data_path=str(saved),
+        pip_requirements=[f"{p}=={v}" for p, v in versions.items() if p != "python"],
+    )
+    return folder / ARTIFACT
+
+
+def _register(client: MlflowClient, name: str) -> None:
+    with _already_there():
+        client.create_registered_model(name)
+    client.set_registered_model_tag(name, OURS, _our_version())
+
+
+def _version(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> ModelVersion:
+    number = int(version.version)
+    return ModelVersion(
+        name=version.name,
+        version=number,
+        created=_time(version),
+        aliases=tuple(sorted(alias for alias, at in aliases.items() if int(at) == number)),
+        metrics=client.get_run(version.run_id).data.metrics,
+    )
+
+
+def _logged(version: Any) -> Event:
+    tags = version.tags
+    return Event(_time(version), "logged", int(version.version), tags.get(ALIAS), tags.get(REASON))
+
+
+def _time(version: Any) -> str:
+    # MLflow counts milliseconds; all six digits, so that times sort as text.
+    moment = datetime.datetime.fromtimestamp(version.creation_timestamp / 1000, datetime.UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _our_version() -> str:
+    return version_of("reviewml") or "unknown"
+
+
+def _pages(search: Callable[..., Any], **options: Any) -> Iterator[Any]:
+    page = search(**options)
+    yield from page
+    while page.token:
+        page = search(page_token=page.token, **options)
+        yield from page
+
+
+@contextlib.contextmanager
+def _already_there() -> Iterator[None]:
+    exceptions = plugins.optional("mlflow.exceptions", "MlflowRegistry")
+    try:
+        yield
+    except exceptions.MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+@contextlib.contextmanager
+def _ended(client: MlflowClient, run: str) -> Iterator[None]:
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run, status)

@@ -1,0 +1,191 @@
+"""write_report: one HTML page that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reviewml.errors import NotFitted
+from reviewml.evaluation import Evaluation
+from reviewml.evaluation.estimate import figure
+from reviewml.explanation import Explanation
+from reviewml.report.pictures import picture
+from reviewml.report.style import STYLE
+from reviewml.tables import Table
+
+if TYPE_CHECKING:
+    from reviewml.pipeline import Pipeline
+
+LIMITS = (
+    "The figures hold for rows like those they were computed on; other products, seasons or "
+    "languages may do worse.",
+    "A model says where an outcome is likely, not what a better review or price would cause: "
+    "quality, price and popularity move both.",
+    "Reviews are written after a purchase, by some of the buyers: where the rows are reviews, "
+    "nothing here is about people who wrote none.",
+    "The contributions explain the model before its probabilities are calibrated.",
+)
+
+
+def write_report(
+    pipeline: Pipeline,
+    evaluation: Evaluation,
+    explanation: Explanation,
+    path: str | PathLike[str],
+) -> Path:
+    """Write a page of HTML that says what a model predicts, how well, and from what.
+
+    No row is quoted: the page holds counts, figures, column names and values of the columns
+    that were judged apart.
+
+    Parameters
+    ----------
+    pipeline
+        Fitted.
+    evaluation
+        Of the pipeline, on rows it was not fitted on.
+    explanation
+        Of the pipeline.
+    path
+        Where to write the page; folders are made.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    NotFitted
+        When the pipeline is not fitted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pyarrow as pa
+    >>> from reviewml import Pipeline
+    >>> from reviewml.featurizers import Features
+    >>> from reviewml.trainers import LogisticRegression
+    >>> rows = pa.table({"price": [1.0, 2.0, 3.0, 4.0] * 9, "bought": [True, False] * 18})
+    >>> pipe = Pipeline([("features", Features()), ("model", LogisticRegression())])
+    >>> pipe = pipe.fit(rows, target="bought")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = f"{folder}/page.html"
+    ...     write_report(pipe, pipe.evaluate(rows), pipe.explain(rows), page).name
+    'page.html'
+    """
+    if not hasattr(pipeline, "report_"):
+        raise NotFitted("this pipeline is not fitted: call fit() first.")
+    report = pipeline.report_
+    sections = "\n".join(_sections(pipeline, report, evaluation, explanation))
+    title = f"Predicting {report.get('target', 'the target')}"
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{html.escape(title)}</h1>
+{sections}
+</main>
+</body>
+</html>
+"""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _sections(
+    pipeline: Pipeline, report: Mapping[str, Any], evaluation: Evaluation, explanation: Explanation
+) -> Iterator[str]:
+    yield _section("What is predicted", _asked(report, evaluation))
+    if report.get("warnings"):
+        yield _section("Warnings", _items(report["warnings"]), kind="warnings")
+    judged = f"{evaluation._repr_html_()}{picture(evaluation)}"
+    yield _section("How good the predictions are", judged)
+    yield _section("Whether they mean what they say", _calibration(evaluation))
+    yield _section("What the model looks at", _looked_at(report, explanation))
+    yield _section("How it was made", _made(pipeline, report))
+    yield _section("What this does not say", _items(LIMITS))
+
+
+def _asked(report: Mapping[str, Any], evaluation: Evaluation) -> str:
+    target = html.escape(repr(report.get("target")))
+    if evaluation.task == "regression":
+        return f"<p>The column {target}, a quantity.</p>"
+    seen = report.get("classes", {})
+    rows = [(str(value), f"{seen.get(str(value), 0):,}") for value in evaluation.classes]
+    chance = ""
+    if evaluation.task == "binary":
+        likely = html.escape(repr(evaluation.classes[1]))
+        chance = f" Probabilities are those of {likely}."
+    table = Table("", ("class", "rows it was learned from"), rows)
+    return f"<p>The class of each row in the column {target}.{chance}</p>{table.html()}"
+
+
+def _calibration(evaluation: Evaluation) -> str:
+    said = (
+        "Rows in bins from low to high predictions: what was predicted on average, and what "
+        "happened. The two should agree."
+    )
+    rows = [
+        (
+            f"{figure(part.lowest)} … {figure(part.highest)}",
+            f"{part.rows:,}",
+            figure(part.predicted),
+            figure(part.observed),
+        )
+        for part in evaluation.calibration
+    ]
+    table = Table("", ("predictions", "rows", "predicted", "observed"), rows)
+    return f"<p>{said}</p>{table.html()}"
+
+
+def _looked_at(report: Mapping[str, Any], explanation: Explanation) -> str:
+    left_out = report.get("features", {}).get("left_out", {})
+    items = [f"{column} is not used: {why}" for column, why in left_out.items()]
+    return f"{picture(explanation)}{explanation._repr_html_()}{_items(items)}"
+
+
+def _made(pipeline: Pipeline, report: Mapping[str, Any]) -> str:
+    summaries = report.get("steps", {})
+    steps = [
+        f"{name}: {' '.join(repr(step).split())} {summaries.get(name) or ''}"
+        for name, step in pipeline.steps_
+    ]
+    facts = {
+        **report.get("rows", {}),
+        "split": report.get("split", "none"),
+        "fingerprint of the rows": report.get("data", {}).get("fingerprint", "unknown"),
+        "seconds": report.get("seconds", "unknown"),
+        **report.get("model", {}),
+    }
+    rows = [(what.replace("_", " "), _fact(said)) for what, said in facts.items()]
+    return f"{_items(steps)}{Table('', ('', ''), rows).html()}"
+
+
+def _fact(said: Any) -> str:
+    if isinstance(said, Mapping):
+        return ", ".join(f"{what} {_fact(part)}" for what, part in said.items())
+    if isinstance(said, float):
+        return figure(said)
+    return f"{said:,}" if isinstance(said, int) and not isinstance(said, bool) else str(said)
+
+
+def _section(title: str, body: str, kind: str = "") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f"<section{named}>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"
+
+
+def _items(said: Iterable[object]) -> str:
+    items = "".join(f"<li>{html.escape(str(each))}</li>" for each in said)
+    return f"<ul>{items}</ul>" if items else ""

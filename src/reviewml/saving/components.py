@@ -1,0 +1,166 @@
+"""Components as their catalogue name, parameters and state; never as a class from a file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from reviewml import plugins
+from reviewml.errors import DamagedModel, RegistryError, UnknownName
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.featurizer import Featurizer
+from reviewml.interfaces.trainer import Trainer
+from reviewml.saving.plain import Arrays, decode, encode, not_plain
+
+KINDS: dict[str, type[Component]] = {
+    "enrichers": Enricher,
+    "featurizers": Featurizer,
+    "trainers": Trainer,
+}
+"""The components that pipelines are made of, by the hook that registers them."""
+
+NESTED = "$component"
+
+SECRET = re.compile(r"(.*_)?(password|secret|token|api_?key|access_?key|credentials?)")
+"""Names of parameters whose text is never written down."""
+
+Described = dict[str, Any]
+
+
+def describe(component: Component, arrays: Arrays, path: str = "parameters") -> Described:
+    """Return where a component is registered, and its parameters, as JSON types.
+
+    Parameters
+    ----------
+    component
+        Its parameters may hold further components.
+    arrays
+        Filled with the arrays found, by path.
+    path
+        Where the parameters stand.
+
+    Raises
+    ------
+    UnknownName
+        When a component is not registered under any name.
+    RegistryError
+        When a parameter cannot be saved, or looks like a secret.
+    """
+    kind = next(kind for kind, interface in KINDS.items() if isinstance(component, interface))
+    name = plugins.catalogue().name_of(kind, type(component))
+    params = component.get_params(deep=False)
+    _refuse_secrets(name, params)
+    return {
+        "kind": kind,
+        "name": name,
+        "package": plugins.catalogue().entry(kind, name).package,
+        "version": component.version,
+        "parameters": _encoded(params, arrays, path),
+    }
+
+
+def learned(component: Component, arrays: Arrays, path: str = "") -> dict[str, Any]:
+    """Return what a component learned as JSON types, its arrays put into `arrays`."""
+    return _encoded(component.state, arrays, path)
+
+
+def _encoded(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any]:
+    def other(value: Any, path: str) -> Described:
+        if not isinstance(value, Component):
+            raise not_plain(value, path)
+        state = learned(value, arrays, path)
+        return {NESTED: describe(value, arrays, path) | ({"state": state} if state else {})}
+
+    encoded: dict[str, Any] = encode(values, arrays, other, path)
+    return encoded
+
+
+def _refuse_secrets(name: str, params: Mapping[str, Any]) -> None:
+    for param, value in params.items():
+        if SECRET.fullmatch(param) and isinstance(value, str | bytes) and value:
+            raise RegistryError(
+                f"{param!r} of {name!r} looks like a secret, and secrets are never saved: set it "
+                "to None and let the component read it from the environment."
+            )
+
+
+def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -> Component:
+    """Return the component that `describe` described, not fitted.
+
+    Parameters
+    ----------
+    described, arrays
+        What `describe` returned and filled.
+    versions
+        Of the packages when it was saved, for messages.
+
+    Raises
+    ------
+    UnknownName
+        When no installed package registers it, naming the one that did.
+    RegistryError
+        When the installed one means other values by the same state.
+    """
+    if described["kind"] not in KINDS:
+        raise DamagedModel(f"{described['kind']!r} is no kind of step: {', '.join(KINDS)} are.")
+    cls = installed(described["kind"], described, versions)
+    name, remedy = described["name"], f"{_install(described, versions)}, or fit again."
+    if cls.version != described["version"]:
+        raise RegistryError(
+            f"{name!r} was saved as version {described['version']}; the installed one is version "
+            f"{cls.version}, which means other values by the same state: {remedy}"
+        )
+    params = _decoded(described["parameters"], arrays, versions)
+    try:
+        component: Component = cls(**params)
+    except TypeError as error:
+        raise RegistryError(f"{name!r} takes other parameters now ({error}): {remedy}") from error
+    return component
+
+
+def restore(
+    component: Component, state: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]
+) -> Component:
+    """Return the component with what `learned` returned of it."""
+    for name in state:
+        # Only what a component says it learned: never a method, never a dunder.
+        if name.startswith("_") or not name.endswith("_") or not name.isidentifier():
+            raise DamagedModel(f"{name!r} is no state of {type(component).__name__}.")
+    return component.with_state(_decoded(state, arrays, versions))
+
+
+def _decoded(values: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]) -> dict[str, Any]:
+    def other(tag: str, content: Any) -> Component:
+        if tag != NESTED:
+            raise RegistryError(f"{tag!r} is not known to this version of reviewml.")
+        component = rebuild(content, arrays, versions)
+        return restore(component, content.get("state", {}), arrays, versions)
+
+    decoded: dict[str, Any] = decode(values, arrays, other)
+    return decoded
+
+
+def installed(kind: str, described: Described, versions: Mapping[str, str]) -> Any:
+    """Return the class that is registered now under the name of a saved one.
+
+    Raises
+    ------
+    UnknownName
+        When there is none, naming the package that registered it and how to install it.
+    """
+    try:
+        return plugins.load(kind, described["name"])
+    except UnknownName as error:
+        package = described["package"]
+        raise UnknownName(
+            f"{error} It came with {package}: {_install(described, versions)}"
+        ) from error
+
+
+def _install(described: Described, versions: Mapping[str, str]) -> str:
+    package = described["package"]
+    version = versions.get(package)
+    return f"pip install {shlex.quote(f'{package}=={version}' if version else package)}"

@@ -1,0 +1,166 @@
+"""Plain data as JSON and arrays, and back, exactly.
+
+JSON has no tuples, dates, infinities or arrays. Each is written as an object with one key that
+starts with ``$``; arrays are kept apart, under the path of where they were found.
+
+>>> arrays = {}
+>>> encode({"range": (0.5, float("inf"))}, arrays)
+{'range': {'$tuple': [0.5, {'$float': 'inf'}]}}
+>>> decode(encode({"mean": np.array([1.5, 2.5])}, arrays), arrays)
+{'mean': array([1.5, 2.5])}
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reviewml.errors import RegistryError
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+TEXTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    # A datetime is a date too, so it comes first.
+    "$datetime": (
+        datetime.datetime,
+        datetime.datetime.isoformat,
+        datetime.datetime.fromisoformat,
+    ),
+    "$date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
+    "$decimal": (decimal.Decimal, str, decimal.Decimal),
+    "$bytes": (bytes, lambda raw: base64.b64encode(raw).decode(), base64.b64decode),
+}
+"""What is written as one text: its type, to text, from text."""
+
+
+class NotPlain(RegistryError, TypeError):
+    """When a value is neither a JSON type, nor an array, nor anything else that can be saved."""
+
+
+def encode(
+    value: Any,
+    arrays: Arrays,
+    other: Callable[[Any, str], Any] | None = None,
+    path: str = "",
+) -> Any:
+    """Return plain data as JSON types, its arrays put into `arrays`.
+
+    Parameters
+    ----------
+    value
+        JSON types, tuples, dates, decimals, bytes and NumPy arrays in any nesting.
+    arrays
+        Filled with the arrays found, by path.
+    other
+        Writes anything else, given the value and its path.
+    path
+        Where the value stands, for arrays and messages.
+
+    Raises
+    ------
+    NotPlain
+        When a value is none of these, naming its path.
+    """
+
+    def inner(child: Any, key: object) -> Any:
+        return encode(child, arrays, other, f"{path}.{key}" if path else str(key))
+
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"$float": str(float(value))}
+    if isinstance(value, list):
+        return [inner(child, position) for position, child in enumerate(value)]
+    if isinstance(value, tuple):
+        return {"$tuple": [inner(child, position) for position, child in enumerate(value)]}
+    if isinstance(value, dict):
+        return _encode_dict(value, inner)
+    if isinstance(value, np.ndarray):
+        return _encode_array(value, arrays, path)
+    for tag, (kind, to_text, _) in TEXTS.items():
+        if isinstance(value, kind):
+            return {tag: to_text(value)}
+    if other is not None:
+        return other(value, path)
+    raise not_plain(value, path)
+
+
+def not_plain(value: Any, path: str) -> NotPlain:
+    """Return the error that a value cannot be saved."""
+    return NotPlain(
+        f"{path!r} is a {type(value).__name__}, which cannot be saved: keep JSON types and "
+        "NumPy arrays of numbers or text."
+    )
+
+
+def _encode_dict(value: dict[Any, Any], inner: Callable[[Any, object], Any]) -> Any:
+    if all(isinstance(key, str) and not key.startswith("$") for key in value):
+        return {key: inner(child, key) for key, child in value.items()}
+    pairs = [[inner(key, "key"), inner(child, key)] for key, child in value.items()]
+    return {"$dict": pairs}
+
+
+def _encode_array(value: npt.NDArray[Any], arrays: Arrays, path: str) -> Any:
+    if value.dtype.kind == "U":
+        length = value.dtype.itemsize // np.dtype("U1").itemsize
+        shaped = {"length": length, "shape": list(value.shape)}
+        return {"$texts": {**shaped, "values": value.ravel().tolist()}}
+    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
+        raise not_plain(value, f"{path} ({value.dtype})")
+    arrays[path] = value.astype(value.dtype.newbyteorder("="), order="C")
+    return {"$array": path}
+
+
+def decode(
+    value: Any,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    other: Callable[[str, Any], Any] | None = None,
+) -> Any:
+    """Return what `encode` was given.
+
+    Parameters
+    ----------
+    value
+        What `encode` returned.
+    arrays
+        What it filled.
+    other
+        Reads what its `other` wrote, given the tag and what is behind it.
+    """
+
+    def inner(child: Any) -> Any:
+        return decode(child, arrays, other)
+
+    if isinstance(value, list):
+        return [inner(child) for child in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) != 1 or not next(iter(value)).startswith("$"):
+        return {key: inner(child) for key, child in value.items()}
+    [(tag, content)] = value.items()
+    match tag:
+        case "$float":
+            return float(content)
+        case "$tuple":
+            return tuple(inner(child) for child in content)
+        case "$dict":
+            return {inner(key): inner(child) for key, child in content}
+        case "$array":
+            return arrays[content]
+        case "$texts":
+            texts = np.array(content["values"], f"U{int(content['length'])}")
+            return texts.reshape(content["shape"])
+        case _ if tag in TEXTS:
+            return TEXTS[tag][2](content)
+        case _ if other is not None:
+            return other(tag, content)
+    raise RegistryError(f"{tag!r} is not known to this version of reviewml: install a newer one.")

@@ -1,0 +1,45 @@
+"""Versions of the libraries a pipeline was fitted with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import warnings
+from collections.abc import Iterable, Mapping
+
+LIBRARIES = ("reviewml", "numpy", "pyarrow", "scikit-learn", "xgboost")
+
+COMPARED = ("reviewml", "xgboost")
+"""Libraries whose major version may change what a model says."""
+
+
+def version_of(package: str) -> str | None:
+    """Return the installed version of a distribution, None when it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+    """Return the versions of Python, of the libraries and of further `packages`."""
+    named = {package: version_of(package) for package in (*LIBRARIES, *sorted(set(packages)))}
+    return {"python": platform.python_version()} | {
+        package: version for package, version in named.items() if version
+    }
+
+
+def warn_of_other_versions(saved: Mapping[str, str]) -> None:
+    """Warn when a library that predictions depend on has another major version now."""
+    for package in COMPARED:
+        before, now = saved.get(package), version_of(package)
+        if before and now and _major(before) != _major(now):
+            warnings.warn(
+                f"this pipeline was saved with {package} {before}, and {now} is installed: "
+                "predictions may differ. Compare them, or install the version it was saved with.",
+                stacklevel=2,
+            )
+
+
+def _major(version: str) -> str:
+    return version.partition(".")[0]

@@ -1,0 +1,76 @@
+"""Format: how files of one kind are read."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.sources.finding import File
+
+SAMPLE_ROWS = 10_000
+"""Rows at the head of a file that its columns and types are inferred from."""
+
+SAMPLE_BYTES = 32 << 20
+"""Bytes after which the sample ends even when it has fewer rows."""
+
+Errors = dict[int, list[Mapping[str, Any]]]
+
+
+@dataclasses.dataclass
+class Rows:
+    """Some rows as a format reads them, before they are given their types.
+
+    Parameters
+    ----------
+    columns
+        Those of the file; text as bytes that may not be valid.
+    places
+        Where each row came from.
+    errors
+        Of the rows that could not be read, which are nulls, by position.
+    """
+
+    columns: Mapping[str, pa.Array]
+    places: pa.Array
+    errors: Errors = dataclasses.field(default_factory=dict)
+
+
+class Format(ABC):
+    """How files of one kind are read; it travels with the partitions."""
+
+    files_per_partition = 1
+
+    any_columns = False
+    """Whether later rows may have columns that the sample lacks."""
+
+    @abstractmethod
+    def head(self, file: File) -> pa.Schema:
+        """Return the columns of a file and their types as far as its head shows them.
+
+        A column without any value is of type null.
+        """
+
+    @abstractmethod
+    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
+        """Yield the rows of the files; `columns` are those that all files have together."""
+
+
+def places(file: File, first: int, rows: int) -> pa.Array:
+    """Return ``name#record`` for each row; records count from 1, `first` of them are done."""
+    numbers = pa.array(range(first + 1, first + rows + 1), pa.int64()).cast(pa.string())
+    return pc.binary_join_element_wise(pa.scalar(file.name), numbers, "#")
+
+
+def read_error(message: str, column: str | None = None) -> Mapping[str, Any]:
+    """Return an entry of the errors column for a row, or a cell, that could not be read."""
+    return {"stage": "read", "column": column, "error": message, "attempts": 1}
+
+
+def failed_row(file: File, first: int, message: str) -> Rows:
+    """Return a row of nulls that stands for a record that could not be read."""
+    return Rows({}, places(file, first, 1), {0: [read_error(message)]})

@@ -1,0 +1,137 @@
+"""Table: the rows of a query on an embedded database."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from reviewml.errors import SourceError
+from reviewml.interfaces.source import Partition, Source
+from reviewml.schema import Roles
+from reviewml.sources.casting import full_schema, typed
+from reviewml.sources.finding import File, find, masked
+from reviewml.sources.formats import Rows, places
+from reviewml.sources.frame import no_rows, plain_schema
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROWS = 16_384
+"""Rows fetched at a time."""
+
+SCHEME = "duckdb:///"
+
+
+class Table(Source):
+    """The rows of a query on a DuckDB database, which is opened to read only.
+
+    Parameters
+    ----------
+    url
+        ``duckdb:///`` and the path of the file: ``duckdb:///shop.db`` is in the current
+        folder, ``duckdb:////data/shop.db`` is absolute.
+    query
+        An SQL query; rows keep their order from one pass to the next when it has an
+        ``ORDER BY``. Decimal numbers and those beyond 64 bits are read as float64.
+    id, text, rating, time, target
+        The columns with these roles; `text` may be several. Without `id` rows go by
+        ``file#record``.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> path = getfixture("tmp_path") / "shop.db"
+    >>> with duckdb.connect(str(path)) as connection:
+    ...     _ = connection.execute("CREATE TABLE reviews AS SELECT 'Good' AS body, 5 AS stars")
+    >>> source = Table(f"duckdb:///{path}", "SELECT * FROM reviews", text="body")
+    >>> [str(source.schema.field(name).type) for name in ("body", "stars")]
+    ['string', 'int32']
+    """
+
+    def __init__(
+        self,
+        url: str,
+        query: str,
+        *,
+        id: str | None = None,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        time: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        self.url = url
+        self.query = query
+        self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
+
+    def partitions(self) -> Iterator[Partition]:
+        yield self._partition()
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._partition().schema()
+
+    def _partition(self) -> TablePartition:
+        if not self.url.startswith(SCHEME):
+            raise SourceError(
+                f"Table reads {SCHEME}path/to/file.db (four slashes when the path is absolute), "
+                f"not {masked(self.url)!r}."
+            )
+        path = self.url.removeprefix(SCHEME)
+        (file,) = find(path)
+        return TablePartition(file, self.query, self.roles)
+
+    def __repr__(self) -> str:
+        return f"Table({masked(self.url)!r}, {self.query!r})"
+
+
+@dataclasses.dataclass(frozen=True)
+class TablePartition(Partition):
+    """All rows of a query."""
+
+    file: File
+    query: str
+    roles: Roles
+
+    def schema(self) -> pa.Schema:
+        """Return the columns without running the query to its end."""
+        with self._relation() as relation:
+            return self._schema(relation.limit(0).to_arrow_reader(1))
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        done = 0
+        with self._relation() as relation:
+            reader = relation.to_arrow_reader(ROWS)
+            schema = self._schema(reader)
+            for batch in reader:
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                yield typed(Rows(columns, places(self.file, done, len(batch))), schema)
+                done += len(batch)
+        if not done:
+            yield no_rows(schema)
+
+    def _schema(self, reader: pa.RecordBatchReader) -> pa.Schema:
+        columns = plain_schema(reader.schema).remove_metadata()
+        return full_schema([(field.name, _number(field.type)) for field in columns], self.roles)
+
+    @contextlib.contextmanager
+    def _relation(self) -> Iterator[duckdb.DuckDBPyRelation]:
+        import duckdb
+
+        try:
+            with duckdb.connect(self.file.path, read_only=True) as connection:
+                # Types must not depend on where this machine is.
+                connection.execute("SET TimeZone = 'UTC'")
+                relation = connection.sql(self.query)
+                if relation is None:
+                    raise SourceError(f"expected a query that gives rows: {self.query!r}")
+                yield relation
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise SourceError(f"{self.file.name}: {masked(str(error))}") from None
+
+
+def _number(kind: pa.DataType) -> pa.DataType:
+    return pa.float64() if pa.types.is_decimal(kind) else kind

@@ -1,0 +1,70 @@
+"""Enriching, planning and the demo from the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from reviewml import LocalRegistry
+
+ROLES = ("--id", "id", "--text", "text", "--rating", "rating", "--time", "time")
+
+
+def test_enrich_adds_the_columns(run, files, tmp_path: Path) -> None:
+    output = tmp_path / "rich.parquet"
+    assert "600 rows written" in run("enrich", files["train"], *ROLES, "--output", output).stdout
+    table = pq.read_table(output)
+    assert {"language", "quality", "sentiment", "recommended"} <= set(table.column_names)
+    known = list(zip(table["language"].to_pylist(), table["written_in"].to_pylist(), strict=True))
+    assert sum(found == true for found, true in known) > 0.8 * len(known)
+
+
+def test_enrich_prints_csv(run, files) -> None:
+    printed = run("enrich", files["train"], "--text", "text", "--steps", "language").stdout
+    rows = list(csv.DictReader(io.StringIO(printed)))
+    assert len(rows) == 600
+    assert "language" in rows[0] and "quality" not in rows[0]
+
+
+def test_enrich_needs_something_to_add(run, files) -> None:
+    assert "--text COL" in run("enrich", files["train"], code=2).stderr
+
+
+def test_plan(run_json, files) -> None:
+    told = run_json("plan", files["train"], *ROLES)
+    assert told["rows"] == 600
+    assert [step["step"] for step in told["steps"]] == ["language", "quality", "sentiment"]
+
+
+def test_fit_reads_texts_by_default(run_json, files, tmp_path: Path) -> None:
+    model = tmp_path / "m"
+    told = run_json("fit", files["train"], *ROLES, "--target", "recommended", "--save", model)
+    assert set(told["report"]["steps"]) == {"language", "quality", "sentiment"}
+    judged = run_json("evaluate", model, files["test"])
+    assert judged["metrics"]["auc"]["value"] > 0.7
+    assert len(judged["segments"]["language"]) >= 7
+
+
+def test_demo_goes_the_whole_way(run_json, tmp_path: Path) -> None:
+    told = run_json("demo", "--rows", 1500, "--output", tmp_path)
+    assert told["model"] == "recommendation@1"
+    metrics = told["evaluation"]["metrics"]
+    assert metrics["auc"]["value"] > 0.65
+    page = Path(told["report"]).read_text(encoding="utf-8")
+    assert "Predicting recommended" in page
+    champion = LocalRegistry(told["registry"]).versions("recommendation")[0]
+    assert champion.aliases == ("champion",)
+    assert champion.metrics["auc"] == metrics["auc"]["value"]
+    predictions = list(csv.DictReader(Path(told["predictions"]).open(encoding="utf-8")))
+    assert len(predictions) == 375
+    assert told["explanation"]["importance"][0]["column"] == "sentiment"
+
+
+def test_demo_can_be_run_again(run, tmp_path: Path) -> None:
+    for version in (1, 2):
+        told = run("demo", "--rows", 300, "--output", tmp_path).stdout
+        assert f"recommendation@{version}" in told
+        assert str(tmp_path / "report.html") in told

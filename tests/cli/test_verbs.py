@@ -1,0 +1,160 @@
+"""Verbs are found through the catalogue, answer fast, and say what is wrong in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import types
+import warnings
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from reviewml import hookimpl, plugins
+from reviewml.cli.verbs import Failed
+from reviewml.errors import SourceError
+
+VERBS = ["demo", "enrich", "evaluate", "explain", "fit", "models", "plan", "plugins", "predict"]
+
+HEAVY = "torch transformers ray snowflake xgboost duckdb pandas sklearn numpy pyarrow matplotlib"
+
+
+@pytest.fixture
+def install() -> Iterator[object]:
+    """Register commands as an installed plugin would."""
+    catalogue = plugins.catalogue()
+    before = dict(catalogue._entries)
+    added: list[object] = []
+
+    def add(**commands: str) -> None:
+        class Plugin:
+            @hookimpl
+            def register_commands(self, register):
+                for name, target in commands.items():
+                    register(name, target)
+
+        plugin = Plugin()
+        added.append(plugin)
+        catalogue.add(plugin, "reviewml-shout")
+
+    yield add
+    catalogue._entries = before
+    for plugin in added:
+        catalogue.manager.unregister(plugin)
+
+
+def with_module(monkeypatch: pytest.MonkeyPatch, **members: object) -> None:
+    module = types.ModuleType("shout")
+    vars(module).update(members)
+    monkeypatch.setitem(sys.modules, "shout", module)
+
+
+def test_help_lists_every_verb_with_a_sentence(run) -> None:
+    help_text = run("--help").stdout
+    for verb in VERBS:
+        assert f"\n  {verb} " in help_text
+    assert "...\n" not in help_text.partition("Commands:")[2]
+    assert "Exit codes:" in help_text
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_json(run, verb: str) -> None:
+    assert "--json" in run(verb, "--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins"], ["fit", "--help"]])
+def test_answers_in_a_second_without_heavy_imports(arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom reviewml.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        f"print([name for name in {HEAVY.split()!r} if name in sys.modules], file=sys.stderr)"
+    )
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    assert done.stderr == "[]\n"
+    assert seconds < 1
+
+
+def test_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reviewml", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == "reviewml 0.1.0\n"
+
+
+def test_a_misspelt_verb_is_wrong_usage_with_a_hint(run) -> None:
+    assert "Did you mean 'predict'?" in run("predct", code=2).stderr
+
+
+def test_plugins_lists_all_components(run_json) -> None:
+    found = run_json("plugins")
+    assert {"enrichers", "commands", "registries"} <= {line["kind"] for line in found}
+    assert {line["name"] for line in run_json("plugins", "enrichers")} >= {"language", "sentiment"}
+    mlflow = next(line for line in found if line["name"] == "mlflow")
+    assert mlflow["package"] == "reviewml"
+
+
+def test_plugins_says_which_extra_is_missing(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert "pip install 'reviewml[mlflow]'" in run("plugins", "registries").stdout
+
+
+def test_commands_of_plugins_are_verbs(run, install, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def shout() -> None:
+        """Say it loudly."""
+        warnings.warn("so\nloud", stacklevel=1)
+        click.echo("HELLO")
+
+    with_module(monkeypatch, shout=shout)
+    install(shout="shout:shout")
+    assert "Say it loudly." in run("--help").stdout
+    result = run("shout")
+    assert (result.stdout, result.stderr) == ("HELLO\n", "warning: so loud\n")
+
+
+def test_a_command_that_cannot_be_loaded_leaves_the_others(
+    run, install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_module(monkeypatch, number=3)
+    install(lost="lost_module:lost", odd="shout:number")
+    help_text = run("--help").stdout
+    assert "(cannot be loaded: ModuleNotFoundError" in help_text
+    assert "predict" in help_text
+    assert "'odd' of reviewml-shout cannot be loaded" in run("odd", "--any", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (SourceError("no such\nfile"), "error: no such file\n"),
+        (PermissionError(13, "Permission denied", "a.csv"), "error: Permission denied: a.csv\n"),
+    ],
+)
+def test_errors_are_one_line(run, install, monkeypatch, raised: Exception, said: str) -> None:
+    @click.command()
+    def shout() -> None:
+        raise raised
+
+    with_module(monkeypatch, shout=shout)
+    install(shout="shout:shout")
+    result = run("shout", code=1)
+    assert (result.stdout, result.stderr) == ("", said)
+
+
+def test_bugs_keep_their_traceback(run, install, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def shout() -> None:
+        raise ZeroDivisionError("a bug")
+
+    with_module(monkeypatch, shout=shout)
+    install(shout="shout:shout")
+    with pytest.raises(ZeroDivisionError):
+        run("shout")
+
+
+def test_failed_ends_with_one() -> None:
+    assert Failed("no").exit_code == 1

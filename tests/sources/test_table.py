@@ -1,0 +1,75 @@
+"""Table: queries on an embedded database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from reviewml.errors import SchemaError, SourceError
+from reviewml.interfaces.frames import as_dataset
+from reviewml.schema import PLACE
+from reviewml.sources.table import Table
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    with duckdb.connect(str(tmp_path / "shop.db")) as connection:
+        connection.execute("CREATE TABLE reviews AS SELECT range AS id FROM range(40000)")
+    return tmp_path / "shop.db"
+
+
+def test_streams_in_batches_with_places(shop: Path) -> None:
+    source = Table(f"duckdb:///{shop}", "SELECT id FROM reviews ORDER BY id")
+    batches = list(as_dataset(source).full_batches())
+    assert len(batches) > 1 and sum(map(len, batches)) == 40_000
+    assert batches[1][PLACE][0].as_py() == f"shop.db#{len(batches[0]) + 1}"
+
+
+def test_relative_paths(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop.parent)
+    assert as_dataset(
+        Table("duckdb:///shop.db", "SELECT count(*) AS n FROM reviews")
+    ).to_arrow().to_pylist() == [{"n": 40_000}]
+
+
+def test_types_that_others_do_not_know(shop: Path) -> None:
+    query = "SELECT 1.5 AS d, sum(id) AS h, 'a'::ENUM('a') AS e, now() AS t FROM reviews"
+    schema = Table(f"duckdb:///{shop}", query).schema
+    types = [str(schema.field(name).type) for name in "dhet"]
+    assert types == ["double", "double", "string", "timestamp[us, tz=UTC]"]
+
+
+def test_no_rows(shop: Path) -> None:
+    source = Table(f"duckdb:///{shop}", "SELECT id FROM reviews WHERE id < 0", id="id")
+    (partition,) = source.partitions()
+    assert [batch.schema for batch in partition.read()] == [source.schema]
+
+
+def test_only_reads(shop: Path) -> None:
+    for query in ("DROP TABLE reviews", "INSERT INTO reviews VALUES (1)", ""):
+        with pytest.raises(SourceError):
+            as_dataset(Table(f"duckdb:///{shop}", query)).count()
+    assert as_dataset(Table(f"duckdb:///{shop}", "FROM reviews")).count() == 40_000
+
+
+def test_errors(shop: Path) -> None:
+    with pytest.raises(SourceError, match="Table reads duckdb:///"):
+        as_dataset(Table("sqlite:///shop.db", "SELECT 1"))
+    with pytest.raises(SourceError, match=r"Did you mean 'shop\.db'"):
+        as_dataset(Table(f"duckdb:///{shop.parent}/shp.db", "SELECT 1"))
+    with pytest.raises(SourceError, match=r"shop\.db: .*revews"):
+        as_dataset(Table(f"duckdb:///{shop}", "SELECT * FROM revews"))
+    with pytest.raises(SourceError, match="rows are read|Could not convert|Conversion"):
+        as_dataset(Table(f"duckdb:///{shop}", "SELECT 'x'::INT FROM reviews")).count()
+    with pytest.raises(SchemaError, match="Did you mean 'id'"):
+        as_dataset(Table(f"duckdb:///{shop}", "FROM reviews", id="ids"))
+
+
+def test_passwords_are_not_shown() -> None:
+    source = Table("postgres://me:hush@host/shop", "SELECT 1")
+    assert "hush" not in repr(source)
+    with pytest.raises(SourceError) as caught:
+        as_dataset(source)
+    assert "hush" not in str(caught.value)
