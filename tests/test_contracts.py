@@ -46,13 +46,22 @@ def sources_of_tests() -> dict[str, str]:
             if issubclass(cls, base) and cls is not base:
                 definition = getattr(cls, fixture)
                 found.setdefault(kind, "")
-                found[kind] += inspect.getsource(getattr(definition, "__wrapped__", definition._get_wrapped_function()) if not inspect.isfunction(definition) else definition)
+                found[kind] += inspect.getsource(
+                    getattr(definition, "__wrapped__", definition._get_wrapped_function())
+                    if not inspect.isfunction(definition)
+                    else definition
+                )
     return found
 
 
 @pytest.mark.parametrize(
     "entry",
-    [entry for kind in CONTRACTS for entry in plugins.catalogue().entries(kind) if entry.package == "reviewml"],
+    [
+        entry
+        for kind in CONTRACTS
+        for entry in plugins.catalogue().entries(kind)
+        if entry.package == "reviewml"
+    ],
     ids=lambda entry: f"{entry.kind}-{entry.name}",
 )
 def test_has_a_contract_test(entry: plugins.Entry, sources_of_tests: dict[str, str]) -> None:

@@ -84,7 +84,7 @@ def test_texts_are_in_the_script_of_their_language(language: str) -> None:
 def test_languages_are_those_asked_for() -> None:
     found = make_reviews(300, languages=("zh", "ar")).column("written_in")
     assert sorted(pc.unique(found).to_pylist()) == ["ar", "zh"]
-    with pytest.raises(UnknownName, match="no phrases in 'eng'. Did you mean 'en'"):
+    with pytest.raises(UnknownName, match="no phrases in 'eng'\\. Did you mean 'en'"):
         make_reviews(3, languages=["eng"])
     with pytest.raises(UnknownName, match="empty"):
         make_reviews(3, languages=[])

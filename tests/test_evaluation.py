@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import warnings
@@ -146,7 +147,7 @@ def test_bins_hold_every_row_once_and_never_part_equal_predictions(rows: int, se
     table = Binned(probability, target).table()
     assert sum(part.rows for part in table) == len(target)
     assert len(table) <= 10
-    for before, after in zip(table, table[1:], strict=False):
+    for before, after in itertools.pairwise(table):
         assert before.highest < after.lowest
 
 

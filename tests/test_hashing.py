@@ -17,7 +17,9 @@ texts = st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=30)
 
 
 @given(texts, st.integers(0, 30))
-def test_hash_of_a_value_does_not_depend_on_its_neighbours(values: list[str | None], cut: int) -> None:
+def test_hash_of_a_value_does_not_depend_on_its_neighbours(
+    values: list[str | None], cut: int
+) -> None:
     column = pa.array(values, pa.string())
     whole = stable_hash(column)
     pieces = np.concatenate([stable_hash(column.slice(0, cut)), stable_hash(column.slice(cut))])
@@ -29,7 +31,9 @@ def test_different_texts_have_different_hashes(values: list[str]) -> None:
     assert len(set(stable_hash(pa.array(values, pa.string())).tolist())) == len(values)
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_hash_does_not_depend_on_how_arrow_keeps_text(kind: pa.DataType) -> None:
     values = ["a", "", "質量", None, "a longer text that is not inlined"]
     expected = stable_hash(pa.array(values, pa.string()))
@@ -43,8 +47,13 @@ def test_numbers_hash_as_their_text() -> None:
 
 
 def test_hash_is_the_same_in_another_process() -> None:
-    code = "import pyarrow as pa; from reviewml.hashing import stable_hash; print(stable_hash(pa.array(['é', 'b'])).tolist())"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        "import pyarrow as pa; from reviewml.hashing import stable_hash; "
+        "print(stable_hash(pa.array(['é', 'b'])).tolist())"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert printed.stdout.strip() == str(stable_hash(pa.array(["é", "b"])).tolist())
 
 

@@ -122,7 +122,9 @@ def test_the_target_and_the_rating_are_never_features(fitted: Pipeline) -> None:
 
 
 def test_counts_add_up(rows: pa.Table) -> None:
-    targets = [None if i % 10 == 0 else value for i, value in enumerate(rows.column("bought").to_pylist())]
+    targets = [
+        None if i % 10 == 0 else value for i, value in enumerate(rows.column("bought").to_pylist())
+    ]
     partly = rows.set_column(rows.schema.get_field_index("bought"), "bought", pa.array(targets))
     counts = pipeline().fit(partly, target="bought").report_["rows"]
     assert counts["read"] == 600
@@ -136,7 +138,13 @@ def test_rows_that_fail_are_kept_and_reported(rows: pa.Table) -> None:
     pipe = Pipeline(steps, id="id", text="text").fit(rows, target="bought")
     scored = pipe.predict(Frame(rows))
     assert scored.count() == 600
-    failed = [i for i, text in zip(rows.column("id").to_pylist(), rows.column("text").to_pylist(), strict=True) if text is not None and len(text) % 7 == 0]
+    failed = [
+        i
+        for i, text in zip(
+            rows.column("id").to_pylist(), rows.column("text").to_pylist(), strict=True
+        )
+        if text is not None and len(text) % 7 == 0
+    ]
     assert failed
     assert scored.errors.column("id").to_pylist() == failed
     with pytest.raises(RowsFailed, match="a multiple of seven"):
@@ -145,11 +153,15 @@ def test_rows_that_fail_are_kept_and_reported(rows: pa.Table) -> None:
         Pipeline(steps, id="id", text="text").fit(rows, target="bought", on_error="raise")
 
 
-def test_unreadable_rows_are_not_predicted(fitted: Pipeline, tmp_path: Any) -> None:
+def test_unreadable_rows_are_not_predicted(rows: pa.Table, tmp_path: Any) -> None:
+    few = small(id="id", text="text").fit(
+        rows.select(["id", "text", "price", "bought"]), target="bought"
+    )
     path = tmp_path / "new.csv"
     path.write_text("id,text,price\na,good,1\nb,good,1,too,many\nc,good,1\n", encoding="utf-8")
-    scored = fitted.predict(Files(path, id="id", text="text"))
-    assert [value is None for value in scored.to_arrow().column("prediction").to_pylist()] == [False, True, False]
+    scored = few.predict(Files(path, id="id", text="text"))
+    predicted = scored.to_arrow().column("prediction")
+    assert [value is None for value in predicted.to_pylist()] == [False, True, False]
     assert scored.errors.column("stage").to_pylist() == ["read"]
 
 
@@ -159,7 +171,11 @@ def test_multiclass_and_regression(rows: pa.Table) -> None:
     assert several.task_ == "multiclass"
     assert several.predict_proba(layouts).shape == (len(layouts), 3)
     assert several.predict(Frame(layouts)).schema.names == [
-        "id", "prediction", "probability_grid", "probability_hero", "probability_list",
+        "id",
+        "prediction",
+        "probability_grid",
+        "probability_hero",
+        "probability_list",
     ]
     quantity = small().fit(rows, target="price")
     assert quantity.task_ == "regression"
@@ -182,7 +198,9 @@ def test_works_inside_scikit_learn(rows: pa.Table) -> None:
     pipe = pipeline().set_params(model__n_estimators=10)
     scores = cross_val_score(pipe, X, y, cv=3, scoring="roc_auc", error_score="raise")
     assert scores.mean() > 0.6
-    search = GridSearchCV(pipe, {"model__max_depth": [2, 3]}, cv=2, scoring="roc_auc", error_score="raise")
+    search = GridSearchCV(
+        pipe, {"model__max_depth": [2, 3]}, cv=2, scoring="roc_auc", error_score="raise"
+    )
     search.fit(X, y)
     assert search.best_params_["model__max_depth"] in (2, 3)
     assert isinstance(search.predict(X), np.ndarray)
@@ -229,7 +247,10 @@ def test_mistakes_are_explained(rows: pa.Table) -> None:
     with pytest.raises(SchemaError, match="the steps are trainer, featurizer"):
         Pipeline([("model", XGBoost()), ("features", Features())]).fit(rows, target="bought")
     with pytest.raises(SchemaError, match="needs the role 'text'"):
-        pipeline(text=None).fit(rows.rename_columns(["words" if n == "text" else n for n in rows.schema.names]), target="bought")
+        pipeline(text=None).fit(
+            rows.rename_columns(["words" if n == "text" else n for n in rows.schema.names]),
+            target="bought",
+        )
     with pytest.raises(TargetError, match="nothing to learn"):
         pipeline().fit(rows.filter(pc.field("bought")), target="bought")
 
@@ -258,5 +279,7 @@ def test_a_group_stays_on_one_side(rows: pa.Table) -> None:
 
 
 def test_probabilities_do_not_depend_on_batches(fitted: Pipeline, rows: pa.Table) -> None:
-    each: list[npt.NDArray[np.float64]] = [fitted.predict_proba(rows.slice(i, 50)) for i in range(0, 600, 50)]
+    each: list[npt.NDArray[np.float64]] = [
+        fitted.predict_proba(rows.slice(i, 50)) for i in range(0, 600, 50)
+    ]
     np.testing.assert_array_equal(np.concatenate(each), fitted.predict_proba(rows))

@@ -237,7 +237,7 @@ def test_what_cannot_be_split_is_said(options: dict[str, Any], said: str) -> Non
 @given(hnp.arrays(np.uint64, st.integers(0, 60)), st.integers(2, 10))
 def test_a_row_keeps_its_fold_whatever_the_other_rows(hashes: np.ndarray, n: int) -> None:
     every = folds(hashes, n)
-    assert ((0 <= every) & (every < n)).all()
+    assert ((every >= 0) & (every < n)).all()
     assert np.array_equal(every[::-1][:5], folds(hashes[::-1][:5], n))
 
 

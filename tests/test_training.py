@@ -40,7 +40,9 @@ def test_order_does_not_depend_on_arrival(n: int, distinct: int, has_id: bool, s
         ([0.5, 1.5, 2.25], "regression", ()),
     ],
 )
-def test_task_follows_from_the_target(values: list[object], task: str, classes: tuple[object, ...]) -> None:
+def test_task_follows_from_the_target(
+    values: list[object], task: str, classes: tuple[object, ...]
+) -> None:
     kept = [value for value in values if value is not None]
     target = target_of(pa.chunked_array([pa.array(kept)]), None, "y")
     assert (target.task, target.classes) == (task, classes)

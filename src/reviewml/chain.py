@@ -77,8 +77,9 @@ def _check_names(steps: Steps) -> None:
 
 
 def _kind(name: str, step: Any) -> str:
-    for kind in (Enricher, Featurizer, Trainer):
-        if isinstance(step, kind):
-            return kind.__name__.lower()
+    kinds = {"enricher": Enricher, "featurizer": Featurizer, "trainer": Trainer}
+    for kind, interface in kinds.items():
+        if isinstance(step, interface):
+            return kind
     hint = " (give an instance, not the class)" if isinstance(step, type) else ""
     raise SchemaError(f"step {name!r} is a {step!r}{hint}; a pipeline has {ORDER}.")

@@ -8,9 +8,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 from sklearn.base import clone
 
 from reviewml.chain import Chain
@@ -79,9 +76,7 @@ def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool =
     return Fitted([*enrichers, (name, featurizer), chain.trainer], model, report)
 
 
-def fit_enrichers(
-    chain: Chain, rows: Dataset
-) -> tuple[list[tuple[str, Enricher]], Dataset]:
+def fit_enrichers(chain: Chain, rows: Dataset) -> tuple[list[tuple[str, Enricher]], Dataset]:
     """Fit the enrichers one after the other, each on what those before it gave.
 
     Rows are kept between steps that read them more than once, so that nothing is read or
@@ -122,8 +117,8 @@ def _train(
 ) -> Model:
     time = roles_of(rows.full_schema).time
     columns = tuple(dict.fromkeys(name for name in (time, group) if name is not None))
-    task = getattr(trainer, "task", "auto")
-    collected = collect(rows, featurizer, None if task == "auto" else task, columns)
+    task = None if trainer.task == "auto" else trainer.task
+    collected = collect(rows, featurizer, task, columns)
     features = featurizer.features()
     split = _split(collected, trainer.validation_fraction, time, group)
     leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
@@ -139,26 +134,15 @@ def _train(
     return model
 
 
-def _split(
-    collected: Collected, fraction: float, time: str | None, group: str | None
-) -> Split:
+def _split(collected: Collected, fraction: float, time: str | None, group: str | None) -> Split:
     target = collected.examples.target
     return holdout(
         collected.hashes,
         fraction,
         target=None if target.task == "regression" else target.values.astype(np.int64),
-        time=_moments(collected.columns[time]) if time else None,
+        time=collected.columns[time] if time else None,
         groups=stable_hash(collected.columns[group]) if group else None,
     )
-
-
-def _moments(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Return times as microseconds; rows without a time come first."""
-    if pa.types.is_integer(column.type):
-        moments = column
-    else:
-        moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None))).cast(pa.int64())
-    return np.asarray(pc.fill_null(moments.cast(pa.int64()), np.iinfo(np.int64).min))
 
 
 def _described(collected: Collected, split: Split, rows: Dataset) -> Report:

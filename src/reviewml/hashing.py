@@ -63,9 +63,7 @@ def _as_binary(column: pa.Array) -> pa.Array:
     return column.cast(pa.string()).cast(pa.large_binary())
 
 
-def _polynomial(
-    texts: pa.Array, offsets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint64]:
+def _polynomial(texts: pa.Array, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     start, end = int(offsets[0]), int(offsets[-1])
     if start == end:
         return np.zeros(len(texts), np.uint64)

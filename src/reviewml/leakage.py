@@ -46,8 +46,8 @@ class Leak:
     Examples
     --------
     >>> print(Leak("refunded_at", "AUC", 0.998, null=True))
-    column 'refunded_at' may know the answer: its being null alone has an out-of-fold AUC of 0.998. \
-If it is not known at the time of the prediction, leave it out with \
+    column 'refunded_at' may know the answer: its being null alone has an out-of-fold AUC of \
+0.998. If it is not known at the time of the prediction, leave it out with \
 Features(exclude=['refunded_at']).
     """
 

@@ -71,7 +71,8 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
     >>> import pyarrow as pa
     >>> from reviewml.featurizers import Features
     >>> from reviewml.trainers import LogisticRegression
-    >>> rows = pa.table({"price": [1.0, 2.0, 3.0, 4.0] * 5, "bought": [True, True, False, False] * 5})
+    >>> prices, bought = [1.0, 2.0, 3.0, 4.0], [True, True, False, False]
+    >>> rows = pa.table({"price": prices * 5, "bought": bought * 5})
     >>> pipe = Pipeline([("features", Features()), ("model", LogisticRegression())])
     >>> pipe.fit(rows, target="bought").predict(rows)[:4].tolist()
     [True, True, False, False]
@@ -150,8 +151,8 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
         if y is not None and target is not None:
             raise SchemaError("give either y or target=, not both.")
         if y is not None:
-            return self._read(_with_target(X, y), Roles(target=TARGET))
-        rows = self._read(X, Roles(target=target))
+            return self._require_roles(self._read(_with_target(X, y), Roles(target=TARGET)))
+        rows = self._require_roles(self._read(X, Roles(target=target)))
         if target is not None and rows.roles.target != target:
             known = visible(rows.schema.names)
             raise SchemaError(f"target={target!r} is not a column; there is {known}.")
@@ -159,6 +160,14 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
             raise SchemaError(
                 "what should be learned? Give y with a frame, or target='column' with any rows."
             )
+        return rows
+
+    def _require_roles(self, rows: Dataset) -> Dataset:
+        """Raise when a column that the pipeline names is missing, and the rows name no other."""
+        for role, columns in self._own_roles().named().items():
+            if getattr(rows.roles, role) is None:
+                for column in columns:
+                    require(rows.full_schema, column, f"Pipeline({role}={column!r})")
         return rows
 
     # -- using --------------------------------------------------------------------------------
@@ -348,11 +357,13 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
         return backend
 
     def _read(self, X: Any, roles: Roles = Roles()) -> Dataset:
-        own = Roles.of(
+        learned: Roles = getattr(self, "roles_", Roles())
+        return self._backend().read(X, roles.filled_from(self._own_roles()).filled_from(learned))
+
+    def _own_roles(self) -> Roles:
+        return Roles.of(
             id=self.id, text=self.text, rating=self.rating, time=self.time, target=self.target
         )
-        learned: Roles = getattr(self, "roles_", Roles())
-        return self._backend().read(X, roles.filled_from(own).filled_from(learned))
 
     def _enriched(self, rows: Dataset) -> Dataset:
         for name, enricher in self._chain(self._fitted("steps_")).enrichers:

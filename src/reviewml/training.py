@@ -179,9 +179,7 @@ def canonical_order(
     return _Order(rows, keys[rows])
 
 
-def content_hashes(
-    features: Matrix, target: npt.NDArray[np.float64]
-) -> npt.NDArray[np.uint64]:
+def content_hashes(features: Matrix, target: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
     """Hash each row's features and target; shape ``(n_rows,)``."""
     hashes = target.view(np.uint64).copy()
     for column in features.T:
@@ -203,7 +201,9 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
     """
     distinct = column.unique().drop_null()
     if len(distinct) < 2:
-        found = "no row has a value" if len(distinct) == 0 else f"every row has {distinct[0].as_py()!r}"
+        found = (
+            "no row has a value" if len(distinct) == 0 else f"every row has {distinct[0].as_py()!r}"
+        )
         raise TargetError(f"target {name!r}: {found}, so there is nothing to learn.")
     task = task or _inferred(distinct)
     if task == "regression":
@@ -227,7 +227,9 @@ def _inferred(distinct: pa.Array) -> Task:
         return "binary"
     if not _is_number(distinct.type):
         return "multiclass"
-    whole = all(isinstance(v, numbers.Real) and float(v).is_integer() for v in distinct.to_pylist()[:1000])
+    whole = all(
+        isinstance(v, numbers.Real) and float(v).is_integer() for v in distinct.to_pylist()[:1000]
+    )
     return "multiclass" if whole and len(distinct) <= MOST_INTEGER_CLASSES else "regression"
 
 

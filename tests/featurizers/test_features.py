@@ -253,7 +253,7 @@ def test_an_empty_batch_has_the_features_and_no_rows() -> None:
 
 def test_large_batches_are_shared_among_threads_and_give_the_same() -> None:
     random = np.random.default_rng(0)
-    n = 20_000
+    n = 40_000
     table = pa.table(
         {f"n{i}": random.normal(size=n) for i in range(7)} | {"c": ["a", "b"] * (n // 2)}
     )
@@ -267,7 +267,7 @@ def test_an_error_among_threads_is_raised() -> None:
     features = fitted(pa.table({"a": [1, 2]}))
     broken = Feature("b", "b", "a column that is not there", Number("b"))
     features._features = (*features.features(), broken)
-    (batch,) = as_dataset(pa.table({"a": [1] * 9000})).full_batches()
+    (batch,) = as_dataset(pa.table({"a": [1] * 40_000})).full_batches()
     with pytest.raises(KeyError, match="b"):
         features.matrix(batch)
 

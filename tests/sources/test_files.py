@@ -183,7 +183,7 @@ def test_the_text_role_makes_a_string(csv: Path) -> None:
 def test_a_later_cell_that_does_not_fit(
     csv: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reviewml.sources.delimited.SAMPLE_ROWS", 5)
+    monkeypatch.setattr("reviewml.sources.files.SAMPLE_ROWS", 5)
     good = "".join(f"{number},5,x\n" for number in range(after))
     write(csv, f"id,stars,body\n{good}{'9' * 50},4.5,y\n{after},many{'!' * 100},z\n7,NA,z\n")
     *_, decimal, word, missing = rows(Files(csv))
@@ -367,7 +367,7 @@ def test_lines_that_are_no_objects_keep_their_place(tmp_path: Path) -> None:
 
 
 def test_keys_that_the_sample_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reviewml.sources.jsonl.SAMPLE_ROWS", 1)
+    monkeypatch.setattr("reviewml.sources.files.SAMPLE_ROWS", 1)
     path = write(tmp_path / "reviews.jsonl", '{"a": 1}\n{"a": 2, "b": 3}\n')
     assert rows(Files(path)) == [{"a": 1}, {"a": 2}]
     ((_, column, error),) = errors(Files(path))

@@ -61,7 +61,7 @@ def test_errors(shop: Path) -> None:
         as_dataset(Table(f"duckdb:///{shop.parent}/shp.db", "SELECT 1"))
     with pytest.raises(SourceError, match=r"shop\.db: .*revews"):
         as_dataset(Table(f"duckdb:///{shop}", "SELECT * FROM revews"))
-    with pytest.raises(SourceError, match="rows are read|Could not convert|Conversion"):
+    with pytest.raises(SourceError, match="Conversion Error"):
         as_dataset(Table(f"duckdb:///{shop}", "SELECT 'x'::INT FROM reviews")).count()
     with pytest.raises(SchemaError, match="Did you mean 'id'"):
         as_dataset(Table(f"duckdb:///{shop}", "FROM reviews", id="ids"))

@@ -106,7 +106,7 @@ class Quality(Enricher):
         return np.where(tokens.counts() > 0, ranks, np.nan)
 
     def with_state(self, state: dict[str, Any]) -> Quality:
-        vars(self).pop("_table", None)
+        self.__dict__.pop("_table", None)
         return super().with_state(state)
 
 

@@ -129,7 +129,7 @@ class Sentiment(Enricher):
         self._table = self._model.table()
 
     def with_state(self, state: dict[str, Any]) -> Sentiment:
-        vars(self).pop("_table", None)
+        self.__dict__.pop("_table", None)
         return super().with_state(state)
 
     def _scored(self, texts: pa.Array) -> Floats:
@@ -202,9 +202,7 @@ def _enriched(
     return batch.append_column("sentiment", score).append_column("sentiment_label", label)
 
 
-def _probabilities(
-    texts: pa.Array, model: Polarity, table: npt.NDArray[np.float32]
-) -> Floats:
+def _probabilities(texts: pa.Array, model: Polarity, table: npt.NDArray[np.float32]) -> Floats:
     ngrams = ngrams_of(texts)
     found = model.probabilities(ngrams, table)
     found[ngrams.counts() == 0] = np.nan
@@ -226,7 +224,9 @@ def _refuse_unrated(
     few = pc.and_(few, pc.not_equal(texts, ""))
     rows = np.flatnonzero(np.asarray(few))
     if len(rows):
-        raise RowErrors({int(row): _too_few(languages[row].as_py(), rated_rows, min_rated) for row in rows})
+        raise RowErrors(
+            {int(row): _too_few(languages[row].as_py(), rated_rows, min_rated) for row in rows}
+        )
 
 
 def _too_few(language: str, rated_rows: dict[str, int], min_rated: int) -> ValueError:

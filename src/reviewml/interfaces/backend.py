@@ -52,10 +52,7 @@ class Backend(ABC):
             Those to use where the data has none of its own; one whose column is absent is
             left out, since new rows lack a target, say.
         """
-        if isinstance(data, Dataset):
-            dataset = data
-        else:
-            dataset = self._operated(as_source(data))
+        dataset = data if isinstance(data, Dataset) else self._operated(as_source(data))
         filled = dataset.roles.filled_from(existing_roles(dataset.full_schema, roles))
         return dataset if filled == dataset.roles else dataset.with_roles(filled)
 

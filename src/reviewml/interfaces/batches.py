@@ -138,7 +138,11 @@ class Strict:
             failed = batch.filter(pc.field(ERRORS).is_valid())
             first = failed.column(ERRORS)[0].as_py()[0]
             place = failed.column(PLACE)[0].as_py()
-            where = f"{first['stage']}, column {first['column']!r}" if first["column"] else first["stage"]
+            where = (
+                f"{first['stage']}, column {first['column']!r}"
+                if first["column"]
+                else first["stage"]
+            )
             raise RowsFailed(
                 f"row {place} failed in {where}: {first['error']}. Leave out "
                 'on_error="raise" to keep such rows with nulls and find them in .errors.'

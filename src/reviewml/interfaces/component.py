@@ -10,7 +10,7 @@ from reviewml.errors import NotFitted
 from reviewml.hashing import digest
 
 
-class Component(BaseEstimator):
+class Component(BaseEstimator):  # type: ignore[misc]
     """A holder of parameters, and of plain data once fitted.
 
     ``__init__`` only stores keyword parameters. What ``fit`` learns ends in an underscore and
@@ -52,4 +52,4 @@ class Component(BaseEstimator):
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)

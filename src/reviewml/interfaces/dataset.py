@@ -232,5 +232,3 @@ class Dataset(ABC):
     def __repr__(self) -> str:
         columns = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
         return f"{type(self).__name__}({columns})"
-
-

@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from reviewml.errors import ReviewmlError, RowErrors, SchemaError, did_you_mean
 from reviewml.interfaces.batches import added_errors, errors_array
-from reviewml.schema import BOOKKEEPING, ROLE_NAMES, Roles, role_column, roles_of, visible, with_roles
+from reviewml.schema import (
+    BOOKKEEPING,
+    ROLE_NAMES,
+    Roles,
+    role_column,
+    roles_of,
+    visible,
+    with_roles,
+)
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enricher import Enricher

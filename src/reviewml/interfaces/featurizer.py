@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Matrix = npt.NDArray[np.float32]
 """Features of rows: shape ``(n_rows, n_features)``, missing values as NaN."""
 
-ROWS_FOR_THREADS = 8_192
+ROWS_FOR_THREADS = 32_768
 """Rows of a batch from which its columns are computed side by side."""
 
 

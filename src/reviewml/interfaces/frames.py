@@ -59,4 +59,6 @@ def _series(values: Any, frame: Any) -> Any:
         converted.index = frame.to_native().index
         converted.name = values.name
         return nw.from_native(converted, series_only=True)
-    return nw.from_native(frame.to_native().__class__({values.name: native})[values.name], series_only=True)
+    return nw.from_native(
+        frame.to_native().__class__({values.name: native})[values.name], series_only=True
+    )

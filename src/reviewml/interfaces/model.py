@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from reviewml.interfaces.featurizer import Matrix
 
+Task = Literal["binary", "multiclass", "regression"]
+
 
 class Model(ABC):
     """Predicts from a matrix of features; saved as files a person can read, never a pickle."""
 
-    task: str
+    task: Task
     classes: tuple[Any, ...]
 
     @abstractmethod

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.interfaces.model import Model
+from reviewml.interfaces.model import Model, Task
 
-Task = Literal["binary", "multiclass", "regression"]
+__all__ = ["Examples", "Target", "Task", "Trainer"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,9 @@ class Examples:
 
 class Trainer(Component, ABC):
     """Holds the parameters of training; fitting makes a `Model` and leaves it unchanged."""
+
+    task: Task | Literal["auto"] = "auto"
+    """What to learn; ``"auto"`` infers it from the target."""
 
     validation_fraction: float = 0.0
     """Share of the rows the pipeline holds out for `valid`."""

@@ -21,7 +21,9 @@ def write(dataset: Dataset, path: Path) -> Path:
     """Write all rows to `path`, whose suffix says how; see `Dataset.write`."""
     writer = WRITERS.get(path.suffix)
     if writer is None:
-        raise SourceError(f"cannot write {path.suffix!r} files. {did_you_mean(path.suffix, WRITERS)}")
+        raise SourceError(
+            f"cannot write {path.suffix!r} files. {did_you_mean(path.suffix, WRITERS)}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -48,7 +50,7 @@ def _write_csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch])
             file.write_batch(batch)
 
 
-def _write_jsonl(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+def _write_jsonl(path: Path, _: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for batch in batches:
             for row in batch.to_pylist():

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.interfaces.model import Model
+from reviewml.interfaces.model import Model, Task
 from reviewml.models.calibration import Calibration
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class BoosterModel(Model):
         self,
         booster: xgboost.Booster,
         *,
-        task: str,
+        task: Task,
         classes: tuple[Any, ...],
         calibration: Calibration = Calibration(),
     ) -> None:

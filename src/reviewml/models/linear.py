@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.interfaces.model import Model
+from reviewml.interfaces.model import Model, Task
 from reviewml.models.calibration import Calibration
 
 Floats = npt.NDArray[np.float64]
@@ -57,7 +57,8 @@ class Design:
     def _columns_of(self, features: Matrix, feature: int) -> Floats:
         values = features[:, feature].astype(np.float64)
         if self.categories[feature]:
-            return (values[:, None] == np.arange(self.categories[feature])).astype(np.float64)
+            indicators: Floats = (values[:, None] == np.arange(self.categories[feature])) * 1.0
+            return indicators
         missing = np.isnan(values)
         scaled = np.where(missing, 0.0, (values - self.mean[feature]) / self.scale[feature])
         return np.column_stack([scaled, missing.astype(np.float64)])
@@ -79,7 +80,7 @@ class LinearModel(Model):
     """
 
     def __init__(
-        self, design: Design, weights: Floats, bias: Floats, *, task: str, classes: tuple[Any, ...]
+        self, design: Design, weights: Floats, bias: Floats, *, task: Task, classes: tuple[Any, ...]
     ) -> None:
         self.design = design
         # One memory layout, so that sums run in one order before and after saving.
@@ -90,7 +91,8 @@ class LinearModel(Model):
 
     def predict(self, features: Matrix) -> Floats:
         # Row by row the products are summed in one order, so batches do not change the bits.
-        margins = np.einsum("rc,oc->ro", self.design.columns(features), self.weights) + self.bias
+        products: Floats = np.einsum("rc,oc->ro", self.design.columns(features), self.weights)
+        margins = products + self.bias
         if self.task == "regression":
             return margins[:, 0]
         return Calibration().probabilities(margins[:, 0] if self.task == "binary" else margins)

@@ -38,7 +38,8 @@ class LocalRegistry(Registry):
     >>> from reviewml import Pipeline
     >>> from reviewml.featurizers import Features
     >>> from reviewml.trainers import LogisticRegression
-    >>> rows = pa.table({"price": [1.0, 2.0, 3.0, 4.0] * 5, "bought": [True, True, False, False] * 5})
+    >>> prices, bought = [1.0, 2.0, 3.0, 4.0], [True, True, False, False]
+    >>> rows = pa.table({"price": prices * 5, "bought": bought * 5})
     >>> pipe = Pipeline([("features", Features()), ("model", LogisticRegression())])
     >>> pipe = pipe.fit(rows, target="bought")
     >>> registry = LocalRegistry(tempfile.mkdtemp())

@@ -74,7 +74,7 @@ def _data(report: Mapping[str, Any]) -> list[str]:
 def _steps(parts: Parts) -> list[str]:
     summaries = parts.report.get("steps", {})
     lines = [
-        f"{number}. {_line(name)}: `{type(step).__name__}` {_line(summaries.get(name, ''))}".rstrip()
+        f"{number}. {_line(name)}: `{type(step).__name__}` {_line(summaries.get(name, ''))}"
         for number, (name, step) in enumerate(parts.steps, start=1)
     ]
     if parts.model is None:

@@ -39,7 +39,7 @@ def publish(unfinished: Path, folder: Path) -> None:
     sync(unfinished)
     _require_absent(folder)
     try:
-        os.rename(unfinished, folder)
+        unfinished.rename(folder)
     except OSError as error:
         # Somebody else was faster.
         _require_absent(folder)

@@ -26,7 +26,6 @@ TIMES = (pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
 NOT_A_NUMBER = r"^[+-]?(0[0-9xX]|[0-9]{16,}$)"
 """Codes such as ``00501`` and long digits would change when read as numbers."""
 
-
 NOT_DECODABLE = (
     "not valid UTF-8, or not in the encoding given: pass encoding='latin-1', or whatever the "
     "file was written in"
@@ -123,8 +122,8 @@ def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array:
     try:
         return cells.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        if len(cells) == 1:
-            return pa.nulls(1, kind)
+        if len(cells) < 2:
+            return pa.nulls(len(cells), kind)
         half = len(cells) // 2
         return pa.concat_arrays([_cast(cells[:half], kind), _cast(cells[half:], kind)])
 

@@ -16,8 +16,8 @@ from reviewml.errors import SourceError
 from reviewml.sources.casting import inferred
 from reviewml.sources.finding import File
 from reviewml.sources.formats import (
-    SAMPLE_BYTES,
-    SAMPLE_ROWS,
+    HEAD,
+    LONGEST_HEAD,
     Errors,
     Format,
     Rows,
@@ -30,9 +30,6 @@ from reviewml.sources.records import last_csv_end, whole_records
 
 DELIMITERS = ",;\t|^~\x1f\x01"
 """Those tried when none is given, the usual first."""
-
-HEAD = 1 << 18
-"""Bytes in which the header must end and the delimiter show."""
 
 SNIFFED = 100
 """Records that the delimiter is judged by."""
@@ -57,17 +54,17 @@ class Csv(Format):
     encoding: str
     delimiter: str | None
 
-    def head(self, file: File) -> pa.Schema:
-        schema, blocks = self._opened(file)
-        sample, rows, size = [], 0, 0
+    def head(self, file: File, rows: int) -> pa.Schema:
+        schema, blocks = self._opened(file, HEAD)
+        sample, read, size = [], 0, 0
         try:
-            while rows < SAMPLE_ROWS and size < SAMPLE_BYTES:
+            while read < rows and size < LONGEST_HEAD:
                 batch, _ = next(blocks)
                 sample.append(batch)
-                rows, size = rows + len(batch), size + batch.nbytes
+                read, size = read + len(batch), size + batch.nbytes
         except (StopIteration, CutOff):
             pass
-        table = pa.Table.from_batches(sample, schema).slice(0, SAMPLE_ROWS).combine_chunks()
+        table = pa.Table.from_batches(sample, schema).slice(0, rows)
         kinds = [inferred(column.combine_chunks()) for column in table.columns]
         return pa.schema(list(zip(schema.names, kinds, strict=True)))
 
@@ -86,7 +83,9 @@ class Csv(Format):
         except CutOff as error:
             yield failed_row(file, done, str(error))
 
-    def _opened(self, file: File) -> tuple[pa.Schema, Iterator[Parsed]]:
+    def _opened(
+        self, file: File, block_size: int | None = None
+    ) -> tuple[pa.Schema, Iterator[Parsed]]:
         start, chunks = _start(utf8_chunks(file, self.encoding))
         delimiter = sniffed(start) if self.delimiter is None else checked(self.delimiter)
         names, length = header(start, delimiter, file)
@@ -94,11 +93,13 @@ class Csv(Format):
         blocks = whole_records(
             itertools.chain([start[length:]], chunks),
             functools.partial(last_csv_end, delimiter=delimiter),
+            block_size,
         )
         return schema, (parsed(block, schema, delimiter) for block in blocks)
 
 
 def _start(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    # Here the header must end and the delimiter show.
     start = b""
     try:
         while len(start) < HEAD and (chunk := next(chunks, b"")):

@@ -35,12 +35,15 @@ KINDS = {
 }
 """How files are read, by the end of their name; all but Parquet may end in ``.gz`` as well."""
 
+SAMPLE_ROWS = 10_000
+"""Rows that types are inferred from; a tenth of them in each of several files."""
+
 READERS = 8
 """Files whose heads are looked at together."""
 
 
 class Files(Source):
-    """Files of one kind: CSV, TSV, JSON lines, Parquet, or one review per ``.txt`` file.
+    r"""Files of one kind: CSV, TSV, JSON lines, Parquet, or one review per ``.txt`` file.
 
     Columns and types are inferred from the head of each file: numbers, truth values and ISO
     dates are recognised, codes such as ``00501`` stay text. Text is read as it is; an empty CSV
@@ -69,7 +72,7 @@ class Files(Source):
     --------
     >>> from reviewml.interfaces.frames import as_dataset
     >>> folder = getfixture("tmp_path")
-    >>> _ = (folder / "reviews.csv").write_text("stars,body\\n5,Good\\nfive,Bad\\n")
+    >>> _ = (folder / "reviews.csv").write_text("stars,body\n5,Good\nfive,Bad\n")
     >>> source = Files(folder / "reviews.csv", text="body", dtypes={"stars": "int64"})
     >>> as_dataset(source).to_arrow().to_pylist()
     [{'stars': 5, 'body': 'Good'}, {'stars': None, 'body': 'Bad'}]
@@ -97,10 +100,10 @@ class Files(Source):
         self.dtypes = dtypes
 
     def partitions(self) -> Iterator[Partition]:
-        format, files, schema = self._found()
-        size = format.files_per_partition
+        kind, files, schema = self._found()
+        size = kind.files_per_partition
         for first in range(0, len(files), size):
-            yield FilesPartition(format, tuple(files[first : first + size]), schema)
+            yield FilesPartition(kind, tuple(files[first : first + size]), schema)
 
     @property
     def schema(self) -> pa.Schema:
@@ -108,9 +111,9 @@ class Files(Source):
 
     def _found(self) -> tuple[Format, list[File], pa.Schema]:
         path = os.fspath(self.path)
-        kind, files = _of_one_kind(find(path), path, as_csv=self.delimiter is not None)
-        format = self._format(kind)
-        return format, files, self._schema(format, files)
+        name, files = _of_one_kind(find(path), path, as_csv=self.delimiter is not None)
+        kind = self._format(name)
+        return kind, files, self._schema(kind, files)
 
     def _format(self, kind: str) -> Format:
         if kind == "CSV":
@@ -195,9 +198,9 @@ def _kind(file: File, *, as_csv: bool) -> str | None:
 
 def _heads(format: Format, files: list[File]) -> list[pa.Schema]:
     if len(files) == 1:
-        return [format.head(files[0])]
+        return [format.head(files[0], SAMPLE_ROWS)]
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(format.head, files))
+        return list(pool.map(lambda file: format.head(file, SAMPLE_ROWS // 10), files))
 
 
 def _together(
@@ -206,8 +209,8 @@ def _together(
     columns: dict[str, pa.DataType] = {}
     first: dict[str, File] = {}
     for file, head in zip(files, heads, strict=False):
-        for name, kind in zip(head.names, head.types, strict=True):
-            kind = given.get(name, kind)
+        for name, inferred in zip(head.names, head.types, strict=True):
+            kind = given.get(name, inferred)
             known = columns.get(name, kind)
             common = _common(known, kind)
             if common is None:

@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from reviewml.errors import MissingExtra, SourceError
 
+# Paths stay text: os and glob walk a hundred thousand files several times faster than pathlib.
+
 SHOWN = 10
 """Neighbours named when a path does not exist and none has a similar name."""
 
@@ -49,7 +51,7 @@ class File:
             stream: IO[bytes] = filesystem(self.url)[0].open(self.path, "rb")
             return stream
         # A filesystem of fsspec raises whatever the client beneath it does: here and below.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise SourceError(f"{self.name} cannot be opened: {masked(str(error))}") from None
 
     @property
@@ -84,7 +86,7 @@ def filesystem(url: str) -> tuple[Any, str]:
         return found
     except ImportError as error:
         raise MissingExtra(masked(f"{url} cannot be read: {error}"), name=error.name) from None
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise SourceError(masked(f"{url} cannot be read: {error}")) from None
 
 
@@ -103,7 +105,7 @@ def find(path: str) -> list[File]:
     SourceError
         When there is none, naming what is beside it.
     """
-    files = _remote(path) if "://" in path else _local(path)
+    files = _remote(path) if "://" in path else _local(os.path.expanduser(path))
     if not files:
         raise SourceError(_nothing_at(path))
     return sorted(files, key=lambda file: file.name)
@@ -138,7 +140,7 @@ def _remote(url: str) -> list[File]:
             return [File(found, name, url) for found, name in shown]
         found_files = filter(files.isfile, files.glob(root))
         return [File(found, _below(found, _before_magic(root)), url) for found in found_files]
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise SourceError(masked(f"{url} cannot be read: {error}")) from None
 
 
@@ -174,7 +176,7 @@ def _siblings(folder: str) -> Iterable[str]:
         files, root = filesystem(folder)
         return [posixpath.basename(found.rstrip("/")) for found in files.ls(root, detail=False)]
     # It only adds to the message of an error that is raised anyway.
-    except Exception:  # noqa: BLE001
+    except Exception:
         return []
 
 

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from reviewml.sources.finding import File
 
-SAMPLE_ROWS = 10_000
-"""Rows at the head of a file that its columns and types are inferred from."""
+HEAD = 1 << 18
+"""Bytes that are parsed at a time at the head of a file."""
 
-SAMPLE_BYTES = 32 << 20
-"""Bytes after which the sample ends even when it has fewer rows."""
+LONGEST_HEAD = 32 << 20
+"""Bytes after which the head ends even when it has fewer rows than asked for."""
 
 Errors = dict[int, list[Mapping[str, Any]]]
 
@@ -49,8 +49,8 @@ class Format(ABC):
     """Whether later rows may have columns that the sample lacks."""
 
     @abstractmethod
-    def head(self, file: File) -> pa.Schema:
-        """Return the columns of a file and their types as far as its head shows them.
+    def head(self, file: File, rows: int) -> pa.Schema:
+        """Return the columns of a file and their types as far as its first rows show them.
 
         A column without any value is of type null.
         """

@@ -14,7 +14,7 @@ from reviewml.errors import SourceError
 from reviewml.sources.casting import inferred
 from reviewml.sources.finding import File
 from reviewml.sources.formats import (
-    SAMPLE_ROWS,
+    HEAD,
     Errors,
     Format,
     Rows,
@@ -42,8 +42,8 @@ class Jsonl(Format):
     encoding: str
     any_columns = True
 
-    def head(self, file: File) -> pa.Schema:
-        sample = list(itertools.islice(_sample(self._blocks(file)), SAMPLE_ROWS))
+    def head(self, file: File, rows: int) -> pa.Schema:
+        sample = list(itertools.islice(_sample(self._blocks(file, HEAD)), rows))
         if not sample:
             raise SourceError(f"{file.name} is empty: expected a JSON object on each line.")
         objects = [record for record in sample if not isinstance(record, str)]
@@ -70,8 +70,9 @@ class Jsonl(Format):
         except CutOff as error:
             yield failed_row(file, done, str(error))
 
-    def _blocks(self, file: File) -> Iterator[list[Record]]:
-        for block in whole_records(utf8_chunks(file, self.encoding), last_line_end):
+    def _blocks(self, file: File, block_size: int | None = None) -> Iterator[list[Record]]:
+        chunks = utf8_chunks(file, self.encoding)
+        for block in whole_records(chunks, last_line_end, block_size):
             yield [parsed(line) for line in block.split(b"\n") if line.strip()]
 
 
@@ -108,13 +109,12 @@ def _as_rows(records: Sequence[Record], columns: Sequence[str], places: pa.Array
     known, errors = set(columns), Errors()
     objects: list[Mapping[str, Any]] = []
     for row, record in enumerate(records):
-        found: list[Mapping[str, Any]] = []
         if isinstance(record, str):
-            found, record = [read_error(record)], {}
-        elif not record.keys() <= known:
-            found = [_unexpected(name) for name in record if name not in known]
-        if found:
-            errors[row] = found
+            errors[row] = [read_error(record)]
+            objects.append({})
+            continue
+        if not record.keys() <= known:
+            errors[row] = [_unexpected(name) for name in record if name not in known]
         objects.append(record)
     texts = {name: _as_text([record.get(name) for record in objects]) for name in columns}
     return Rows(texts, places, errors)

@@ -21,7 +21,7 @@ ROWS = 16_384
 class Parquet(Format):
     """Columns with their types; a file that is damaged anywhere raises."""
 
-    def head(self, file: File) -> pa.Schema:
+    def head(self, file: File, rows: int) -> pa.Schema:
         import pyarrow.parquet as pq
 
         with file.open() as stream, _readable(file):

@@ -26,7 +26,9 @@ NEWLINES = b"\r\n"
 LastEnd = Callable[[bytes], int]
 
 
-def whole_records(chunks: Iterable[bytes], last_end: LastEnd) -> Iterator[bytes]:
+def whole_records(
+    chunks: Iterable[bytes], last_end: LastEnd, block_size: int | None = None
+) -> Iterator[bytes]:
     """Yield the bytes of a file in blocks of whole records.
 
     Parameters
@@ -36,13 +38,16 @@ def whole_records(chunks: Iterable[bytes], last_end: LastEnd) -> Iterator[bytes]
     last_end
         Where the last whole record of a block ends, 0 when there is none; a block starts
         where a record starts.
+    block_size
+        Of a block, at least; `BLOCK` unless given.
 
     Raises
     ------
     CutOff
         After the last block, when bytes are left that are no whole record.
     """
-    waiting, size, wanted = [b""], 0, BLOCK
+    least = block_size or BLOCK
+    waiting, size, wanted = [b""], 0, least
     try:
         for chunk in chunks:
             waiting.append(chunk)
@@ -57,7 +62,7 @@ def whole_records(chunks: Iterable[bytes], last_end: LastEnd) -> Iterator[bytes]
                 raise CutOff(TOO_LONG.format(LONGEST >> 20))
             waiting, size = [block[end:]], size - end
             # Doubling keeps the searches in a long record linear in its length.
-            wanted = BLOCK if end else 2 * size
+            wanted = least if end else 2 * size
     except CutOff:
         yield from _up_to_last_end(b"".join(waiting), last_end)
         raise

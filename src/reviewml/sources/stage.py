@@ -38,7 +38,7 @@ class Stage(Format):
     # A hundred thousand partitions of one row would cost more than the rows.
     files_per_partition = 1024
 
-    def head(self, file: File) -> pa.Schema:
+    def head(self, file: File, rows: int) -> pa.Schema:
         return pa.schema([("id", pa.string()), ("text", pa.string())])
 
     def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
@@ -67,5 +67,5 @@ class Stage(Format):
                 'expected one record "<id>","<text>" with quotes inside it doubled; pass '
                 "delimiter= to read .txt files as tables"
             )
-        id, text = (cell.replace('""', '"') for cell in match.groups())
-        return id or None, text
+        key, text = (cell.replace('""', '"') for cell in match.groups())
+        return key or None, text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from typing import Any
 
@@ -129,7 +130,7 @@ class EnricherContract:
         self, fitted: Enricher, rows: pa.Table, kind: str
     ) -> None:
         pytest.importorskip(kind)
-        frame = nw.from_arrow(rows, backend=kind).to_native()
+        frame = nw.from_arrow(rows, backend=importlib.import_module(kind)).to_native()
         result: Any = fitted.transform(frame)
         assert type(result) is type(frame)
         assert len(result) == len(rows)

@@ -23,7 +23,16 @@ BAD = (
     "质量太差了，用了一天就坏，很失望。",
     "سيء للغاية ولا أنصح به",
 )
-ODD = ("", " ", "👍🏽👍🏽!!!", "a", "\u202eright to left\u202c", "x" * 20_000, "\x00\ufffd\n\t", "...")
+ODD = (
+    "",
+    " ",
+    "👍🏽👍🏽!!!",
+    "a",
+    "\u202eright to left\u202c",
+    "x" * 20_000,
+    "\x00\ufffd\n\t",
+    "...",
+)
 
 
 def example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
@@ -69,7 +78,9 @@ def _row(position: int, random_state: int) -> dict[str, object]:
     return {
         "id": f"r{position:05d}",
         "text": text,
-        "rating": None if position % 13 == 12 else float(random.integers(4, 6) if good else random.integers(1, 3)),
+        "rating": None
+        if position % 13 == 12
+        else float(random.integers(4, 6) if good else random.integers(1, 3)),
         "time": started + datetime.timedelta(minutes=int(random.integers(500_000))),
         "price": None if position % 7 == 6 else price,
         "clicks": int(random.poisson(3)),

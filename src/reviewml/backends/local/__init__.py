@@ -1,1 +1,1 @@
-"""This machine, in this process: rows stream through in batches."""
+"""On this machine, in this process: rows stream through in batches."""

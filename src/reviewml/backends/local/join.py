@@ -149,7 +149,8 @@ def _load(connection: duckdb.DuckDBPyConnection, table: str, dataset: Dataset) -
     reader = pa.RecordBatchReader.from_batches(dataset.full_schema, dataset.full_batches())
     connection.register("incoming", reader)
     connection.execute(
-        f"CREATE TEMP TABLE {table} AS SELECT *, row_number() OVER () AS {quoted(ROW)} FROM incoming"
+        f"CREATE TEMP TABLE {table} AS "
+        f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM incoming"
     )
     connection.unregister("incoming")
 
