@@ -28,7 +28,7 @@ from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
 from reviewml.judging import evaluate_rows, explain_rows
 from reviewml.plan import Plan, plan
-from reviewml.schema import ROLE_NAMES, Roles, visible
+from reviewml.schema import ROLE_NAMES, Roles, require, visible
 from reviewml.scoring import Score, as_target, chosen
 
 TARGET = "__target__"

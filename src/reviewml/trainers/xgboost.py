@@ -53,8 +53,8 @@ class XGBoost(Trainer):
 
     Examples
     --------
-    >>> XGBoost(max_depth=4)
-    XGBoost(max_depth=4)
+    >>> XGBoost(max_depth=6)
+    XGBoost(max_depth=6)
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class XGBoost(Trainer):
         task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
         n_estimators: int = 1000,
         learning_rate: float = 0.05,
-        max_depth: int = 5,
-        min_child_weight: float = 1.0,
-        subsample: float = 1.0,
-        colsample_bytree: float = 1.0,
+        max_depth: int = 4,
+        min_child_weight: float = 5.0,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.8,
         reg_lambda: float = 1.0,
         max_bin: int = 256,
         class_weight: Literal["balanced"] | None = None,

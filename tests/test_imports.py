@@ -1,0 +1,43 @@
+"""What is imported when: importing reviewml, asking for help, using a component."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "ray", "snowflake", "xgboost", "duckdb", "pandas", "sklearn")
+
+
+def imported_by(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint('\\n' + ' '.join({{n.split('.')[0] for n in sys.modules}}))"
+    printed = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(printed.stdout.splitlines()[-1].split())
+
+
+def test_importing_reviewml_loads_nothing_heavy() -> None:
+    assert not imported_by("import reviewml") & {*HEAVY, "pyarrow", "numpy"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins"], ["plugins", "--json"]])
+def test_looking_around_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = f"from reviewml.cli import main\nmain({arguments!r}, standalone_mode=False)"
+    assert not imported_by(code) & {*HEAVY}
+
+
+def test_components_load_scikit_learn_and_no_more_than_they_need() -> None:
+    found = imported_by("from reviewml.enrichers import Quality")
+    assert "sklearn" in found
+    assert not found & {"torch", "transformers", "ray", "snowflake", "xgboost", "duckdb"}
+
+
+def test_every_public_name_can_be_imported() -> None:
+    import reviewml
+
+    for name in reviewml.__all__:
+        assert getattr(reviewml, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
+        reviewml.Pipelin  # noqa: B018
