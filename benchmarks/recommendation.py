@@ -93,9 +93,9 @@ def compare(rows: pd.DataFrame) -> None:
         print(shown(name, values))
     print("\npaired differences of the AUC, 95% interval")
     base = "reviewml, rating not a feature"
-    for name in auc:
+    for name, values in auc.items():
         if name.startswith("TF-IDF"):
-            mean, low, high = paired_interval(auc[base], auc[name])
+            mean, low, high = paired_interval(auc[base], values)
             print(f"{base} - {name}: {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import doctest
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import re
 import shlex
+import subprocess
 import sys
 import textwrap
+import tomllib
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +37,11 @@ NOT_RUN = re.compile(r"Not run: (.{10,})")
 NEEDS = re.compile(r"Needs reviewml\[(\w+)\]")
 FENCE = re.compile(r"^( *)```(\w+)([^\n]*)\n(.*?)^\1```[ ]*$", re.MULTILINE | re.DOTALL)
 MOST_NOT_RUN = 3
+
+DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
+TOKEN = re.compile(rf"(\.\.\.|{DECIMAL.pattern}|\s+)")
+CLOSE = 0.05
+"""How far figures may move from one version of a library to the next."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -122,14 +129,46 @@ class Session:
         for command, shown in commands(block):
             if command == "echo $?":
                 check(block, shown, f"{self.code}\n")
+            elif command.startswith("pip install --editable"):
+                self.install(self.folder / command.split()[-1])
+            elif command.startswith("python -m pytest"):
+                self.test(command)
             elif command.startswith("reviewml"):
                 result = CliRunner().invoke(cli.main, shlex.split(command, comments=True)[1:])
                 self.code = result.exit_code
-                assert self.code == 0 or "$ echo $?" in block.code, f"{block.where}: {command}\n" + (
-                    result.output or repr(result.exception)
+                assert self.code == 0 or "$ echo $?" in block.code, (
+                    f"{block.where}: {command}\n" + (result.output or repr(result.exception))
                 )
                 if shown:
                     check(block, shown, result.output)
+
+    def install(self, project: Path) -> None:
+        """Do what an editable install comes to, without a network: paths and entry points."""
+        described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]
+        info = (
+            self.folder / f"{described['name'].replace('-', '_')}-{described['version']}.dist-info"
+        )
+        info.mkdir()
+        metadata = (
+            f"Metadata-Version: 2.1\nName: {described['name']}\nVersion: {described['version']}\n"
+        )
+        (info / "METADATA").write_text(metadata, encoding="utf-8")
+        points = described["entry-points"]["reviewml"].items()
+        lines = ["[reviewml]", *(f"{point} = {module}" for point, module in points)]
+        (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+        sys.path.insert(1, str(project / "src"))
+        importlib.invalidate_caches()
+        plugins.catalogue.cache_clear()
+
+    def test(self, command: str) -> None:
+        found = [part for part in sys.path if part.startswith(str(self.folder))]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(found)}
+        arguments = [sys.executable, *shlex.split(command)[1:], "-p", "no:cacheprovider"]
+        ended = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout
+        assert "passed" in ended.stdout
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:
@@ -140,9 +179,21 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def check(block: Block, shown: str, printed: str) -> None:
-    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    same = doctest.OutputChecker().check_output(shown, printed, options)
-    assert same, f"{block.where} shows\n{shown}\nand it prints\n{printed}"
+    """Compare what a page shows with what was printed: ``...`` stands for anything."""
+    parts = TOKEN.split(shown.strip())
+    found = re.fullmatch("".join(map(pattern, parts)), printed.strip(), re.DOTALL)
+    assert found, f"{block.where} shows\n{shown}\nand it prints\n{printed}"
+    expected = [float(part) for part in parts if DECIMAL.fullmatch(part)]
+    for one, other in zip(expected, map(float, found.groups()), strict=True):
+        assert one == pytest.approx(other, abs=CLOSE), f"{block.where} shows {one}, it is {other}"
+
+
+def pattern(part: str) -> str:
+    if part == "...":
+        return ".*?"
+    if DECIMAL.fullmatch(part):
+        return f"({DECIMAL.pattern})"
+    return r"\s+" if part.isspace() else re.escape(part)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -276,7 +327,9 @@ def test_registered_components_are_in_the_reference(
 
 
 def test_all_errors_are_in_the_reference(reference: list[Any]) -> None:
-    raised = [e for _, e in inspect.getmembers(errors, inspect.isclass) if e.__module__ == errors.__name__]
+    raised = [
+        e for _, e in inspect.getmembers(errors, inspect.isclass) if e.__module__ == errors.__name__
+    ]
     assert raised
     assert all(any(error is shown for shown in reference) for error in raised)
 
@@ -288,7 +341,9 @@ def sections(page: Path, level: int) -> dict[str, str]:
     """Return the text below each heading of a level, code in headings without its marks."""
     text = page.read_text(encoding="utf-8")
     parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
-    return {title.replace("`", ""): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+    return {
+        title.replace("`", ""): body for title, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def signature(function: Any) -> str:
@@ -297,7 +352,11 @@ def signature(function: Any) -> str:
 
 
 def hooks() -> list[Any]:
-    return [hook for named, hook in inspect.getmembers(hookspecs, inspect.isfunction) if named.startswith("register_")]
+    return [
+        hook
+        for named, hook in inspect.getmembers(hookspecs, inspect.isfunction)
+        if named.startswith("register_")
+    ]
 
 
 def test_there_is_a_hook_for_each_kind() -> None:
@@ -336,7 +395,9 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 def anchors(page: Path) -> set[str]:
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    slugs = {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
+    slugs = {
+        re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles
+    }
     return slugs | set(re.findall(r"^::: ([\w.]+)", text, re.MULTILINE))
 
 

@@ -202,13 +202,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     target, probability = binary_rows(400_000, 1)
     many = evaluate(target, overconfident(probability), (0, 1), "binary", resamples=0)
     tries = []
-    for seed in range(100):
+    for seed in range(100, 300):
         target, probability = binary_rows(400, seed)
         said = overconfident(probability)
         tries.append(evaluate(target, said, (0, 1), "binary", random_state=seed).metrics)
     for name in BinaryJudge.names:
         held = [t[name].low <= value(many, name) <= t[name].high for t in tries]  # type: ignore[operator]
-        assert np.mean(held) >= 0.88, name
+        assert np.mean(held) >= 0.9, name
 
 
 def test_the_interval_of_the_calibration_error_holds_none() -> None:

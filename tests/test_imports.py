@@ -11,7 +11,9 @@ HEAVY = ("torch", "transformers", "ray", "snowflake", "xgboost", "duckdb", "pand
 
 
 def imported_by(code: str) -> set[str]:
-    script = f"import sys\n{code}\nprint('\\n' + ' '.join({{n.split('.')[0] for n in sys.modules}}))"
+    script = (
+        f"import sys\n{code}\nprint('\\n' + ' '.join({{n.split('.')[0] for n in sys.modules}}))"
+    )
     printed = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )

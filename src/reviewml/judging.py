@@ -40,7 +40,7 @@ def evaluate_rows(
     columns = (target, *names, *([group] if group else []))
     kept: dict[str, list[pa.Array]] = {name: [] for name in columns}
     scores, bad = [], []
-    for batch in progress(rows.full_batches(), "evaluate"):
+    for batch in progress(rows.full_batches(), "evaluate", rows.rows):
         scores.append(model.predict(featurizer.matrix(batch)))
         bad.append(unreadable(batch))
         for name in columns:
@@ -69,7 +69,7 @@ def explain_rows(rows: Dataset, featurizer: Featurizer, model: Model) -> Explana
     """Compute the contributions of each column for each row; see `Pipeline.explain`."""
     ids: list[pa.Array] = []
     parts: list[np.ndarray] = []
-    for batch in progress(rows.full_batches(), "explain"):
+    for batch in progress(rows.full_batches(), "explain", rows.rows):
         ids.append(row_ids(batch, rows.roles))
         parts.append(model.contributions(featurizer.matrix(batch)))
     return Explanation(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.batches import row_ids, with_bookkeeping
+from reviewml.interfaces.batches import RowWise, row_ids, with_bookkeeping
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
 from reviewml.schema import ERRORS, PLACE, Roles, roles_of, with_roles
@@ -17,7 +17,7 @@ from reviewml.training import unreadable
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
+class Score(RowWise):
     """Turns enriched batches into ids, predictions and probabilities.
 
     Parameters

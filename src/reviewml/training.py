@@ -105,7 +105,7 @@ class _Part:
 def _parts(
     dataset: Dataset, featurizer: Featurizer, roles: Roles, columns: tuple[str, ...]
 ) -> Iterator[_Part]:
-    for batch in progress(dataset.full_batches(), "features"):
+    for batch in progress(dataset.full_batches(), "features", dataset.rows):
         bad = unreadable(batch)
         kept = np.asarray(batch.column(roles.target).is_valid()) & ~bad
         rows = batch if kept.all() else batch.filter(pa.array(kept))

@@ -111,7 +111,7 @@ class Quality(Enricher):
 
 
 def _tokens(rows: Dataset, what: str) -> Iterator[Ngrams]:
-    for batch in progress(rows.full_batches(), what):
+    for batch in progress(rows.full_batches(), what, rows.rows):
         yield from _tokens_in(batch)
 
 

@@ -115,7 +115,7 @@ class _Part:
 
 
 def _parts(rows: Dataset, language: str) -> Iterator[_Part]:
-    for batch in progress(rows.full_batches(), "rated reviews"):
+    for batch in progress(rows.full_batches(), "rated reviews", rows.rows):
         ratings = _numbers(batch.column("rating"))
         texts = normalised(batch.column("text"))
         useful = pc.and_(pc.is_finite(ratings).fill_null(False), pc.not_equal(texts, ""))

@@ -114,7 +114,9 @@ class Bootstrap:
         least, most = np.quantile(sums, self._tails(), axis=1)
         possible = multiples[(least <= seen) & (seen <= most)]
         if len(possible) == 0:
-            return seen, seen
+            # No multiple would make so small a sum likely: say what the resamples say.
+            low, high = np.quantile(np.abs(resampled).sum(axis=1), self._tails())
+            return min(seen, float(low)), max(seen, float(high))
         return seen * min(1.0, float(possible[0])), seen * max(1.0, float(possible[-1]))
 
     def _tails(self) -> list[float]:

@@ -97,8 +97,12 @@ def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
     return batch.set_column(position, ERRORS, pa.array(both, ERRORS_TYPE))
 
 
+class RowWise:
+    """Marks functions of batches that keep every row, in its place."""
+
+
 @dataclasses.dataclass
-class Selected:
+class Selected(RowWise):
     """Keeps some columns and the bookkeeping."""
 
     columns: tuple[str, ...]
@@ -130,7 +134,7 @@ class Filtered:
         return batch.filter(self.keep)
 
 
-class Strict:
+class Strict(RowWise):
     """Raises at the first row that failed."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:

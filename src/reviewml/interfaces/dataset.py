@@ -44,6 +44,9 @@ class Dataset(ABC):
     wrong with it. So errors travel with their rows on every backend, and counts add up.
     """
 
+    rows: int | None = None
+    """How many rows there are, where that is known before they are read."""
+
     # -- what a backend writes ----------------------------------------------------------------
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import ReviewmlError, RowErrors, SchemaError, did_you_mean
-from reviewml.interfaces.batches import added_errors, errors_array
+from reviewml.interfaces.batches import RowWise, added_errors, errors_array
 from reviewml.schema import (
     BOOKKEEPING,
     ROLE_NAMES,
@@ -34,7 +34,7 @@ QUOTE = 10
 
 
 @dataclasses.dataclass
-class RoleView:
+class RoleView(RowWise):
     """Shows an enricher the columns it asked for, under the names it asked with."""
 
     enricher: Enricher
@@ -86,7 +86,7 @@ def _with_view_roles(schema: pa.Schema) -> pa.Schema:
     return with_roles(schema, Roles.of(**named))
 
 
-class EnrichBatch:
+class EnrichBatch(RowWise):
     """Adds an enricher's columns to full batches; what a backend maps over a dataset."""
 
     def __init__(self, enricher: Enricher, stage: str) -> None:

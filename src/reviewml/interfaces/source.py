@@ -45,6 +45,14 @@ class Source(ABC):
     roles: Roles = Roles()
     operations: tuple[Operation, ...] = ()
 
+    at_hand: bool = False
+    """Whether the rows are in memory, so that reading them again costs nothing."""
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows there are, where that is known before they are read."""
+        return None
+
     @abstractmethod
     def partitions(self) -> Iterator[Partition]:
         """Yield the parts, in the order of the rows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -49,11 +50,21 @@ class Frame(Source):
         self.frame = frame
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
 
-    def partitions(self) -> Iterator[Partition]:
+    at_hand = True
+
+    @functools.cached_property
+    def _table(self) -> pa.Table:
+        # Text that pandas holds as objects takes long to convert; every pass needs it.
         table = to_arrow(self.frame)
-        yield FramePartition(
-            table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata)
-        )
+        return table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._table)
+
+    def partitions(self) -> Iterator[Partition]:
+        yield FramePartition(self._table)
 
     @property
     def schema(self) -> pa.Schema:

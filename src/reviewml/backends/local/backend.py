@@ -18,7 +18,7 @@ class LocalBackend(Backend):
     capabilities = Capabilities(ordered=True)
 
     def scan(self, source: Source) -> Dataset:
-        return LocalDataset(source.schema, Scan(source))
+        return LocalDataset(source.schema, Scan(source), at_hand=source.at_hand, rows=source.rows)
 
     def __repr__(self) -> str:
         return "LocalBackend()"

@@ -12,6 +12,7 @@ from typing import Literal
 import pyarrow as pa
 
 from reviewml.backends.local.join import Join
+from reviewml.interfaces.batches import RowWise, Selected
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Source, Validate
@@ -28,11 +29,19 @@ class LocalDataset(Dataset):
         Of the batches, bookkeeping included.
     stream
         Starts a new pass over the rows.
+    at_hand
+        Whether another pass costs nothing, as when the rows are in memory.
+    rows
+        How many there are, where that is known before they are read.
     """
 
-    def __init__(self, schema: pa.Schema, stream: Stream) -> None:
+    def __init__(
+        self, schema: pa.Schema, stream: Stream, *, at_hand: bool = False, rows: int | None = None
+    ) -> None:
         self._schema = schema
         self._stream = stream
+        self._at_hand = at_hand
+        self.rows = rows
 
     @property
     def full_schema(self) -> pa.Schema:
@@ -44,7 +53,12 @@ class LocalDataset(Dataset):
     def map(
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> Dataset:
-        return LocalDataset(schema, Mapped(self._stream, function))
+        return LocalDataset(
+            schema,
+            Mapped(self._stream, function),
+            at_hand=self._at_hand and isinstance(function, Selected),
+            rows=self.rows if isinstance(function, RowWise) else None,
+        )
 
     def join(
         self,
@@ -63,12 +77,16 @@ class LocalDataset(Dataset):
         return LocalDataset(self._schema, Limited(self._stream, n))
 
     def persist(self) -> Dataset:
+        if self._at_hand:
+            return self
         folder = tempfile.TemporaryDirectory(prefix="reviewml-")
         path = Path(folder.name) / "rows.arrow"
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, self._schema) as writer:
+            rows = 0
             for batch in self._stream():
                 writer.write_batch(batch)
-        kept = LocalDataset(self._schema, Spilled(path))
+                rows += len(batch)
+        kept = LocalDataset(self._schema, Spilled(path), at_hand=True, rows=rows)
         weakref.finalize(kept._stream, folder.cleanup)
         return kept
 
