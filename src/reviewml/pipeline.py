@@ -10,14 +10,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from sklearn.base import clone
-from sklearn.utils import ClassifierTags, RegressorTags, Tags
-from sklearn.utils.metaestimators import _BaseComposition
 
 from reviewml import plugins, saving
 from reviewml.chain import Chain, Steps
 from reviewml.errors import NotFitted, SchemaError
+from reviewml.estimator import TARGET, Estimator, with_target
 from reviewml.evaluation import Evaluation
 from reviewml.explanation import Explanation
 from reviewml.fitting import fit, fit_enrichers
@@ -29,15 +27,12 @@ from reviewml.interfaces.model import Model
 from reviewml.judging import evaluate_rows, explain_rows
 from reviewml.plan import Plan, plan
 from reviewml.schema import ROLE_NAMES, Roles, require, visible
-from reviewml.scoring import Score, as_target, chosen
-
-TARGET = "__target__"
-"""The column that `y` becomes when rows come as a frame."""
+from reviewml.scoring import Score, chosen
 
 OnError = Literal["keep", "raise"]
 
 
-class Pipeline(_BaseComposition):  # type: ignore[misc]
+class Pipeline(Estimator):
     """Enrichers, then a featurizer, then a trainer, fitted and applied as one.
 
     Given a data frame it behaves as a scikit-learn estimator and answers with arrays. Given a
@@ -151,7 +146,7 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
         if y is not None and target is not None:
             raise SchemaError("give either y or target=, not both.")
         if y is not None:
-            return self._require_roles(self._read(_with_target(X, y), Roles(target=TARGET)))
+            return self._require_roles(self._read(with_target(X, y), Roles(target=TARGET)))
         rows = self._require_roles(self._read(X, Roles(target=target)))
         if target is not None and rows.roles.target != target:
             known = visible(rows.schema.names)
@@ -395,35 +390,6 @@ class Pipeline(_BaseComposition):  # type: ignore[misc]
             raise NotFitted("this pipeline is not fitted: call fit() first.")
         return getattr(self, attribute)
 
-    # -- scikit-learn -------------------------------------------------------------------------
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the steps as ``<step>__<parameter>``."""
-        params: dict[str, Any] = self._get_params("steps", deep=deep)
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of the steps as ``<step>__<parameter>``."""
-        self._set_params("steps", **params)
-        return self
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        if self._task() == "regression":
-            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
-        else:
-            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
-        return tags
-
-    def _task(self) -> str:
-        if hasattr(self, "task_"):
-            return str(self.task_)
-        return str(getattr(self.steps[-1][1], "task", "auto")) if self.steps else "auto"
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "steps_")
-
 
 def load(folder: str | PathLike[str]) -> Pipeline:
     """Return the pipeline that `Pipeline.save` wrote, fitted, to run here.
@@ -451,15 +417,3 @@ def load(folder: str | PathLike[str]) -> Pipeline:
     if parts.model is not None:
         pipeline._set_model(parts.model)
     return pipeline
-
-
-def _with_target(X: Any, y: Any) -> pa.Table:
-    from reviewml.interfaces.frames import as_dataset
-
-    if not is_frame(X):
-        raise SchemaError("y goes with a frame; for a path or Source give target='column'.")
-    table = as_dataset(X).to_arrow()
-    values = as_target(y)
-    if len(values) != len(table):
-        raise SchemaError(f"X has {len(table):,} rows and y {len(values):,}.")
-    return table.append_column(TARGET, values)

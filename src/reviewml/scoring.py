@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,13 +82,3 @@ def chosen(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the position of the likeliest class of each row, the first of equals."""
     positions: npt.NDArray[np.int64] = scores.argmax(axis=1)
     return positions
-
-
-def as_target(values: Any) -> Any:
-    """Return `y` as scikit-learn gives it, a list, array or series, as an Arrow array."""
-    if hasattr(values, "to_arrow"):
-        return values.to_arrow()
-    array = np.asarray(values)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    return pa.array(array.tolist() if array.dtype == object else array, from_pandas=True)
