@@ -70,6 +70,7 @@ def test_says_what_was_found(rows: pa.Table, tmp_path: Path) -> None:
 
 
 def test_needs_no_network_and_runs_nothing(rows: pa.Table, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     page = Page(written(rows, "recommended", tmp_path / "page.html"))
     links = [value for name, value in page.attributes if name in ("src", "href")]
     assert len(links) == 2

@@ -131,12 +131,16 @@ def test_evaluate_needs_a_probability(run, model: Path, files) -> None:
     assert "1.5" in run("evaluate", model, files["test"], "--threshold", "1.5", code=2).stderr
 
 
-def test_explain(run, run_json, model: Path, files, tmp_path: Path) -> None:
+def test_explain(run_json, model: Path, files) -> None:
     told = run_json("explain", model, files["test"], "--limit", 50)
     assert told["rows"] == 50
     assert told["importance"][0]["column"] in {"page_load_seconds", "price", "pages_viewed"}
     row = run_json("explain", model, files["test"], "--row", "r0000603")
     assert row["id"] == "r0000603"
+
+
+def test_explain_draws(run, model: Path, files, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     run("explain", model, files["test"], "--plot", tmp_path / "all.svg")
     run("explain", model, files["test"], "--row", "r0000603", "--plot", tmp_path / "one.png")
     assert "<svg" in (tmp_path / "all.svg").read_text()
