@@ -64,7 +64,8 @@ def test_regression_of_text_is_refused() -> None:
         target_of(pa.chunked_array([pa.array(["a", "b"])]), "regression", "y")
 
 
-def test_codes_of_unknown_and_missing_values_are_nan() -> None:
-    codes = codes_of(pa.array(["b", None, "z"]), ("a", "b"))
-    assert codes[0] == 1
-    assert np.isnan(codes[1:]).all()
+def test_codes_of_missing_values_are_nan_and_of_unknown_ones_minus_one() -> None:
+    np.testing.assert_equal(codes_of(pa.array(["b", None, "z"]), ("a", "b")), [1, np.nan, -1])
+    np.testing.assert_equal(codes_of(pa.array([1.0, np.nan, 2.0]), (0, 1)), [1, np.nan, -1])
+    np.testing.assert_equal(codes_of(pa.array([0, 1, 2]), (False, True)), [0, 1, -1])
+    np.testing.assert_equal(codes_of(pa.array(["1", "x"]), (0, 1)), [-1, -1])

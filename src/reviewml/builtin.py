@@ -16,6 +16,7 @@ def register_sources(register: Register) -> None:
 def register_enrichers(register: Register) -> None:
     register("language", "reviewml.enrichers.language:Language")
     register("sentiment", "reviewml.enrichers.sentiment:Sentiment")
+    register("review-history", "reviewml.enrichers.history:ReviewHistory")
     register("quality", "reviewml.enrichers.quality:Quality")
 
 

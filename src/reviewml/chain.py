@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reviewml.errors import CapabilityError, SchemaError
+from reviewml.errors import CapabilityError, SchemaError, did_you_mean
 from reviewml.interfaces.backend import Backend
-from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
 
@@ -29,7 +29,7 @@ class Chain:
         With their names; None for a pipeline that only enriches.
     """
 
-    enrichers: tuple[tuple[str, Enricher], ...]
+    enrichers: tuple[tuple[str, Enrichment], ...]
     featurizer: tuple[str, Featurizer] | None
     trainer: tuple[str, Trainer] | None
 
@@ -43,7 +43,7 @@ class Chain:
             When a name is used twice, or steps are missing or out of order.
         """
         _check_names(steps)
-        enrichers = tuple((name, step) for name, step in steps if isinstance(step, Enricher))
+        enrichers = tuple((name, step) for name, step in steps if isinstance(step, Enrichment))
         rest = steps[len(enrichers) :]
         kinds = [_kind(name, step) for name, step in steps]
         if kinds not in (
@@ -67,6 +67,38 @@ class Chain:
                 )
 
 
+def looking_at(
+    enrichers: Sequence[tuple[str, Enrichment]], reviews: Any
+) -> list[tuple[str, Enrichment]]:
+    """Return the enrichers with those that look at reviews looking at these.
+
+    Parameters
+    ----------
+    enrichers
+        With their names.
+    reviews
+        Rows for all of them, or by name of the step; None leaves them as they are.
+
+    Raises
+    ------
+    SchemaError
+        When reviews are given and no step, or not the one named, looks at any.
+    """
+    names = [name for name, enricher in enrichers if enricher.looks_back]
+    if reviews is None:
+        return list(enrichers)
+    given = reviews if isinstance(reviews, Mapping) else dict.fromkeys(names, reviews)
+    if not names:
+        raise SchemaError("reviews= is given, and no step of this pipeline looks at reviews.")
+    for name in given:
+        if name not in names:
+            raise SchemaError(f"reviews=: no step {name!r}. {did_you_mean(name, names)}")
+    return [
+        (name, enricher.looking_at(given[name]) if name in given else enricher)
+        for name, enricher in enrichers
+    ]
+
+
 def _check_names(steps: Steps) -> None:
     names = [name for name, _ in steps]
     for name in names:
@@ -77,7 +109,7 @@ def _check_names(steps: Steps) -> None:
 
 
 def _kind(name: str, step: Any) -> str:
-    kinds = {"enricher": Enricher, "featurizer": Featurizer, "trainer": Trainer}
+    kinds = {"enricher": Enrichment, "featurizer": Featurizer, "trainer": Trainer}
     for kind, interface in kinds.items():
         if isinstance(step, interface):
             return kind

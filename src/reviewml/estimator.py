@@ -13,7 +13,7 @@ from reviewml.errors import SchemaError
 from reviewml.interfaces.frames import as_dataset, is_frame
 
 TARGET = "__target__"
-"""The column that `y` becomes when rows come as a frame."""
+"""The column that `y` becomes when it has no name of its own."""
 
 
 class Estimator(_BaseComposition):  # type: ignore[misc]
@@ -49,15 +49,21 @@ class Estimator(_BaseComposition):  # type: ignore[misc]
         return hasattr(self, "steps_")
 
 
-def with_target(X: Any, y: Any) -> pa.Table:
-    """Return a frame as a table with its target, as scikit-learn gives it, in a column."""
+def with_target(X: Any, y: Any) -> tuple[pa.Table, str]:
+    """Return a frame as a table with its target, and the name of that column.
+
+    It is the name of `y` where it has one that no column has.
+    """
     if not is_frame(X):
         raise SchemaError("y goes with a frame; for a path or Source give target='column'.")
     table = as_dataset(X).to_arrow()
     values = _column(y)
     if len(values) != len(table):
         raise SchemaError(f"X has {len(table):,} rows and y {len(values):,}.")
-    return table.append_column(TARGET, values)
+    name = getattr(y, "name", None)
+    if not isinstance(name, str) or not name or name in table.column_names:
+        name = TARGET
+    return table.append_column(name, values), name
 
 
 def _column(values: Any) -> Any:

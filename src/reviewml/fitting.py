@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import time as clock
 import warnings
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from sklearn.base import clone
 
 from reviewml.chain import Chain
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.failures import described
 from reviewml.interfaces.featurizer import Featurizer
+from reviewml.interfaces.labelling import horizon
 from reviewml.interfaces.model import Model
-from reviewml.interfaces.trainer import Trainer
+from reviewml.interfaces.trainer import Target, Trainer
 from reviewml.leakage import find_leaks
 from reviewml.schema import require, roles_of, visible
-from reviewml.splitting import Split, holdout
-from reviewml.training import Collected, collect
+from reviewml.splitting import Split, first_held_out, holdout
+from reviewml.training import Collected, collect, target_of, with_target
 
 Report = dict[str, Any]
 
@@ -61,7 +66,8 @@ def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool =
     started = clock.perf_counter()
     if group is not None:
         require(rows.full_schema, group, "group")
-    enrichers, enriched = fit_enrichers(chain, rows)
+    enrichers, enriched = fit_enrichers(chain, rows, _validated_from(chain, rows))
+    added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
     enriched = enriched.strict() if strict else enriched
     report: Report = {
         "steps": {name: enricher.summary() for name, enricher in enrichers},
@@ -71,20 +77,31 @@ def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool =
         return Fitted([*enrichers], None, report)
     name, featurizer = chain.featurizer
     featurizer = clone(featurizer).fit(enriched)
-    model = _train(chain.trainer[1], featurizer, enriched, group, report, _added(enrichers))
+    model = _train(chain.trainer[1], featurizer, enriched, group, report, added)
     report["seconds"] = round(clock.perf_counter() - started, 3)
     return Fitted([*enrichers, (name, featurizer), chain.trainer], model, report)
 
 
-def fit_enrichers(chain: Chain, rows: Dataset) -> tuple[list[tuple[str, Enricher]], Dataset]:
+def fit_enrichers(
+    chain: Chain, rows: Dataset, validated_from: int | None = None
+) -> tuple[list[tuple[str, Enrichment]], Dataset]:
     """Fit the enrichers one after the other, each on what those before it gave.
 
     Rows are kept between steps that read them more than once, so that nothing is read or
     computed twice.
+
+    Parameters
+    ----------
+    chain, rows
+        As of `fit`.
+    validated_from
+        When the rows begin that are held out, in microseconds.
     """
-    fitted: list[tuple[str, Enricher]] = []
+    fitted: list[tuple[str, Enrichment]] = []
     for name, enricher in chain.enrichers:
         learner = clone(enricher)
+        if validated_from is not None:
+            learner = learner.before(validated_from)
         if learner.learns:
             rows = rows.persist()
         rows = learner.fit_enrich(rows, stage=name)
@@ -93,8 +110,33 @@ def fit_enrichers(chain: Chain, rows: Dataset) -> tuple[list[tuple[str, Enricher
     return fitted, rows.persist()
 
 
-def _added(enrichers: list[tuple[str, Enricher]]) -> frozenset[str]:
-    return frozenset(column for _, enricher in enrichers for column in enricher.adds)
+def _validated_from(chain: Chain, rows: Dataset) -> int | None:
+    """Return when the rows begin that will be held out, where a step must not look past it."""
+    roles = roles_of(rows.full_schema)
+    if chain.trainer is None or not any(step.looks_back for _, step in chain.enrichers):
+        return None
+    if roles.time is None or roles.target is None:
+        return None
+    trainer = chain.trainer[1]
+    batches = list(rows.select([roles.time, roles.target]).full_batches())
+    kept = [batch.filter(pa.array(with_target(batch, roles))) for batch in batches]
+    times, values = (
+        pa.chunked_array([batch.column(name) for batch in kept])
+        for name in (roles.time, roles.target)
+    )
+    target = target_of(values, None if trainer.task == "auto" else trainer.task, roles.target)
+    return first_held_out(times, trainer.validation_fraction, target=_codes(target), gap=_gap(rows))
+
+
+def _codes(target: Target) -> npt.NDArray[np.int64] | None:
+    return None if target.task == "regression" else target.values.astype(np.int64)
+
+
+def _gap(rows: Dataset) -> datetime.timedelta | None:
+    """Return how far the target looks ahead: as long before a held-out row nothing is learned."""
+    target = roles_of(rows.full_schema).target
+    ahead = horizon(rows.full_schema.field(target))
+    return None if ahead is None else datetime.timedelta(microseconds=ahead)
 
 
 def _both_uses_of_rating(chain: Chain) -> list[str]:
@@ -120,13 +162,19 @@ def _train(
     task = None if trainer.task == "auto" else trainer.task
     collected = collect(rows, featurizer, task, columns)
     features = featurizer.features()
-    split = _split(collected, trainer.validation_fraction, time, group)
+    split = _split(collected, trainer.validation_fraction, time, group, _gap(rows))
     leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
     report["features"] = featurizer.summary()
-    report["warnings"] += [*featurizer.warnings(), *map(str, leaks)]
+    report["warnings"] += [*featurizer.warnings(), *map(str, leaks), *described(collected.errors)]
     for warning in report["warnings"]:
         warnings.warn(warning, stacklevel=4)
     report.update(_described(collected, split, rows))
+    if trainer.validation_fraction > 0 and not split.valid.any():
+        warnings.warn(
+            "no row could be held out for validation, as when all have one id: training does not "
+            "stop early, and probabilities are not calibrated.",
+            stacklevel=4,
+        )
     examples = collected.examples
     valid = examples.take(split.valid) if split.valid.any() else None
     model = trainer.train(examples.take(split.train), features, valid)
@@ -134,14 +182,20 @@ def _train(
     return model
 
 
-def _split(collected: Collected, fraction: float, time: str | None, group: str | None) -> Split:
-    target = collected.examples.target
+def _split(
+    collected: Collected,
+    fraction: float,
+    time: str | None,
+    group: str | None,
+    gap: datetime.timedelta | None,
+) -> Split:
     return holdout(
         collected.hashes,
         fraction,
-        target=None if target.task == "regression" else target.values.astype(np.int64),
+        target=_codes(collected.examples.target),
         time=collected.columns[time] if time else None,
         groups=stable_hash(collected.columns[group]) if group else None,
+        gap=gap if time else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,31 @@ def _polynomial(texts: pa.Array, offsets: npt.NDArray[np.int64]) -> npt.NDArray[
     return result
 
 
+def key_hashes(
+    keys: Sequence[pa.Array], seed: int = 0
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Hash keys of one column or several.
+
+    Parameters
+    ----------
+    keys
+        Columns of the key.
+    seed
+        Another seed gives an unrelated hash.
+
+    Returns
+    -------
+    hashes, complete : numpy.ndarray
+        Shape ``(n,)``: the hashes, and which keys have no null in them.
+    """
+    hashes = np.zeros(len(keys[0]), np.uint64)
+    complete = np.ones(len(hashes), bool)
+    for key in keys:
+        hashes = splitmix(hashes * np.uint64(0x9E3779B97F4A7C15) + stable_hash(key, seed))
+        complete &= key.is_valid().to_numpy(zero_copy_only=False)
+    return hashes, complete
+
+
 def splitmix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Mix 64-bit values so that each bit of the result depends on every bit given."""
     mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -91,6 +117,8 @@ def unit_interval(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of plain data: JSON types and NumPy arrays, in any nesting.
+
+    What has a fingerprint, as components do, stands for that.
 
     Examples
     --------
@@ -110,4 +138,6 @@ def _array_digest(value: Any) -> Any:
         return [raw.dtype.str, list(raw.shape), hashlib.sha256(raw.tobytes()).hexdigest()]
     if isinstance(value, np.generic):
         return value.item()
+    if hasattr(value, "fingerprint"):
+        return value.fingerprint()
     raise TypeError(f"{type(value).__name__} is not plain data: use JSON types or NumPy arrays.")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from reviewml.errors import SchemaError
 from reviewml.evaluation import Evaluation, evaluate
 from reviewml.explanation import Explanation
 from reviewml.hashing import stable_hash
-from reviewml.interfaces.batches import row_ids
+from reviewml.interfaces.batches import ids_of
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
@@ -68,13 +69,18 @@ def _target(column: pa.Array, model: Model) -> np.ndarray:
 def explain_rows(rows: Dataset, featurizer: Featurizer, model: Model) -> Explanation:
     """Compute the contributions of each column for each row; see `Pipeline.explain`."""
     ids: list[pa.Array] = []
-    parts: list[np.ndarray] = []
+    matrices: list[np.ndarray] = []
     for batch in progress(rows.full_batches(), "explain", rows.rows):
-        ids.append(row_ids(batch, rows.roles))
-        parts.append(model.contributions(featurizer.matrix(batch)))
+        readable = batch.filter(pa.array(~unreadable(batch)))
+        ids.append(ids_of(readable, rows.roles))
+        matrices.append(featurizer.matrix(readable))
+    matrix = np.concatenate(matrices) if matrices else np.empty((0, 0), np.float32)
+    if len(matrix) == 0:
+        raise SchemaError("explain: there are no rows, or none that could be read.")
     return Explanation(
         ids=pa.chunked_array(ids).combine_chunks(),
         features=tuple(featurizer.features()),
-        contributions=np.concatenate(parts),
+        contributions=model.contributions(matrix),
         classes=model.classes,
+        matrix=matrix,
     )

@@ -13,20 +13,22 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from reviewml import plugins, saving
-from reviewml.chain import Chain, Steps
+from reviewml.chain import Chain, Steps, looking_at
 from reviewml.errors import NotFitted, SchemaError
 from reviewml.estimator import TARGET, Estimator, with_target
 from reviewml.evaluation import Evaluation
 from reviewml.explanation import Explanation
 from reviewml.fitting import fit, fit_enrichers
+from reviewml.interfaces import failures
 from reviewml.interfaces.backend import Backend
+from reviewml.interfaces.batches import ResultErrors
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
 from reviewml.judging import evaluate_rows, explain_rows
 from reviewml.plan import Plan, plan
-from reviewml.schema import ROLE_NAMES, Roles, require, visible
+from reviewml.schema import ROLE_NAMES, Roles, require
 from reviewml.scoring import Score, chosen
 
 OnError = Literal["keep", "raise"]
@@ -132,6 +134,9 @@ class Pipeline(Estimator):
         self.report_ = fitted.report
         self.roles_ = rows.roles
         self.schema_ = {field.name: str(field.type) for field in rows.schema}
+        for attribute in ("model_", "task_", "classes_"):
+            if hasattr(self, attribute):
+                delattr(self, attribute)
         if fitted.model is not None:
             self._set_model(fitted.model)
         return self
@@ -146,11 +151,18 @@ class Pipeline(Estimator):
         if y is not None and target is not None:
             raise SchemaError("give either y or target=, not both.")
         if y is not None:
-            return self._require_roles(self._read(with_target(X, y), Roles(target=TARGET)))
+            table, name = with_target(X, y)
+            rows = self._require_roles(self._read(table, Roles(target=name)))
+            # A column of the same answers would give them away.
+            unwanted = {self.target} - {name}
+            return rows.select([name for name in rows.schema.names if name not in unwanted])
         rows = self._require_roles(self._read(X, Roles(target=target)))
         if target is not None and rows.roles.target != target:
-            known = visible(rows.schema.names)
-            raise SchemaError(f"target={target!r} is not a column; there is {known}.")
+            require(rows.full_schema, target, "target")
+            raise SchemaError(
+                f"target={target!r}, but the rows say that their target is "
+                f"{rows.roles.target!r}: say one and the same."
+            )
         if needs_target and rows.roles.target is None:
             raise SchemaError(
                 "what should be learned? Give y with a frame, or target='column' with any rows."
@@ -167,8 +179,19 @@ class Pipeline(Estimator):
 
     # -- using --------------------------------------------------------------------------------
 
-    def predict(self, X: Any, *, on_error: OnError = "keep") -> Any:
+    def predict(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Any:
         """Predict the target of each row.
+
+        Parameters
+        ----------
+        X
+            A frame, a path, a `Source` or a `Dataset`.
+        reviews
+            What steps that look at reviews look at now: a source, path or frame, or one for
+            each step by name. A saved pipeline holds none; one that was fitted here takes those
+            it was made with.
+        on_error
+            As in `fit`.
 
         Returns
         -------
@@ -177,18 +200,24 @@ class Pipeline(Estimator):
             ``prediction`` and, for classes, ``probability`` (one column for each class when
             there are more than two); null for a row that could not be read.
         """
+        self._featurizer()
         if is_frame(X):
-            scores = self._scores(X, on_error)
+            scores = self._scores(X, reviews, on_error)
             return scores if self.task_ == "regression" else self.classes_[chosen(scores)]
         outputs = (
             ("prediction",)
             if self._fitted("task_") == "regression"
             else ("prediction", "probability")
         )
-        return self._scored(X, outputs, on_error)
+        return self._scored(X, outputs, reviews, on_error)
 
-    def predict_proba(self, X: Any, *, on_error: OnError = "keep") -> Any:
+    def predict_proba(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Any:
         """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X, reviews, on_error
+            As in `predict`.
 
         Returns
         -------
@@ -197,29 +226,35 @@ class Pipeline(Estimator):
             dataset of ``id`` and ``probability``, that of the second class, or
             ``probability_<class>`` for each of more than two.
         """
+        self._featurizer()
         if self._fitted("task_") == "regression":
             raise SchemaError("a regression has no probabilities: use predict().")
         if is_frame(X):
-            return self._scores(X, on_error)
-        return self._scored(X, ("probability",), on_error)
+            return self._scores(X, reviews, on_error)
+        return self._scored(X, ("probability",), reviews, on_error)
 
-    def enrich(self, X: Any, *, on_error: OnError = "keep") -> Dataset:
+    def enrich(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Dataset:
         """Return the rows with the columns of all enrichers.
 
         A pipeline that is not fitted learns from these same rows, cross-fitted where a row
         would otherwise see its own answer, and stays unfitted.
+
+        Parameters
+        ----------
+        X, reviews, on_error
+            As in `predict`; without a fitted pipeline the steps say where reviews are.
         """
         rows = self._read(X)
         if hasattr(self, "steps_"):
-            enriched = self._enriched(rows)
+            enriched = self._enriched(rows, reviews)
         else:
             _, enriched = fit_enrichers(self._chain(self.steps), rows)
         return enriched.strict() if on_error == "raise" else enriched
 
-    def transform(self, X: Any) -> npt.NDArray[np.float32]:
+    def transform(self, X: Any, *, reviews: Any = None) -> npt.NDArray[np.float32]:
         """Return the matrix of features, shape ``(n_rows, n_features)``, in memory."""
         featurizer = self._featurizer()
-        rows = self._enriched(self._read(X))
+        rows = self._enriched(self._read(X), reviews)
         return np.concatenate([featurizer.matrix(batch) for batch in rows.full_batches()])
 
     def evaluate(
@@ -250,6 +285,8 @@ class Pipeline(Estimator):
         """
         self._fitted("model_")
         target = target or (self.roles_.target if y is None else None)
+        if target == TARGET:
+            raise SchemaError("evaluate: give y, as in fit, or target='column'.")
         rows = self._read_to_fit(X, y, target, needs_target=True)
         return evaluate_rows(
             self._enriched(rows),
@@ -261,10 +298,10 @@ class Pipeline(Estimator):
             confidence=confidence,
         )
 
-    def explain(self, X: Any, *, limit: int = 10_000) -> Explanation:
+    def explain(self, X: Any, *, limit: int = 10_000, reviews: Any = None) -> Explanation:
         """Say how much each column moved each prediction, for the first `limit` rows."""
         self._fitted("model_")
-        rows = self._enriched(self._read(X).limit(limit))
+        rows = self._enriched(self._read(X).limit(limit), reviews)
         return explain_rows(rows, self._featurizer(), self.model_)
 
     def plan(self, X: Any) -> Plan:
@@ -360,24 +397,28 @@ class Pipeline(Estimator):
             id=self.id, text=self.text, rating=self.rating, time=self.time, target=self.target
         )
 
-    def _enriched(self, rows: Dataset) -> Dataset:
-        for name, enricher in self._chain(self._fitted("steps_")).enrichers:
+    def _enriched(self, rows: Dataset, reviews: Any = None) -> Dataset:
+        enrichers = looking_at(self._chain(self._fitted("steps_")).enrichers, reviews)
+        for name, enricher in enrichers:
             rows = rows.enrich(enricher, stage=name)
         return rows
 
-    def _scored(self, X: Any, outputs: tuple[str, ...], on_error: OnError) -> Dataset:
+    def _scored(self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError) -> Dataset:
         score = Score(self._featurizer(), self._fitted("model_"), outputs)
-        rows = self._enriched(self._read(X))
+        rows = self._enriched(self._read(X), reviews)
         scored = rows.map(score, score.schema(rows.full_schema))
         return scored.strict() if on_error == "raise" else scored
 
-    def _scores(self, X: Any, on_error: OnError) -> npt.NDArray[np.float64]:
+    def _scores(self, X: Any, reviews: Any, on_error: OnError) -> npt.NDArray[np.float64]:
         model, featurizer = self._fitted("model_"), self._featurizer()
-        rows = self._enriched(self._read(X))
+        rows = self._enriched(self._read(X), reviews)
         rows = rows.strict() if on_error == "raise" else rows
-        return np.concatenate(
-            [model.predict(featurizer.matrix(batch)) for batch in rows.full_batches()]
-        )
+        scores, errors = [], ResultErrors(rows.full_schema)
+        for batch in rows.full_batches():
+            scores.append(model.predict(featurizer.matrix(batch)))
+            errors.add(batch)
+        failures.warn(errors.table(), stacklevel=3)
+        return np.concatenate(scores)
 
     def _featurizer(self) -> Featurizer:
         chain = self._chain(self._fitted("steps_"))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.batches import RowWise, row_ids, with_bookkeeping
+from reviewml.interfaces.batches import RowWise, ids_of, with_bookkeeping
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
 from reviewml.schema import ERRORS, PLACE, Roles, roles_of, with_roles
@@ -53,8 +53,7 @@ class Score(RowWise):
         schema = self.schema(batch.schema)
         scores = self.model.predict(self.featurizer.matrix(batch))
         missing = unreadable(batch)
-        ids = row_ids(batch, roles_of(batch.schema))
-        columns: list[pa.Array] = [ids.cast(schema.field("id").type)]
+        columns: list[pa.Array] = [ids_of(batch, roles_of(batch.schema))]
         if "prediction" in self.outputs:
             columns.append(self._predictions(scores, missing))
         if "probability" in self.outputs:

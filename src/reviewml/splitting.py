@@ -40,7 +40,7 @@ class Split:
     --------
     >>> split = holdout(np.arange(4, dtype=np.uint64), 0.25)
     >>> split.valid.tolist(), split.description
-    ([True, False, False, False], 'held out 1 of 4 rows (25%), chosen by the hash of their id')
+    ([True, False, False, False], 'held out 1 of 4 rows (25%), chosen by hash')
     """
 
     train: Mask
@@ -73,7 +73,8 @@ def holdout(
         When each row happened, an Arrow or NumPy column of timestamps, dates, ISO 8601 texts
         or numbers; null where not known.
     groups
-        Values that must not be on both sides, such as customers; nulls are one group.
+        Values that must not be on both sides, such as customers; nulls are one group. When
+        split by time, earlier rows of a group that is held out are left out.
     gap
         Rows this close before the first held-out one are left out: a timedelta, or a number
         when times are numbers.
@@ -92,13 +93,38 @@ def holdout(
     if time is not None:
         moments = _Moments.of(as_array(time), gap)
         if len(np.unique(moments.values[moments.known])) > 1:
-            return _latest(moments, fraction, codes)
+            split = _latest(moments, fraction, codes)
+            return split if groups is None else _without_held_out(split, _as_hashes(groups))
     if groups is not None:
-        given = isinstance(groups, np.ndarray) and groups.dtype == np.uint64
-        group = groups if given else stable_hash(as_array(groups))
+        group = _as_hashes(groups)
         if len(np.unique(group)) > 1:
             return _whole_groups(group, fraction, codes)
     return _stratified(hashes, fraction, codes, stratified=target is not None)
+
+
+def first_held_out(
+    time: Any, fraction: float, *, target: Codes | None = None, gap: Any = None
+) -> int | None:
+    """Return from when on `holdout` would hold rows out, in microseconds since 1970.
+
+    Parameters
+    ----------
+    time, fraction, target, gap
+        As there; times are timestamps or dates.
+
+    Returns
+    -------
+    int or None
+        None when rows would not be split by their time.
+    """
+    moments = _Moments.of(as_array(time), gap)
+    values = moments.values[moments.known]
+    if fraction == 0 or len(np.unique(values)) < 2:
+        return None
+    codes = np.zeros(len(moments.known), np.intp) if target is None else np.asarray(target)
+    first = _first_held_out(values, fraction, codes[moments.known], moments.gap)
+    found: int = pa.scalar(int(first), pa.int64()).cast(moments.kind).cast(pa.timestamp("us")).value
+    return found
 
 
 def folds(hashes: Hashes, n: int) -> npt.NDArray[np.int64]:
@@ -216,6 +242,25 @@ def _first_held_out(values: npt.NDArray[Any], fraction: float, codes: Codes, gap
     return times[off.argmin()]
 
 
+def _without_held_out(split: Split, groups: Hashes) -> Split:
+    shared = split.train & np.isin(groups, groups[split.valid])
+    if not shared.any():
+        return split
+    train = split.train & ~shared
+    if not train.any():
+        raise SchemaError(
+            "every group has rows among those held out, which are the latest: leave out group=, "
+            "or the time."
+        )
+    more = f"; {int(shared.sum()):,} earlier rows of their groups left out"
+    return Split(train, split.valid, split.description + more)
+
+
+def _as_hashes(groups: Any) -> Hashes:
+    given = isinstance(groups, np.ndarray) and groups.dtype == np.uint64
+    return groups if given else stable_hash(as_array(groups))
+
+
 # -- by hash ------------------------------------------------------------------------------------
 
 
@@ -247,7 +292,7 @@ def _stratified(hashes: Hashes, fraction: float, codes: Codes, *, stratified: bo
     classes = np.full(len(names), codes.max())
     np.minimum.at(classes, place, codes)
     valid = _smallest(names, sizes, classes, fraction)[place]
-    how = "chosen by the hash of their id"
+    how = "chosen by hash"
     return Split(~valid, valid, _sentence(valid, f"{how} within each class" if stratified else how))
 
 

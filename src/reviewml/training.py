@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from reviewml.errors import TargetError
 from reviewml.hashing import splitmix, stable_hash
-from reviewml.interfaces.batches import row_ids
+from reviewml.interfaces.batches import ResultErrors, row_ids
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Featurizer, Matrix
-from reviewml.interfaces.trainer import Examples, Target, Task
+from reviewml.interfaces.trainer import UNKNOWN_CLASS, Examples, Target, Task
 from reviewml.progress import progress
 from reviewml.schema import ERRORS, Roles, roles_of
 
@@ -39,12 +39,15 @@ class Collected:
         Further columns asked for, such as time or group, in the same order.
     counts
         Rows read, and those left out with the reason.
+    errors
+        What went wrong with rows, as `Dataset.errors`.
     """
 
     examples: Examples
     hashes: npt.NDArray[np.uint64]
     columns: dict[str, pa.Array]
     counts: dict[str, int]
+    errors: pa.Table
 
 
 def collect(
@@ -70,7 +73,8 @@ def collect(
     """
     roles = roles_of(dataset.full_schema)
     assert roles.target is not None
-    parts = list(_parts(dataset, featurizer, roles, columns))
+    errors = ResultErrors(dataset.full_schema)
+    parts = list(_parts(dataset, featurizer, roles, columns, errors))
     target = target_of(pa.chunked_array([part.target for part in parts]), task, roles.target)
     kept = np.concatenate([part.kept for part in parts])
     # Column by column: the copy is never larger than one column of it.
@@ -89,6 +93,7 @@ def collect(
             for name in columns
         },
         counts=_counts(parts, int(kept.sum())),
+        errors=errors.table(),
     )
 
 
@@ -103,11 +108,16 @@ class _Part:
 
 
 def _parts(
-    dataset: Dataset, featurizer: Featurizer, roles: Roles, columns: tuple[str, ...]
+    dataset: Dataset,
+    featurizer: Featurizer,
+    roles: Roles,
+    columns: tuple[str, ...],
+    errors: ResultErrors,
 ) -> Iterator[_Part]:
     for batch in progress(dataset.full_batches(), "features", dataset.rows):
+        errors.add(batch)
         bad = unreadable(batch)
-        kept = np.asarray(batch.column(roles.target).is_valid()) & ~bad
+        kept = with_target(batch, roles)
         rows = batch if kept.all() else batch.filter(pa.array(kept))
         yield _Part(
             features=featurizer.matrix(rows),
@@ -117,6 +127,12 @@ def _parts(
             kept=kept,
             unreadable=int(bad.sum()),
         )
+
+
+def with_target(batch: pa.RecordBatch, roles: Roles) -> npt.NDArray[np.bool_]:
+    """Tell which rows could be read and have a target; shape ``(n,)``."""
+    missing = pc.is_null(batch.column(roles.target), nan_is_null=True)
+    return ~(missing.to_numpy(zero_copy_only=False) | unreadable(batch))  # type: ignore[no-any-return]
 
 
 def unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
@@ -167,16 +183,29 @@ def canonical_order(
 
     Rows that still tie are equal, so their order does not matter.
     """
-    if has_id:
-        rows = np.argsort(hashes, kind="stable")
-        ordered = hashes[rows]
-        if not (ordered[1:] == ordered[:-1]).any():
-            return _Order(rows, ordered)
-    contents = content_hashes(features, target)
-    # A row without an id goes by its position, which is not part of what it holds.
-    keys = hashes if has_id else contents
-    rows = np.lexsort((contents, keys))
-    return _Order(rows, keys[rows])
+    if not has_id:
+        # Their positions are not part of what they hold.
+        contents = content_hashes(features, target)
+        rows = np.argsort(contents, kind="stable")
+        return _Order(rows, told_apart(contents[rows]))
+    rows = np.argsort(hashes, kind="stable")
+    ordered = hashes[rows]
+    if (ordered[1:] == ordered[:-1]).any():
+        rows = np.lexsort((content_hashes(features, target), hashes))
+    return _Order(rows, ordered)
+
+
+def told_apart(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a hash for each row, different for equal ones, given their hashes in order.
+
+    Equal rows are counted. They can be exchanged for each other, so it does not matter which
+    of them comes first; with one hash for all, they would be held out or learned from together,
+    and which outcomes a model sees of them would depend on the outcome.
+    """
+    positions = np.arange(len(ordered))
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]
+    nth = positions - np.maximum.accumulate(np.where(first, positions, 0))
+    return splitmix(ordered + nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def content_hashes(features: Matrix, target: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
@@ -209,6 +238,8 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
     if task == "regression":
         if not _is_number(distinct.type):
             raise TargetError(f"target {name!r} is {distinct.type}, which regression cannot learn.")
+        if pa.types.is_floating(distinct.type) and not pc.all(pc.is_finite(distinct)).as_py():
+            raise TargetError(f"target {name!r} is infinite in some rows: leave them out.")
         return Target(np.asarray(column.cast(pa.float64())), "regression")
     return _classes(column, distinct, task, name)
 
@@ -240,7 +271,16 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def codes_of(column: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np.float64]:
-    """Return the position of each value among the classes; NaN for null and unknown values."""
-    known = pa.array(classes)
-    codes = pc.index_in(column.cast(known.type), known)
-    return np.asarray(codes.cast(pa.float64()).fill_null(float("nan")))
+    """Return the position of each value among the classes; NaN for null, -1 for an unknown value.
+
+    Values are compared, not types: the class 1 is also 1.0 and True, and never the text "1".
+    """
+    encoded = column.dictionary_encode()
+    positions = {value: float(position) for position, value in enumerate(classes)}
+    values = encoded.dictionary.to_pylist()
+    codes = np.array([positions.get(value, UNKNOWN_CLASS) for value in values], np.float64)
+    codes[pc.is_null(encoded.dictionary, nan_is_null=True).to_numpy(zero_copy_only=False)] = np.nan
+    if len(codes) == 0:
+        return np.full(len(column), np.nan)
+    known = np.asarray(encoded.indices.fill_null(0))
+    return np.where(np.asarray(column.is_valid()), codes[known], np.nan)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from reviewml.enrichers import Language, Quality, Sentiment
-from reviewml.interfaces import Enricher
+from reviewml import Frame
+from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
+from reviewml.interfaces import Enricher, Enrichment
 from reviewml.testing import EnricherContract
 from reviewml.testing.rows import example_rows
 
@@ -43,3 +44,14 @@ class TestSentimentByLanguage(EnricherContract):
     @pytest.fixture
     def rows(self) -> pa.Table:
         return Language().transform(example_rows(300).filter(pa.compute.field("text") != ""))
+
+
+class TestReviewHistory(EnricherContract):
+    @pytest.fixture
+    def enricher(self) -> Enrichment:
+        reviews = example_rows(random_state=1)
+        return ReviewHistory(
+            Frame(reviews, text="text", rating="rating", time="time"),
+            by="layout",
+            enrichers=[("sentiment", Sentiment()), ("quality", Quality())],
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import UnknownName, did_you_mean
+from reviewml.errors import SchemaError, UnknownName, did_you_mean
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.resources import Resources
 
@@ -73,6 +73,8 @@ class Language(Enricher):
             self._restrict(self._identifier, self.languages)
 
     def _restrict(self, identifier: Any, languages: Sequence[str]) -> None:
+        if isinstance(languages, str):
+            raise SchemaError(f"languages={languages!r} is one text: give a list, [{languages!r}].")
         known = identifier.labels
         for code in languages:
             if code not in known:

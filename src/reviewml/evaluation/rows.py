@@ -12,10 +12,7 @@ from reviewml.columns import as_array
 from reviewml.errors import SchemaError, TargetError
 from reviewml.evaluation.bootstrap import Floats
 from reviewml.hashing import stable_hash
-from reviewml.interfaces.trainer import Task
-
-UNKNOWN_CLASS = -1
-"""Target of a row whose class the model has never seen."""
+from reviewml.interfaces.trainer import UNKNOWN_CLASS, Task
 
 
 @dataclasses.dataclass(frozen=True)

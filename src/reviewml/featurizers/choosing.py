@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from reviewml.errors import SchemaError
 from reviewml.featurizers.kinds import Record, kind_of, parts_of
+from reviewml.interfaces.labelling import horizon
 from reviewml.interfaces.statistics import Later, Max, Min, Missing, Statistic, ValueCounts
 from reviewml.schema import require, roles_of, visible
 
@@ -45,6 +46,8 @@ class Candidates:
         apart = {roles.id, roles.target, *(roles.text or ()), *exclude}
         if not rating:
             apart.add(roles.rating)
+        # A label tells the future, whichever of them is the target.
+        apart |= {field.name for field in schema if horizon(field) is not None}
         names = [name for name in visible(schema.names) if name not in apart]
         kinds = {name: kind_of(schema.field(name).type) for name in names}
         return cls(schema, kinds, most, roles.time)

@@ -4,12 +4,14 @@ from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.registry import Event, ModelVersion, Registry
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Partition, Source
 from reviewml.interfaces.trainer import Examples, Target, Trainer
+from reviewml.interfaces.windows import Window
 from reviewml.plugins import API_VERSION
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Component",
     "Dataset",
     "Enricher",
+    "Enrichment",
     "Event",
     "Examples",
     "Feature",
@@ -31,4 +34,5 @@ __all__ = [
     "Source",
     "Target",
     "Trainer",
+    "Window",
 ]

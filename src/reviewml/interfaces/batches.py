@@ -48,12 +48,21 @@ def with_bookkeeping(
     return batch.append_column(PLACE, places).append_column(ERRORS, errors)
 
 
+def before_bookkeeping(schema: pa.Schema, field: pa.Field) -> pa.Schema:
+    """Return the schema with a column added behind the user's own."""
+    place = schema.get_field_index(PLACE)
+    return schema.insert(place if place >= 0 else len(schema), field)
+
+
+def ids_of(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
+    """Return the ids as they are, null where one is missing; places where rows have no id."""
+    has_id = roles.id is not None and roles.id in batch.schema.names
+    return batch.column(roles.id if has_id else PLACE)
+
+
 def row_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
-    """Return the id of each row; its place where the rows have no id, or an id is null."""
-    places = batch.column(PLACE)
-    if roles.id is None or roles.id not in batch.schema.names:
-        return places
-    ids = batch.column(roles.id)
+    """Return what each row goes by: its id, or its place where it has none."""
+    places, ids = batch.column(PLACE), ids_of(batch, roles)
     if ids.null_count == 0:
         return ids
     return pc.coalesce(ids.cast(pa.string()), places)

@@ -21,6 +21,9 @@ class Component(BaseEstimator):  # type: ignore[misc]
     version: int = 1
     """Raised when the same parameters and state begin to mean other values."""
 
+    unsaved: tuple[str, ...] = ()
+    """Parameters that say where data is: they are never saved, and change no value."""
+
     @property
     def state(self) -> dict[str, Any]:
         """What was learned: attributes that end in an underscore, as plain data."""
@@ -36,10 +39,15 @@ class Component(BaseEstimator):  # type: ignore[misc]
             setattr(self, name, value)
         return self
 
+    def saved_params(self) -> dict[str, Any]:
+        """Return the parameters, without those that are never saved."""
+        params: dict[str, Any] = self.get_params(deep=False)
+        return params | dict.fromkeys(self.unsaved)
+
     def fingerprint(self) -> str:
         """Return a hash of all that the component's values depend on besides its input."""
         cls = type(self)
-        params = self.get_params(deep=False)
+        params = self.saved_params()
         return digest([f"{cls.__module__}:{cls.__qualname__}", self.version, params, self.state])
 
     def require_fitted(self, attribute: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,17 +19,18 @@ from reviewml.interfaces.batches import (
     hidden,
     resized,
 )
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.labelling import labelled
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.sampling import Sampled, SmallestHashes
-from reviewml.interfaces.source import Validate
+from reviewml.interfaces.source import By, Validate
 from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.windows import Duration, Window, microseconds
 from reviewml.schema import Roles, require, roles_of, visible, with_roles
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.enrichment import Enrichment
 
 BATCH_SIZE = 16_384
 """Rows in a batch unless another size is asked for."""
@@ -78,7 +80,7 @@ class Dataset(ABC):
     @abstractmethod
     def join(
         self,
-        other: Dataset,
+        other: Any,
         *,
         on: str | Sequence[str] | None = None,
         left_on: str | Sequence[str] | None = None,
@@ -86,10 +88,12 @@ class Dataset(ABC):
         how: Literal["left", "inner"] = "left",
         validate: Validate = "many_to_one",
     ) -> Dataset:
-        """Add the columns of another dataset where the keys are equal; null equals nothing.
+        """Add the columns of other rows where the keys are equal; null equals nothing.
 
         Parameters
         ----------
+        other
+            A `Dataset`, a `Source`, a path or a frame.
         on, left_on, right_on
             Key columns, as in `pandas.merge`.
         how
@@ -108,6 +112,45 @@ class Dataset(ABC):
         UserWarning
             Once the rows were read: how many found no match, and one of their keys.
         """
+
+    @abstractmethod
+    def asof_aggregate(
+        self,
+        events: Dataset,
+        *,
+        by: By,
+        windows: Mapping[str, Window],
+        sums: Sequence[str] = (),
+        last: str | None = None,
+    ) -> Dataset:
+        """Add to each row what happened in windows around its time; all rows stay.
+
+        Adds, all int64, ``<window>_count`` and ``<window>_<column>`` for each column of `sums`;
+        and ``<last>_last``, the time of the last event in that window, null where it is empty.
+
+        Parameters
+        ----------
+        events
+            Their columns with the role ``time``, and of the keys, say which window they are in.
+        by
+            Columns in which an event must equal the row, or row's column → event's column. A
+            row or event that lacks one, or its time, has no events, or is in no window.
+        windows
+            Names and windows, relative to the time of the row.
+        sums
+            Integer columns without nulls. So sums are exact.
+        last
+            Name of the window whose last event is of interest.
+
+        Raises
+        ------
+        SchemaError
+            When a column or time is missing, or has another type in rows and events.
+        """
+
+    @abstractmethod
+    def beside(self, data: Any, roles: Roles = Roles()) -> Dataset:
+        """Read other rows, to be joined or aggregated with these; see `Backend.read`."""
 
     @abstractmethod
     def limit(self, n: int) -> Dataset:
@@ -163,10 +206,37 @@ class Dataset(ABC):
         """Return the same rows, raising `RowsFailed` at the first that failed."""
         return self.map(Strict(), self.full_schema)
 
-    def enrich(self, enricher: Enricher, *, stage: str | None = None) -> Dataset:
-        """Add an enricher's columns; a row it fails on keeps nulls there and an error."""
-        step = EnrichBatch(enricher, stage or type(enricher).__name__)
-        return self.map(step, step.schema(self.full_schema), resources=enricher.resources)
+    def enrich(self, enrichment: Enrichment, *, stage: str | None = None) -> Dataset:
+        """Add the columns of an `Enricher`, or of anything else that adds some."""
+        return enrichment.enrich_dataset(self, stage=stage)
+
+    def label(
+        self,
+        events: Any,
+        *,
+        by: By,
+        within: Duration,
+        name: str,
+        until: datetime.datetime | None = None,
+    ) -> Dataset:
+        """Add whether an event follows: the target of a prediction, never a feature.
+
+        Parameters
+        ----------
+        events
+            Such as orders: anything that can be read, with the role ``time``.
+        by
+            Columns in which an event must equal the row, or row's column → event's column.
+        within
+            How long after its own time a row waits for an event, such as ``"7d"``: it is true
+            when there is one in (time, time + within].
+        name
+            Of the new column, a boolean. It is null, and no one learns from the row, where the
+            time waited for runs past `until`, and where the row has no time or no key.
+        until
+            Up to when all events are known; the time of the last one unless given.
+        """
+        return labelled(self, self.beside(events), by, microseconds(within), name, until)
 
     def select(self, columns: Sequence[str]) -> Dataset:
         """Keep these columns, in this order."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import ReviewmlError, RowErrors, SchemaError, did_you_mean
-from reviewml.interfaces.batches import RowWise, added_errors, errors_array
+from reviewml.interfaces.batches import RowWise, added_errors, before_bookkeeping, errors_array
 from reviewml.schema import (
     BOOKKEEPING,
     ROLE_NAMES,
@@ -106,7 +106,7 @@ class EnrichBatch(RowWise):
                     f"{self.stage} adds the column {name!r}, which the rows already have: "
                     "rename that column, or take out one of the two steps."
                 )
-            schema = _before_bookkeeping(schema, pa.field(name, kind))
+            schema = before_bookkeeping(schema, pa.field(name, kind))
         self.view.schema(schema)
         return schema
 
@@ -161,6 +161,11 @@ class EnrichBatch(RowWise):
         return {name: column.take(places) for name, column in values.items()}
 
     def _checked(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
+        if not isinstance(result, pa.RecordBatch):
+            raise SchemaError(
+                f"{self.stage} returned a {type(result).__name__}: an enricher returns the batch "
+                "with its columns appended."
+            )
         if len(result) != len(view):
             raise SchemaError(
                 f"{self.stage} returned {len(result)} rows for {len(view)}: an enricher keeps "
@@ -224,8 +229,3 @@ def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
 def _positions(good: Sequence[int], rows: int) -> list[int | None]:
     places = dict(zip(good, range(len(good)), strict=True))
     return [places.get(row) for row in range(rows)]
-
-
-def _before_bookkeeping(schema: pa.Schema, field: pa.Field) -> pa.Schema:
-    place = schema.get_field_index(BOOKKEEPING[0])
-    return schema.insert(place if place >= 0 else len(schema), field)

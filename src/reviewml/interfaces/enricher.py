@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.frames import as_dataset, like
-from reviewml.interfaces.resources import Resources
-from reviewml.schema import ROLE_NAMES, Roles
+from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.frames import as_dataset
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
 
 
-class Enricher(Component, ABC):
+class Enricher(Enrichment):
     """Adds columns to rows.
 
     A subclass says what it `needs` and what it `adds`, and writes `enrich`. Values must not
@@ -54,20 +52,11 @@ class Enricher(Component, ABC):
     optional: tuple[str, ...] = ()
     """Further ones, given when the rows have them."""
 
-    fit_needs: tuple[str, ...] = ()
-    """Further ones that only `fit` is given."""
-
     adds: Mapping[str, pa.DataType] = {}
     """Columns that `enrich` appends; may depend on parameters, never on data."""
 
-    atol: float = 0.0
-    """How far a value may move when rows are batched differently."""
-
     stored: bool = False
     """Whether values are worth keeping in the enrichment store."""
-
-    resources: Resources = Resources()
-    """What one worker needs."""
 
     @abstractmethod
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -77,22 +66,11 @@ class Enricher(Component, ABC):
         the rows have them: roles under their role name whatever the user calls them.
         """
 
-    def setup(self) -> None:
-        """Load what is too heavy to pickle, once on each worker."""
-
     def _fit(self, rows: Dataset) -> None:
         """Learn from rows that have `needs`, `optional` and `fit_needs` as columns."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from rows; an enricher with nothing to learn returns itself.
-
-        Parameters
-        ----------
-        X
-            A `Dataset`, or a pandas, polars or Arrow frame.
-        y
-            Ignored; scikit-learn passes it.
-        """
+        """Learn from rows; an enricher with nothing to learn returns itself."""
         self._fit(self._rows_to_fit(X))
         return self
 
@@ -109,33 +87,15 @@ class Enricher(Component, ABC):
         An enricher that learns from a row what it would then say about that row cross-fits
         here instead, as scikit-learn's ``TargetEncoder.fit_transform`` does.
         """
-        return dataset.enrich(self.fit(dataset), stage=stage)
+        return self.fit(dataset).enrich_dataset(dataset, stage=stage)
 
-    def transform(self, X: Any) -> Any:
-        """Return `X` with the columns added, as the kind of frame it was.
+    def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Return the rows with the columns; one that it fails on has nulls and an error."""
+        from reviewml.interfaces.enrich_batch import EnrichBatch
 
-        Parameters
-        ----------
-        X
-            A `Dataset`, or a pandas, polars or Arrow frame.
-        """
-        enriched = as_dataset(X, self.own_roles()).enrich(self)
-        return like(X, enriched, tuple(self.adds))
-
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit on rows and return them with the columns added, cross-fitted where that differs."""
-        return like(X, self.fit_enrich(as_dataset(X, self.own_roles())), tuple(self.adds))
-
-    def own_roles(self) -> Roles:
-        """Return the roles given as parameters, for an enricher used without a pipeline."""
-        params = self.get_params(deep=False)
-        return Roles.of(**{role: params[role] for role in ROLE_NAMES if params.get(role)})
+        step = EnrichBatch(self, stage or type(self).__name__)
+        return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
 
     @property
     def learns(self) -> bool:
-        """Whether `fit` has anything to do."""
         return type(self)._fit is not Enricher._fit
-
-    def summary(self) -> str:
-        """Return what is worth knowing about the fitted state, in one line for reports."""
-        return ""

@@ -9,6 +9,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from reviewml import plugins
+from reviewml.interfaces import failures
 from reviewml.schema import Roles
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
     """Return a frame as it was given with the added columns, or the dataset itself."""
     if not is_frame(given):
         return dataset
-    values = dataset.select(list(added)).to_arrow()
+    wanted = dataset.select(list(added))
+    values = wanted.to_arrow()
+    failures.warn(wanted.errors, stacklevel=3)
     if isinstance(given, pa.RecordBatch):
         columns = [*given.columns, *(c.combine_chunks() for c in values.columns)]
         return pa.RecordBatch.from_arrays(columns, [*given.schema.names, *added])

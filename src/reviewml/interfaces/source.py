@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import pyarrow as pa
 
+from reviewml.interfaces.windows import Duration
 from reviewml.schema import Roles
+
+By = str | Sequence[str] | Mapping[str, str]
+"""Columns in common: their names, or these rows' name → the other rows' name."""
 
 Validate = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many"]
 
@@ -70,7 +75,7 @@ class Source(ABC):
 
     def join(
         self,
-        other: Source,
+        other: Any,
         *,
         on: str | Sequence[str] | None = None,
         left_on: str | Sequence[str] | None = None,
@@ -78,10 +83,22 @@ class Source(ABC):
         how: Literal["left", "inner"] = "left",
         validate: Validate = "many_to_one",
     ) -> Self:
-        """Add the columns of another source, as `pandas.merge` does; see `Dataset.join`."""
+        """Add the columns of other rows, as `pandas.merge` does; see `Dataset.join`."""
         return self._later(
             "join", other, on=on, left_on=left_on, right_on=right_on, how=how, validate=validate
         )
+
+    def label(
+        self,
+        events: Any,
+        *,
+        by: By,
+        within: Duration,
+        name: str,
+        until: datetime.datetime | None = None,
+    ) -> Self:
+        """Add whether an event follows a row; see `Dataset.label`."""
+        return self._later("label", events, by=by, within=within, name=name, until=until)
 
     def sample(self, n: int, *, by: str | None = None, random_state: int = 0) -> Self:
         """Keep `n` rows, or `n` for each value of `by`; see `Dataset.sample`."""

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +38,18 @@ class Count(Statistic):
 
     def part(self, batch: pa.RecordBatch) -> int:
         return int(len(batch) - batch.column(self.column).null_count)
+
+    def merge(self, one: int, other: int) -> int:
+        return one + other
+
+
+class Sum(Statistic):
+    """Sum of integers, as a Python integer of any size; 0 when there is none."""
+
+    def part(self, batch: pa.RecordBatch) -> int:
+        values = np.asarray(batch.column(self.column).drop_null())
+        # In halves, so that no sum is longer than 64 bits.
+        return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
     def merge(self, one: int, other: int) -> int:
         return one + other

@@ -17,6 +17,10 @@ from reviewml.interfaces.model import Model, Task
 __all__ = ["Examples", "Target", "Task", "Trainer"]
 
 
+UNKNOWN_CLASS = -1
+"""Position of a class that the model has never seen."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Target:
     """What is learned, one value for each row.

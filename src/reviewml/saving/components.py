@@ -10,13 +10,13 @@ from typing import Any
 from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, UnknownName
 from reviewml.interfaces.component import Component
-from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
 from reviewml.saving.plain import Arrays, decode, encode, not_plain
 
 KINDS: dict[str, type[Component]] = {
-    "enrichers": Enricher,
+    "enrichers": Enrichment,
     "featurizers": Featurizer,
     "trainers": Trainer,
 }
@@ -51,7 +51,7 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
     """
     kind = next(kind for kind, interface in KINDS.items() if isinstance(component, interface))
     name = plugins.catalogue().name_of(kind, type(component))
-    params = component.get_params(deep=False)
+    params = component.saved_params()
     _refuse_secrets(name, params)
     return {
         "kind": kind,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pyarrow as pa
 
 from reviewml.errors import SourceError
@@ -84,7 +85,7 @@ class FramePartition(Partition):
     def read(self) -> Iterator[pa.RecordBatch]:
         first = 0
         for batch in self.table.to_batches(max_chunksize=ROWS) or [no_rows(self.table.schema)]:
-            places = pa.array(range(first, first + len(batch)), pa.int64()).cast(pa.string())
+            places = pa.array(np.arange(first, first + len(batch))).cast(pa.string())
             yield with_bookkeeping(batch, places)
             first += len(batch)
 

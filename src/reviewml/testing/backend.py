@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,8 @@ from reviewml.errors import JoinError, RowsFailed, SchemaError
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.statistics import Count, Max, Min, ValueCounts
+from reviewml.interfaces.statistics import Count, Max, Min, Sum, ValueCounts
+from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows
@@ -88,6 +90,7 @@ class BackendContract:
         found = dataset.aggregate(
             {
                 "known": Count("price"),
+                "clicks": Sum("clicks"),
                 "least": Min("price"),
                 "most": Max("price"),
                 "layouts": ValueCounts("layout", 10),
@@ -101,6 +104,7 @@ class BackendContract:
             min(prices),
             max(prices),
         )
+        assert found["clicks"] == sum(rows.column("clicks").to_pylist())
         assert dict(found["layouts"]) == {name: layouts.count(name) for name in set(layouts)}
         assert found["too_many"] is None
 
@@ -117,6 +121,38 @@ class BackendContract:
         twice = backend.read(pa.table({"layout": ["grid", "grid"], "width": [3, 1]}))
         with pytest.raises(JoinError, match="layout='grid' stands 2 times on the right"):
             dataset.join(twice, on="layout").count()
+
+    def test_counts_what_happened_around_each_row(self, dataset: Dataset) -> None:
+        day = 86_400_000_000
+        windows = {"before": Window(-30 * day, 0), "ever": Window(None, 0)}
+        events = dataset.select(["layout", "time", "clicks"])
+        found = self.by_id(
+            dataset.asof_aggregate(
+                events, by="layout", windows=windows, sums=["clicks"], last="ever"
+            )
+        ).to_pylist()
+        for row in found:
+            same = [e for e in found if e["layout"] == row["layout"] and row["layout"] is not None]
+            ever = [e for e in same if e["time"] < row["time"]]
+            since = row["time"] - datetime.timedelta(days=30)
+            before = [e for e in ever if e["time"] >= since]
+            assert (row["ever_count"], row["before_count"]) == (len(ever), len(before))
+            assert row["ever_clicks"] == sum(e["clicks"] for e in ever)
+            assert row["ever_last"] == max((e["time"] for e in ever), default=None)
+
+    def test_labels_tell_the_future_up_to_where_it_is_known(self, dataset: Dataset) -> None:
+        labelled = dataset.label(dataset, by="layout", within="10d", name="follows")
+        found = self.by_id(labelled).to_pylist()
+        known_until = max(row["time"] for row in found) - datetime.timedelta(days=10)
+        for row in found:
+            later = [
+                other
+                for other in found
+                if other["layout"] == row["layout"]
+                and row["time"] < other["time"] <= row["time"] + datetime.timedelta(days=10)
+            ]
+            known = row["layout"] is not None and row["time"] <= known_until
+            assert row["follows"] is (bool(later) if known else None)
 
     def test_sample_takes_as_many_of_each(self, dataset: Dataset) -> None:
         sampled = dataset.sample(3, by="layout").to_arrow()

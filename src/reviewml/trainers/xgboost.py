@@ -154,13 +154,15 @@ class XGBoost(Trainer):
         }
         if target.task == "multiclass":
             params["num_class"] = len(target.classes)
-        else:
-            # XGBoost's own start is a parallel sum, whose last bits depend on the threads.
-            params["base_score"] = _base_score(target)
+        # XGBoost's own start is a parallel sum, whose last bits depend on the threads.
+        params["base_score"] = _base_score(target)
         return params
 
 
 def _base_score(target: Target) -> float:
+    if target.task == "multiclass":
+        # The same for all classes, which softmax does not see.
+        return 0.5
     mean = float(np.sum(target.values) / len(target.values))
     return mean if target.task == "regression" else min(max(mean, 1e-6), 1 - 1e-6)
 

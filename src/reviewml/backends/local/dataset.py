@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
+from reviewml.backends.local.asof import AsofBatch
 from reviewml.backends.local.join import Join
+from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise, Selected
 from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import Source, Validate
+from reviewml.interfaces.source import By, Source, Validate
+from reviewml.interfaces.windows import Window
+from reviewml.schema import Roles
 
 Stream = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -62,7 +70,7 @@ class LocalDataset(Dataset):
 
     def join(
         self,
-        other: Dataset,
+        other: Any,
         *,
         on: str | Sequence[str] | None = None,
         left_on: str | Sequence[str] | None = None,
@@ -70,8 +78,24 @@ class LocalDataset(Dataset):
         how: Literal["left", "inner"] = "left",
         validate: Validate = "many_to_one",
     ) -> Dataset:
-        join = Join.of(self, other, on, left_on, right_on, how, validate)
+        join = Join.of(self, self.beside(other), on, left_on, right_on, how, validate)
         return LocalDataset(join.schema, join)
+
+    def asof_aggregate(
+        self,
+        events: Dataset,
+        *,
+        by: By,
+        windows: Mapping[str, Window],
+        sums: Sequence[str] = (),
+        last: str | None = None,
+    ) -> Dataset:
+        aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
+        stream = MappedInThreads(self._stream, AsofBatch(aggregates, events))
+        return LocalDataset(aggregates.schema(self._schema), stream, rows=self.rows)
+
+    def beside(self, data: Any, roles: Roles = Roles()) -> Dataset:
+        return as_dataset(data, roles)
 
     def limit(self, n: int) -> Dataset:
         return LocalDataset(self._schema, Limited(self._stream, n))
@@ -114,6 +138,27 @@ class Mapped:
         if setup is not None:
             setup()
         return map(self.function, self.stream())
+
+
+@dataclasses.dataclass(frozen=True)
+class MappedInThreads:
+    """Applies a function that leaves Python's lock to several batches of a stream at once."""
+
+    stream: Stream
+    function: BatchFunction
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        self.function.setup()  # type: ignore[attr-defined]
+        threads = os.cpu_count() or 1
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: deque[Future[pa.RecordBatch]] = deque()
+            for batch in self.stream():
+                waiting.append(pool.submit(self.function, batch))
+                # Few at a time: batches that wait take memory.
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Aggregates of the events around the time of each row."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.backends.local.events import EventIndex, Integers
+from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
+from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.expressions import as_moments
+
+
+@dataclasses.dataclass
+class AsofBatch(RowWise):
+    """Adds to the rows of a batch what `AsofAggregates` says, looked up in an index of events."""
+
+    aggregates: AsofAggregates
+    events: Dataset
+    _index: EventIndex | None = None
+
+    def setup(self) -> None:
+        """Sort the events, once."""
+        if self._index is None:
+            what = self.aggregates
+            by = list(what.keys.values())
+            self._index = EventIndex.build(self.events, by, what.event_time, what.sums)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        assert self._index is not None
+        added = self._added(batch, self._index)
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | added
+        schema = self.aggregates.schema(batch.schema)
+        return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+
+    def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
+        what = self.aggregates
+        moments = as_moments(batch.column(what.time)).cast(pa.int64())
+        keys = index.find([batch.column(name) for name in what.keys])
+        # A row without a time has no window.
+        keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
+        look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())
+        added: dict[str, pa.Array] = {}
+        for name, window in what.windows.items():
+            first, end = look.event(window.start), look.event(window.end)
+            added[f"{name}_count"] = look.restored(end - first)
+            for column, total in zip(what.sums, index.totals, strict=True):
+                added[f"{name}_{column}"] = look.restored(total.take(end) - total.take(first))
+            if name == what.last:
+                added[f"{name}_last"] = look.last(first, end)
+        return added
+
+
+@dataclasses.dataclass
+class _LookUp:
+    """The rows of a batch whose key has events, in an order in which all look-ups are near."""
+
+    index: EventIndex
+    rows: npt.NDArray[np.intp]
+    keys: Integers
+    moments: Integers
+    total: int
+    _found: dict[int | None, Integers]
+
+    @classmethod
+    def of(cls, index: EventIndex, keys: Integers, moments: Integers) -> _LookUp:
+        rows = np.flatnonzero(keys >= 0)
+        # Only nearness counts, so the rounding of a float does no harm.
+        near = keys[rows] * float(index.line.step) + moments[rows]
+        rows = rows[np.argsort(near)]
+        return cls(index, rows, keys[rows], moments[rows], len(keys), {})
+
+    def event(self, offset: int | None) -> Integers:
+        """Return the first event of each row's key from `offset` after its time on."""
+        if offset not in self._found:
+            if offset is None:
+                self._found[offset] = self.index.starts[self.keys]
+            else:
+                self._found[offset] = self.index.first_at(self.keys, self.moments + offset)
+        return self._found[offset]
+
+    def restored(self, values: Integers) -> pa.Array:
+        """Return values in the order of the batch, 0 for rows without events."""
+        restored = np.zeros(self.total, np.int64)
+        restored[self.rows] = values
+        return pa.array(restored)
+
+    def last(self, first: Integers, end: Integers) -> pa.Array:
+        """Return the time of the last event of each window, null where there is none."""
+        some = first < end
+        last, empty = np.zeros(self.total, np.int64), np.ones(self.total, bool)
+        last[self.rows[some]] = self.index.moments(self.keys[some], end[some] - 1)
+        empty[self.rows[some]] = False
+        return pa.array(last, LAST_TYPE, mask=empty)

@@ -1,0 +1,467 @@
+"""ReviewHistory: what reviews said of a product, or customer, before the time of each row."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.base import clone
+
+from reviewml.enrichers.credibility import KeyMoments, strength
+from reviewml.enrichers.history_columns import FilledHistory, HistoryColumns, Shrinkage
+from reviewml.enrichers.measures import (
+    ONE,
+    TIME,
+    MeasureReviews,
+    measurable,
+    measures_of,
+)
+from reviewml.errors import NotFitted, SchemaError, did_you_mean
+from reviewml.hashing import key_hashes
+from reviewml.interfaces import failures
+from reviewml.interfaces.asof import LAST_TYPE, keys_of, time_of
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.expressions import as_moments
+from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.source import By
+from reviewml.interfaces.statistics import Max, Min, Statistic, Sum, ValueCounts
+from reviewml.interfaces.windows import Duration, Window, microseconds, written
+from reviewml.schema import Roles
+
+ALL = "all"
+"""Name of the window without a lower bound."""
+
+MOST_LABELS = 20
+"""Values of a column of labels whose share is told, the commonest."""
+
+MOST_VALUES = 1_000
+"""Different values a column may have and still hold labels."""
+
+AS_OF = "__as_of__"
+
+COUNTED = "__history_{}__"
+"""How the columns that are counted before they become the history are called."""
+
+
+class ReviewHistory(Enrichment):
+    """Adds to each row what reviews had said before its time, of the product it is about.
+
+    A row is a decision, such as a visit to a product's page; a review counts for it when it is
+    of the same key and was posted before the row's time less `delay`, strictly. Rows whose
+    product has no review yet stay: the count is 0, and the means are the prior.
+
+    Adds, for a step called ``product`` and the window ``30d``:
+
+    - ``product_count_30d``: number of reviews
+    - ``product_rating_mean_30d``, ``product_sentiment_mean_30d``, …: the mean of the rating and
+      of each number that `enrichers` add
+    - ``product_sentiment_label_positive_share_30d``, …: the share of each label they add
+    - ``product_days_since_last``: since the last review of the longest window; null without one
+    - ``product_count_trend``: the share of the longest window's reviews that are in the
+      shortest; ``product_sentiment_trend``, …: the mean in the shortest less that in the longest
+
+    Parameters
+    ----------
+    reviews
+        A source, path or frame. The roles ``time``, and ``rating`` and ``text`` where there are
+        such columns, are its own: ``Files("reviews/", text="body", time="posted_at")``. They are
+        read anew each time, so new reviews count at once. A saved pipeline holds neither them
+        nor where they are.
+    by
+        Columns that a review and a row have in common, such as ``"product_id"``; where they are
+        called otherwise, row's column → review's column.
+    enrichers
+        ``(name, enricher)`` pairs, applied to the reviews.
+    windows
+        How far back to look, such as ``"30d"``; None for all the time.
+    delay
+        How long after it was posted a review is seen. With reviews that have a date and no
+        time, at least a day.
+    shrink
+        Draws means of few reviews towards the mean of all; False gives raw means, null where
+        there is no review.
+    time
+        Column of the rows that says when they happened, for use without a pipeline.
+
+    Attributes
+    ----------
+    enrichers_
+        The fitted enrichers.
+    priors_, strengths_
+        What each measure is drawn towards, and how many reviews that is worth.
+    labels_
+        The values of each column of labels whose share is told.
+    last_review_
+        When the last review was posted that was known while fitting; None without any.
+
+    Notes
+    -----
+    Sums are of whole numbers, values rounded to 2⁻²⁰, so they do not depend on the order of the
+    reviews. With n values whose sum is S, a mean is (S + m·prior) / (n + m), where the prior is
+    the mean of all reviews and m comes from their variances [1]_. In a pipeline, everything
+    that is learned is learned from reviews that could be seen before the first row held out for
+    validation, so what is posted later changes no feature of any row up to then.
+
+    References
+    ----------
+    .. [1] Bühlmann and Gisler (2005), A Course in Credibility Theory and its Applications, 4.8.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from datetime import datetime
+    >>> from reviewml import Frame
+    >>> may = [datetime(2026, 5, day) for day in (1, 2, 20)]
+    >>> reviews = pa.table({"sku": ["a", "a", "a"], "stars": [5, 4, 1], "posted": may})
+    >>> visits = pa.table({"sku": ["a", "b"], "at": [datetime(2026, 5, 10)] * 2})
+    >>> history = ReviewHistory(Frame(reviews, rating="stars", time="posted"), by="sku",
+    ...                         windows=(None,), shrink=False, time="at")
+    >>> seen = history.fit_transform(visits)
+    >>> seen.select(["sku", "sku_count_all", "sku_rating_mean_all"]).to_pylist()
+    [{'sku': 'a', 'sku_count_all': 2, 'sku_rating_mean_all': 4.5},
+     {'sku': 'b', 'sku_count_all': 0, 'sku_rating_mean_all': None}]
+    """
+
+    looks_back = True
+    unsaved = ("reviews",)
+
+    def __init__(
+        self,
+        reviews: Any,
+        by: By,
+        *,
+        enrichers: Sequence[tuple[str, Enrichment]] = (),
+        windows: Sequence[Duration | None] = ("30d", "365d", None),
+        delay: Duration = "1d",
+        shrink: bool = True,
+        time: str | None = None,
+    ) -> None:
+        self.time = time
+        self.reviews = reviews
+        self.by = by
+        self.enrichers = enrichers
+        self.windows = windows
+        self.delay = delay
+        self.shrink = shrink
+
+    _until: int | None = None
+    """Rows from then on, in microseconds, are for validation: nothing is learned from them."""
+
+    def __sklearn_clone__(self) -> Self:
+        # Reviews are not copied: there may be many of them.
+        params = self.get_params(deep=False)
+        params["enrichers"] = [(name, clone(step)) for name, step in self.enrichers]
+        return type(self)(**params)
+
+    # -- learning -----------------------------------------------------------------------------
+
+    def before(self, moment: int) -> Self:
+        """Return one that learns only from what could be seen before a moment."""
+        earlier = copy.copy(self)
+        earlier._until = moment
+        return earlier
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from the reviews; of the rows only the keys are remembered, as hashes."""
+        self._learn(as_dataset(X, self.own_roles()), None)
+        return self
+
+    def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Learn from the reviews, and add their history to the rows."""
+        reviews = self._learn(dataset, stage)
+        return self._with_history(dataset, reviews)
+
+    def _learn(self, rows: Dataset, stage: str | None) -> Dataset:
+        self._check()
+        self.prefix_ = stage or "_".join(self._keys())
+        reviews = self._read(rows, self.reviews)
+        self.roles_ = {role: list(names) for role, names in reviews.roles.named().items()}
+        seen = self._seen(reviews)
+        self.enrichers_ = []
+        enriched = reviews
+        for name, enricher in self.enrichers:
+            step = clone(enricher)
+            if step.learns:
+                seen = seen.persist()
+            seen = seen.enrich(step.fit(seen))
+            enriched = enriched.enrich(step, stage=f"{self.prefix_}.{name}")
+            self.enrichers_.append((name, step))
+        enriched = enriched.persist()
+        failures.warn(enriched.errors, stacklevel=3)
+        self._choose_columns(reviews, enriched)
+        measured = self._measured(enriched)
+        self._learn_means(self._seen(measured))
+        last = measured.aggregate({"last": Max(TIME)}).get("last")
+        self.last_review_ = None if last is None else last.isoformat()
+        self.known_keys_ = self._keys_of(rows)
+        return measured
+
+    def _seen(self, reviews: Dataset) -> Dataset:
+        """Keep the reviews that could be seen before the rows held out for validation."""
+        if self._until is None:
+            return reviews
+        time = time_of(reviews, "reviews")
+        latest = pa.scalar(self._until - microseconds(self.delay), pa.timestamp("us"))
+        kind = reviews.schema.field(time).type
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            latest = latest.cast(pa.int64()).cast(pa.timestamp("us", "UTC"))
+        return reviews.filter(pc.field(time) < latest)
+
+    def _choose_columns(self, reviews: Dataset, enriched: Dataset) -> None:
+        added = [name for name in enriched.schema.names if name not in reviews.schema.names]
+        self.columns_ = dict(measurable(enriched.full_schema, added))
+        labelled = [name for name, labels in self.columns_.items() if labels]
+        seen = self._seen(enriched)
+        counts = seen.aggregate({name: ValueCounts(name, MOST_VALUES) for name in labelled})
+        self.labels_ = {name: _commonest(counts.get(name)) for name in labelled}
+
+    def _learn_means(self, measured: Dataset) -> None:
+        measure_reviews = self._measure()
+        measures = measure_reviews.measures
+        first: dict[str, Statistic] = {}
+        for measure in measures:
+            first |= {measure.known: Sum(measure.known), measure.sum: Sum(measure.sum)}
+            first |= {f"min {measure.sum}": Min(measure.sum)}
+            first |= {f"max {measure.sum}": Max(measure.sum)}
+        totals = measured.aggregate(first)
+        second: dict[str, Statistic] = {
+            measure.name: KeyMoments(
+                measure.sum,
+                measure.known,
+                measure_reviews.key_names(),
+                totals[f"min {measure.sum}"],
+                totals[f"max {measure.sum}"],
+            )
+            for measure in measures
+            if totals.get(measure.known)
+        }
+        moments = measured.aggregate(second)
+        self.priors_, self.strengths_ = {}, {}
+        for measure in measures:
+            known = totals.get(measure.known, 0)
+            one = ONE if measure.label is None else 1
+            self.priors_[measure.name] = totals[measure.sum] / known / one if known else 0.0
+            found = moments.get(measure.name)
+            self.strengths_[measure.name] = strength(found[1]) if found else 0.0
+
+    def _keys_of(self, rows: Dataset) -> npt.NDArray[np.uint64]:
+        known = Keys(time_of(rows, "rows"), tuple(self._keys()), self._until)
+        found = rows.aggregate({"keys": known})
+        keys: npt.NDArray[np.uint64] = found.get("keys", np.empty(0, np.uint64))
+        return keys
+
+    # -- looking up ---------------------------------------------------------------------------
+
+    def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Add their history to the rows; rows that have one, as from `snapshot`, keep it."""
+        self.require_fitted("prefix_")
+        columns = self._columns(None)
+        there = [name for name in columns.names() if name in dataset.schema.names]
+        if len(there) == len(columns.names()):
+            filled = FilledHistory(columns)
+            return dataset.map(filled, filled.schema(dataset.full_schema))
+        if there:
+            missing = sorted(set(columns.names()) - set(there))
+            raise SchemaError(
+                f"step {self.prefix_!r}: the rows have some columns of a history, {there[0]!r} "
+                f"for one, and lack {missing}: take all from one snapshot, or none."
+            )
+        return self._with_history(dataset, self._measured(self._enriched(dataset)))
+
+    def looking_at(self, reviews: Any) -> Self:
+        """Return one that looks at these reviews.
+
+        Parameters
+        ----------
+        reviews
+            As the parameter; columns have the roles they had while fitting unless they have
+            others of their own.
+        """
+        other = copy.copy(self)
+        other.reviews = reviews
+        return other
+
+    def snapshot(self, as_of: datetime.datetime | str, *, reviews: Any = None) -> pa.Table:
+        """Return the history of each key at one moment: what a service looks up by key.
+
+        Joined to rows, it stands in for the reviews: a pipeline that finds all columns of a
+        history in its rows takes them as they are.
+
+        Parameters
+        ----------
+        as_of
+            The moment; a text in ISO 8601. Without a zone it is UTC.
+        reviews
+            In place of those it was made with.
+
+        Returns
+        -------
+        pyarrow.Table
+            The columns of `by`, and those of the history; a row for each key with a review at
+            any time.
+        """
+        self.require_fitted("prefix_")
+        step = self if reviews is None else self.looking_at(reviews)
+        measured = step._measured(step._enriched(as_dataset(pa.table({})))).persist()
+        names = list(self._measure().key_names())
+        keys = measured.select(names).to_arrow().drop_null().group_by(names).aggregate([])
+        keys = keys.rename_columns(list(self._keys()))
+        keys = keys.sort_by([(name, "ascending") for name in keys.column_names])
+        moment = datetime.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+        time = as_moments(pa.array([moment])).cast(LAST_TYPE)
+        rows = keys.append_column(AS_OF, time.take(pa.array(np.zeros(len(keys), np.int8))))
+        dataset = as_dataset(rows, Roles(time=AS_OF))
+        return step._with_history(dataset, measured).to_arrow().drop_columns([AS_OF])
+
+    def segments(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
+        """Return which rows have no review to go by, and whose key no training row had."""
+        longest = list(self._windows())[-1]
+        some = pc.greater(batch.column(f"{self.prefix_}_count_{longest}"), 0)
+        hashes, _ = key_hashes([batch.column(name) for name in self._keys()])
+        known = pa.array(np.isin(hashes, self.known_keys_))
+        return {
+            f"{self.prefix_}: reviews": pc.if_else(some, "some visible", "none visible"),
+            f"{self.prefix_}: in training": pc.if_else(known, "seen", "unseen"),
+        }
+
+    def summary(self) -> str:
+        """Return up to when reviews were seen, and what the means are drawn towards."""
+        priors = ", ".join(
+            f"{name} {prior:.3g} (worth {self.strengths_[name]:.3g} reviews)"
+            for name, prior in self.priors_.items()
+        )
+        drawn = f"; means are drawn towards {priors}" if self.shrink and priors else ""
+        return f"reviews up to {self.last_review_}, seen {self.delay} after they are posted{drawn}"
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        microseconds(self.delay)
+        if not self.windows:
+            raise SchemaError(
+                "windows is empty: say how far back to look; (None,) is all the time."
+            )
+        self._windows()
+        for name, step in self.enrichers:
+            if not isinstance(step, Enrichment) or step.looks_back:
+                raise SchemaError(
+                    f"enrichers: {name!r} is {step!r}; give enrichers of single rows."
+                )
+
+    def _keys(self) -> dict[str, str]:
+        return keys_of(self.by)
+
+    def _windows(self) -> dict[str, Window]:
+        """Return the windows by name, the shortest first."""
+        end = -microseconds(self.delay)
+        lengths = {_name(w): microseconds(w) for w in self.windows if w is not None}
+        ordered = sorted(lengths.items(), key=lambda pair: pair[1])
+        windows = {name: Window(end - length, end) for name, length in ordered}
+        return windows | ({ALL: Window(None, end)} if None in self.windows else {})
+
+    def _read(self, rows: Dataset, reviews: Any) -> Dataset:
+        if reviews is None:
+            raise NotFitted(
+                f"step {self.prefix_!r} looks at reviews, and a saved pipeline holds none: give "
+                "them, as in predict(rows, reviews=Files('reviews/')), or join a snapshot() to "
+                "the rows."
+            )
+        learned = getattr(self, "roles_", {})
+        roles = Roles.of(**{r: n if r == "text" else n[0] for r, n in learned.items()})
+        dataset = rows.beside(reviews, roles)
+        self._check_reviews(dataset)
+        return dataset
+
+    def _check_reviews(self, reviews: Dataset) -> None:
+        for key in self._keys().values():
+            if key not in reviews.schema.names:
+                near = did_you_mean(key, reviews.schema.names)
+                raise SchemaError(f"step {self.prefix_!r}: the reviews have no {key!r}. {near}")
+        time = time_of(reviews, "reviews")
+        day = microseconds("1d")
+        if pa.types.is_date(reviews.schema.field(time).type) and microseconds(self.delay) < day:
+            warnings.warn(
+                f"step {self.prefix_!r}: {time!r} has dates without a time, so with delay="
+                f"{self.delay!r} a review counts for visits earlier on its day: use delay='1d'.",
+                stacklevel=2,
+            )
+
+    def _enriched(self, rows: Dataset) -> Dataset:
+        reviews = self._read(rows, self.reviews)
+        for name, enricher in self.enrichers_:
+            reviews = reviews.enrich(enricher, stage=f"{self.prefix_}.{name}")
+        return reviews
+
+    def _measure(self) -> MeasureReviews:
+        measures = measures_of(self.columns_, self.labels_)
+        return MeasureReviews(tuple(self._keys().values()), measures)
+
+    def _measured(self, enriched: Dataset) -> Dataset:
+        measure = self._measure()
+        return enriched.map(measure, measure.schema(enriched.full_schema))
+
+    def _with_history(self, rows: Dataset, measured: Dataset) -> Dataset:
+        measure = self._measure()
+        windows = {COUNTED.format(name): window for name, window in self._windows().items()}
+        counted = rows.asof_aggregate(
+            measured,
+            by=dict(zip(self._keys(), measure.key_names(), strict=True)),
+            windows=windows,
+            sums=measure.sums(),
+            last=list(windows)[-1],
+        )
+        columns = self._columns(time_of(rows, "rows"))
+        return counted.map(columns, columns.schema(counted.full_schema))
+
+    def _columns(self, time: str | None) -> HistoryColumns:
+        shrinkages = {
+            name: Shrinkage(prior, self.strengths_[name]) for name, prior in self.priors_.items()
+        }
+        return HistoryColumns(
+            prefix=self.prefix_,
+            windows={name: COUNTED.format(name) for name in self._windows()},
+            measures={
+                measure: shrinkages[measure.name] if self.shrink else None
+                for measure in self._measure().measures
+            },
+            time=time or "",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys(Statistic):
+    """Hashes of the keys of rows whose time is before a moment, ascending."""
+
+    keys: tuple[str, ...]
+    until: int | None
+
+    def part(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+        hashes, complete = key_hashes([batch.column(name) for name in self.keys])
+        if self.until is not None:
+            moments = as_moments(batch.column(self.column)).cast(pa.int64())
+            complete &= np.asarray(pc.less(moments, self.until).fill_null(True))
+        return np.unique(hashes[complete])
+
+    def merge(
+        self, one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.uint64]:
+        return np.union1d(one, other)
+
+
+def _commonest(counts: Mapping[str, int] | None) -> list[str]:
+    # More values than that are no labels.
+    ordered = sorted((counts or {}).items(), key=lambda pair: (-pair[1], pair[0]))
+    return sorted((label for label, _ in ordered[:MOST_LABELS]), key=str.encode)
+
+
+def _name(length: Duration) -> str:
+    return length.replace(" ", "") if isinstance(length, str) else written(microseconds(length))

@@ -1,0 +1,157 @@
+"""What is measured in reviews, as whole numbers that can be summed exactly in any order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.expressions import as_moments
+from reviewml.schema import ERRORS, PLACE, Roles, role_column, roles_of, with_roles
+
+ONE = 2**20
+"""What 1 is in fixed point: six decimals."""
+
+LARGEST = 2.0**42
+"""Larger values count as this: a sum of a million of them still fits."""
+
+TIME = "time"
+KEY = "key"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A number each review has: a numeric column, or whether a column has a certain value.
+
+    Parameters
+    ----------
+    column
+        Column of the enriched reviews, or the role ``"rating"``.
+    label
+        The value, for a column of labels.
+
+    Examples
+    --------
+    >>> Measure("sentiment").name, Measure("sentiment_label", "positive").name
+    ('sentiment_mean', 'sentiment_label_positive_share')
+    """
+
+    column: str
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called once averaged."""
+        return f"{self.column}_mean" if self.label is None else f"{self.column}_{self.label}_share"
+
+    @property
+    def sum(self) -> str:
+        """Name of the column of the values, 0 where there is none."""
+        return f"sum {self.name}"
+
+    @property
+    def known(self) -> str:
+        """Name of the column that is 1 where there is a value; labels of one column share it."""
+        return f"known {self.column}"
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasureReviews(RowWise):
+    """Turns enriched reviews into their keys, time and measures, without any text.
+
+    Parameters
+    ----------
+    keys
+        Columns of the key.
+    measures
+        What to measure.
+    """
+
+    keys: tuple[str, ...]
+    measures: tuple[Measure, ...]
+
+    def key_names(self) -> tuple[str, ...]:
+        """Return what the columns of the key are called afterwards."""
+        return tuple(f"{KEY} {number}" for number in range(len(self.keys)))
+
+    def sums(self) -> tuple[str, ...]:
+        """Return the columns that are to be summed."""
+        return tuple(dict.fromkeys(n for m in self.measures for n in (m.known, m.sum)))
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of the measured reviews."""
+        keys = [
+            pa.field(name, schema.field(key).type)
+            for name, key in zip(self.key_names(), self.keys, strict=True)
+        ]
+        numbers = [pa.field(name, pa.int64()) for name in self.sums()]
+        time = pa.field(TIME, pa.timestamp("us", "UTC"))
+        kept = [schema.field(PLACE), schema.field(ERRORS)]
+        return with_roles(pa.schema([*keys, time, *numbers, *kept]), Roles(time=TIME))
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        schema, roles = self.schema(batch.schema), roles_of(batch.schema)
+        columns = dict(zip(self.key_names(), map(batch.column, self.keys), strict=True))
+        columns[TIME] = as_moments(role_column(batch, roles, TIME)).cast(schema.field(TIME).type)
+        for measure in self.measures:
+            values = _fixed(role_column(batch, roles, measure.column), measure.label)
+            columns[measure.known] = values.is_valid().cast(pa.int64())
+            columns[measure.sum] = values.fill_null(0)
+        columns |= {name: batch.column(name) for name in (PLACE, ERRORS)}
+        return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+
+
+def _fixed(column: pa.Array, label: str | None) -> pa.Array:
+    if label is not None:
+        return pc.equal(column, label).cast(pa.int64())
+    values = column.cast(pa.float64(), safe=False)
+    values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+    clipped = np.clip(values.fill_null(0).to_numpy(), -LARGEST, LARGEST)
+    fixed = np.floor(clipped * ONE + 0.5).astype(np.int64)
+    return pa.array(fixed, mask=values.is_null().to_numpy(zero_copy_only=False))
+
+
+def measurable(schema: pa.Schema, added: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Yield the columns that can be measured, and whether their values are labels.
+
+    Parameters
+    ----------
+    schema
+        Of the enriched reviews.
+    added
+        Columns that enrichers added.
+    """
+    rating = roles_of(schema).rating
+    if rating is not None and _is_number(schema.field(rating).type):
+        yield "rating", False
+    for name in added:
+        kind = schema.field(name).type
+        if _is_number(kind):
+            yield name, False
+        elif pa.types.is_string(kind):
+            yield name, True
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    numbers = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_decimal,
+    )
+    return any(is_one(kind) for is_one in numbers)
+
+
+def measures_of(
+    columns: Mapping[str, bool], labels: Mapping[str, Sequence[str]]
+) -> tuple[Measure, ...]:
+    """Return the measures of columns: one of a number, and one for each of a column's labels."""
+    return tuple(
+        Measure(column, label)
+        for column, labelled in columns.items()
+        for label in (labels[column] if labelled else (None,))
+    )

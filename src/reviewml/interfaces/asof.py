@@ -1,0 +1,120 @@
+"""What to count around each row's time: the arguments of `Dataset.asof_aggregate`, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from reviewml.errors import JoinError, SchemaError
+from reviewml.interfaces.batches import before_bookkeeping
+from reviewml.interfaces.source import By
+from reviewml.interfaces.windows import Window
+from reviewml.schema import require, roles_of
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.dataset import Dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class AsofAggregates:
+    """Counts and sums of the events in windows around the time of a row.
+
+    Parameters
+    ----------
+    keys
+        Column of the rows → column of the events.
+    time, event_time
+        Columns of their times.
+    windows
+        By name.
+    sums
+        Integer columns of the events.
+    last
+        Window of whose last event the time is told.
+    """
+
+    keys: Mapping[str, str]
+    time: str
+    event_time: str
+    windows: Mapping[str, Window]
+    sums: tuple[str, ...]
+    last: str | None
+
+    @classmethod
+    def of(
+        cls,
+        rows: Dataset,
+        events: Dataset,
+        by: By,
+        windows: Mapping[str, Window],
+        sums: Sequence[str],
+        last: str | None,
+    ) -> AsofAggregates:
+        """Check the arguments as they were given."""
+        keys = keys_of(by)
+        for key, event_key in keys.items():
+            require(rows.full_schema, key, "by (rows)")
+            require(events.full_schema, event_key, "by (events)")
+            one, other = rows.schema.field(key).type, events.schema.field(event_key).type
+            if one != other and not (pa.types.is_integer(one) and pa.types.is_integer(other)):
+                raise JoinError(
+                    f"by: {key!r} is {one} in the rows and {event_key!r} is {other} in the "
+                    "events: read both as one type, for example with dtypes=."
+                )
+        found = cls(
+            keys, time_of(rows, "rows"), time_of(events, "events"), dict(windows), tuple(sums), last
+        )
+        found.schema(rows.full_schema)
+        return found
+
+    def columns(self) -> dict[str, pa.DataType]:
+        """Return the columns that are added."""
+        counts = ("count", *self.sums)
+        added = {f"{name}_{what}": pa.int64() for name in self.windows for what in counts}
+        return added if self.last is None else added | {f"{self.last}_last": LAST_TYPE}
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of rows with the added columns, which must be new."""
+        for name, kind in self.columns().items():
+            if name in schema.names:
+                raise SchemaError(f"the rows already have a column {name!r}: rename it.")
+            schema = before_bookkeeping(schema, pa.field(name, kind))
+        return schema
+
+
+LAST_TYPE = pa.timestamp("us", "UTC")
+
+
+def keys_of(by: By) -> dict[str, str]:
+    """Return the column of the rows → the column of the events."""
+    if isinstance(by, Mapping):
+        return dict(by)
+    names = [by] if isinstance(by, str) else list(by)
+    if not names:
+        raise SchemaError("by is empty: name the columns that rows and events have in common.")
+    return {name: name for name in names}
+
+
+def time_of(dataset: Dataset, what: str) -> str:
+    """Return the column that says when rows happened: of the role, or of its name.
+
+    Raises
+    ------
+    SchemaError
+        When there is none, or it is neither a timestamp nor a date; `what` are the rows.
+    """
+    time = roles_of(dataset.full_schema).time or "time"
+    if time not in dataset.schema.names:
+        raise SchemaError(
+            f"the {what} need a time, and no column has the role 'time': say which one, as in "
+            f"Files(..., time='column'). The columns are {', '.join(dataset.schema.names)}."
+        )
+    kind = dataset.schema.field(time).type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise SchemaError(
+            f"the time of the {what}, {time!r}, is {kind}: it must be a timestamp or a date."
+        )
+    return time

@@ -1,0 +1,121 @@
+"""Enrichment: a step of a pipeline that adds columns to rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.frames import as_dataset, like
+from reviewml.interfaces.resources import Resources
+from reviewml.schema import ROLE_NAMES, Roles
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.dataset import Dataset
+
+
+class Enrichment(Component, ABC):
+    """Adds columns to rows, and keeps the rows and their order.
+
+    Most are an `Enricher`, which looks at nothing but the row itself. One that looks at other
+    rows, as reviews of the same product, says so with `looks_back`.
+    """
+
+    fit_needs: tuple[str, ...] = ()
+    """Roles or literal columns that only `fit` is given."""
+
+    resources: Resources = Resources()
+    """What one worker needs."""
+
+    atol: float = 0.0
+    """How far a value may move when rows are batched differently."""
+
+    looks_back: bool = False
+    """Whether it looks at other rows, as they were known at the time of each row."""
+
+    @abstractmethod
+    def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Return the rows with the columns added.
+
+        Parameters
+        ----------
+        dataset
+            Rows with their roles.
+        stage
+            Name of the step, for messages.
+        """
+
+    @abstractmethod
+    def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Fit on rows and return them with the columns added."""
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from rows.
+
+        Parameters
+        ----------
+        X
+            A `Dataset`, or a pandas, polars or Arrow frame.
+        y
+            Ignored; scikit-learn passes it.
+        """
+
+    def setup(self) -> None:
+        """Load what is too heavy to pickle, once on each worker."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` has anything to do."""
+        return True
+
+    def transform(self, X: Any) -> Any:
+        """Return `X` with the columns added, as the kind of frame it was.
+
+        Parameters
+        ----------
+        X
+            A `Dataset`, or a pandas, polars or Arrow frame.
+        """
+        dataset = as_dataset(X, self.own_roles())
+        return _like(X, dataset, dataset.enrich(self))
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit on rows and return them with the columns added, cross-fitted where that differs."""
+        dataset = as_dataset(X, self.own_roles())
+        return _like(X, dataset, self.fit_enrich(dataset))
+
+    def own_roles(self) -> Roles:
+        """Return the roles given as parameters, for use without a pipeline."""
+        params = self.get_params(deep=False)
+        return Roles.of(**{role: params[role] for role in ROLE_NAMES if params.get(role)})
+
+    def before(self, moment: int) -> Self:
+        """Return one that learns only from what was known before a moment.
+
+        Parameters
+        ----------
+        moment
+            Microseconds since 1970, UTC. It matters to those that look at other rows.
+        """
+        return self
+
+    def looking_at(self, reviews: Any) -> Self:
+        """Return one that looks at these other rows, when it looks at any."""
+        return self
+
+    def segments(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
+        """Return groups of rows that are always judged apart: a title, and each row's group."""
+        return {}
+
+    def summary(self) -> str:
+        """Return what is worth knowing about the fitted state, in one line for reports."""
+        return ""
+
+
+def _like(given: Any, before: Dataset, after: Dataset) -> Any:
+    added = [name for name in after.schema.names if name not in before.schema.names]
+    return like(given, after, added)

@@ -1,0 +1,113 @@
+"""As-of aggregates on this machine: equal to the definition, however events are kept."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from reviewml import Frame
+from reviewml.backends.local import events as index
+from reviewml.backends.local import shards
+from reviewml.errors import SchemaError
+from reviewml.interfaces import Dataset, Window
+from reviewml.interfaces.frames import as_dataset
+
+WINDOWS = {"short": Window(-50, -1), "ahead": Window(1, 31), "ever": Window(None, 0)}
+
+
+def rows_and_events(n: int = 400) -> tuple[Dataset, Dataset]:
+    random = np.random.default_rng(n)
+
+    def times() -> pa.Array:
+        return pa.array(random.integers(300, size=n), pa.timestamp("us", "UTC"))
+
+    def keys() -> pa.Array:
+        return pa.array(random.integers(30, size=n), pa.int32())
+
+    rows = pa.table({"key": keys().cast(pa.int64()), "at": times()})
+    values = pa.array(random.integers(-9, 9, size=n) * 2**57)
+    events = pa.table({"key": keys(), "when": times(), "worth": values})
+    return as_dataset(Frame(rows, time="at")), as_dataset(Frame(events, time="when"))
+
+
+def counted(rows: Dataset, events: Dataset) -> list[dict[str, Any]]:
+    found = rows.asof_aggregate(events, by="key", windows=WINDOWS, sums=["worth"], last="ever")
+    return found.to_arrow().to_pylist()
+
+
+def expected(rows: Dataset, events: Dataset) -> list[dict[str, Any]]:
+    happened = [
+        (event["key"], micros(event["when"]), event["worth"])
+        for event in events.to_arrow().to_pylist()
+    ]
+    return [told(row, happened) for row in rows.to_arrow().to_pylist()]
+
+
+def told(row: dict[str, Any], happened: list[tuple[int, int, int]]) -> dict[str, Any]:
+    now, result = micros(row["at"]), dict(row)
+    for name, window in WINDOWS.items():
+        first = -(10**9) if window.start is None else now + window.start
+        seen = [e for e in happened if e[0] == row["key"] and first <= e[1] < now + window.end]
+        result[f"{name}_count"] = len(seen)
+        result[f"{name}_worth"] = sum(worth for _, _, worth in seen)
+        if name == "ever":
+            last = max((moment for _, moment, _ in seen), default=None)
+            result["ever_last"] = None if last is None else epoch(last)
+    return result
+
+
+def micros(moment: datetime.datetime) -> int:
+    return (moment - epoch(0)) // datetime.timedelta(microseconds=1)
+
+
+def epoch(microseconds: int) -> datetime.datetime:
+    return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(
+        microseconds=microseconds
+    )
+
+
+def test_equals_the_definition() -> None:
+    rows, events = rows_and_events()
+    assert counted(rows, events) == expected(rows, events)
+
+
+def test_events_that_do_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "MOST_BYTES", 100)
+    rows, events = rows_and_events()
+    assert counted(rows, events) == expected(rows, events)
+
+
+def test_keys_that_do_not_fit_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index.Line, "keys", 7)
+    rows, events = rows_and_events()
+    assert counted(rows, events) == expected(rows, events)
+
+
+def test_keys_that_share_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, tried = index.key_hashes, []
+
+    def weak(keys: list[pa.Array], seed: int = 0) -> Any:
+        tried.append(seed)
+        hashes, complete = honest(keys, seed)
+        return (hashes if seed > 1 else hashes % np.uint64(5)), complete
+
+    monkeypatch.setattr(index, "key_hashes", weak)
+    rows, events = rows_and_events()
+    assert counted(rows, events) == expected(rows, events)
+    assert set(tried) == {0, 1, 2}
+
+
+def test_no_events() -> None:
+    rows, events = rows_and_events()
+    found = counted(rows, events.limit(1).filter(pa.compute.scalar(False)))
+    assert {row["ever_count"] for row in found} == {0}
+
+
+def test_columns_must_be_new() -> None:
+    rows, events = rows_and_events()
+    with pytest.raises(SchemaError, match="already have a column 'ever_count'"):
+        counted(rows.asof_aggregate(events, by="key", windows={"ever": Window(None, 0)}), events)
