@@ -13,7 +13,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from reviewml.datasets import LANGUAGES, make_reviews
+from reviewml.datasets import LANGUAGES, make_reviews, make_shop
 from reviewml.datasets.draws import Draws
 from reviewml.datasets.reviews import _Reviews
 from reviewml.errors import UnknownName
@@ -138,3 +138,35 @@ def test_many_rows_take_seconds() -> None:
     started = time.perf_counter()
     make_reviews(100_000)
     assert time.perf_counter() - started < 10
+
+
+def test_a_shop_is_the_same_for_the_same_seed() -> None:
+    one, other, third = (make_shop(30, 200, 900, random_state=seed) for seed in (1, 1, 2))
+    for name in ("views", "reviews", "orders"):
+        assert getattr(one, name).equals(getattr(other, name))
+        assert not getattr(one, name).equals(getattr(third, name))
+    np.testing.assert_array_equal(one.probability, other.probability)
+
+
+def test_a_shop_is_as_documented() -> None:
+    shop = make_shop(200, 2_000, 20_000)
+    views, reviews, orders = (t.to_pandas() for t in (shop.views, shop.reviews, shop.orders))
+    assert reviews.groupby("body").size().size > 1_000
+    assert reviews.stars.between(1, 5).all()
+    assert reviews.posted_at.is_monotonic_increasing
+    # Most customers never write, and some products have no review when the year begins.
+    assert reviews.customer_id.nunique() < 0.5 * 2_000
+    before = reviews[reviews.posted_at < "2025-01-01"].product_id.nunique()
+    assert 0.6 < before / 200 < 0.9
+    # An order follows a view within five days.
+    pairs = orders.merge(views, on=["customer_id", "product_id"])
+    waited = pairs.ordered_at - pairs.viewed_at
+    followed = pairs[(waited >= "0s") & (waited <= "5D")].order_id.nunique()
+    assert followed == len(orders)
+
+
+def test_the_probability_of_a_shop_is_true() -> None:
+    shop = make_shop(200, 5_000, 40_000, review_effect=2.0)
+    assert len(shop.orders) == pytest.approx(shop.probability.sum(), rel=0.03)
+    none = make_shop(200, 5_000, 40_000, review_effect=0.0)
+    assert shop.probability.std() > 1.5 * none.probability.std()

@@ -67,14 +67,12 @@ class Chain:
                 )
 
 
-def looking_at(
-    enrichers: Sequence[tuple[str, Enrichment]], reviews: Any
-) -> list[tuple[str, Enrichment]]:
-    """Return the enrichers with those that look at reviews looking at these.
+def looking_at(steps: Steps, reviews: Any) -> Steps:
+    """Return the steps with those that look at reviews looking at these.
 
     Parameters
     ----------
-    enrichers
+    steps
         With their names.
     reviews
         Rows for all of them, or by name of the step; None leaves them as they are.
@@ -84,19 +82,16 @@ def looking_at(
     SchemaError
         When reviews are given and no step, or not the one named, looks at any.
     """
-    names = [name for name, enricher in enrichers if enricher.looks_back]
+    names = [name for name, step in steps if getattr(step, "looks_back", False)]
     if reviews is None:
-        return list(enrichers)
+        return steps
     given = reviews if isinstance(reviews, Mapping) else dict.fromkeys(names, reviews)
     if not names:
         raise SchemaError("reviews= is given, and no step of this pipeline looks at reviews.")
     for name in given:
         if name not in names:
             raise SchemaError(f"reviews=: no step {name!r}. {did_you_mean(name, names)}")
-    return [
-        (name, enricher.looking_at(given[name]) if name in given else enricher)
-        for name, enricher in enrichers
-    ]
+    return [(name, step.looking_at(given[name]) if name in given else step) for name, step in steps]
 
 
 def _check_names(steps: Steps) -> None:

@@ -112,27 +112,32 @@ def fit_enrichers(
 
 def _validated_from(chain: Chain, rows: Dataset) -> int | None:
     """Return when the rows begin that will be held out, where a step must not look past it."""
-    roles = roles_of(rows.full_schema)
     if chain.trainer is None or not any(step.looks_back for _, step in chain.enrichers):
         return None
-    if roles.time is None or roles.target is None:
+    return first_judged(chain, rows, chain.trainer[1].validation_fraction)
+
+
+def first_judged(chain: Chain, rows: Dataset, fraction: float) -> int | None:
+    """Return from when on rows are held out, in microseconds; None when not by their time."""
+    roles = roles_of(rows.full_schema)
+    if chain.trainer is None or roles.time is None or roles.target is None:
         return None
-    trainer = chain.trainer[1]
+    task = chain.trainer[1].task
     batches = list(rows.select([roles.time, roles.target]).full_batches())
     kept = [batch.filter(pa.array(with_target(batch, roles))) for batch in batches]
     times, values = (
         pa.chunked_array([batch.column(name) for batch in kept])
         for name in (roles.time, roles.target)
     )
-    target = target_of(values, None if trainer.task == "auto" else trainer.task, roles.target)
-    return first_held_out(times, trainer.validation_fraction, target=_codes(target), gap=_gap(rows))
+    target = target_of(values, None if task == "auto" else task, roles.target)
+    return first_held_out(times, fraction, target=_codes(target), gap=looks_ahead(rows))
 
 
 def _codes(target: Target) -> npt.NDArray[np.int64] | None:
     return None if target.task == "regression" else target.values.astype(np.int64)
 
 
-def _gap(rows: Dataset) -> datetime.timedelta | None:
+def looks_ahead(rows: Dataset) -> datetime.timedelta | None:
     """Return how far the target looks ahead: as long before a held-out row nothing is learned."""
     target = roles_of(rows.full_schema).target
     ahead = horizon(rows.full_schema.field(target))
@@ -162,7 +167,7 @@ def _train(
     task = None if trainer.task == "auto" else trainer.task
     collected = collect(rows, featurizer, task, columns)
     features = featurizer.features()
-    split = _split(collected, trainer.validation_fraction, time, group, _gap(rows))
+    split = _split(collected, trainer.validation_fraction, time, group, looks_ahead(rows))
     leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
     report["features"] = featurizer.summary()
     report["warnings"] += [*featurizer.warnings(), *map(str, leaks), *described(collected.errors)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.errors import SchemaError
@@ -13,6 +15,7 @@ from reviewml.explanation import Explanation
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.batches import ids_of
 from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
 from reviewml.progress import progress
@@ -22,42 +25,103 @@ from reviewml.training import codes_of, unreadable
 LANGUAGE = "language"
 
 
-def evaluate_rows(
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What a model says of rows, and what is needed to judge it.
+
+    Parameters
+    ----------
+    target
+        Position of each row's class, or its quantity.
+    scores
+        As `Model.predict` gives them.
+    segments
+        Columns whose values are judged apart, by title.
+    groups
+        Of each row, for intervals; None when each row counts for itself.
+    unreadable
+        Which rows could not be read.
+    """
+
+    target: np.ndarray
+    scores: np.ndarray
+    segments: Mapping[str, pa.Array]
+    groups: npt.NDArray[np.uint64] | None
+    unreadable: npt.NDArray[np.bool_]
+
+    def judged(self, model: Model, *, threshold: float, confidence: float) -> Evaluation:
+        """Return the figures of the model that gave the scores."""
+        return evaluate(
+            self.target,
+            self.scores,
+            model.classes,
+            model.task,
+            segments=self.segments,
+            threshold=threshold,
+            confidence=confidence,
+            groups=self.groups,
+            unreadable=self.unreadable,
+        )
+
+
+def score_rows(
     rows: Dataset,
+    enrichers: Sequence[tuple[str, Enrichment]],
     featurizer: Featurizer,
     model: Model,
     *,
     segments: Sequence[str],
     group: str | None,
-    threshold: float,
-    confidence: float,
-) -> Evaluation:
-    """Score enriched rows and judge the scores; see `Pipeline.evaluate`."""
+) -> Scored:
+    """Score enriched rows whose roles name the target.
+
+    Parameters
+    ----------
+    rows
+        With the columns of the enrichers.
+    enrichers
+        May have segments of their own, and say which rows belong together.
+    featurizer, model
+        Fitted.
+    segments, group
+        Columns, as of `Pipeline.evaluate`.
+    """
     names = dict.fromkeys([*segments, *([LANGUAGE] if LANGUAGE in rows.schema.names else [])])
     for name in (*names, *([group] if group else [])):
         require(rows.full_schema, name, "evaluate")
     target = roles_of(rows.full_schema).target
     assert target is not None
-    columns = (target, *names, *([group] if group else []))
-    kept: dict[str, list[pa.Array]] = {name: [] for name in columns}
-    scores, bad = [], []
+    targets, scores, bad, groups = [], [], [], []
+    apart: dict[str, list[pa.Array]] = {}
     for batch in progress(rows.full_batches(), "evaluate", rows.rows):
+        targets.append(batch.column(target))
         scores.append(model.predict(featurizer.matrix(batch)))
         bad.append(unreadable(batch))
-        for name in columns:
-            kept[name].append(batch.column(name))
-    arrays = {name: pa.chunked_array(parts).combine_chunks() for name, parts in kept.items()}
-    return evaluate(
-        _target(arrays[target], model),
-        np.concatenate(scores),
-        model.classes,
-        model.task,
-        segments={name: arrays[name] for name in names},
-        threshold=threshold,
-        confidence=confidence,
-        groups=stable_hash(arrays[group]) if group else None,
+        groups.append(_groups(batch, enrichers, group))
+        titled = {name: batch.column(name) for name in names}
+        for _, enricher in enrichers:
+            titled |= enricher.segments(batch)
+        for title, values in titled.items():
+            apart.setdefault(title, []).append(values)
+    clustered = [part for part in groups if part is not None]
+    return Scored(
+        target=_target(pa.chunked_array(targets).combine_chunks(), model),
+        scores=np.concatenate(scores),
+        segments={
+            title: pa.chunked_array(parts).combine_chunks() for title, parts in apart.items()
+        },
+        groups=np.concatenate(clustered) if clustered else None,
         unreadable=np.concatenate(bad),
     )
+
+
+def _groups(
+    batch: pa.RecordBatch, enrichers: Sequence[tuple[str, Enrichment]], group: str | None
+) -> npt.NDArray[np.uint64] | None:
+    if group is not None:
+        return stable_hash(batch.column(group))
+    clusters = (enricher.clusters(batch) for _, enricher in enrichers)
+    return next((found for found in clusters if found is not None), None)
 
 
 def _target(column: pa.Array, model: Model) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from reviewml import plugins, saving
+from reviewml.backtest import HOLDOUT, backtest
 from reviewml.chain import Chain, Steps, looking_at
 from reviewml.errors import NotFitted, SchemaError
 from reviewml.estimator import TARGET, Estimator, with_target
@@ -26,7 +27,7 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
-from reviewml.judging import evaluate_rows, explain_rows
+from reviewml.judging import explain_rows, score_rows
 from reviewml.plan import Plan, plan
 from reviewml.schema import ROLE_NAMES, Roles, require
 from reviewml.scoring import Score, chosen
@@ -267,8 +268,15 @@ class Pipeline(Estimator):
         group: str | None = None,
         threshold: float = 0.5,
         confidence: float = 0.95,
+        reviews: Any = None,
+        holdout: float | None = None,
+        ablation: bool = False,
     ) -> Evaluation:
         """Judge the predictions for rows whose target is known.
+
+        With `holdout`, the pipeline is judged instead of the fitted model: a copy learns from
+        the earlier rows, those within the time that the target looks ahead left out, and is
+        judged on the later ones.
 
         Parameters
         ----------
@@ -282,21 +290,41 @@ class Pipeline(Estimator):
             Probability from which the confusion counts say yes.
         confidence
             Level of the intervals.
+        reviews
+            As in `predict`.
+        holdout
+            Share of the rows to judge, the latest.
+        ablation
+            Whether to say what steps that look at reviews are worth: the difference to the same
+            pipeline without them, on the same rows. It implies ``holdout=0.25``.
         """
+        if holdout is not None or ablation:
+            rows = self._read_to_fit(X, y, target, needs_target=True)
+            chain = self._chain(looking_at(self.steps, reviews))
+            return backtest(
+                chain,
+                rows,
+                HOLDOUT if holdout is None else holdout,
+                ablation=ablation,
+                segments=segments,
+                group=group,
+                threshold=threshold,
+                confidence=confidence,
+            )
         self._fitted("model_")
         target = target or (self.roles_.target if y is None else None)
         if target == TARGET:
             raise SchemaError("evaluate: give y, as in fit, or target='column'.")
         rows = self._read_to_fit(X, y, target, needs_target=True)
-        return evaluate_rows(
-            self._enriched(rows),
+        scored = score_rows(
+            self._enriched(rows, reviews),
+            self._chain(self.steps_).enrichers,
             self._featurizer(),
             self.model_,
             segments=segments,
             group=group,
-            threshold=threshold,
-            confidence=confidence,
         )
+        return scored.judged(self.model_, threshold=threshold, confidence=confidence)
 
     def explain(self, X: Any, *, limit: int = 10_000, reviews: Any = None) -> Explanation:
         """Say how much each column moved each prediction, for the first `limit` rows."""

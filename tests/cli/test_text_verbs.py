@@ -49,22 +49,36 @@ def test_fit_reads_texts_by_default(run_json, files, tmp_path: Path) -> None:
 
 
 def test_demo_goes_the_whole_way(run_json, tmp_path: Path) -> None:
-    told = run_json("demo", "--rows", 1500, "--output", tmp_path)
-    assert told["model"] == "recommendation@1"
+    told = run_json("demo", "--views", 4000, "--output", tmp_path)
+    assert told["model"] == "purchases@1"
     metrics = told["evaluation"]["metrics"]
     assert metrics["auc"]["value"] > 0.65
+    assert told["evaluation"]["ablation"]["difference"]["auc"]["value"] > 0.02
     page = Path(told["report"]).read_text(encoding="utf-8")
-    assert "Predicting recommended" in page
-    champion = LocalRegistry(told["registry"]).versions("recommendation")[0]
+    assert "Predicting bought" in page
+    assert "with product, and without" in page
+    champion = LocalRegistry(told["registry"]).versions("purchases")[0]
     assert champion.aliases == ("champion",)
     assert champion.metrics["auc"] == metrics["auc"]["value"]
     predictions = list(csv.DictReader(Path(told["predictions"]).open(encoding="utf-8")))
-    assert len(predictions) == 375
-    assert told["explanation"]["importance"][0]["column"] == "sentiment"
+    assert len(predictions) == 4000
+    assert told["explanation"]["importance"][0]["column"].startswith("product_")
 
 
 def test_demo_can_be_run_again(run, tmp_path: Path) -> None:
     for version in (1, 2):
-        told = run("demo", "--rows", 300, "--output", tmp_path).stdout
-        assert f"recommendation@{version}" in told
+        told = run("demo", "--views", 1000, "--output", tmp_path).stdout
+        assert f"purchases@{version}" in told
         assert str(tmp_path / "report.html") in told
+
+
+def test_a_model_with_a_history_is_told_where_reviews_are(run, run_json, tmp_path: Path) -> None:
+    told = run_json("demo", "--views", 1000, "--output", tmp_path)
+    views, reviews = tmp_path / "views.csv", tmp_path / "reviews.csv"
+    model = ("purchases@champion", views, "--registry", told["registry"])
+    said = run("predict", *model, code=1).stderr
+    assert said.startswith("error: step 'product' looks at reviews")
+    scored = run("predict", *model, "--reviews", reviews).stdout
+    assert scored == Path(told["predictions"]).read_text(encoding="utf-8")
+    explained = run_json("explain", *model, "--reviews", reviews, "--limit", 20)
+    assert explained["rows"] == 20

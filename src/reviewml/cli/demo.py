@@ -1,9 +1,9 @@
-"""``reviewml demo``: the whole way once, on synthetic reviews."""
+"""``reviewml demo``: the whole way once, on a synthetic shop."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,45 +14,52 @@ if TYPE_CHECKING:
     from reviewml.evaluation import Evaluation
     from reviewml.explanation import Explanation
     from reviewml.pipeline import Pipeline
+    from reviewml.sources.files import Files
 
-NAME = "recommendation"
+NAME = "purchases"
 ALIAS = "champion"
-ROLES: dict[str, Any] = {"id": "id", "text": "text", "rating": "rating", "time": "time"}
-TARGET = "recommended"
-ANSWER_KEY = "written_in"
-"""Column that holds what the step `language` has to find out."""
+KEYS = ["customer_id", "product_id"]
 
 
 @click.command()
 @click.option(
-    "--rows", type=click.IntRange(200), default=3_000, show_default=True, help="Reviews to make."
+    "--views", type=click.IntRange(1_000), default=20_000, show_default=True, help="Views to make."
 )
 @click.option("--output", metavar="FOLDER", default="demo", show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @options.as_json
-def demo(rows: int, output: str, seed: int, as_json: bool) -> None:
-    """Go the whole way once, on synthetic reviews.
+def demo(views: int, output: str, seed: int, as_json: bool) -> None:
+    """Go the whole way once, on a synthetic shop.
 
-    Makes reviews, learns from the earlier three quarters, judges on the rest, logs the model,
-    loads it again, predicts, explains, and writes a page about it.
+    Makes views of products, orders and reviews; predicts which views lead to an order from the
+    reviews that were visible before each; says what reviews are worth; logs the model, loads
+    it again, predicts, explains, and writes a page about it.
     """
     from reviewml import Files, LocalRegistry
     from reviewml.report import write_report
 
     folder = Path(output)
-    train, test = (Files(str(path), **ROLES) for path in _written(folder, rows, seed))
-    _say(f"made {rows:,} synthetic reviews in {folder}")
-    pipeline = _pipeline().fit(train, target=TARGET)
-    _say("learned from the earlier three quarters; judging on the rest")
-    evaluation = pipeline.evaluate(test)
+    _write(folder, views, seed)
+    _say(f"made a synthetic shop with {views:,} views of products in {folder}")
+    orders = Files(str(folder / "orders.csv"), time="ordered_at")
+    reviews = Files(
+        str(folder / "reviews.csv"), id="review_id", text="body", rating="stars", time="posted_at"
+    )
+    rows = Files(str(folder / "views.csv"), id="view_id", time="viewed_at")
+    rows = rows.label(orders, by=KEYS, within="7d", name="bought")
+    pipeline = _pipeline(reviews)
+    _say("learning from the earlier three quarters, with and without reviews; judging on the rest")
+    evaluation = pipeline.evaluate(rows, target="bought", ablation=True)
+    _say("learning from all of it")
+    pipeline.fit(rows, target="bought")
     registry = LocalRegistry(folder / "models")
     version = registry.log(
         pipeline, name=NAME, alias=ALIAS, metrics=_metrics(evaluation), reason="reviewml demo"
     )
     _say(f"logged as {version}")
     again = registry.load(f"{NAME}@{ALIAS}")
-    predictions = again.predict(test).write(folder / "predictions.csv")
-    explanation = again.explain(test)
+    predictions = again.predict(rows, reviews=reviews).write(folder / "predictions.csv")
+    explanation = again.explain(rows, reviews=reviews)
     report = write_report(again, evaluation, explanation, folder / "report.html")
     found = {
         "model": f"{NAME}@{version.version}",
@@ -64,32 +71,29 @@ def demo(rows: int, output: str, seed: int, as_json: bool) -> None:
     answer(as_json, document, _text(evaluation, explanation, found))
 
 
-def _written(folder: Path, rows: int, seed: int) -> tuple[Path, Path]:
+def _write(folder: Path, views: int, seed: int) -> None:
     from pyarrow import csv
 
-    from reviewml.datasets import make_reviews
+    from reviewml.datasets import make_shop
 
-    reviews = make_reviews(rows, random_state=seed).sort_by("time")
+    products, customers = max(views // 50, 10), max(views // 8, 10)
+    shop = make_shop(products, customers, views, random_state=seed)
     folder.mkdir(parents=True, exist_ok=True)
-    train, test = folder / "train.csv", folder / "test.csv"
-    first_of_test = rows * 3 // 4
-    csv.write_csv(reviews.slice(0, first_of_test), train)
-    csv.write_csv(reviews.slice(first_of_test), test)
-    return train, test
+    for name in ("views", "orders", "reviews"):
+        csv.write_csv(getattr(shop, name), folder / f"{name}.csv")
 
 
-def _pipeline() -> Pipeline:
+def _pipeline(reviews: Files) -> Pipeline:
     from reviewml import Pipeline
-    from reviewml.enrichers import Language, Quality, Sentiment
+    from reviewml.enrichers import Quality, ReviewHistory, Sentiment
     from reviewml.featurizers import Features
     from reviewml.trainers import XGBoost
 
+    enrichers = [("sentiment", Sentiment()), ("quality", Quality())]
     return Pipeline(
         [
-            ("language", Language()),
-            ("sentiment", Sentiment()),
-            ("quality", Quality()),
-            ("features", Features(exclude=[ANSWER_KEY])),
+            ("product", ReviewHistory(reviews, by="product_id", enrichers=enrichers)),
+            ("features", Features(exclude=KEYS)),
             ("model", XGBoost()),
         ]
     )

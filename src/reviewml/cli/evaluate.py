@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     help="Column whose values are also judged apart; may be repeated.",
 )
 @options.group
+@options.reviews
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -42,6 +43,7 @@ def evaluate(
     target: str | None,
     segments: tuple[str, ...],
     group: str | None,
+    reviews: str | None,
     threshold: float,
     plot: str | None,
     report: str | None,
@@ -53,12 +55,17 @@ def evaluate(
     folder, glob or URL.
     """
     found = pipeline.evaluate(
-        source, target=target, segments=segments, group=group, threshold=threshold
+        source,
+        target=target,
+        segments=segments,
+        group=group,
+        threshold=threshold,
+        reviews=reviews,
     )
     if plot is not None:
         found.plot(plot)
     if report is not None:
         from reviewml.report import write_report
 
-        write_report(pipeline, found, pipeline.explain(source), report)
+        write_report(pipeline, found, pipeline.explain(source, reviews=reviews), report)
     answer(as_json, found.to_dict(), found)

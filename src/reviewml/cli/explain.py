@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="Rows to look at."
 )
+@options.reviews
 @options.plot
 @options.as_json
 def explain(
@@ -33,6 +34,7 @@ def explain(
     row: str | None,
     occurrence: int | None,
     limit: int,
+    reviews: str | None,
     plot: str | None,
     as_json: bool,
 ) -> None:
@@ -41,7 +43,7 @@ def explain(
     MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
     folder, glob or URL.
     """
-    found = pipeline.explain(source, limit=limit)
+    found = pipeline.explain(source, limit=limit, reviews=reviews)
     shown: Any = found if row is None else found.row(_id(found, row), occurrence=occurrence)
     if plot is not None:
         shown.plot(plot)

@@ -29,6 +29,12 @@ output = click.option(
     help="A .parquet, .csv or .jsonl file; without it rows are printed as CSV.",
 )
 
+reviews = click.option(
+    "--reviews",
+    metavar="DATA",
+    help="Reviews that steps with a review history look at: a file, folder, glob or URL.",
+)
+
 DRAWN = (".png", ".svg", ".pdf")
 
 

@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 @click.command()
 @options.model
 @options.data
+@options.reviews
 @options.output
 @options.on_error
 @options.as_json
 def predict(
-    pipeline: Pipeline, source: Files, output: str | None, on_error: Any, as_json: bool
+    pipeline: Pipeline,
+    source: Files,
+    reviews: str | None,
+    output: str | None,
+    on_error: Any,
+    as_json: bool,
 ) -> None:
     """Predict for new rows: id, prediction and probability.
 
     MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
     folder, glob or URL.
     """
-    answer_rows(pipeline.predict(source, on_error=on_error), output, as_json)
+    answer_rows(pipeline.predict(source, reviews=reviews, on_error=on_error), output, as_json)

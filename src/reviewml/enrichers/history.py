@@ -30,7 +30,7 @@ from reviewml.interfaces import failures
 from reviewml.interfaces.asof import LAST_TYPE, keys_of, time_of
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.expressions import as_moments
+from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.source import By
 from reviewml.interfaces.statistics import Max, Min, Statistic, Sum, ValueCounts
@@ -210,11 +210,8 @@ class ReviewHistory(Enrichment):
         if self._until is None:
             return reviews
         time = time_of(reviews, "reviews")
-        latest = pa.scalar(self._until - microseconds(self.delay), pa.timestamp("us"))
-        kind = reviews.schema.field(time).type
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
-            latest = latest.cast(pa.int64()).cast(pa.timestamp("us", "UTC"))
-        return reviews.filter(pc.field(time) < latest)
+        visible = self._until - microseconds(self.delay)
+        return reviews.filter(earlier(time, reviews.schema.field(time).type, visible))
 
     def _choose_columns(self, reviews: Dataset, enriched: Dataset) -> None:
         added = [name for name in enriched.schema.names if name not in reviews.schema.names]
@@ -332,6 +329,9 @@ class ReviewHistory(Enrichment):
             f"{self.prefix_}: reviews": pc.if_else(some, "some visible", "none visible"),
             f"{self.prefix_}: in training": pc.if_else(known, "seen", "unseen"),
         }
+
+    def clusters(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+        return key_hashes([batch.column(name) for name in self._keys()])[0]
 
     def summary(self) -> str:
         """Return up to when reviews were seen, and what the means are drawn towards."""

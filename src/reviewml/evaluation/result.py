@@ -21,6 +21,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@dataclasses.dataclass(frozen=True)
+class Ablation:
+    """What steps are worth: the same pipeline without them, judged on the same rows.
+
+    Parameters
+    ----------
+    steps
+        Names of those left out.
+    without
+        Figures without them.
+    difference
+        Figures with them less those without, with intervals of the difference itself.
+    """
+
+    steps: tuple[str, ...]
+    without: Mapping[str, Estimate]
+    difference: Mapping[str, Estimate]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {
+            "steps": list(self.steps),
+            "without": {name: metric.to_dict() for name, metric in self.without.items()},
+            "difference": {name: metric.to_dict() for name, metric in self.difference.items()},
+        }
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """Figures of a model's predictions, with how sure they are; `str` shows them as tables.
@@ -48,6 +75,8 @@ class Evaluation:
         Of two classes, the second was predicted when its probability was above it.
     confidence, resamples, grouped
         How the intervals were found: by drawing rows or, when `grouped`, whole groups.
+    ablation
+        What the steps that look at reviews are worth, where that was asked for.
 
     Examples
     --------
@@ -74,6 +103,7 @@ class Evaluation:
     confidence: float
     resamples: int
     grouped: bool
+    ablation: Ablation | None = None
 
     def __repr__(self) -> str:
         return "\n\n".join([self._summary(), *(table.text() for table in self._tables())])
@@ -93,6 +123,7 @@ class Evaluation:
             "resamples": self.resamples,
             "grouped": self.grouped,
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
+            "ablation": self.ablation and self.ablation.to_dict(),
             "confusion": self.confusion and [list(row) for row in self.confusion],
             "calibration": [dataclasses.asdict(part) for part in self.calibration],
             "segments": {
@@ -129,6 +160,8 @@ class Evaluation:
 
     def _tables(self) -> Iterator[Table]:
         yield self._metrics_table()
+        if self.ablation is not None:
+            yield self._ablation_table(self.ablation)
         if self.confusion is not None:
             yield self._confusion_table(self.confusion)
         for column, segments in self.segments.items():
@@ -139,6 +172,20 @@ class Evaluation:
             return Table("", ("", "value"), [(n, str(m)) for n, m in self.metrics.items()])
         header = ("", "value", f"{100 * self.confidence:g}% interval")
         return Table("", header, [(n, *_cells(m)) for n, m in self.metrics.items()])
+
+    def _ablation_table(self, ablation: Ablation) -> Table:
+        title = f"with {', '.join(ablation.steps)}, and without"
+        header = ("", "with", "without", "difference", f"{100 * self.confidence:g}% interval")
+        rows = [
+            (
+                name,
+                _cells(self.metrics[name])[0],
+                _cells(ablation.without[name])[0],
+                *_cells(difference),
+            )
+            for name, difference in ablation.difference.items()
+        ]
+        return Table(title, header, rows)
 
     def _confusion_table(self, confusion: tuple[tuple[int, ...], ...]) -> Table:
         title = ""

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.interfaces.component import Component
@@ -110,6 +112,10 @@ class Enrichment(Component, ABC):
     def segments(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
         """Return groups of rows that are always judged apart: a title, and each row's group."""
         return {}
+
+    def clusters(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint64] | None:
+        """Return a number for each row, equal for rows that share what was looked at."""
+        return None
 
     def summary(self) -> str:
         """Return what is worth knowing about the fitted state, in one line for reports."""

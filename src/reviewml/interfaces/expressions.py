@@ -201,6 +201,23 @@ def as_moments(column: pa.Array) -> pa.Array:
     return column.cast(pa.timestamp("us"), safe=False)
 
 
+def earlier(column: str, kind: pa.DataType, moment: int) -> pc.Expression:
+    """Return the expression that a date or timestamp is before a moment.
+
+    Parameters
+    ----------
+    column, kind
+        Name and type of the column.
+    moment
+        Microseconds since 1970, UTC.
+    """
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pc.field(column) < pa.scalar(moment, pa.timestamp("us", kind.tz))
+    return pc.field(column).cast(pa.timestamp("us"), safe=False) < pa.scalar(
+        moment, pa.timestamp("us")
+    )
+
+
 def _integers(column: pa.Array) -> pa.Array:
     if column.type in (pa.time32("s"), pa.time32("ms")):
         column = column.cast(pa.int32())

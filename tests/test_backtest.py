@@ -1,0 +1,121 @@
+"""Evaluation as if it had been the time: what is later is judged, and never learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from reviewml import Frame, Pipeline
+from reviewml.datasets import make_shop
+from reviewml.datasets.shop import Shop
+from reviewml.enrichers import ReviewHistory
+from reviewml.errors import SchemaError
+from reviewml.featurizers import Features
+from reviewml.interfaces.frames import as_dataset
+from reviewml.trainers import LogisticRegression, XGBoost
+
+KEYS = ["customer_id", "product_id"]
+
+
+def shop_of(effect: float, seed: int = 0) -> Shop:
+    return make_shop(150, 1_000, 6_000, effect, random_state=seed)
+
+
+def views_of(shop: Shop) -> Frame:
+    views = Frame(shop.views, id="view_id", time="viewed_at")
+    orders = Frame(shop.orders, time="ordered_at")
+    return views.label(orders, by=KEYS, within="7d", name="bought")
+
+
+def pipeline(shop: Shop, **options: Any) -> Pipeline:
+    reviews = Frame(shop.reviews, rating="stars", time="posted_at")
+    return Pipeline(
+        [
+            ("product", ReviewHistory(reviews, by="product_id", **options)),
+            ("features", Features(exclude=KEYS)),
+            ("model", XGBoost()),
+        ]
+    )
+
+
+def test_reviews_that_matter_are_worth_something() -> None:
+    shop = shop_of(2.0)
+    found = pipeline(shop).evaluate(views_of(shop), target="bought", ablation=True)
+    assert found.ablation is not None
+    assert found.ablation.steps == ("product",)
+    assert found.ablation.difference["auc"].low > 0.03
+    assert found.grouped
+    said = str(found)
+    for expected in ("with product, and without", "none visible", "unseen", "difference"):
+        assert expected in said
+    assert found.to_dict()["ablation"]["difference"]["auc"]["value"] > 0.03
+
+
+def test_reviews_that_do_not_matter_are_worth_nothing() -> None:
+    for seed in range(3):
+        shop = shop_of(0.0, seed)
+        found = pipeline(shop).evaluate(views_of(shop), target="bought", ablation=True)
+        assert found.ablation is not None
+        assert found.ablation.difference["auc"].low <= 0
+
+
+def test_rows_are_split_by_time_with_a_gap() -> None:
+    shop = shop_of(1.0)
+    views = views_of(shop)
+    pipe = pipeline(shop).fit(views, target="bought")
+    assert "left out within the gap before it" in pipe.report_["split"]
+    # What reaches past the last order is known to be unknown.
+    assert pipe.report_["rows"]["no_target"] > 0
+    labelled = as_dataset(views).to_arrow()
+    latest = pc.max(shop.orders.column("ordered_at")).as_py()
+    times = labelled.filter(pc.is_null(labelled.column("bought"))).column("viewed_at")
+    assert (latest - pc.min(times).as_py()).days < 7
+
+
+def test_what_is_judged_does_not_change_what_is_learned() -> None:
+    shop = shop_of(1.0)
+    rows = as_dataset(views_of(shop)).to_arrow()
+    rows = rows.filter(rows.column("bought").is_valid())
+    # Were anything learned from the last quarter, turned answers would not turn the ranking.
+    answers = np.asarray(rows.column("bought")).copy()
+    answers[len(rows) * 3 // 4 :] ^= True
+    place = rows.column_names.index("bought")
+    turned = rows.set_column(place, "bought", pa.array(answers))
+    auc = [
+        pipeline(shop)
+        .evaluate(Frame(table, id="view_id", time="viewed_at"), target="bought", holdout=0.25)
+        .metrics["auc"]
+        .value
+        for table in (rows, turned)
+    ]
+    assert auc[0] == pytest.approx(1 - auc[1], abs=0.005)
+
+
+def test_labels_are_never_features() -> None:
+    shop = shop_of(1.0)
+    orders = Frame(shop.orders, time="ordered_at")
+    views = views_of(shop).label(orders, by=KEYS, within="30d", name="bought_in_30d")
+    pipe = pipeline(shop).fit(views, target="bought")
+    assert "bought_in_30d" not in {feature.column for feature in pipe.features_}
+
+
+def test_says_what_it_cannot_do() -> None:
+    shop = shop_of(1.0)
+    rows = as_dataset(views_of(shop)).to_arrow()
+    behaviour = Pipeline(
+        [("features", Features(exclude=KEYS)), ("model", LogisticRegression())], time="viewed_at"
+    )
+    with pytest.raises(SchemaError, match="no step looks at reviews"):
+        behaviour.evaluate(rows, target="bought", ablation=True)
+    assert behaviour.evaluate(rows, target="bought", holdout=0.5).rows["used"] > 2_000
+    timeless = Pipeline(behaviour.steps)
+    with pytest.raises(SchemaError, match="no column has the role 'time'"):
+        timeless.evaluate(rows, target="bought", holdout=0.5)
+    with pytest.raises(SchemaError, match="no step of this pipeline looks at reviews"):
+        behaviour.fit(rows, target="bought").predict(rows, reviews=rows)
+    with pytest.raises(SchemaError, match="already have a column 'bought'"):
+        as_dataset(Frame(rows, time="viewed_at").label(rows, by=KEYS, within="1d", name="bought"))
