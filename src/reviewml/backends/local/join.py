@@ -5,13 +5,23 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reviewml.errors import JoinError
+from reviewml.interfaces.batches import added_errors
 from reviewml.interfaces.source import Validate
-from reviewml.schema import BOOKKEEPING, require, roles_of, visible, with_roles
+from reviewml.schema import (
+    BOOKKEEPING,
+    ERRORS,
+    ERRORS_TYPE,
+    require,
+    roles_of,
+    visible,
+    with_roles,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,8 +29,8 @@ if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
 
 ROWS = 65_536
-ROW = "__row__"
 
+How = Literal["left", "inner"]
 Names = str | Sequence[str] | None
 
 
@@ -31,7 +41,7 @@ class Join:
     left: Dataset
     right: Dataset
     keys: tuple[tuple[str, str], ...]
-    how: Literal["left", "inner"]
+    how: How
     validate: Validate
 
     @classmethod
@@ -42,16 +52,19 @@ class Join:
         on: Names,
         left_on: Names,
         right_on: Names,
-        how: Literal["left", "inner"],
+        how: How,
         validate: Validate,
     ) -> Join:
         """Check the arguments as the user gave them."""
+        _check_one_of("how", how, get_args(How))
+        _check_one_of("validate", validate, get_args(Validate))
         keys = tuple(zip(_names(left_on or on), _names(right_on or on), strict=False))
         if not keys or len(_names(left_on or on)) != len(_names(right_on or on)):
             raise JoinError("join needs on=, or as many columns in left_on= as in right_on=.")
         for one, other in keys:
             require(left.full_schema, one, "join (left)")
             require(right.full_schema, other, "join (right)")
+            _check_comparable(left.full_schema.field(one), right.full_schema.field(other))
         join = cls(left, right, keys, how, validate)
         shared = set(join.new_columns) & set(left.schema.names)
         if shared:
@@ -83,60 +96,92 @@ class Join:
             _load(connection, "l", self.left)
             _load(connection, "r", self.right)
             self._check_unique(connection)
-            rows = connection.sql(self._query()).to_arrow_reader(ROWS)
-            yield from self._counted(rows)
+            self._warn_of_unreadable(connection)
+            yield from self._joined(connection.sql(self._query()).to_arrow_reader(ROWS))
+
+    @property
+    def _key_cells(self) -> tuple[list[str], list[str]]:
+        on_left, on_right = zip(*self.keys, strict=True)
+        return _cells("l", self.left, on_left), _cells("r", self.right, on_right)
 
     def _check_unique(self, connection: duckdb.DuckDBPyConnection) -> None:
         left, _, right = self.validate.partition("_to_")
-        for side, name, table in ((left, "left", "l"), (right, "right", "r")):
-            columns = [pair[0] if table == "l" else pair[1] for pair in self.keys]
-            if side == "one":
-                self._check_side(connection, name, table, columns)
+        on_left, on_right = zip(*self.keys, strict=True)
+        cells_left, cells_right = self._key_cells
+        if left == "one":
+            self._check_side(connection, "left", on_left, cells_left)
+        if right == "one":
+            self._check_side(connection, "right", on_right, cells_right)
 
     def _check_side(
-        self, connection: duckdb.DuckDBPyConnection, name: str, table: str, columns: list[str]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        side: Literal["left", "right"],
+        columns: Sequence[str],
+        cells: Sequence[str],
     ) -> None:
-        keys = ", ".join(map(quoted, columns))
-        known = " AND ".join(f"{quoted(column)} IS NOT NULL" for column in columns)
+        known = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
         twice = connection.execute(
-            f"SELECT {keys}, count(*) FROM {table} WHERE {known} "
+            f"SELECT {', '.join(cells)}, count(*) FROM {side[0]} WHERE {known} "
             f"GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
         ).fetchone()
         if twice is not None:
             key = ", ".join(f"{c}={v!r}" for c, v in zip(columns, twice[:-1], strict=True))
             raise JoinError(
-                f"validate={self.validate!r}, but {key} stands {twice[-1]} times on the {name}, "
+                f"validate={self.validate!r}, but {key} stands {twice[-1]} times on the {side}, "
                 "which would multiply rows: remove the duplicates, or say validate="
-                f"{'one_to_many' if name == 'right' else 'many_to_one'!r} or 'many_to_many'."
+                f"{'one_to_many' if side == 'right' else 'many_to_one'!r} or 'many_to_many'."
+            )
+
+    def _warn_of_unreadable(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # Without a key they match no row that could carry their errors.
+        place, errors = _cells("r", self.right, BOOKKEEPING)
+        _, keys = self._key_cells
+        unknown = " OR ".join(f"{cell} IS NULL" for cell in keys)
+        ((rows, example),) = connection.execute(
+            f"SELECT count(*), min_by({place}, nth) FROM r "
+            f"WHERE {errors} IS NOT NULL AND ({unknown})"
+        ).fetchall()
+        if rows:
+            warnings.warn(
+                f"join: rows on the right whose key could not be read: {rows:,}, such as "
+                f"{example}; they match nothing. Read the right side alone to see its errors.",
+                stacklevel=2,
             )
 
     def _query(self) -> str:
-        left = [f"l.{quoted(name)}" for name in visible(self.left.schema.names)]
-        added = [f"r.{quoted(name)}" for name in self.new_columns]
-        kept = [f"l.{quoted(name)}" for name in BOOKKEEPING]
-        matched = f"r.{quoted(ROW)} IS NOT NULL AS {quoted('__matched__')}"
-        keys = " AND ".join(f"l.{quoted(a)} = r.{quoted(b)}" for a, b in self.keys)
+        cells = [
+            *_cells("l", self.left, visible(self.left.schema.names)),
+            *_cells("r", self.right, self.new_columns),
+            *_cells("l", self.left, BOOKKEEPING),
+            *_cells("r", self.right, [ERRORS]),
+        ]
+        keys = " AND ".join(map(" = ".join, zip(*self._key_cells, strict=True)))
         return (
-            f"SELECT {', '.join([*left, *added, *kept, matched])} FROM l "
-            f"{self.how.upper()} JOIN r ON {keys} ORDER BY l.{quoted(ROW)}, r.{quoted(ROW)}"
+            f"SELECT {', '.join(cells)}, r.nth IS NOT NULL "
+            f"FROM l LEFT JOIN r ON {keys} ORDER BY l.nth, r.nth"
         )
 
-    def _counted(self, rows: Any) -> Iterator[pa.RecordBatch]:
+    def _joined(self, rows: Any) -> Iterator[pa.RecordBatch]:
         schema, total, unmatched, example = self.schema, 0, 0, None
         for batch in rows:
-            found = batch.column("__matched__")
-            total += len(batch)
-            missed = len(batch) - found.true_count
-            if missed and example is None:
-                alone = batch.filter(pa.compute.invert(found)).slice(0, 1)
+            *columns, errors, found = batch.columns
+            columns = [_restored(c, f) for c, f in zip(columns, schema, strict=True)]
+            joined = pa.RecordBatch.from_arrays(columns, schema=schema)
+            joined = added_errors(joined, errors.cast(ERRORS_TYPE))
+            alone = joined.filter(pc.invert(found))
+            if len(alone) and example is None:
                 example = {left: alone.column(left)[0].as_py() for left, _ in self.keys}
-            unmatched += missed
-            columns = [batch.column(f.name).cast(f.type) for f in schema]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+            total, unmatched = total + len(batch), unmatched + len(alone)
+            yield joined if self.how == "left" else joined.filter(found)
+        if not total:
+            # Statistics, such as those of a sample, need a batch.
+            yield pa.RecordBatch.from_pylist([], schema=schema)
         if unmatched:
+            outcome = "their new columns are null" if self.how == "left" else "they are left out"
             warnings.warn(
                 f"join: {unmatched:,} of {total:,} rows found no match, such as {example}; "
-                "their new columns are null.",
+                f"{outcome}.",
                 stacklevel=2,
             )
 
@@ -145,16 +190,67 @@ def _names(names: Names) -> list[str]:
     return [names] if isinstance(names, str) else list(names or ())
 
 
-def _load(connection: duckdb.DuckDBPyConnection, table: str, dataset: Dataset) -> None:
-    reader = pa.RecordBatchReader.from_batches(dataset.full_schema, dataset.full_batches())
-    connection.register("incoming", reader)
+def _check_one_of(argument: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise JoinError(f"{argument}={value!r}: expected {', '.join(map(repr, allowed))}.")
+
+
+def _check_comparable(left: pa.Field, right: pa.Field) -> None:
+    # DuckDB would turn text into numbers, where '01' is 1, and fail on text that is none.
+    if _kind(left.type) != _kind(right.type):
+        raise JoinError(
+            f"the key {left.name!r} is {left.type} on the left and {right.name!r} is {right.type} "
+            "on the right: read both as one type, such as dtypes={"
+            f"{right.name!r}: 'string'}} of Files, or cast one."
+        )
+
+
+def _kind(key: pa.DataType) -> str:
+    if pa.types.is_integer(key):
+        return "integer"
+    text = pa.types.is_string(key) or pa.types.is_large_string(key)
+    return "text" if text or pa.types.is_string_view(key) else str(key)
+
+
+def _cells(table: Literal["l", "r"], dataset: Dataset, names: Sequence[str]) -> list[str]:
+    # By position: to DuckDB, names that differ in case alone are one.
+    return [f"{table}.c{dataset.full_schema.get_field_index(name)}" for name in names]
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, table: Literal["l", "r"], dataset: Dataset
+) -> None:
+    schema = dataset.full_schema
+    _check_carried(connection, schema)
+    names = [f"c{position}" for position in range(len(schema))]
+    batches = (batch.rename_columns(names) for batch in dataset.full_batches())
+    incoming = pa.schema(list(zip(names, schema.types, strict=True)))
+    connection.register("incoming", pa.RecordBatchReader.from_batches(incoming, batches))
     connection.execute(
-        f"CREATE TEMP TABLE {table} AS "
-        f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM incoming"
+        f"CREATE TEMP TABLE {table} AS SELECT *, row_number() OVER () AS nth FROM incoming"
     )
     connection.unregister("incoming")
 
 
-def quoted(name: str) -> str:
-    """Return an SQL identifier, quoted."""
-    return '"' + name.replace('"', '""') + '"'
+def _check_carried(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> None:
+    import duckdb
+
+    for field in schema:
+        try:
+            connection.from_arrow(pa.schema([field]).empty_table())
+        except duckdb.Error:
+            raise _not_carried(field) from None
+
+
+def _restored(column: pa.Array, field: pa.Field) -> pa.Array:
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException:
+        raise _not_carried(field) from None
+
+
+def _not_carried(field: pa.Field) -> JoinError:
+    return JoinError(
+        f"join: column {field.name!r} is {field.type}, which DuckDB cannot carry: cast it to "
+        "another type, such as float64 or string, or leave it out with select."
+    )
