@@ -30,7 +30,7 @@ from reviewml.errors import (
 from reviewml.featurizers import Features
 from reviewml.hashing import digest
 from reviewml.interfaces import Dataset, Enricher
-from reviewml.saving import manifest, unfinished
+from reviewml.saving import components, manifest, unfinished
 from reviewml.saving.plain import NotPlain, decode, encode
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
@@ -497,12 +497,40 @@ def test_what_cannot_be_saved_is_named(plugin: None, rows: pa.Table, tmp_path: P
 
     refused(Unregistered(), "Unregistered is not registered")
     refused(Length(api_key="hunter2"), "'api_key' of 'length' looks like a secret")
+    options: Any = {"Password": "x"}
+    refused(Length(api_key=options), "'Password' of 'length' looks like a secret")
     refused(Several(enrichers=[("a", Length(api_key="x"))]), "looks like a secret")
+    url: Any = "s3://me:hunter2@bucket"
+    refused(Several(enrichers=[("a", Length())], since=url), r"'since' of .* looks like a secret")
     strange: Any = object()
     nested = Several(enrichers=[("a", Length())], since=strange)
     refused(nested, r"step 'mine': 'parameters\.since' is a object")
     with pytest.raises(NotFitted):
         Pipeline([("mine", Length())]).save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "secret_key",
+            "private_key",
+            "accessKey",
+            "account_key",
+            "api_key",
+            "auth",
+            "oauth_token",
+        ),
+        *("oauth_token", "Password", "DB_PASSWORD", "passwd", "pwd", "connection_string"),
+    ],
+)
+def test_names_of_secrets(name: str) -> None:
+    assert components.SECRET.fullmatch(name)
+
+
+@pytest.mark.parametrize("name", ["author", "tokenizer", "key", "keywords", "min_tokens"])
+def test_names_of_no_secrets(name: str) -> None:
+    assert not components.SECRET.fullmatch(name)
 
 
 # -- writing ------------------------------------------------------------------------------------

@@ -50,6 +50,11 @@ def client(uri: str) -> Any:
     return mlflow.MlflowClient(uri)
 
 
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    registry = MlflowRegistry("postgresql://me:hush@db/mlflow")
+    assert repr(registry) == "MlflowRegistry('postgresql://…@db/mlflow')"
+
+
 def served(uri: str, reference: str) -> Any:
     before = mlflow.get_tracking_uri()
     try:

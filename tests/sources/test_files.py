@@ -16,6 +16,7 @@ from reviewml.interfaces.frames import as_dataset
 from reviewml.schema import PLACE, Roles, roles_of
 from reviewml.sources import delimited, opening, records
 from reviewml.sources.files import Files
+from reviewml.sources.finding import File
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 
@@ -495,13 +496,21 @@ def test_urls() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    for url in ("nowhere://me:hush@host/a.csv", "nowhere://k:hu/sh@bucket/a.csv"):
+    for url in (
+        "nowhere://me:hush@host/a.csv",
+        "nowhere://k:hu/sh@bucket/a.csv",
+        "nowhere://me:a hush@host/a.csv",
+        "nowhere://me:it's hush@host/a.csv",
+        "nowhere://bucket/a.csv?sig=hush",
+    ):
         source = Files(url)
         assert "hush" not in repr(source) and "hu/sh" not in repr(source)
         with pytest.raises(ReviewmlError) as caught:
             rows(source)
         assert "hush" not in str(caught.value) and "hu/sh" not in str(caught.value)
     assert repr(Files("https://host/a.csv?sig=hush")) == "Files('https://host/a.csv?…')"
+    file = File("https://host/a.csv?sig=hush", "a.csv", "https://host/a.csv?sig=hush")
+    assert repr(file) == "File(name='a.csv')"
 
 
 def test_a_column_with_a_name_of_ours(csv: Path) -> None:

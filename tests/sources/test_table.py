@@ -73,3 +73,9 @@ def test_passwords_are_not_shown() -> None:
     with pytest.raises(SourceError) as caught:
         as_dataset(source)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("literal", ["'password=hush'", "'it''s hush'", "$$hush$$", "$a$hush$a$"])
+def test_what_a_query_passes_to_functions_is_not_shown(shop: Path, literal: str) -> None:
+    source = Table(f"duckdb:///{shop}", f"SELECT * FROM postgres_scan({literal}, 'public')")
+    assert "postgres_scan" in repr(source) and "hush" not in repr(source)

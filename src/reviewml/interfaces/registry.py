@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reviewml.errors import ModelNotFound, RegistryError, did_you_mean
+from reviewml.masking import masked
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -156,7 +157,8 @@ class Registry(ABC):
 
     def not_found(self, name: str) -> ModelNotFound:
         """Return the error that no model has that name, offering the nearest."""
-        return ModelNotFound(f"no model {name!r} in {self}. {did_you_mean(name, self.names())}")
+        where = masked(str(self))
+        return ModelNotFound(f"no model {name!r} in {where}. {did_you_mean(name, self.names())}")
 
 
 def _offered(selector: str | int, versions: Sequence[ModelVersion]) -> str:

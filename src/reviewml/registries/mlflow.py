@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reviewml import plugins
 from reviewml.errors import ModelNotFound
 from reviewml.interfaces.registry import Event, ModelVersion, Registry, check_alias, check_name
+from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.versions import version_of
 
@@ -62,7 +63,7 @@ class MlflowRegistry(Registry):
         self.experiment = experiment
 
     def __repr__(self) -> str:
-        return f"MlflowRegistry({self.tracking_uri!r})"
+        return f"MlflowRegistry({self.tracking_uri and masked(self.tracking_uri)!r})"
 
     def log(
         self,

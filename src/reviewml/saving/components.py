@@ -13,6 +13,7 @@ from reviewml.interfaces.component import Component
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
+from reviewml.masking import PASSWORD
 from reviewml.saving.plain import Arrays, decode, encode, not_plain
 
 KINDS: dict[str, type[Component]] = {
@@ -24,7 +25,11 @@ KINDS: dict[str, type[Component]] = {
 
 NESTED = "$component"
 
-SECRET = re.compile(r"(.*_)?(password|secret|token|api_?key|access_?key|credentials?)")
+SECRET = re.compile(
+    r".*(password|passphrase|passwd|pwd|secret|token|credentials?|auth|authorization"
+    r"|(api|access|account|private|secret|shared)_?key|connection_?string|dsn)",
+    re.IGNORECASE,
+)
 """Names of parameters whose text is never written down."""
 
 Described = dict[str, Any]
@@ -80,11 +85,18 @@ def _encoded(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any
 
 def _refuse_secrets(name: str, params: Mapping[str, Any]) -> None:
     for param, value in params.items():
-        if SECRET.fullmatch(param) and isinstance(value, str | bytes) and value:
+        if isinstance(value, Mapping):
+            _refuse_secrets(name, value)
+        elif _is_secret(param, value):
             raise RegistryError(
                 f"{param!r} of {name!r} looks like a secret, and secrets are never saved: set it "
                 "to None and let the component read it from the environment."
             )
+
+
+def _is_secret(param: str, value: Any) -> bool:
+    named = SECRET.fullmatch(str(param)) and isinstance(value, str | bytes) and value
+    return bool(named) or (isinstance(value, str) and PASSWORD.search(value) is not None)
 
 
 def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -> Component:

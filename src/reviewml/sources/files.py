@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.interfaces.source import Partition, Source
+from reviewml.masking import masked
 from reviewml.schema import Roles, visible
 from reviewml.sources import stage
 from reviewml.sources.casting import full_schema, typed
 from reviewml.sources.delimited import Csv
-from reviewml.sources.finding import File, find, masked
+from reviewml.sources.finding import File, find
 from reviewml.sources.formats import Format
 from reviewml.sources.frame import no_rows
 from reviewml.sources.jsonl import Jsonl

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from reviewml.errors import MissingExtra, SourceError
+from reviewml.masking import masked
 
 # Paths stay text: os and glob walk a hundred thousand files several times faster than pathlib.
 
@@ -26,14 +27,14 @@ class File:
     Parameters
     ----------
     path
-        As its filesystem knows it.
+        As its filesystem knows it; it may hold a signature.
     name
         What it is called in places and errors: its path below what the user gave.
     url
         The URL that leads to its filesystem, None on this machine; it may hold a password.
     """
 
-    path: str
+    path: str = dataclasses.field(repr=False)
     name: str
     url: str | None = dataclasses.field(default=None, repr=False)
 
@@ -63,18 +64,6 @@ class File:
     def gzipped(self) -> bool:
         """Whether it is compressed as a whole."""
         return self.name.lower().endswith(".gz")
-
-
-def masked(text: str) -> str:
-    """Return the text with the passwords and signatures of URLs left out.
-
-    Examples
-    --------
-    >>> masked("s3://key:secret@bucket/reviews.csv")
-    's3://…@bucket/reviews.csv'
-    """
-    text = re.sub(r"://[^\s'\"]*@", "://…@", text)
-    return re.sub(r"(https?://[^\s'\"?]*)\?[^\s'\"]*", r"\1?…", text)
 
 
 def filesystem(url: str) -> tuple[Any, str]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from reviewml.errors import SourceError
-from reviewml.sources.finding import File, masked
+from reviewml.masking import masked
+from reviewml.sources.finding import File
 
 CHUNK = 1 << 20
 """Bytes read at a time."""

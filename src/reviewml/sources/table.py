@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ import pyarrow as pa
 
 from reviewml.errors import SourceError
 from reviewml.interfaces.source import Partition, Source
+from reviewml.masking import masked
 from reviewml.schema import Roles
 from reviewml.sources.casting import full_schema, typed
-from reviewml.sources.finding import File, find, masked
+from reviewml.sources.finding import File, find
 from reviewml.sources.formats import Rows, places
 from reviewml.sources.frame import no_rows, plain_schema
 
@@ -85,7 +87,7 @@ class Table(Source):
         return TablePartition(file, self.query, self.roles)
 
     def __repr__(self) -> str:
-        return f"Table({masked(self.url)!r}, {self.query!r})"
+        return f"Table({masked(self.url)!r}, {_shown(self.query)!r})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +129,15 @@ class TablePartition(Partition):
                 connection.execute("SET TimeZone = 'UTC'")
                 relation = connection.sql(self.query)
                 if relation is None:
-                    raise SourceError(f"expected a query that gives rows: {self.query!r}")
+                    raise SourceError("the query is empty: expected one such as 'FROM reviews'.")
                 yield relation
         except (duckdb.Error, pa.ArrowException) as error:
             raise SourceError(f"{self.file.name}: {masked(str(error))}") from None
+
+
+def _shown(query: str) -> str:
+    # Functions such as postgres_scan take passwords.
+    return masked(re.sub(r"'[^']*'|\$(\w*)\$.*?\$\1\$", "'…'", query, flags=re.DOTALL))
 
 
 def _number(kind: pa.DataType) -> pa.DataType:

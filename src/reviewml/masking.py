@@ -1,0 +1,23 @@
+"""What must not be shown: passwords and signatures in URLs."""
+
+from __future__ import annotations
+
+import re
+
+# Passwords may hold spaces and '@'; what is masked too much does less harm than too little.
+PASSWORD = re.compile(r"://[^\s/]*:[^/\n]*@")
+"""A user and a password before the host of a URL."""
+
+
+def masked(text: str) -> str:
+    """Return the text with the passwords and signatures of URLs left out.
+
+    Examples
+    --------
+    >>> masked("s3://key:secret@bucket/reviews.csv")
+    's3://…@bucket/reviews.csv'
+    >>> masked("abfs://box@account/reviews.csv?sig=secret")
+    'abfs://…@account/reviews.csv?…'
+    """
+    text = re.sub(r"://\S*@", "://…@", PASSWORD.sub("://…@", text))
+    return re.sub(r"(://[^\s'\"?]*)\?[^\s'\"]*", r"\1?…", text)
