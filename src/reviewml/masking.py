@@ -1,4 +1,4 @@
-"""What must not be shown: passwords and signatures in URLs."""
+"""What must not be shown: passwords and signatures in URLs and connection strings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ import re
 PASSWORD = re.compile(r"://[^\s/]*:[^/\n]*@")
 """A user and a password before the host of a URL."""
 
+ASSIGNED = re.compile(
+    r"((?:password|passwd|pwd|secret|token|(?:access|account|api)_?key)\s*=\s*)"
+    r"('[^']*'|\"[^\"]*\"|[^\s;&'\"]+)",
+    re.IGNORECASE,
+)
+"""A secret in a connection string."""
+
 
 def masked(text: str) -> str:
-    """Return the text with the passwords and signatures of URLs left out.
+    """Return the text with passwords and signatures left out.
 
     Examples
     --------
@@ -18,6 +25,9 @@ def masked(text: str) -> str:
     's3://…@bucket/reviews.csv'
     >>> masked("abfs://box@account/reviews.csv?sig=secret")
     'abfs://…@account/reviews.csv?…'
+    >>> masked("host=db password=secret")
+    'host=db password=…'
     """
+    text = ASSIGNED.sub(r"\1…", text)
     text = re.sub(r"://\S*@", "://…@", PASSWORD.sub("://…@", text))
     return re.sub(r"(://[^\s'\"?]*)\?[^\s'\"]*", r"\1?…", text)

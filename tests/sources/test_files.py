@@ -197,8 +197,8 @@ def test_a_later_cell_that_does_not_fit(
         (f"reviews.csv#{after + 1}", "stars"),
         (f"reviews.csv#{after + 2}", "stars"),
     }
-    long = found[f"reviews.csv#{after + 2}", "stars"]
-    assert "!" * 20 in long and "!" * 30 not in long and "dtypes={'stars': 'string'}" in long
+    message = "a text of length 104 is not int64: pass dtypes={'stars': 'string'}"
+    assert found[f"reviews.csv#{after + 2}", "stars"] == message
     assert "dtypes={'stars': 'float64'}" in found[f"reviews.csv#{after + 1}", "stars"]
     widened = Files(csv, dtypes={"stars": "float64", "id": "string"})
     assert [row["stars"] for row in rows(widened)][-3:] == [4.5, None, None]
@@ -330,6 +330,21 @@ def test_a_record_that_is_too_long(csv: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "not read" in errors(source)[0][2]
 
 
+@pytest.mark.parametrize("cell", ["fine", "4 stars", "x" * 40, "9" * 31])
+def test_errors_quote_no_words(csv: Path, cell: str) -> None:
+    write(csv, f"stars\n{cell}\n")
+    ((_, column, error),) = errors(Files(csv, dtypes={"stars": "int32"}))
+    assert (column, cell in error) == ("stars", False)
+    assert error.startswith(f"a text of length {len(cell)} is not int32: pass dtypes=")
+
+
+@pytest.mark.parametrize("cell", ["4.5", "2026-01-31", "1 000", "9" * 30])
+def test_errors_quote_numbers_and_dates(csv: Path, cell: str) -> None:
+    write(csv, f"stars\n{cell}\n")
+    ((_, _, error),) = errors(Files(csv, dtypes={"stars": "int32"}))
+    assert error.startswith(f"'{cell}' is not int32")
+
+
 # -- JSON lines -------------------------------------------------------------------------------
 
 
@@ -363,7 +378,7 @@ def test_lines_that_are_no_objects_keep_their_place(tmp_path: Path) -> None:
     assert [place for place, _, _ in found] == [
         f"reviews.ndjson#{n}" for n in (2, 3, 4, 5, 6, 8, 9)
     ]
-    assert found[3][1:] == ("a", "'x' is not int64: pass dtypes={'a': 'string'}")
+    assert found[3][1:] == ("a", "a text of length 1 is not int64: pass dtypes={'a': 'string'}")
     assert not any("secret" in error for _, _, error in found)
 
 

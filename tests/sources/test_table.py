@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -67,6 +68,37 @@ def test_errors(shop: Path) -> None:
         as_dataset(Table(f"duckdb:///{shop}", "FROM reviews", id="ids"))
 
 
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (
+            "SELECT body::INT FROM words",
+            "Could not convert string … when casting from source column body",
+        ),
+        ("SELECT body::DATE FROM words", "invalid date field format: …"),
+        ("SELECT strptime(body, '%Y') FROM words", "Could not parse string …"),
+        ("SELECT body::JSON FROM words", "Malformed JSON"),
+        ("SELECT 'hush'::INT", "Conversion Error"),
+        ("SELECT hsh, 'hush' FROM words", 'Referenced column "hsh"'),
+        ("SELEC 'hush'", 'syntax error at or near "SELEC"'),
+    ],
+)
+def test_errors_quote_no_values(tmp_path: Path, query: str, shown: str) -> None:
+    path = tmp_path / "words.db"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE words AS SELECT 'it''s \"a\" hush\nhush' AS body")
+    with pytest.raises(SourceError, match=re.escape(shown)) as caught:
+        as_dataset(Table(f"duckdb:///{path}", query)).count()
+    assert "hush" not in str(caught.value)
+
+
+def test_errors_name_paths(shop: Path) -> None:
+    query = "SELECT * FROM read_csv('nowhere.csv password=hush')"
+    with pytest.raises(SourceError, match=r"nowhere\.csv password=…") as caught:
+        as_dataset(Table(f"duckdb:///{shop}", query))
+    assert "hush" not in str(caught.value)
+
+
 def test_passwords_are_not_shown() -> None:
     source = Table("postgres://me:hush@host/shop", "SELECT 1")
     assert "hush" not in repr(source)
@@ -75,7 +107,9 @@ def test_passwords_are_not_shown() -> None:
     assert "hush" not in str(caught.value)
 
 
-@pytest.mark.parametrize("literal", ["'password=hush'", "'it''s hush'", "$$hush$$", "$a$hush$a$"])
+@pytest.mark.parametrize(
+    "literal", ["'password=hush'", "$1 \"it's\", 'hush'", "'it''s hush'", "$$hush$$", "$a$hush$a$"]
+)
 def test_what_a_query_passes_to_functions_is_not_shown(shop: Path, literal: str) -> None:
     source = Table(f"duckdb:///{shop}", f"SELECT * FROM postgres_scan({literal}, 'public')")
     assert "postgres_scan" in repr(source) and "hush" not in repr(source)

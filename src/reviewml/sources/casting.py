@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -12,8 +13,8 @@ from reviewml.interfaces.batches import errors_array
 from reviewml.schema import BOOKKEEPING, ERRORS, ERRORS_TYPE, PLACE, Roles, visible, with_roles
 from reviewml.sources.formats import Errors, Rows, read_error
 
-QUOTED = 30
-"""Characters of a cell's value that an error may quote."""
+QUOTABLE = re.compile(r"[0-9.,:+\-/ ]{1,30}")
+"""Cells that an error may quote: numbers and dates, never words of a review."""
 
 MISSING = pa.array(
     ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"]
@@ -147,7 +148,8 @@ def _note_misfits(errors: Errors, name: str, cells: pa.Array, values: pa.Array) 
 
 def _misfit(name: str, cell: pa.Array, kind: pa.DataType) -> str | None:
     if not _is_text(cell.type):
-        quoted, wider = repr(cell[0].as_py()), "string"
+        text = _cast(cell, pa.string())
+        said, wider = _said(text[0].as_py(), f"a value of type {cell.type}"), "string"
     else:
         text = _cast(cell.cast(pa.binary()), pa.string())
         if text.null_count:
@@ -155,7 +157,12 @@ def _misfit(name: str, cell: pa.Array, kind: pa.DataType) -> str | None:
         known = _known(text)
         if known.null_count:
             return None
-        quoted = repr(text[0].as_py())
+        letters = pc.utf8_length(text)[0].as_py()
+        said = _said(text[0].as_py(), f"a text of length {letters:,}")
         decimal = pa.types.is_integer(kind) and _fits(known, pa.float64())
         wider = "float64" if decimal else "string"
-    return f"{quoted[:QUOTED]} is not {kind}: pass dtypes={{{name!r}: {wider!r}}}"
+    return f"{said} is not {kind}: pass dtypes={{{name!r}: {wider!r}}}"
+
+
+def _said(text: str | None, instead: str) -> str:
+    return repr(text) if text is not None and QUOTABLE.fullmatch(text) else instead

@@ -78,7 +78,7 @@ class Files(Source):
     >>> as_dataset(source).to_arrow().to_pylist()
     [{'stars': 5, 'body': 'Good'}, {'stars': None, 'body': 'Bad'}]
     >>> as_dataset(source).errors["error"].to_pylist()
-    ["'five' is not int64: pass dtypes={'stars': 'string'}"]
+    ["a text of length 4 is not int64: pass dtypes={'stars': 'string'}"]
     """
 
     def __init__(

@@ -27,6 +27,12 @@ ROWS = 16_384
 
 SCHEME = "duckdb:///"
 
+LITERAL = re.compile(r"(?P<kept>\"[^\"]*\"|--[^\n]*)|'[^']*'|\$(\w*)\$.*?\$\2\$", re.DOTALL)
+"""A text within a query; quoted names and comments are kept."""
+
+VALUES = re.compile(r"(?<!\w)['\"].*?(?=( when casting from source column [^'\"]*)?\Z)", re.DOTALL)
+"""An error from the first value it quotes on, which may hold quotes itself, and be repeated."""
+
 
 class Table(Source):
     """The rows of a query on a DuckDB database, which is opened to read only.
@@ -132,12 +138,24 @@ class TablePartition(Partition):
                     raise SourceError("the query is empty: expected one such as 'FROM reviews'.")
                 yield relation
         except (duckdb.Error, pa.ArrowException) as error:
-            raise SourceError(f"{self.file.name}: {masked(str(error))}") from None
+            raise SourceError(f"{self.file.name}: {_without_values(error)}") from None
 
 
 def _shown(query: str) -> str:
     # Functions such as postgres_scan take passwords.
-    return masked(re.sub(r"'[^']*'|\$(\w*)\$.*?\$\1\$", "'…'", query, flags=re.DOTALL))
+    return masked(LITERAL.sub(lambda found: found["kept"] or "'…'", query))
+
+
+def _without_values(error: Exception) -> str:
+    """Return the message, without the query and the values in it: they may be reviews."""
+    import duckdb
+
+    message = masked(str(error).partition("\nLINE ")[0].strip())
+    # These quote names and paths, which help.
+    names = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+    if isinstance(error, (*names, duckdb.IOException)):
+        return message
+    return VALUES.sub("…", message)
 
 
 def _number(kind: pa.DataType) -> pa.DataType:
