@@ -92,6 +92,19 @@ def test_errors_quote_no_values(tmp_path: Path, query: str, shown: str) -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_two_columns_of_one_name(shop: Path) -> None:
+    query = "SELECT id, id FROM reviews"
+    with pytest.raises(SourceError, match="2 columns are called 'id'"):
+        as_dataset(Table(f"duckdb:///{shop}", query)).count()
+
+
+def test_a_folder_is_no_database(shop: Path) -> None:
+    (shop.parent / "other.db").touch()
+    with pytest.raises(SourceError, match=r"2 files: a database is one file, such as 'other.db'"):
+        as_dataset(Table(f"duckdb:///{shop.parent}", "FROM reviews"))
+    assert as_dataset(Table(f"duckdb:///{shop.parent}/sh*.db", "FROM reviews")).count() == 40_000
+
+
 def test_errors_name_paths(shop: Path) -> None:
     query = "SELECT * FROM read_csv('nowhere.csv password=hush')"
     with pytest.raises(SourceError, match=r"nowhere\.csv password=…") as caught:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import SchemaError
+from reviewml.errors import SchemaError, SourceError
 from reviewml.interfaces.batches import errors_array
 from reviewml.schema import BOOKKEEPING, ERRORS, ERRORS_TYPE, PLACE, Roles, visible, with_roles
 from reviewml.sources.formats import Errors, Rows, read_error
@@ -73,13 +74,30 @@ def full_schema(columns: Iterable[tuple[str, pa.DataType]], roles: Roles) -> pa.
     ------
     SchemaError
         When a column with a role does not exist, or one has the name of a bookkeeping column.
+    SourceError
+        When two columns have the same name.
     """
     users = pa.schema(list(columns))
-    for name in BOOKKEEPING:
-        if name in users.names:
-            raise SchemaError(f"a column is called {name!r}, which reviewml uses: rename it.")
+    check_names(users.names)
     bookkeeping = [pa.field(PLACE, pa.string()), pa.field(ERRORS, ERRORS_TYPE)]
     return with_roles(pa.schema([*users, *bookkeeping]), roles)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise unless columns can have these names.
+
+    Raises
+    ------
+    SchemaError
+        When one is that of a bookkeeping column.
+    SourceError
+        When two are the same.
+    """
+    for name, times in Counter(names).items():
+        if name in BOOKKEEPING:
+            raise SchemaError(f"a column is called {name!r}, which reviewml uses: rename it.")
+        if times > 1:
+            raise SourceError(f"{times} columns are called {name!r}: rename all but one.")
 
 
 def typed(rows: Rows, schema: pa.Schema) -> pa.RecordBatch:

@@ -16,6 +16,7 @@ from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Partition, Source
 from reviewml.schema import Roles, with_roles
+from reviewml.sources.casting import check_names
 
 ROWS = 65_536
 
@@ -57,6 +58,7 @@ class Frame(Source):
     def _table(self) -> pa.Table:
         # Text that pandas holds as objects takes long to convert; every pass needs it.
         table = to_arrow(self.frame)
+        check_names(table.column_names)
         return table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata)
 
     @property
@@ -101,22 +103,25 @@ def to_arrow(frame: Any) -> pa.Table:
     Raises
     ------
     SourceError
-        When a column mixes types that Arrow cannot hold together, naming it.
+        When a column mixes types that Arrow cannot hold together, or two columns have the same
+        name, naming it.
     """
     if isinstance(frame, pa.RecordBatch):
-        return pa.Table.from_batches([frame])
+        return _plain(pa.Table.from_batches([frame]))
+    if isinstance(frame, pa.Table):
+        return _plain(frame)
     if not is_frame(frame):
         raise SourceError(
             f"Frame takes a pandas, polars or Arrow table, not {type(frame).__name__}."
         )
-    native = nw.from_native(frame, eager_only=True)
-    if native.implementation.is_pandas():
+    if nw.dependencies.is_pandas_dataframe(frame):
         return _from_pandas(frame)
-    return _plain(native.to_arrow())
+    return _plain(nw.from_native(frame, eager_only=True).to_arrow())
 
 
 def _from_pandas(frame: Any) -> pa.Table:
     named = frame.rename(columns=str)
+    check_names(list(named.columns))
     try:
         table = pa.Table.from_pandas(named, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

@@ -89,8 +89,13 @@ class Table(Source):
                 f"not {masked(self.url)!r}."
             )
         path = self.url.removeprefix(SCHEME)
-        (file,) = find(path)
-        return TablePartition(file, self.query, self.roles)
+        files = find(path)
+        if len(files) > 1:
+            raise SourceError(
+                f"{masked(path)!r} stands for {len(files):,} files: a database is one file, such "
+                f"as {files[0].name!r}."
+            )
+        return TablePartition(files[0], self.query, self.roles)
 
     def __repr__(self) -> str:
         return f"Table({masked(self.url)!r}, {_shown(self.query)!r})"
