@@ -6,6 +6,7 @@ Counts, extremes and sets, never a mean of floats: the sum of floats depends on 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -71,7 +72,8 @@ class Missing(Statistic):
 class Min(Statistic):
     """Smallest value, as a Python object; None when all are null or NaN.
 
-    Durations count in their unit, as integers.
+    Durations count in their unit, as integers; moments before the year 1 or after 9999 as the
+    first or last that Python knows.
     """
 
     def part(self, batch: pa.RecordBatch) -> Any:
@@ -84,7 +86,8 @@ class Min(Statistic):
 class Max(Statistic):
     """Largest value, as a Python object; None when all are null or NaN.
 
-    Durations count in their unit, as integers.
+    Durations count in their unit, as integers; moments before the year 1 or after 9999 as the
+    first or last that Python knows.
     """
 
     def part(self, batch: pa.RecordBatch) -> Any:
@@ -121,9 +124,20 @@ def _in_microseconds(column: pa.Array) -> pa.Array:
 
 
 def _plain(value: pa.Scalar) -> Any:
-    found = value.as_py()
+    try:
+        found = value.as_py()
+    except OverflowError:
+        return _nearest(value)
     # Arrow passes over NaN unless there is nothing else.
     return None if isinstance(found, float) and math.isnan(found) else found
+
+
+def _nearest(moment: pa.Scalar) -> datetime.date:
+    is_late = moment.value > 0
+    if pa.types.is_date(moment.type):
+        return datetime.date.max if is_late else datetime.date.min
+    nearest = datetime.datetime.max if is_late else datetime.datetime.min
+    return nearest.replace(tzinfo=datetime.UTC) if moment.type.tz else nearest
 
 
 @dataclasses.dataclass(frozen=True)
