@@ -40,6 +40,13 @@ def test_hash_does_not_depend_on_how_arrow_keeps_text(kind: pa.DataType) -> None
     np.testing.assert_array_equal(stable_hash(pa.array(values, pa.string()).cast(kind)), expected)
 
 
+@pytest.mark.parametrize("kind", [pa.large_binary(), pa.binary_view(), pa.binary(16), pa.uuid()])
+def test_hash_does_not_depend_on_how_arrow_keeps_bytes(kind: pa.DataType) -> None:
+    values = [b"\xff" * 16, None, bytes(range(16))]
+    expected = stable_hash(pa.array(values, pa.binary()))
+    np.testing.assert_array_equal(stable_hash(pa.array(values, kind)), expected)
+
+
 def test_numbers_hash_as_their_text() -> None:
     np.testing.assert_array_equal(
         stable_hash(pa.array([7, -1])), stable_hash(pa.array(["7", "-1"]))

@@ -255,6 +255,22 @@ def test_mistakes_are_explained(rows: pa.Table) -> None:
         pipeline().fit(rows.filter(pc.field("bought")), target="bought")
 
 
+@pytest.mark.parametrize("kind", [pa.uuid(), pa.binary(16), pa.binary()], ids=str)
+def test_ids_may_be_bytes(rows: pa.Table, kind: pa.DataType) -> None:
+    ids = pa.array([bytes([255 - n % 256, n // 256]) * 8 for n in range(len(rows))], kind)
+    fitted = small(id="id").fit(rows.set_column(0, "id", ids), target="bought")
+    assert len(fitted.predict(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("ids", [[["a"], ["b"]], [{"a": 1}, {"a": 2}]])
+def test_ids_are_not_nested(ids: Any) -> None:
+    frame = pa.table({"tags": ids, "bought": [0, 1]})
+    with pytest.raises(SchemaError, match=r"id='tags' is (list|struct)<.* identify a row"):
+        small(id="tags").fit(frame, target="bought")
+    with pytest.raises(SchemaError, match=r"id='tags' is"):
+        Frame(frame, id="tags").schema  # noqa: B018
+
+
 def test_both_uses_of_the_rating_are_pointed_out(rows: pa.Table) -> None:
     with pytest.warns(UserWarning, match="the rating is used twice"):
         pipeline().set_params(features__rating=True).fit(rows, target="bought")

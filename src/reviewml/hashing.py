@@ -13,9 +13,16 @@ import pyarrow as pa
 
 _PRIME = np.uint64(0x100000001B3)
 
+_BYTES = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    pa.types.is_binary_view,
+)
+
 
 def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
-    """Hash each value of a column, read as text, to 64 bits.
+    """Hash each value of a column, read as text or as its bytes, to 64 bits.
 
     The polynomial is that of Rabin and Karp [1]_ over the UTF-8 bytes; its sum is mixed
     with the finaliser of SplitMix64 [2]_.
@@ -23,7 +30,7 @@ def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
     Parameters
     ----------
     column
-        Any type Arrow can cast to a string; 5 and "5" have the same hash.
+        Bytes, or any type Arrow can cast to a string; 5 and "5" have the same hash.
     seed
         Another seed gives an unrelated hash.
 
@@ -42,7 +49,7 @@ def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
     >>> bool(stable_hash(pa.array([5]))[0] == stable_hash(pa.array(["5"]))[0])
     True
     """
-    texts = column.cast(pa.large_binary()) if _is_text(column.type) else _as_binary(column)
+    texts = _as_bytes(column)
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :][: len(texts) + 1]
     if len(texts) == 0:
         return np.empty(0, np.uint64)
@@ -54,14 +61,12 @@ def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
-    )
-
-
-def _as_binary(column: pa.Array) -> pa.Array:
-    return column.cast(pa.string()).cast(pa.large_binary())
+def _as_bytes(column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    # Bytes, such as those of a UUID, need not be valid text.
+    has_bytes = any(is_kind(column.type) for is_kind in _BYTES)
+    return (column if has_bytes else column.cast(pa.string())).cast(pa.large_binary())
 
 
 def _polynomial(texts: pa.Array, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

@@ -108,10 +108,15 @@ def roles_of(schema: pa.Schema) -> Roles:
 
 
 def with_roles(schema: pa.Schema, roles: Roles) -> pa.Schema:
-    """Return the schema carrying `roles`, after checking that their columns exist."""
+    """Return the schema carrying `roles`, after checking that their columns can have them."""
     for role, columns in roles.named().items():
         for column in columns:
             require(schema, column, f"{role}={column!r}")
+    if roles.id is not None and pa.types.is_nested(kind := schema.field(roles.id).type):
+        raise SchemaError(
+            f"id={roles.id!r} is {kind}, which cannot identify a row: make it text or a number, "
+            "or leave out id."
+        )
     stored = json.dumps(dataclasses.asdict(roles)).encode()
     return schema.with_metadata({**(schema.metadata or {}), _METADATA_KEY: stored})
 
