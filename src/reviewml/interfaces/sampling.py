@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from reviewml.errors import SchemaError
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.batches import row_ids
+from reviewml.interfaces.source import check_rows
 from reviewml.interfaces.statistics import Statistic
 from reviewml.schema import roles_of
 
@@ -31,6 +34,7 @@ class SmallestHashes(Statistic):
     random_state: int
 
     def __init__(self, n: int, by: str | None, random_state: int) -> None:
+        check_rows("sample", n)
         object.__setattr__(self, "column", by)
         object.__setattr__(self, "n", n)
         object.__setattr__(self, "random_state", random_state)
@@ -40,8 +44,19 @@ class SmallestHashes(Statistic):
         return stable_hash(row_ids(batch, roles_of(batch.schema)), seed=self.random_state)
 
     def groups(self, batch: pa.RecordBatch) -> list[Any]:
-        """Return the group of each row."""
-        return batch.column(self.column).to_pylist() if self.column else [None] * len(batch)
+        """Return the group of each row; NaN is as good as null."""
+        if not self.column:
+            return [None] * len(batch)
+        column = batch.column(self.column)
+        if pa.types.is_nested(column.type):
+            raise SchemaError(
+                f"sample: {self.column!r} is {column.type}, which rows cannot be grouped by: "
+                "choose a column of text, numbers, dates or truth values."
+            )
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        groups: list[Any] = column.to_pylist()
+        return groups
 
     def part(self, batch: pa.RecordBatch) -> Hashes:
         found: dict[Any, list[int]] = {}

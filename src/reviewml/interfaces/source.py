@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 
+from reviewml.errors import SourceError
 from reviewml.interfaces.windows import Duration
 from reviewml.schema import Roles
 
@@ -102,10 +103,12 @@ class Source(ABC):
 
     def sample(self, n: int, *, by: str | None = None, random_state: int = 0) -> Self:
         """Keep `n` rows, or `n` for each value of `by`; see `Dataset.sample`."""
+        check_rows("sample", n)
         return self._later("sample", n, by=by, random_state=random_state)
 
     def limit(self, n: int) -> Self:
         """Keep the first `n` rows."""
+        check_rows("limit", n)
         return self._later("limit", n)
 
     def select(self, columns: Sequence[str]) -> Self:
@@ -120,3 +123,9 @@ class Source(ABC):
         later = copy.copy(self)
         later.operations = (*self.operations, Operation(method, arguments, options))
         return later
+
+
+def check_rows(asked_by: str, n: int) -> None:
+    """Raise `SourceError` unless `n` can be a number of rows."""
+    if n < 0:
+        raise SourceError(f"{asked_by}({n}): expected a number of rows, 0 or more.")

@@ -21,7 +21,7 @@ from reviewml.interfaces.batches import RowWise, Selected
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import By, Source, Validate
+from reviewml.interfaces.source import By, Source, Validate, check_rows
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
 
@@ -98,6 +98,7 @@ class LocalDataset(Dataset):
         return as_dataset(data, roles)
 
     def limit(self, n: int) -> Dataset:
+        check_rows("limit", n)
         return LocalDataset(self._schema, Limited(self._stream, n))
 
     def persist(self) -> Dataset:
@@ -171,10 +172,11 @@ class Limited:
     def __call__(self) -> Iterator[pa.RecordBatch]:
         left = self.rows
         for batch in self.stream():
-            if left <= 0:
-                return
+            # Also of no rows: statistics, such as those of a sample, need a batch.
             yield batch.slice(0, left)
             left -= len(batch)
+            if left <= 0:
+                return
 
 
 @dataclasses.dataclass
