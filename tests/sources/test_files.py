@@ -72,6 +72,21 @@ def test_decimal_commas_do_not_mislead_the_delimiter(csv: Path) -> None:
     assert rows(Files(csv))[0] == {"id": 1, "price": "4,5"}
 
 
+@pytest.mark.parametrize("header", ["text", '"text"', '"text, or body"', "\n\ntext"])
+def test_a_header_without_a_delimiter_is_one_column(csv: Path, header: str) -> None:
+    write(csv, f'{header}\nhello, world\nnice; yes\n"a, ""b"""\n1|2\n')
+    source = Files(csv)
+    (name,) = types(source)
+    assert name == header.strip('\n"')
+    assert [row[name] for row in rows(source)] == ["hello, world", "nice; yes", 'a, "b"', "1|2"]
+    assert errors(source) == []
+
+
+def test_a_long_text_does_not_hide_the_delimiter(csv: Path) -> None:
+    write(csv, f"id;text\n1;{'x' * 200_000}\n")
+    assert types(Files(csv)) == {"id": "int64", "text": "string"}
+
+
 def test_delimiter_given(tmp_path: Path) -> None:
     path = write(tmp_path / "reviews.dat", "a:b\n1:x,y\n")
     assert rows(Files(path, delimiter=":")) == [{"a": 1, "b": "x,y"}]

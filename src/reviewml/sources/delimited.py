@@ -31,6 +31,9 @@ from reviewml.sources.records import last_csv_end, whole_records
 DELIMITERS = ",;\t|^~\x1f\x01"
 """Those tried when none is given, the usual first."""
 
+ONE_COLUMN = "\x1f"
+"""Stands for no delimiter: of those it is the least likely to be in a text."""
+
 SNIFFED = 100
 """Records that the delimiter is judged by."""
 
@@ -125,24 +128,35 @@ def checked(delimiter: str) -> str:
 def sniffed(start: bytes) -> str:
     r"""Return the delimiter that cuts most records into as many cells as the header.
 
+    A header that none cuts is that of one column.
+
     Examples
     --------
     >>> sniffed(b"id;stars\n1;4,5\n2;3,5\n")
     ';'
     """
     text = start.decode("utf-8", "replace")
-    return max(DELIMITERS, key=functools.partial(_agreement, text))
+    cutting = [delimiter for delimiter in DELIMITERS if len(_header(text, delimiter)) > 1]
+    return max(cutting, key=functools.partial(_agreement, text), default=ONE_COLUMN)
 
 
 def _agreement(text: str, delimiter: str) -> tuple[float, int]:
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        lengths = [len(record) for record in itertools.islice(records, SNIFFED) if record]
+        lengths = [len(record) for record in itertools.islice(_records(text, delimiter), SNIFFED)]
     except csv.Error:
         return 0.0, 0
-    if not lengths or lengths[0] == 1:
-        return 0.0, 0
     return lengths.count(lengths[0]) / len(lengths), lengths[0]
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(_records(text, delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _records(text: str, delimiter: str) -> Iterator[list[str]]:
+    return filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
 def header(start: bytes, delimiter: str, file: File) -> tuple[list[str], int]:
