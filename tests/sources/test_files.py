@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -541,6 +542,24 @@ def test_passwords_are_not_shown() -> None:
     assert repr(Files("https://host/a.csv?sig=hush")) == "Files('https://host/a.csv?…')"
     file = File("https://host/a.csv?sig=hush", "a.csv", "https://host/a.csv?sig=hush")
     assert repr(file) == "File(name='a.csv')"
+
+
+@pytest.mark.parametrize(
+    ("content", "differs"),
+    [
+        ("a,b,c\n1,2,x\n", "['c']"),
+        ("a,b\n1,x\n", "['b']"),
+        ("a,c\n1,2\n", "['b', 'c']"),
+        ("b,a\n1,2\n", "their order"),
+    ],
+)
+def test_a_file_that_changes_between_passes(csv: Path, content: str, differs: str) -> None:
+    dataset = as_dataset(Files(write(csv, "a,b\n1,2\n")))
+    assert dataset.count() == 1
+    write(csv, content)
+    with pytest.raises(SourceError, match=re.escape(f": {differs}. Read it again")):
+        dataset.to_arrow()
+    assert as_dataset(Files(csv)).count() == 1
 
 
 def test_a_column_with_a_name_of_ours(csv: Path) -> None:

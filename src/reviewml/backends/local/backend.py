@@ -18,7 +18,9 @@ class LocalBackend(Backend):
     capabilities = Capabilities(ordered=True)
 
     def scan(self, source: Source) -> Dataset:
-        return LocalDataset(source.schema, Scan(source), at_hand=source.at_hand, rows=source.rows)
+        schema = source.schema
+        scan = Scan(source, schema)
+        return LocalDataset(schema, scan, at_hand=source.at_hand, rows=source.rows)
 
     def __repr__(self) -> str:
         return "LocalBackend()"

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from reviewml.backends.local.asof import AsofBatch
 from reviewml.backends.local.join import Join
+from reviewml.errors import SourceError
 from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise, Selected
 from reviewml.interfaces.dataset import BatchFunction, Dataset
@@ -118,13 +119,25 @@ class LocalDataset(Dataset):
 
 @dataclasses.dataclass(frozen=True)
 class Scan:
-    """Reads a source, one partition after the other."""
+    """Reads a source, one partition after the other; its columns must stay those of `schema`."""
 
     source: Source
+    schema: pa.Schema
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
         for partition in self.source.partitions():
-            yield from partition.read()
+            for batch in partition.read():
+                if batch.schema != self.schema:
+                    raise SourceError(_changed(self.source, self.schema, batch.schema))
+                yield batch
+
+
+def _changed(source: Source, before: pa.Schema, now: pa.Schema) -> str:
+    names = sorted({field.name for field in {*before} ^ {*now}})
+    return (
+        f"the columns of {source!r} changed since they were first looked at: "
+        f"{names or 'their order'}. Read it again from the start, or copy it before reading it."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
