@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reviewml.errors import SourceError, did_you_mean
 
@@ -18,7 +21,16 @@ if TYPE_CHECKING:
 
 
 def write(dataset: Dataset, path: Path) -> Path:
-    """Write all rows to `path`, whose suffix says how; see `Dataset.write`."""
+    """Write all rows to `path`, whose suffix says how; see `Dataset.write`.
+
+    In JSON lines, NaN and infinity are null, and bytes are base64.
+
+    Raises
+    ------
+    SourceError
+        When no file ends like that; when the one column of a CSV file has a null, which would be
+        lost.
+    """
     writer = WRITERS.get(path.suffix)
     if writer is None:
         raise SourceError(
@@ -45,16 +57,48 @@ def _write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBat
 def _write_csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     from pyarrow import csv
 
+    rows = 0
     with closing(csv.CSVWriter(path, schema)) as file:
         for batch in batches:
+            if batch.num_columns == 1 and batch.column(0).null_count:
+                first = pc.index(batch.column(0).is_null(), True).as_py()
+                raise _null_alone(schema.names[0], rows + first)
             file.write_batch(batch)
+            rows += len(batch)
+
+
+def _null_alone(column: str, row: int) -> SourceError:
+    return SourceError(
+        f"column {column!r} is null in row {row + 1:,}: alone in a CSV file that is an empty line, "
+        "which is no row. Write another column with it, or a .parquet or .jsonl file."
+    )
 
 
 def _write_jsonl(path: Path, _: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for batch in batches:
             for row in batch.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                file.write(_json(row) + "\n")
+
+
+def _json(row: dict[str, Any]) -> str:
+    try:
+        return json.dumps(row, ensure_ascii=False, default=_text, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(row), ensure_ascii=False, default=_text)
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values with null for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 WRITERS: dict[str, Callable[[Path, pa.Schema, Iterator[pa.RecordBatch]], Any]] = {
