@@ -90,7 +90,7 @@ class Ngrams:
 
 
 def normalised(texts: pa.Array) -> pa.Array:
-    """Return texts in lower case with single spaces, nulls as empty, cut where very long."""
+    """Return texts in lower case and trimmed, nulls as empty, cut where very long."""
     texts = pc.fill_null(texts, "")
     if (pc.max(pc.binary_length(texts)).as_py() or 0) > LONGEST:
         texts = pc.utf8_slice_codeunits(texts, 0, LONGEST)

@@ -23,17 +23,20 @@ NO_LANGUAGE = "(none)"
 ROWS = 2_048
 """Texts turned into n-grams at a time."""
 
+_UNLETTERED = r"[^\pL\pN]+"
+_UNSEEN = r"[\pZ\pC\pP]+"
+
 
 @dataclasses.dataclass(frozen=True)
 class Rated:
-    """Texts with ratings, sorted by the hash of the text, then by rating.
+    """Texts with ratings, sorted by the hash of what the text says, then by rating.
 
     Parameters
     ----------
     texts
         Normalised.
     hashes
-        Of the texts, ascending; shape ``(n,)``.
+        What `hashes_of` returned of the texts, ascending; shape ``(n,)``.
     ratings
         As the user gave them, shape ``(n,)``.
     languages
@@ -63,6 +66,18 @@ def _counted(texts: pa.Array) -> Any:
     ones = np.ones(len(ngrams.buckets), np.float32)
     # Building it adds up n-grams that occur more than once.
     return sparse.csr_array((ones, (ngrams.rows, ngrams.buckets)), shape=(len(texts), 1 << BITS))
+
+
+def hashes_of(texts: pa.Array) -> npt.NDArray[np.uint64]:
+    """Hash the letters and digits of texts that `normalised` returned, in their order.
+
+    N-grams tell copies of a text apart by spaces and full stops no more than this does, so
+    what must not see a text's copies goes by it. Of texts without letters, symbols count.
+    """
+    letters = pc.replace_substring_regex(texts, _UNLETTERED, "")
+    bare = pc.equal(letters, "")
+    symbols = pc.replace_substring_regex(texts.filter(bare), _UNSEEN, "")
+    return stable_hash(pc.replace_with_mask(letters, bare, symbols))
 
 
 def collect_rated(rows: Dataset, language: str, most: int) -> Rated:
@@ -124,7 +139,7 @@ def _parts(rows: Dataset, language: str) -> Iterator[_Part]:
             counted = Counter({NO_LANGUAGE: len(texts)})
             if language in batch.schema.names:
                 counted = _value_counts(batch.column(language).filter(useful))
-            yield _Part(texts, stable_hash(texts), np.asarray(ratings), counted)
+            yield _Part(texts, hashes_of(texts), np.asarray(ratings), counted)
 
 
 def _numbers(column: pa.Array) -> pa.Array:
@@ -146,6 +161,8 @@ def _value_counts(languages: pa.Array) -> Counter[str]:
 def _joined(parts: list[_Part], most: int) -> _Part:
     hashes = np.concatenate([part.hashes for part in parts])
     ratings = np.concatenate([part.ratings for part in parts])
-    order = np.lexsort((ratings, hashes))[:most]
+    # Copies of a text that differ in what is not hashed need an order too.
+    exact = np.concatenate([stable_hash(part.texts) for part in parts])
+    order = np.lexsort((exact, ratings, hashes))[:most]
     texts = pa.chunked_array([part.texts for part in parts]).take(pa.array(order))
     return _Part(texts.combine_chunks(), hashes[order], ratings[order], Counter())

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 
 from reviewml.enrichers.ngrams import ngrams_of, normalised
 from reviewml.enrichers.polarity import LEVELS, Polarity, fit_polarity
-from reviewml.enrichers.rated import NO_LANGUAGE, Rated, collect_rated
+from reviewml.enrichers.rated import NO_LANGUAGE, Rated, collect_rated, hashes_of
 from reviewml.errors import RowErrors, SchemaError
-from reviewml.hashing import stable_hash
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.frames import as_dataset
@@ -34,7 +33,8 @@ class Sentiment(Enricher):
 
     It learns from the star ratings that stand beside the texts. `fit_enrich`, which
     `Pipeline.fit` calls, cross-fits: a text is scored by a model that has seen neither its own
-    rating nor that of the same text elsewhere.
+    rating nor that of the same text elsewhere, where spaces, case and punctuation make no
+    difference.
 
     Adds ``sentiment``, from -1 (the lowest rating) to 1, and ``sentiment_label``, one of
     ``"negative"``, ``"neutral"`` and ``"positive"``. Both are null for an empty text, and, with
@@ -175,7 +175,7 @@ class CrossFitted(Enricher):
         if not hasattr(self, "_tables"):
             self.setup()
         found = np.empty((len(texts), len(LEVELS)))
-        part = folds(stable_hash(texts), len(self.models))
+        part = folds(hashes_of(texts), len(self.models))
         for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):
             rows = np.flatnonzero(part == fold)
             found[rows] = _probabilities(texts.take(pa.array(rows)), model, table)
