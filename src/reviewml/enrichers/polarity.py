@@ -41,6 +41,11 @@ class Polarity:
     weights: npt.NDArray[np.float32]
     bias: Floats
 
+    @classmethod
+    def unlearned(cls) -> Polarity:
+        """Return what is known before anything was learned: nothing."""
+        return cls(np.empty(0, np.int64), np.empty((0, 4), np.float32), np.zeros(3))
+
     def table(self) -> npt.NDArray[np.float32]:
         """Return the weights of all buckets, shape ``(2 ** BITS, 4)``."""
         table = np.zeros((1 << BITS, self.weights.shape[1]), np.float32)

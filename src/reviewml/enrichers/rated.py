@@ -55,7 +55,9 @@ class Rated:
         """Return how often each text has each n-gram, sparse ``(n, 2 ** BITS)``."""
         from scipy import sparse
 
-        parts = [_counted(self.texts.slice(i, ROWS)) for i in range(0, len(self.texts), ROWS)]
+        # What is stacked begins with no rows, since there may be no texts.
+        parts = [sparse.csr_array((0, 1 << BITS), dtype=np.float32)]
+        parts += [_counted(self.texts.slice(i, ROWS)) for i in range(0, len(self.texts), ROWS)]
         return sparse.vstack(parts, format="csr")
 
 
@@ -95,7 +97,7 @@ def collect_rated(rows: Dataset, language: str, most: int) -> Rated:
     Raises
     ------
     SchemaError
-        When ratings are not numbers, or all the same.
+        When ratings are not numbers.
     """
     languages: Counter[str] = Counter()
     kept: list[_Part] = []
@@ -107,11 +109,6 @@ def collect_rated(rows: Dataset, language: str, most: int) -> Rated:
         kept.append(part)
         if sum(len(p.hashes) for p in kept) > 2 * most:
             kept = [_joined(kept, most)]
-    if lowest == highest:
-        raise SchemaError(
-            f"every rating is {lowest:g}: Sentiment learns from the difference between good and "
-            "bad ratings. Leave it out, or give it reviews with several ratings."
-        )
     joined = _joined(kept, most) if kept else _Part.empty()
     scale = (float(lowest), float(highest)) if kept else (0.0, 1.0)
     return Rated(joined.texts, joined.hashes, joined.ratings, dict(languages), scale)
@@ -145,11 +142,19 @@ def _parts(rows: Dataset, language: str) -> Iterator[_Part]:
 def _numbers(column: pa.Array) -> pa.Array:
     try:
         return column.cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise SchemaError(
-            f"ratings must be numbers, and the column with the role 'rating' is {column.type} "
-            f"and does not read as such: {error}"
-        ) from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Arrow's own message quotes the value, which may be a review.
+        raise SchemaError(_unread(column)) from None
+
+
+def _unread(column: pa.Array) -> str:
+    kind = str(column.type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        kind += f" of up to {pc.max(pc.utf8_length(column)).as_py():,} characters"
+    return (
+        f"ratings must be numbers, and the column with the role 'rating' is {kind}, not all of "
+        "which read as numbers: name another column, or convert this one first."
+    )
 
 
 def _value_counts(languages: pa.Array) -> Counter[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,35 @@ ROWS = 512
 Floats = npt.NDArray[np.float64]
 
 
+@dataclasses.dataclass(frozen=True)
+class Grounds:
+    """What a sentiment stands on.
+
+    Parameters
+    ----------
+    rated_rows
+        Rated reviews by language.
+    min_rated
+        How many a language needs.
+    unlearned
+        Why there was nothing to learn from them; empty where there was.
+    """
+
+    rated_rows: dict[str, int]
+    min_rated: int
+    unlearned: str
+
+    def lacking(self, language: str) -> str:
+        """Return why texts in a language cannot be scored; empty where they can."""
+        known, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
+        if language == NO_LANGUAGE or set(self.rated_rows) <= {NO_LANGUAGE}:
+            # What is not told apart is judged by all that was learned.
+            known, where = sum(self.rated_rows.values()), ""
+        if known < max(1, self.min_rated):
+            return f"{known} rated reviews{where}, and min_rated={self.min_rated}"
+        return self.unlearned
+
+
 class Sentiment(Enricher):
     """Adds the rating that a text implies, in any language and script.
 
@@ -38,8 +68,9 @@ class Sentiment(Enricher):
 
     Adds ``sentiment``, from -1 (the lowest rating) to 1, and ``sentiment_label``, one of
     ``"negative"``, ``"neutral"`` and ``"positive"``. Both are null for an empty text, and, with
-    the reason among the errors, for a text in a language with fewer than `min_rated` ratings;
-    languages are told apart where the rows have a column ``language``.
+    the reason among the errors, for a text in a language with fewer than `min_rated` ratings, and
+    for every text where there was nothing to learn; languages are told apart where the rows that
+    it is fitted on have a column ``language``.
 
     Parameters
     ----------
@@ -57,6 +88,8 @@ class Sentiment(Enricher):
     ----------
     rated_rows_
         Rated reviews by language.
+    unlearned_
+        Why there was nothing to learn from them; empty where there was.
 
     Examples
     --------
@@ -98,8 +131,9 @@ class Sentiment(Enricher):
         self._learn(rated, counts)
         part = folds(rated.hashes, self.n_folds)
         models = [_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
+        unlearned = self.unlearned_ or _alike(part, self.n_folds)
         return dataset.enrich(
-            CrossFitted(rated_rows=self.rated_rows_, min_rated=self.min_rated, models=models),
+            CrossFitted(grounds=self._grounds(unlearned), models=models),
             stage=stage or type(self).__name__,
         )
 
@@ -117,11 +151,15 @@ class Sentiment(Enricher):
     def _learn(self, rated: Rated, counts: Any) -> None:
         everything = np.ones(len(rated.hashes), bool)
         self.rated_rows_ = dict(sorted(rated.languages.items()))
+        self.unlearned_ = _all_equal(rated)
         self.polarity_ = _polarity(rated, counts, everything).to_state()
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.require_fitted("polarity_")
-        return _enriched(batch, self.rated_rows_, self.min_rated, self._scored)
+        return _enriched(batch, self._grounds(self.unlearned_), self._scored)
+
+    def _grounds(self, unlearned: str) -> Grounds:
+        return Grounds(self.rated_rows_, self.min_rated, unlearned)
 
     def setup(self) -> None:
         self.require_fitted("polarity_")
@@ -138,7 +176,9 @@ class Sentiment(Enricher):
         return _probabilities(texts, self._model, self._table)
 
     def summary(self) -> str:
-        """Return how many rated reviews it learned from, by language."""
+        """Return how many rated reviews it learned from, by language, or why from none."""
+        if self.unlearned_:
+            return self.unlearned_
         counts = ", ".join(f"{name} {rows:,}" for name, rows in self.rated_rows_.items())
         return f"learned the rating that texts imply from rated reviews: {counts or 'none'}"
 
@@ -148,8 +188,8 @@ class CrossFitted(Enricher):
 
     Parameters
     ----------
-    rated_rows, min_rated
-        As of the sentiment it stands for.
+    grounds
+        What the sentiment it stands for learned from.
     models
         One for each fold.
     """
@@ -158,15 +198,12 @@ class CrossFitted(Enricher):
     adds = Sentiment.adds
     resources = Sentiment.resources
 
-    def __init__(
-        self, *, rated_rows: dict[str, int], min_rated: int, models: Sequence[Polarity]
-    ) -> None:
-        self.rated_rows = rated_rows
-        self.min_rated = min_rated
+    def __init__(self, *, grounds: Grounds, models: Sequence[Polarity]) -> None:
+        self.grounds = grounds
         self.models = models
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return _enriched(batch, self.rated_rows, self.min_rated, self._scored)
+        return _enriched(batch, self.grounds, self._scored)
 
     def setup(self) -> None:
         self._tables = [model.table() for model in self.models]
@@ -182,17 +219,34 @@ class CrossFitted(Enricher):
         return found
 
 
+def _all_equal(rated: Rated) -> str:
+    lowest, highest = rated.scale
+    total = sum(rated.languages.values())
+    return f"all {total:,} ratings are {lowest}: nothing to learn" if lowest == highest else ""
+
+
+def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
+    if len(np.unique(part)) > 1:
+        return ""
+    return (
+        f"all rated reviews say the same or fall into one of n_folds={n_folds}: nothing to learn "
+        "from one about another"
+    )
+
+
 def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> Polarity:
     lowest, highest = rated.scale
+    if lowest == highest or not chosen.any():
+        return Polarity.unlearned()
     ratings = 2 * (rated.ratings[chosen] - lowest) / (highest - lowest) - 1
     return fit_polarity(counts[np.flatnonzero(chosen)], ratings)
 
 
 def _enriched(
-    batch: pa.RecordBatch, rated_rows: dict[str, int], min_rated: int, scored: Any
+    batch: pa.RecordBatch, grounds: Grounds, scored: Callable[[pa.Array], Floats]
 ) -> pa.RecordBatch:
     texts = normalised(batch.column("text"))
-    _refuse_unrated(batch, texts, rated_rows, min_rated)
+    _refuse_unrated(batch, texts, grounds)
     slices = [scored(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
     found = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))
     # NaN where a text has nothing to score.
@@ -209,28 +263,13 @@ def _probabilities(texts: pa.Array, model: Polarity, table: npt.NDArray[np.float
     return found
 
 
-def _refuse_unrated(
-    batch: pa.RecordBatch, texts: pa.Array, rated_rows: dict[str, int], min_rated: int
-) -> None:
+def _refuse_unrated(batch: pa.RecordBatch, texts: pa.Array, grounds: Grounds) -> None:
+    languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
     if LANGUAGE in batch.schema.names:
         languages = batch.column(LANGUAGE).cast(pa.string()).fill_null(NO_LANGUAGE)
-    else:
-        languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
-    enough = [name for name, rows in rated_rows.items() if rows >= min_rated]
-    if NO_LANGUAGE in languages.unique().to_pylist() and sum(rated_rows.values()) >= min_rated:
-        # Rows whose language is not known are judged by what all languages taught.
-        enough.append(NO_LANGUAGE)
-    few = pc.invert(pc.is_in(languages, pa.array(enough, pa.string())))
-    few = pc.and_(few, pc.not_equal(texts, ""))
-    rows = np.flatnonzero(np.asarray(few))
+    reasons = {name: grounds.lacking(name) for name in languages.unique().to_pylist()}
+    few = pa.array([name for name, reason in reasons.items() if reason], pa.string())
+    refused = pc.and_(pc.is_in(languages, few), pc.not_equal(texts, ""))
+    rows = np.flatnonzero(np.asarray(refused))
     if len(rows):
-        raise RowErrors(
-            {int(row): _too_few(languages[row].as_py(), rated_rows, min_rated) for row in rows}
-        )
-
-
-def _too_few(language: str, rated_rows: dict[str, int], min_rated: int) -> ValueError:
-    return ValueError(
-        f"{rated_rows.get(language, 0)} rated reviews in the language {language!r}, and "
-        f"min_rated={min_rated}"
-    )
+        raise RowErrors({int(row): ValueError(reasons[languages[row].as_py()]) for row in rows})
