@@ -138,9 +138,8 @@ def test_one_text_alone_has_nothing_to_learn_from() -> None:
 def test_a_pipeline_without_ratings_to_learn_from_is_fitted_and_saved(
     ratings: list[float | None], tmp_path: Path
 ) -> None:
-    rows = reviews(
-        ratings, price=[float(n % 7) for n in range(41)], bought=[n % 7 > 3 for n in range(41)]
-    )
+    behaviour = {"price": [n % 7 for n in range(41)], "bought": [n % 3 > 0 for n in range(41)]}
+    rows = reviews(ratings, **behaviour)
     steps = [("sentiment", Sentiment()), ("features", Features()), ("model", LogisticRegression())]
     fitted = Pipeline(steps, text="text", rating="rating").fit(rows, target="bought")
     loaded = reviewml.load(fitted.save(tmp_path / "model"))

@@ -132,6 +132,7 @@ def _over(divisors: Floats, matrix: Any) -> Any:
 
 def _logistic_regression(examples: Any, target: Floats) -> tuple[Floats, Floats]:
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     rows, columns = examples.shape
     levels = target.shape[1]
@@ -149,7 +150,9 @@ def _logistic_regression(examples: Any, target: Floats) -> tuple[Floats, Floats]
 
     start = np.zeros((columns + 1) * levels)
     options = {"maxiter": MOST_ITERATIONS}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    # Several threads would add up in another order, and the last bits would tell.
+    with threadpool_limits(1, user_api="blas"):
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     return _parted(found.x, columns, levels)
 
 

@@ -51,10 +51,15 @@ class LogisticRegression(Trainer):
     def train(
         self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
     ) -> LinearModel:
+        from threadpoolctl import threadpool_limits
+
         target = examples.target
         design = Design.of(examples.features, features)
         columns = design.columns(examples.features)
-        solver = self._solver(target.task).fit(columns, target.values)
+        solver = self._solver(target.task)
+        # Several threads would add up in another order, and the last bits would tell.
+        with threadpool_limits(1, user_api="blas"):
+            solver.fit(columns, target.values)
         weights = np.atleast_2d(solver.coef_)
         bias = np.atleast_1d(solver.intercept_)
         return LinearModel(design, weights, bias, task=target.task, classes=target.classes)
