@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,6 +59,7 @@ class Language(Enricher):
         self.languages = languages
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.setup()
         texts = pc.utf8_slice_codeunits(batch.column("text"), 0, LONGEST)
         has_letters = pc.match_substring_regex(texts, r"\pL")
         # The same text is looked at once, however often it stands in the batch.
@@ -66,23 +68,30 @@ class Language(Enricher):
         return batch.append_column("language", found.take(encoded.indices))
 
     def setup(self) -> None:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-        self._identifier: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-        if self.languages is not None:
-            self._restrict(self._identifier, self.languages)
-
-    def _restrict(self, identifier: Any, languages: Sequence[str]) -> None:
-        if isinstance(languages, str):
-            raise SchemaError(f"languages={languages!r} is one text: give a list, [{languages!r}].")
-        known = identifier.labels
-        for code in languages:
-            if code not in known:
-                raise UnknownName(f"no language {code!r}. {did_you_mean(code, known)}")
-        identifier.set_languages(languages)
+        if isinstance(self.languages, str):
+            raise SchemaError(
+                f"languages={self.languages!r} is one text: give a list, [{self.languages!r}]."
+            )
+        self._identifier = _identifier(None if self.languages is None else tuple(self.languages))
 
     def _detected(self, text: str) -> str:
-        if not hasattr(self, "_identifier"):
-            self.setup()
         code: str = self._identifier.classify(text)[0]
         return code
+
+
+@functools.lru_cache(maxsize=4)
+def _identifier(languages: tuple[str, ...] | None) -> LanguageIdentifier:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    if languages is not None:
+        _restrict(identifier, languages)
+    return identifier
+
+
+def _restrict(identifier: LanguageIdentifier, languages: tuple[str, ...]) -> None:
+    known = identifier.labels
+    for code in languages:
+        if code not in known:
+            raise UnknownName(f"no language {code!r}. {did_you_mean(code, known)}")
+    identifier.set_languages(languages)

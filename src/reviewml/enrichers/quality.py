@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,13 +85,14 @@ class Quality(Enricher):
 
     def setup(self) -> None:
         self.require_fitted("histogram_")
-        self._table = self._bits()
-        less = np.cumsum(self.histogram_) - self.histogram_
-        self._ranks = less / max(1, self.histogram_.sum())
+        if getattr(self, "_made_of", None) is not self.histogram_:
+            self._table = self._bits()
+            less = np.cumsum(self.histogram_) - self.histogram_
+            self._ranks = less / max(1, self.histogram_.sum())
+            self._made_of = self.histogram_
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not hasattr(self, "_table"):
-            self.setup()
+        self.setup()
         slices = [self._ranked(tokens) for tokens in _tokens_in(batch)]
         ranks = np.concatenate([np.empty(0), *slices])
         silent = np.isnan(ranks)
@@ -104,10 +104,6 @@ class Quality(Enricher):
     def _ranked(self, tokens: Ngrams) -> npt.NDArray[np.float64]:
         ranks = self._ranks[_told(tokens, self._table)]
         return np.where(tokens.counts() > 0, ranks, np.nan)
-
-    def with_state(self, state: dict[str, Any]) -> Quality:
-        self.__dict__.pop("_table", None)
-        return super().with_state(state)
 
 
 def _tokens(rows: Dataset, what: str) -> Iterator[Ngrams]:

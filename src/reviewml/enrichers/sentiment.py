@@ -155,7 +155,7 @@ class Sentiment(Enricher):
         self.polarity_ = _polarity(rated, counts, everything).to_state()
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.require_fitted("polarity_")
+        self.setup()
         return _enriched(batch, self._grounds(self.unlearned_), self._scored)
 
     def _grounds(self, unlearned: str) -> Grounds:
@@ -163,16 +163,12 @@ class Sentiment(Enricher):
 
     def setup(self) -> None:
         self.require_fitted("polarity_")
-        self._model = Polarity(**self.polarity_)
-        self._table = self._model.table()
-
-    def with_state(self, state: dict[str, Any]) -> Sentiment:
-        self.__dict__.pop("_table", None)
-        return super().with_state(state)
+        if getattr(self, "_made_of", None) is not self.polarity_:
+            self._model = Polarity(**self.polarity_)
+            self._table = self._model.table()
+            self._made_of = self.polarity_
 
     def _scored(self, texts: pa.Array) -> Floats:
-        if not hasattr(self, "_table"):
-            self.setup()
         return _probabilities(texts, self._model, self._table)
 
     def summary(self) -> str:
@@ -203,14 +199,14 @@ class CrossFitted(Enricher):
         self.models = models
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.setup()
         return _enriched(batch, self.grounds, self._scored)
 
     def setup(self) -> None:
-        self._tables = [model.table() for model in self.models]
+        if not hasattr(self, "_tables"):
+            self._tables = [model.table() for model in self.models]
 
     def _scored(self, texts: pa.Array) -> Floats:
-        if not hasattr(self, "_tables"):
-            self.setup()
         found = np.empty((len(texts), len(LEVELS)))
         part = folds(hashes_of(texts), len(self.models))
         for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):

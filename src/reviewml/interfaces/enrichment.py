@@ -67,7 +67,7 @@ class Enrichment(Component, ABC):
         """
 
     def setup(self) -> None:
-        """Load what is too heavy to pickle, once on each worker."""
+        """Load what is too heavy to pickle; called before each pass, so keep what is loaded."""
 
     @property
     def learns(self) -> bool:
