@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +16,7 @@ import pytest
 
 import reviewml
 from reviewml import LocalRegistry, Pipeline
-from reviewml.errors import DamagedModel, ModelNotFound
+from reviewml.errors import DamagedModel, ModelNotFound, RegistryError
 from reviewml.featurizers import Features
 from reviewml.registries.history import History
 from reviewml.testing.rows import example_rows
@@ -146,6 +149,70 @@ def test_a_line_that_is_no_event_is_named(pipeline: Pipeline, registry: LocalReg
             registry.versions("purchase")
 
 
+@pytest.fixture
+def two(registry: LocalRegistry, pipeline: Pipeline) -> LocalRegistry:
+    """Return a registry of two versions that differ."""
+    registry.log(pipeline, name="purchase", alias="champion", metrics={"auc": 0.8})
+    registry.log(pipeline, name="purchase", metrics={"auc": 0.9})
+    return registry
+
+
+def test_versions_that_changed_places_are_noticed(two: LocalRegistry) -> None:
+    folder = Path(two.path) / "purchase"
+    (folder / "1").rename(folder / "other")
+    (folder / "2").rename(folder / "1")
+    (folder / "other").rename(folder / "2")
+    for reference in ("purchase", "purchase@1", "purchase@champion"):
+        with pytest.raises(DamagedModel, match="is not what was logged as purchase@"):
+            two.load(reference)
+    with pytest.raises(DamagedModel, match="is not what was logged as purchase@2"):
+        two.alias("purchase", "champion", 2)
+    assert two.find("purchase@champion").version == 1
+
+
+def test_a_version_whose_folder_is_gone_is_named(two: LocalRegistry) -> None:
+    shutil.rmtree(Path(two.path) / "purchase" / "2")
+    with pytest.raises(DamagedModel, match="is not what was logged as purchase@2: it was removed"):
+        two.load("purchase")
+    assert two.load("purchase@1").task_ == "binary"
+
+
+def test_a_history_that_states_no_manifests_is_read(two: LocalRegistry) -> None:
+    history = Path(two.path) / "purchase" / "history.jsonl"
+    lines = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        del line["manifest"]
+    history.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    assert two.load("purchase@champion").task_ == "binary"
+
+
+def test_an_alias_keeps_the_number_of_the_version(two: LocalRegistry) -> None:
+    two.alias("purchase", "champion", "2")  # type: ignore[arg-type]
+    assert two.find("purchase@champion").version == 2
+    assert two.history("purchase")[-1].version == 2
+
+
+def test_a_version_of_thousands_of_digits_is_not_there(two: LocalRegistry) -> None:
+    with pytest.raises(ModelNotFound, match="a number of 5,000 digits"):
+        two.load("purchase@" + "9" * 5_000)
+
+
+def test_figures_that_json_lacks_are_kept(registry: LocalRegistry, pipeline: Pipeline) -> None:
+    metrics = {"auc": math.nan, "loss": math.inf, "rows": 3.0}
+    registry.log(pipeline, name="purchase", metrics=metrics)
+    text = (Path(registry.path) / "purchase" / "history.jsonl").read_text(encoding="utf-8")
+    json.loads(text, parse_constant=pytest.fail)
+    found = registry.find("purchase").metrics
+    assert math.isnan(found["auc"])
+    assert (found["loss"], found["rows"]) == (math.inf, 3.0)
+
+
+def test_a_metric_that_is_no_number_is_named(registry: LocalRegistry, pipeline: Pipeline) -> None:
+    with pytest.raises(RegistryError, match=r"metrics\['auc'\] is a NoneType, not a number"):
+        registry.log(pipeline, name="purchase", metrics={"auc": None})  # type: ignore[dict-item]
+    assert registry.names() == []
+
+
 def test_people_can_read_it(pipeline: Pipeline, registry: LocalRegistry) -> None:
     assert registry.names() == []
     registry.log(pipeline, name="purchase", alias="champion", metrics={"auc": 0.9}, reason="größer")
@@ -153,6 +220,8 @@ def test_people_can_read_it(pipeline: Pipeline, registry: LocalRegistry) -> None
     [line] = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     stored = json.loads(line)
     assert stored.pop("time").endswith("+00:00")
+    manifest = (folder / "1" / "manifest.json").read_bytes()
+    assert stored.pop("manifest") == hashlib.sha256(manifest).hexdigest()
     assert stored == {
         "event": "logged",
         "version": 1,

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
 
 
+MOST_DIGITS = 18
+"""Digits of a version that there could be."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelVersion:
     """One version of a model in a registry.
@@ -107,7 +111,8 @@ class Registry(ABC):
         NotFitted
             When the pipeline is not fitted.
         RegistryError
-            When the name or the alias cannot be one, or a step cannot be saved.
+            When the name or the alias cannot be one, a metric is no number, or a step cannot be
+            saved.
         """
 
     @abstractmethod
@@ -180,9 +185,25 @@ def parse_reference(reference: str) -> tuple[str, str | int | None]:
     if not at:
         return name, None
     if re.fullmatch("[0-9]+", which):
+        if len(which) > MOST_DIGITS:
+            raise ModelNotFound(f"no version of {name!r} has a number of {len(which):,} digits.")
         return name, int(which)
     check_alias(which)
     return name, which
+
+
+def checked_metrics(metrics: Mapping[str, float] | None) -> dict[str, float]:
+    """Return metrics as numbers, or raise naming the one that is none."""
+    figures = {}
+    for metric, value in (metrics or {}).items():
+        try:
+            figures[metric] = float(value)
+        except (TypeError, ValueError) as error:
+            raise RegistryError(
+                f"metrics[{metric!r}] is a {type(value).__name__}, not a number: leave out what "
+                "could not be measured."
+            ) from error
+    return figures
 
 
 def check_name(name: str) -> None:

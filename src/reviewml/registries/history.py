@@ -11,6 +11,7 @@ from typing import Any
 
 from reviewml.errors import DamagedModel
 from reviewml.interfaces.registry import Event, ModelVersion
+from reviewml.saving.plain import decode, encode
 from reviewml.saving.unfinished import sync
 
 LOGGED, ALIAS = "logged", "alias"
@@ -18,23 +19,26 @@ LOGGED, ALIAS = "logged", "alias"
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One line: an event, and the metrics of the version it logged."""
+    """One line: an event and, of the version it logged, metrics and the hash of its manifest."""
 
     event: Event
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    manifest: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Line:
         """Read one line of the file."""
         stored: dict[str, Any] = json.loads(text)
-        metrics = stored.pop("metrics", {})
-        return cls(Event(**stored), metrics)
+        metrics, manifest = decode(stored.pop("metrics", {}), {}), stored.pop("manifest", None)
+        return cls(Event(**stored), metrics, manifest)
 
     def text(self) -> str:
         """Return the line as it is written, without what is not known."""
-        known = {name: value for name, value in vars(self.event).items() if value is not None}
-        metrics = {"metrics": self.metrics} if self.metrics else {}
-        return json.dumps(known | metrics, ensure_ascii=False)
+        fields = vars(self.event) | {"manifest": self.manifest}
+        known = {name: value for name, value in fields.items() if value is not None}
+        # JSON has no NaN and no infinity, which figures may be.
+        metrics = {"metrics": encode(self.metrics, {})} if self.metrics else {}
+        return json.dumps(known | metrics, ensure_ascii=False, allow_nan=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +106,8 @@ def versions(name: str, lines: list[Line]) -> list[ModelVersion]:
         for line in lines
         if line.event.event == LOGGED
     ]
+
+
+def logged_manifests(lines: list[Line]) -> dict[int, str | None]:
+    """Return the hash of each version's manifest, None where its line states none."""
+    return {line.event.version: line.manifest for line in lines if line.event.event == LOGGED}

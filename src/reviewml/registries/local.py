@@ -13,9 +13,18 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from reviewml.interfaces.registry import Event, ModelVersion, Registry, check_alias, check_name
+from reviewml.errors import DamagedModel
+from reviewml.interfaces.registry import (
+    Event,
+    ModelVersion,
+    Registry,
+    check_alias,
+    check_name,
+    checked_metrics,
+)
 from reviewml.pipeline import Pipeline, load
-from reviewml.registries.history import ALIAS, LOGGED, History, Line, versions
+from reviewml.registries.history import ALIAS, LOGGED, History, Line, logged_manifests, versions
+from reviewml.saving.manifest import fingerprint
 from reviewml.saving.unfinished import publish
 
 
@@ -23,8 +32,8 @@ class LocalRegistry(Registry):
     """Keeps pipelines in a folder; several processes may log at once.
 
     Each model is a folder of versions, as `Pipeline.save` writes them, and ``history.jsonl``,
-    which alone says what there is: a version counts from the moment it stands there, and an
-    alias is where its last line put it. Lines are only ever added.
+    which alone says what there is: a version counts from the moment it stands there, with the
+    hash of its manifest, and an alias is where its last line put it. Lines are only ever added.
 
     Parameters
     ----------
@@ -67,27 +76,26 @@ class LocalRegistry(Registry):
         folder = self._folder(name)
         if alias is not None:
             check_alias(alias)
-        figures = {metric: float(value) for metric, value in (metrics or {}).items()}
+        figures = checked_metrics(metrics)
         with _saved(pipeline, folder, figures) as saved, _locked(folder):
             version = _next_version(folder)
             publish(saved, folder / str(version))
             event = Event(_now(), LOGGED, version, alias, reason)
-            _history(folder).append(Line(event, figures))
+            _history(folder).append(Line(event, figures, fingerprint(folder / str(version))))
         return self.find(f"{name}@{version}")
 
     def load(self, reference: str) -> Pipeline:
-        found = self.find(reference)
-        return load(self._folder(found.name) / str(found.version))
+        return load(self._as_logged(self.find(reference)))
 
     def versions(self, name: str) -> list[ModelVersion]:
         return versions(name, self._lines(name))
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
-        self.find(f"{name}@{version}")
-        folder = self._folder(name)
+        found = self.find(f"{name}@{version}")
+        folder = self._as_logged(found).parent
         with _locked(folder):
-            _history(folder).append(Line(Event(_now(), ALIAS, version, alias, reason)))
+            _history(folder).append(Line(Event(_now(), ALIAS, found.version, alias, reason)))
 
     def history(self, name: str) -> list[Event]:
         return [line.event for line in self._lines(name)]
@@ -99,6 +107,17 @@ class LocalRegistry(Registry):
     def _folder(self, name: str) -> Path:
         check_name(name)
         return Path(self.path) / name
+
+    def _as_logged(self, found: ModelVersion) -> Path:
+        """Return the folder of a version, or raise when it is not the one that was logged."""
+        folder = self._folder(found.name) / str(found.version)
+        logged = logged_manifests(self._lines(found.name))[found.version]
+        if logged not in (None, fingerprint(folder)):
+            raise DamagedModel(
+                f"{folder} is not what was logged as {found.name}@{found.version}: it was removed, "
+                "renamed or overwritten. Bring it back from another copy."
+            )
+        return folder
 
     def _lines(self, name: str) -> list[Line]:
         lines = _history(self._folder(name)).lines()

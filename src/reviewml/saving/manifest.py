@@ -55,6 +55,12 @@ def check(folder: Path) -> None:
             raise _damaged(folder, f"{name} changed")
 
 
+def fingerprint(folder: Path) -> str | None:
+    """Return the SHA-256 of the manifest, which stands for all that was saved; None without."""
+    path = folder / MANIFEST
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
 def _not_a_model(folder: Path) -> str:
     if not folder.exists():
         return f"{folder} does not exist: give the folder that Pipeline.save wrote."
