@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import operator
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -429,6 +430,44 @@ def test_state_is_only_what_was_learned(folder: Path, name: str) -> None:
     path.write_text(json.dumps({name: 1}), encoding="utf-8")
     _rewritten(folder, lambda described: None)
     with pytest.raises(DamagedModel, match="is no state"):
+        reviewml.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("pipeline.json", lambda d: d["parameters"].update(backend="nowhere"), "'backend' is no"),
+        ("pipeline.json", lambda d: d["parameters"].update(steps=[]), "'steps' is no parameter"),
+        ("pipeline.json", lambda d: d["roles"].update(colour="red"), "'colour'"),
+        ("pipeline.json", lambda d: d.update(steps=7), "TypeError: 'int'"),
+        ("pipeline.json", lambda d: d["steps"][0].pop("step"), "KeyError: 'step'"),
+        ("pipeline.json", lambda d: d["steps"][0].pop("kind"), "KeyError: 'kind'"),
+        ("pipeline.json", lambda d: d["model"].pop("name"), "KeyError: 'name'"),
+        *[
+            ("pipeline.json", operator.methodcaller("pop", key), f"KeyError: '{key}'")
+            for key in ("parameters", "steps", "model", "roles", "columns")
+        ],
+        ("model", lambda d: d.pop("classes"), "KeyError: 'classes'"),
+        ("state.json", lambda d: d.update(columns_={"$array": "none"}), "KeyError: 'none'"),
+        ("report.json", lambda d: d.update(day={"$date": "soon"}), "ValueError: Invalid iso"),
+    ],
+)
+def test_what_save_never_writes_is_named(
+    folder: Path, file: str, change: Callable[[Any], Any], said: str
+) -> None:
+    [path] = folder.rglob("model.json" if file == "model" else file)
+    described = json.loads(path.read_text(encoding="utf-8"))
+    change(described)
+    path.write_text(json.dumps(described), encoding="utf-8")
+    _rewritten(folder, lambda described: None)
+    with pytest.raises(DamagedModel, match=f"{file} is not what .* writes: .*{said}"):
+        reviewml.load(folder)
+
+
+def test_arrays_that_are_none_are_named(folder: Path) -> None:
+    (folder / "model" / "weights.safetensors").write_bytes(b"no arrays")
+    _rewritten(folder, lambda described: None)
+    with pytest.raises(DamagedModel, match=r"model is not what .* writes: SafetensorError"):
         reviewml.load(folder)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from reviewml import plugins
-from reviewml.errors import DamagedModel, RegistryError
+from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
 from reviewml.saving import manifest
@@ -22,11 +24,21 @@ from reviewml.saving.parts import Parts
 from reviewml.saving.plain import Arrays, NotPlain, decode, encode
 from reviewml.saving.unfinished import new_folder
 from reviewml.saving.versions import versions, warn_of_other_versions
-from reviewml.schema import Roles
+from reviewml.schema import ROLE_NAMES, Roles
 
 CARD, PIPELINE, VERSIONS = "card.md", "pipeline.json", "versions.json"
 FEATURES, REPORT, MODEL = "features.json", "report.json", "model"
 STATE, ARRAYS = "state.json", "arrays.safetensors"
+
+UNREADABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    FileNotFoundError,
+    SafetensorError,
+)
+"""What reading raises where a file is whole but says something else than `save` writes."""
 
 
 def save(parts: Parts, folder: Path, *, metrics: Mapping[str, float] | None = None) -> Path:
@@ -68,22 +80,48 @@ def load(folder: Path) -> Parts:
     """
     manifest.check(folder)
     saved_with = _read_json(folder / VERSIONS)
-    warn_of_other_versions(saved_with)
+    with _described_in(folder / VERSIONS):
+        warn_of_other_versions(saved_with)
+    with _described_in(folder / REPORT):
+        report = dict(decode(_read_json(folder / REPORT), {}))
     described = _read_json(folder / PIPELINE)
-    return Parts(
-        parameters=decode(described["parameters"], {}),
-        steps=[
-            (
-                step["step"],
-                _load_step(folder / _step_folder(number, step["step"]), step, saved_with),
-            )
-            for number, step in enumerate(described["steps"], start=1)
-        ],
-        model=_load_model(described["model"], folder / MODEL, saved_with),
-        roles=Roles.of(**described["roles"]),
-        schema=described["columns"],
-        report=decode(_read_json(folder / REPORT), {}),
-    )
+    with _described_in(folder / PIPELINE):
+        return Parts(
+            parameters=_parameters(described["parameters"]),
+            steps=[
+                (
+                    step["step"],
+                    _load_step(folder / _step_folder(number, step["step"]), step, saved_with),
+                )
+                for number, step in enumerate(described["steps"], start=1)
+            ],
+            model=_load_model(described["model"], folder / MODEL, saved_with),
+            roles=Roles.of(**described["roles"]),
+            schema=dict(described["columns"]),
+            report=report,
+        )
+
+
+@contextlib.contextmanager
+def _described_in(path: Path) -> Iterator[None]:
+    """Say which file is to blame when what it describes is not what `save` writes."""
+    try:
+        yield
+    except ReviewmlError:
+        raise
+    except UNREADABLE as error:
+        raise DamagedModel(
+            f"{path} is not what Pipeline.save writes: {type(error).__name__}: {error}. Nothing "
+            "was loaded; use another copy of it."
+        ) from error
+
+
+def _parameters(described: Any) -> Mapping[str, Any]:
+    parameters: dict[str, Any] = decode(described, {})
+    for name in parameters:
+        if name not in ROLE_NAMES:
+            raise ValueError(f"{name!r} is no parameter; {', '.join(ROLE_NAMES)} are")
+    return parameters
 
 
 def _write(parts: Parts, folder: Path, metrics: Mapping[str, float]) -> None:
@@ -138,9 +176,12 @@ def _save_step(name: str, step: Component, folder: Path) -> Described:
 
 def _load_step(folder: Path, described: Described, saved_with: Mapping[str, str]) -> Component:
     has_state, has_arrays = (folder / STATE).exists(), (folder / ARRAYS).exists()
-    arrays = load_file(folder / ARRAYS) if has_arrays else {}
+    with _described_in(folder / ARRAYS):
+        arrays = load_file(folder / ARRAYS) if has_arrays else {}
     state = _read_json(folder / STATE) if has_state else {}
-    return restore(rebuild(described, arrays, saved_with), state, arrays, saved_with)
+    component = rebuild(described, arrays, saved_with)
+    with _described_in(folder / STATE):
+        return restore(component, state, arrays, saved_with)
 
 
 # -- the model ----------------------------------------------------------------------------------
@@ -164,7 +205,9 @@ def _load_model(
 ) -> Model | None:
     if described is None:
         return None
-    model: Model = installed("models", described, saved_with).load(folder)
+    cls = installed("models", described, saved_with)
+    with _described_in(folder):
+        model: Model = cls.load(folder)
     return model
 
 
