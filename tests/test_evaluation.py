@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from reviewml.errors import MissingExtra, SchemaError, TargetError, UnknownName
+from reviewml.errors import MissingExtra, ParameterError, SchemaError, TargetError, UnknownName
 from reviewml.evaluation import Bootstrap, Estimate, Evaluation, evaluate, paired_difference
 from reviewml.evaluation.binary import BinaryJudge
 from reviewml.evaluation.calibration import Binned
@@ -382,6 +382,23 @@ def test_what_does_not_fit_is_said(change: Any, error: type[Exception], said: st
     given: dict[str, Any] = {"target": [0, 1, 1], "probabilities": [0.1, 0.5, 0.9], **change}
     with pytest.raises(error, match=said):
         evaluate(**given, classes=("no", "yes"), task="binary")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"threshold": 7}, "threshold=7 is no probability: from 0 to 1"),
+        ({"threshold": np.nan}, "threshold=nan is no probability"),
+        ({"confidence": 95}, "confidence=95 is no level: between 0 and 1, such as 0.95"),
+        ({"confidence": 0}, "confidence=0 is no level"),
+    ],
+)
+def test_shares_that_are_none_are_said(change: dict[str, Any], said: str) -> None:
+    target, scores = binary_rows(50, 0)
+    with pytest.raises(ParameterError, match=said):
+        evaluate(target, scores, (0, 1), "binary", **change)
+    with pytest.raises(ParameterError, match=said):
+        paired_difference(target, scores, scores, **change)
 
 
 # -- two models ---------------------------------------------------------------------------------

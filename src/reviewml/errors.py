@@ -8,6 +8,7 @@
     ├── SourceError (ValueError)        rows cannot be found or read
     ├── RowErrors (ValueError)          some rows of a batch failed
     ├── RowsFailed (ValueError)         rows failed and on_error="raise"
+    ├── ParameterError (ValueError)     a parameter has a value that it cannot have
     ├── NotFitted (ValueError, AttributeError)
     ├── PluginError (LookupError)       a plugin is wrong or registered twice
     │   └── UnknownName                 no component has that name
@@ -66,6 +67,10 @@ class RowErrors(ReviewmlError, ValueError):
 
 class RowsFailed(ReviewmlError, ValueError):
     """When rows failed and the caller asked for ``on_error="raise"``."""
+
+
+class ParameterError(ReviewmlError, ValueError):
+    """When work starts with a parameter that has a value it cannot have."""
 
 
 class NotFitted(ReviewmlError, ValueError, AttributeError):

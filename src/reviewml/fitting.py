@@ -66,6 +66,8 @@ def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool =
     started = clock.perf_counter()
     if group is not None:
         require(rows.full_schema, group, "group")
+    if chain.trainer is not None:
+        chain.trainer[1].check_choices()
     enrichers, enriched = fit_enrichers(chain, rows, _validated_from(chain, rows))
     added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
     enriched = enriched.strict() if strict else enriched

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.errors import TargetError, UnknownName, did_you_mean
+from reviewml.errors import ParameterError, TargetError, UnknownName, did_you_mean
 from reviewml.evaluation.binary import BinaryJudge
 from reviewml.evaluation.bootstrap import Bootstrap, Floats
 from reviewml.evaluation.curves import curves_of
@@ -77,6 +77,8 @@ def evaluate(
         When no row can be judged.
     SchemaError
         When lengths or shapes do not fit.
+    ParameterError
+        When `threshold` or `confidence` is no share.
 
     Examples
     --------
@@ -84,6 +86,7 @@ def evaluate(
     >>> found.metrics["auc"].value, found.confusion
     (0.75, ((1, 1), (1, 1)))
     """
+    _check_shares(threshold, confidence)
     given = rows_of(target, (probabilities,), groups, task, len(classes))
     for name, column in {**(segments or {}), "unreadable": unreadable}.items():
         check_length(f"values of {name!r}", column, len(given.target))
@@ -144,6 +147,8 @@ def paired_difference(
     ------
     UnknownName
         When there is no such figure for this task.
+    ParameterError
+        When `threshold` or `confidence` is no share.
 
     Examples
     --------
@@ -151,6 +156,7 @@ def paired_difference(
     >>> paired_difference(np.arange(50) >= 25, a, b).value
     0.5
     """
+    _check_shares(threshold, confidence)
     n_classes = 2 if task == "binary" else np.atleast_2d(np.asarray(probabilities_a)).shape[1]
     given = rows_of(target, (probabilities_a, probabilities_b), groups, task, n_classes)
     rows, _, _ = _usable(given, None)
@@ -159,6 +165,15 @@ def paired_difference(
     if metric not in a.names:
         raise UnknownName(f"no figure {metric!r} for {task}. {did_you_mean(metric, a.names)}")
     return a.difference(b, metric, Bootstrap(resamples, confidence, random_state), rows.groups)
+
+
+def _check_shares(threshold: float, confidence: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise ParameterError(f"threshold={threshold!r} is no probability: from 0 to 1.")
+    if not 0 < confidence < 1:
+        raise ParameterError(
+            f"confidence={confidence!r} is no level: between 0 and 1, such as 0.95."
+        )
 
 
 def _judge_of(task: Task, classes: tuple[Any, ...], threshold: float) -> JudgeOf:
