@@ -22,21 +22,8 @@ from reviewml.featurizers import Features
 from reviewml.hashing import digest
 from reviewml.interfaces import Dataset
 from reviewml.interfaces.frames import as_dataset
-from reviewml.testing.rows import shuffled
+from reviewml.testing.rows import example_rows, near_duplicates, shuffled
 from reviewml.trainers import LogisticRegression
-
-WAYS = ((" ", "{}"), ("  ", "{}."), (", ", "  {}!"), (" - ", "\n{} ..."))
-"""Ways to write the same words."""
-
-
-def copies(*, of: int = 600) -> pa.Table:
-    """Return random texts, several copies of each with the same random rating."""
-    random = np.random.default_rng(0)
-    words = [f"word{number}" for number in range(400)]
-    said = [random.choice(words, 6) for _ in range(of)]
-    ratings = random.integers(1, 6, of).astype(float)
-    texts = [end.format(gap.join(chosen)) for gap, end in WAYS for chosen in said]
-    return pa.table({"text": texts, "rating": np.tile(ratings, len(WAYS))})
 
 
 def reviews(ratings: Sequence[float | None], **columns: Any) -> pa.Table:
@@ -66,7 +53,7 @@ def hashed(*texts: str) -> npt.NDArray[np.uint64]:
 
 
 def test_near_duplicates_do_not_give_away_each_others_rating() -> None:
-    rows = copies()
+    rows = near_duplicates(example_rows(2_400))
     scored = Sentiment(text="text", rating="rating").fit_transform(rows)
     found = np.corrcoef(scored.column("sentiment").to_numpy(), rows.column("rating").to_numpy())
     assert abs(found[0, 1]) < 0.1
@@ -91,7 +78,7 @@ def test_other_texts_have_other_hashes() -> None:
 
 
 def test_copies_with_one_rating_are_learned_in_any_order() -> None:
-    rows = copies(of=100)
+    rows = near_duplicates(example_rows(400))
     states = [
         Sentiment(text="text", rating="rating", max_rows=250).fit(changed).state
         for changed in (rows, shuffled(rows, 1), shuffled(rows, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,6 +53,14 @@ class BackendContract:
         """Return the rows as the backend holds them."""
         return backend.read(rows, ROLES)
 
+    @pytest.fixture
+    def poisoned(self, backend: Backend, rows: pa.Table) -> Dataset:
+        """Return the rows enriched by a step that fails on two of them."""
+        texts = rows.column("text").to_pylist()
+        texts[7] = texts[30] = "this is poison, a private thing"
+        poisoned = rows.set_column(1, "text", pa.array(texts))
+        return backend.read(poisoned, ROLES).enrich(Length(), stage="length")
+
     def by_id(self, dataset: Dataset) -> pa.Table:
         """Return all rows sorted by id: not every backend keeps their order."""
         return dataset.to_arrow().replace_schema_metadata(None).sort_by("id")
@@ -83,8 +92,22 @@ class BackendContract:
         with pytest.raises(SchemaError, match="Did you mean 'price'"):
             dataset.select(["prize"])
 
-    def test_persisted_rows_are_the_same(self, dataset: Dataset) -> None:
-        assert self.by_id(dataset.persist()).equals(self.by_id(dataset))
+    def test_persisted_rows_are_the_same(self, poisoned: Dataset) -> None:
+        persisted = poisoned.persist()
+        for _ in range(2):
+            assert self.by_id(persisted).equals(self.by_id(poisoned))
+        assert persisted.count() == poisoned.count()
+        assert persisted.schema == poisoned.schema
+        assert persisted.roles == poisoned.roles
+        errors, expected = (rows.errors.sort_by("id") for rows in (persisted, poisoned))
+        assert errors.equals(expected)
+        assert len(errors) == 2
+
+    def test_persisted_rows_stay_while_something_is_made_of_them(self, poisoned: Dataset) -> None:
+        dear = pc.field("price") > 40
+        kept = poisoned.persist().filter(dear)
+        gc.collect()
+        assert self.by_id(kept).equals(self.by_id(poisoned.filter(dear)))
 
     def test_aggregates_are_exact(self, dataset: Dataset, rows: pa.Table) -> None:
         found = dataset.aggregate(
@@ -159,21 +182,18 @@ class BackendContract:
         counts = sampled.column("layout").value_counts().to_pylist()
         assert {count["counts"] for count in counts} == {3}
 
-    def test_a_row_that_fails_costs_only_itself(self, backend: Backend, rows: pa.Table) -> None:
-        texts = rows.column("text").to_pylist()
-        texts[7] = texts[30] = "this is poison, a private thing"
-        poisoned = rows.set_column(1, "text", pa.array(texts))
-        enriched = backend.read(poisoned, ROLES).enrich(Length(), stage="length")
-        table = self.by_id(enriched)
+    def test_a_row_that_fails_costs_only_itself(self, poisoned: Dataset) -> None:
+        table = self.by_id(poisoned)
+        texts = table.column("text").to_pylist()
         assert [i for i, n in enumerate(table.column("characters").to_pylist()) if n is None] == [
             i for i, text in enumerate(texts) if text is None or "poison" in text
         ]
-        errors = sorted(enriched.errors.to_pylist(), key=lambda error: error["id"])
+        errors = sorted(poisoned.errors.to_pylist(), key=lambda error: error["id"])
         assert [error["id"] for error in errors] == ["r00007", "r00030"]
         assert {error["stage"] for error in errors} == {"length"}
         assert all("private" not in error["error"] for error in errors)
         with pytest.raises(RowsFailed, match="cannot digest"):
-            enriched.strict().count()
+            poisoned.strict().count()
 
     def test_two_steps_cannot_add_one_column(self, dataset: Dataset) -> None:
         with pytest.raises(SchemaError, match="adds the column 'characters'"):

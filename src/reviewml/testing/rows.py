@@ -49,6 +49,27 @@ def example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
+WAYS = ((" ", "{}"), ("  ", "{}."), (", ", "  {}!"), (" - ", "\n{} ..."))
+"""Ways to write the same words: what stands between and around them."""
+
+
+def near_duplicates(table: pa.Table, *, random_state: int = 0) -> pa.Table:
+    """Return the rows with random texts and ratings; the copies of a text share its rating.
+
+    Nothing can tell the rating of a text but another copy of it, written in another way.
+    """
+    random = np.random.default_rng(random_state)
+    words = [f"word{number}" for number in range(400)]
+    said = [random.choice(words, 6) for _ in range(len(table) // len(WAYS) + 1)]
+    ratings = random.integers(1, 6, len(said)).astype(float)
+    copies = [(text, *way) for text in said for way in WAYS][: len(table)]
+    texts = [around.format(between.join(text)) for text, between, around in copies]
+    changed = {"text": texts, "rating": np.repeat(ratings, len(WAYS))[: len(table)]}
+    for name, values in changed.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    return table
+
+
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string()),
