@@ -401,6 +401,16 @@ def test_shares_that_are_none_are_said(change: dict[str, Any], said: str) -> Non
         paired_difference(target, scores, scores, **change)
 
 
+@pytest.mark.parametrize(
+    ("task", "shape"),
+    [("binary", 0), ("binary", (0, 2)), ("multiclass", (0, 3)), ("regression", 0)],
+)
+def test_no_rows_cannot_be_judged(task: Any, shape: Any) -> None:
+    classes = {"binary": (0, 1), "multiclass": THREE, "regression": ()}[task]
+    with pytest.raises(TargetError, match="no row can be judged: there are none"):
+        evaluate([], np.empty(shape), classes, task)
+
+
 # -- two models ---------------------------------------------------------------------------------
 
 

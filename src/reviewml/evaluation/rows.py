@@ -50,7 +50,7 @@ class Rows:
         """Return which rows can be used, and why others cannot, as masks that add up."""
         bad = np.zeros(len(self.target), bool) if unreadable is None else unreadable.copy()
         for score in self.scores:
-            bad |= np.isnan(score.reshape(len(score), -1)).any(axis=1)
+            bad |= np.isnan(np.atleast_2d(score.T)).any(axis=0)
         no_target = ~bad & np.isnan(self.target)
         unknown = ~bad & (self.target == UNKNOWN_CLASS)
         return {"unreadable": bad, "no_target": no_target, "unknown_class": unknown}

@@ -70,6 +70,9 @@ class BoosterModel(Model):
         """
         import xgboost
 
+        if len(features) == 0:
+            outputs = len(self.classes) if self.task == "multiclass" else 1
+            return np.empty((0, outputs, features.shape[1] + 1))
         data = xgboost.DMatrix(
             features,
             feature_types=self.booster.feature_types,

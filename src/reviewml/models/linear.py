@@ -11,16 +11,24 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.interfaces.expressions import LARGEST
 from reviewml.interfaces.featurizer import Feature, Matrix
 from reviewml.interfaces.model import Model, Task
 from reviewml.models.calibration import Calibration
 
 Floats = npt.NDArray[np.float64]
 
+FARTHEST = 10.0
+"""Standard deviations from the mean that a value is taken for at most."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Design:
     """How features become columns that a linear model can weigh.
+
+    A value farther than `FARTHEST` standard deviations from the mean counts as that far, and an
+    infinite one, which features write as `LARGEST`, does not enter mean and deviation: one such
+    value would leave no difference between all others.
 
     Parameters
     ----------
@@ -37,7 +45,7 @@ class Design:
     @classmethod
     def of(cls, features: Matrix, described: Sequence[Feature]) -> Design:
         """Learn means and scales from the rows to train on."""
-        known = ~np.isnan(features)
+        known = np.abs(features) < LARGEST
         counts = np.maximum(known.sum(axis=0), 1)
         values = np.where(known, features, 0.0).astype(np.float64)
         mean = values.sum(axis=0) / counts
@@ -61,7 +69,7 @@ class Design:
             return indicators
         missing = np.isnan(values)
         scaled = np.where(missing, 0.0, (values - self.mean[feature]) / self.scale[feature])
-        return np.column_stack([scaled, missing.astype(np.float64)])
+        return np.column_stack([scaled.clip(-FARTHEST, FARTHEST), missing.astype(np.float64)])
 
 
 class LinearModel(Model):

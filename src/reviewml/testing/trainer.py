@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
-from reviewml.interfaces.expressions import Expression
+from reviewml.interfaces.expressions import LARGEST, Expression
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.trainer import Examples, Target, Task, Trainer
@@ -95,7 +95,20 @@ class TrainerContract:
         np.testing.assert_array_equal(pieces, model.predict(features))
 
     def test_takes_no_rows(self, model: Model, task: Task) -> None:
-        assert len(model.predict(np.empty((0, 4), np.float32))) == 0
+        nothing = np.empty((0, 4), np.float32)
+        assert len(model.predict(nothing)) == 0
+        one = model.contributions(examples(task, 1).features)
+        assert model.contributions(nothing).shape == (0, *one.shape[1:])
+
+    def test_infinite_values_leave_the_others_their_meaning(
+        self, trainer: Trainer, task: Task
+    ) -> None:
+        given = examples(task)
+        # As features write infinities.
+        given.features[0, :3], given.features[1, :3] = LARGEST, -LARGEST
+        model = trainer.train(given, example_features(), examples(task, 200, seed=1))
+        self.test_predicts_better_than_chance(model, task)
+        assert np.isfinite(model.predict(given.features)).all()
 
     def test_same_examples_make_the_same_model(
         self, trainer: Trainer, task: Task, tmp_path: Path

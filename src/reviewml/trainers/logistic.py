@@ -15,8 +15,9 @@ from reviewml.models.linear import Design, LinearModel
 class LogisticRegression(Trainer):
     """Trains a linear model of standardised features.
 
-    Numbers are centred and scaled, missing ones take the mean and are flagged, categories
-    become indicators. A quantity is learned by ridge regression.
+    Numbers are centred and scaled, at most ten standard deviations from the mean, missing ones
+    take the mean and are flagged, categories become indicators. A quantity is learned by ridge
+    regression.
 
     Parameters
     ----------
