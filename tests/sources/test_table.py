@@ -121,7 +121,7 @@ def test_passwords_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "literal", ["'password=hush'", "$1 \"it's\", 'hush'", "'it''s hush'", "$$hush$$", "$a$hush$a$"]
+    "literal", ["'password=hush'", "\"it's\", 'hush'", "'it''s hush'", "$$hush$$", "$a$hush$a$"]
 )
 def test_what_a_query_passes_to_functions_is_not_shown(shop: Path, literal: str) -> None:
     source = Table(f"duckdb:///{shop}", f"SELECT * FROM postgres_scan({literal}, 'public')")

@@ -8,72 +8,57 @@ between them, the credibility of Bühlmann and Straub.
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from reviewml.hashing import key_hashes
-from reviewml.interfaces.statistics import Statistic
-
-Integers = npt.NDArray[np.int64]
-Parts = tuple[npt.NDArray[np.uint64], Integers]
-
-MOST_KEYS = 20_000
-"""Keys that are looked at, those with the smallest hashes: enough for two variances."""
-
-STEPS = 65_535
-"""Values are told apart in so many steps between the smallest and the largest."""
+from reviewml.enrichers.key_statistics import Integers, KeyMoments
+from reviewml.enrichers.measures import ONE, MeasureReviews
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.statistics import Max, Min, Statistic, Sum
 
 ONE_REVIEW_EACH = 5.0
 """What `m` is when no key has a second review: then nothing is known of the variance within."""
 
 
-@dataclasses.dataclass(frozen=True)
-class KeyMoments(Statistic):
-    """For each key: how many values there are, their sum, and the sum of their squares.
-
-    All are whole numbers, so the order of the rows does not matter.
+def priors_and_strengths(
+    measured: Dataset, measure: MeasureReviews
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Return the mean of each measure over all reviews, and how many reviews it is worth.
 
     Parameters
     ----------
-    column
-        The values; integers.
-    known
-        Column that is 1 where there is a value, else 0.
-    keys
-        Columns of the key.
-    smallest, largest
-        Of the values.
+    measured
+        What `measure` made of the reviews.
+    measure
+        Says what was measured, by which keys.
     """
-
-    known: str
-    keys: tuple[str, ...]
-    smallest: int
-    largest: int
-
-    def part(self, batch: pa.RecordBatch) -> Parts:
-        hashes, complete = key_hashes([batch.column(name) for name in self.keys], 0)
-        rows = complete & (np.asarray(batch.column(self.known)) == 1)
-        values = np.asarray(batch.column(self.column))[rows].astype(np.float64)
-        spread = max(self.largest - self.smallest, 1)
-        steps = np.floor((values - self.smallest) / spread * STEPS).astype(np.int64)
-        return self._summed(hashes[rows], np.stack([np.ones_like(steps), steps, steps**2], 1))
-
-    def merge(self, one: Parts, other: Parts) -> Parts:
-        both = zip(one, other, strict=True)
-        hashes, moments = (np.concatenate(pair) for pair in both)
-        return self._summed(hashes, moments)
-
-    def _summed(self, hashes: npt.NDArray[np.uint64], moments: Integers) -> Parts:
-        order = np.argsort(hashes)
-        keys, starts = np.unique(hashes[order], return_index=True)
-        if len(keys) == 0:
-            return keys, moments
-        # A key among the smallest of all is among the smallest of every part it is in.
-        return keys[:MOST_KEYS], np.add.reduceat(moments[order], starts)[:MOST_KEYS]
+    first: dict[str, Statistic] = {}
+    for each in measure.measures:
+        first |= {each.known: Sum(each.known), each.sum: Sum(each.sum)}
+        first |= {f"min {each.sum}": Min(each.sum), f"max {each.sum}": Max(each.sum)}
+    totals = measured.aggregate(first)
+    moments = measured.aggregate(
+        {
+            each.name: KeyMoments(
+                each.sum,
+                each.known,
+                measure.key_names(),
+                totals[f"min {each.sum}"],
+                totals[f"max {each.sum}"],
+            )
+            for each in measure.measures
+            if totals.get(each.known)
+        }
+    )
+    priors, strengths = {}, {}
+    for each in measure.measures:
+        known = totals.get(each.known, 0)
+        one = ONE if each.label is None else 1
+        priors[each.name] = totals[each.sum] / known / one if known else 0.0
+        strengths[each.name] = strength(moments[each.name][1]) if known else 0.0
+    return priors, strengths
 
 
 def strength(moments: Integers) -> float:

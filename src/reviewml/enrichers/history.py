@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import datetime
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.base import clone
 
-from reviewml.enrichers.credibility import KeyMoments, strength
+from reviewml.enrichers.credibility import priors_and_strengths
 from reviewml.enrichers.history_columns import FilledHistory, HistoryColumns, Shrinkage
+from reviewml.enrichers.key_statistics import KeysBefore
 from reviewml.enrichers.measures import (
-    ONE,
     TIME,
     MeasureReviews,
     measurable,
@@ -33,7 +32,7 @@ from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.source import By
-from reviewml.interfaces.statistics import Max, Min, Statistic, Sum, ValueCounts
+from reviewml.interfaces.statistics import Max, ValueCounts
 from reviewml.interfaces.windows import Duration, Window, microseconds, written
 from reviewml.schema import Roles
 
@@ -199,7 +198,7 @@ class ReviewHistory(Enrichment):
         failures.warn(enriched.errors, stacklevel=3)
         self._choose_columns(reviews, enriched)
         measured = self._measured(enriched)
-        self._learn_means(self._seen(measured))
+        self.priors_, self.strengths_ = priors_and_strengths(self._seen(measured), self._measure())
         last = measured.aggregate({"last": Max(TIME)}).get("last")
         self.last_review_ = None if last is None else last.isoformat()
         self.known_keys_ = self._keys_of(rows)
@@ -221,37 +220,8 @@ class ReviewHistory(Enrichment):
         counts = seen.aggregate({name: ValueCounts(name, MOST_VALUES) for name in labelled})
         self.labels_ = {name: _commonest(counts.get(name)) for name in labelled}
 
-    def _learn_means(self, measured: Dataset) -> None:
-        measure_reviews = self._measure()
-        measures = measure_reviews.measures
-        first: dict[str, Statistic] = {}
-        for measure in measures:
-            first |= {measure.known: Sum(measure.known), measure.sum: Sum(measure.sum)}
-            first |= {f"min {measure.sum}": Min(measure.sum)}
-            first |= {f"max {measure.sum}": Max(measure.sum)}
-        totals = measured.aggregate(first)
-        second: dict[str, Statistic] = {
-            measure.name: KeyMoments(
-                measure.sum,
-                measure.known,
-                measure_reviews.key_names(),
-                totals[f"min {measure.sum}"],
-                totals[f"max {measure.sum}"],
-            )
-            for measure in measures
-            if totals.get(measure.known)
-        }
-        moments = measured.aggregate(second)
-        self.priors_, self.strengths_ = {}, {}
-        for measure in measures:
-            known = totals.get(measure.known, 0)
-            one = ONE if measure.label is None else 1
-            self.priors_[measure.name] = totals[measure.sum] / known / one if known else 0.0
-            found = moments.get(measure.name)
-            self.strengths_[measure.name] = strength(found[1]) if found else 0.0
-
     def _keys_of(self, rows: Dataset) -> npt.NDArray[np.uint64]:
-        known = Keys(time_of(rows, "rows"), tuple(self._keys()), self._until)
+        known = KeysBefore(time_of(rows, "rows"), tuple(self._keys()), self._until)
         found = rows.aggregate({"keys": known})
         keys: npt.NDArray[np.uint64] = found.get("keys", np.empty(0, np.uint64))
         return keys
@@ -435,26 +405,6 @@ class ReviewHistory(Enrichment):
             },
             time=time or "",
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Keys(Statistic):
-    """Hashes of the keys of rows whose time is before a moment, ascending."""
-
-    keys: tuple[str, ...]
-    until: int | None
-
-    def part(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
-        hashes, complete = key_hashes([batch.column(name) for name in self.keys])
-        if self.until is not None:
-            moments = as_moments(batch.column(self.column)).cast(pa.int64())
-            complete &= np.asarray(pc.less(moments, self.until).fill_null(True))
-        return np.unique(hashes[complete])
-
-    def merge(
-        self, one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]
-    ) -> npt.NDArray[np.uint64]:
-        return np.union1d(one, other)
 
 
 def _commonest(counts: Mapping[str, int] | None) -> list[str]:
