@@ -40,7 +40,7 @@ class AsofBatch(RowWise):
     def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
         moments = as_moments(batch.column(what.time)).cast(pa.int64())
-        keys = index.find([batch.column(name) for name in what.keys])
+        keys = index.find(batch.select(list(what.keys)))
         # A row without a time has no window.
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
         look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())

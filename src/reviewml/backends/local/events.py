@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import tempfile
 import warnings
@@ -23,7 +24,7 @@ Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-HASH, MOMENT = "__hash__", "__moment__"
+MOMENT = "__moment__"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ class EventIndex:
 
     seed: int
     hashes: Hashes
-    keys: pa.Table
+    keys: pa.RecordBatch
     starts: Integers
     line: Line
     begins: Integers
@@ -115,24 +116,23 @@ class EventIndex:
                 return index
         raise AssertionError
 
-    def find(self, keys: Sequence[pa.Array]) -> Integers:
-        """Return the position of each key among those with events; -1 for others."""
-        hashes, known = key_hashes(keys, self.seed)
-        found = np.full(len(hashes), -1)
+    def find(self, keys: pa.RecordBatch) -> Integers:
+        """Return the position of each row's key among those with events; -1 for others."""
+        codes, distinct = distinct_keys(keys)
+        hashes, complete = key_hashes(distinct.columns, self.seed)
+        position = np.searchsorted(self.hashes, hashes)
+        position[position == len(self.hashes)] = -1
         if len(self.hashes) == 0:
-            return found
-        # In order, one search begins where the last one ended.
-        order = np.argsort(hashes)
-        position = np.searchsorted(self.hashes, hashes[order])
-        position[position == len(self.hashes)] = 0
-        same = known[order] & (self.hashes.take(position) == hashes[order])
-        rows, there = pa.array(order), pa.array(position)
-        for known_key, key in zip(self.keys.columns, keys, strict=True):
+            return np.full(len(codes), -1)
+        same, there = (
+            complete & (self.hashes[position] == hashes),
+            pa.array(position % len(self.hashes)),
+        )
+        for known, wanted in zip(self.keys.columns, distinct.columns, strict=True):
             # A key without events may happen to have the hash of one with some.
-            equal = pc.equal(known_key.take(there), key.take(rows)).fill_null(False)
+            equal = pc.equal(known.take(there), wanted).fill_null(False)
             same &= equal.to_numpy(zero_copy_only=False)
-        found[order[same]] = position[same]
-        return found
+        return np.where(same, position, -1)[codes]
 
     def first_at(self, keys: Integers, moments: Integers) -> Integers:
         """Return the first event of each key that is not before a moment.
@@ -160,30 +160,43 @@ class EventIndex:
         return self.places.take(events) - self.begins.take(keys)
 
 
+def distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.RecordBatch]:
+    """Return which of the distinct keys each row has, and these keys."""
+    encoded = [column.dictionary_encode(null_encoding="encode") for column in keys.columns]
+    codes = [np.asarray(column.indices).astype(np.intp) for column in encoded]
+    if len(codes) == 1:
+        return codes[0], pa.RecordBatch.from_arrays([encoded[0].dictionary], keys.schema.names)
+    together = codes[0]
+    for code, column in zip(codes[1:], encoded[1:], strict=True):
+        together = together * len(column.dictionary) + code
+    _, first, code = np.unique(together, return_index=True, return_inverse=True)
+    return code, keys.take(pa.array(first))
+
+
 def _build(
     events: Dataset, by: Sequence[str], time: str, sums: Sequence[str], seed: int
 ) -> EventIndex | None:
     folder = tempfile.TemporaryDirectory(prefix="reviewml-")
     schema = events.full_schema
-    kinds = [pa.field(f"key {name}", schema.field(name).type) for name in by]
-    narrow = pa.schema(
-        [(HASH, pa.uint64()), (MOMENT, pa.int64()), *kinds, *(schema.field(n) for n in sums)]
-    )
-    shards = Shards(Path(folder.name), narrow, HASH)
-    read, extremes = 0, []
+    keys = [pa.field(f"key {name}", schema.field(name).type) for name in by]
+    narrow = pa.schema([(MOMENT, pa.int64()), *keys, *(schema.field(name) for name in sums)])
+    shards = Shards(Path(folder.name), narrow, [field.name for field in keys], seed)
+    read, first, last = 0, [], []
     for batch in events.full_batches():
-        keys = [batch.column(name) for name in by]
-        hashes, known = key_hashes(keys, seed)
         moments = as_moments(batch.column(time)).cast(pa.int64())
-        known &= moments.is_valid().to_numpy(zero_copy_only=False)
-        columns = [pa.array(hashes), moments, *keys, *(batch.column(name) for name in sums)]
+        columns = [moments, *(batch.column(name) for name in (*by, *sums))]
         rows = pa.RecordBatch.from_arrays(columns, schema=narrow)
-        shards.add(rows if known.all() else rows.filter(pa.array(known)))
+        known = rows.select([MOMENT, *(field.name for field in keys)]).columns
+        if any(column.null_count for column in known):
+            rows = rows.filter(functools.reduce(pc.and_, (column.is_valid() for column in known)))
         read += len(batch)
-        if known.any():
-            extremes += [np.asarray(moments)[known].min(), np.asarray(moments)[known].max()]
-    line = Line(int(min(extremes, default=0)), int(max(extremes, default=0)))
-    index = _sorted(shards, kinds, sums, seed, line, folder)
+        if len(rows):
+            shards.add(rows)
+            extremes = pc.min_max(rows.column(MOMENT))
+            first.append(extremes["min"].as_py())
+            last.append(extremes["max"].as_py())
+    line = Line(min(first, default=0), max(last, default=0))
+    index = _sorted(shards, keys, sums, seed, line, folder)
     if index is not None and len(index.places) < read:
         warnings.warn(
             f"{read - len(index.places):,} of {read:,} rows have no "
@@ -201,38 +214,38 @@ def _sorted(
     line: Line,
     folder: tempfile.TemporaryDirectory[str],
 ) -> EventIndex | None:
-    hashes, starts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    hashes, counts = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     begins: list[Integers] = []
-    keys = [pa.schema(by).empty_table()]
-    n_keys = n_events = 0
+    keys = [pa.RecordBatch.from_pylist([], pa.schema(by))]
+    n_keys = 0
     places = _Written(Path(folder.name) / "places")
     totals = [_Written(Path(folder.name) / f"total {number}") for number in range(len(sums))]
     for total in totals:
         total.append(np.zeros(1, np.int64))
     for shard in shards:
-        order, first_of_key = _by_hash(np.asarray(shard.column(HASH)))
-        if _differ(shard.select([field.name for field in by]), order, ~first_of_key):
+        codes, distinct = distinct_keys(shard.select([field.name for field in by]))
+        hashed, _ = key_hashes(distinct.columns, seed)
+        by_hash = np.argsort(hashed)
+        if len(np.unique(hashed)) < len(hashed):
             return None
-        key = np.cumsum(first_of_key) - 1
-        begins.append(line.begins(n_keys, int(key[-1]) + 1 if len(key) else 0))
-        moments = np.asarray(shard.column(MOMENT))[order]
-        place = line.places(begins[-1][key], moments)
-        later = _by_place((key + n_keys) // line.keys, place)
-        heads = order[first_of_key]
-        hashes.append(np.asarray(shard.column(HASH))[heads])
-        keys.append(shard.select([field.name for field in by]).take(pa.array(heads)))
-        starts.append(np.flatnonzero(first_of_key) + n_events)
-        places.append(place[later])
+        key = np.argsort(by_hash)[codes]
+        begin = line.begins(n_keys, len(hashed))
+        place = line.places(begin[key], np.asarray(shard.column(MOMENT)))
+        order = _by_place((key + n_keys) // line.keys, place)
+        hashes.append(hashed[by_hash])
+        keys.append(distinct.take(pa.array(by_hash)))
+        begins.append(begin)
+        counts.append(np.bincount(key, minlength=len(hashed)))
+        places.append(place[order])
         for total, name in zip(totals, sums, strict=True):
             # What overflows in a running sum is undone by the difference of two.
-            summed = np.cumsum(np.asarray(shard.column(name))[order[later]])
-            total.append(summed + total.last)
-        n_keys, n_events = n_keys + len(heads), n_events + len(order)
+            total.append(np.cumsum(np.asarray(shard.column(name))[order]) + total.last)
+        n_keys += len(hashed)
     return EventIndex(
         seed=seed,
         hashes=np.concatenate(hashes),
-        keys=pa.concat_tables(keys).combine_chunks(),
-        starts=np.append(np.concatenate(starts), n_events),
+        keys=pa.concat_batches(keys),
+        starts=np.cumsum(np.concatenate(counts)),
         line=line,
         begins=np.concatenate(begins),
         places=places.mapped(),
@@ -241,24 +254,9 @@ def _sorted(
     )
 
 
-def _by_hash(hashes: Hashes) -> tuple[npt.NDArray[np.intp], Mask]:
-    order = np.argsort(hashes)
-    first_of_key = np.ones(len(order), bool)
-    first_of_key[1:] = hashes[order[1:]] != hashes[order[:-1]]
-    return order, first_of_key
-
-
 def _by_place(lines: Integers, places: Integers) -> npt.NDArray[np.intp]:
     # NumPy sorts one column of numbers several times faster than two.
-    one_line = len(lines) == 0 or lines[0] == lines[-1]
-    return np.argsort(places) if one_line else np.lexsort((places, lines))
-
-
-def _differ(keys: pa.Table, order: npt.NDArray[np.intp], as_before: Mask) -> bool:
-    """Tell whether two different keys have one hash."""
-    rows = np.flatnonzero(as_before)
-    here, before = pa.array(order[rows]), pa.array(order[rows - 1])
-    return any(not column.take(here).equals(column.take(before)) for column in keys.columns)
+    return np.lexsort((places, lines)) if lines.any() else np.argsort(places)
 
 
 class _Written:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
+from reviewml.hashing import key_hashes
 
 SHARDS = 64
 """Parts on disk."""
@@ -16,7 +18,7 @@ MOST_BYTES = 512 * 2**20
 
 
 class Shards:
-    """Rows in the order of their hash: all at once, or parted on disk where they are many.
+    """Rows that stay together by their key: all at once, or parted on disk where they are many.
 
     Parameters
     ----------
@@ -24,14 +26,15 @@ class Shards:
         Where the parts go.
     schema
         Of the rows.
-    hashed
-        Column of hashes, uint64: parts are ranges of it.
+    keys, seed
+        Columns of the key, and seed of its hash: parts are ranges of it, in order.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, hashed: str) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, keys: Sequence[str], seed: int) -> None:
         self._folder = folder
         self._schema = schema
-        self._hashed = hashed
+        self._keys = keys
+        self._seed = seed
         self._waiting: list[pa.RecordBatch] = []
         self._bytes = 0
         self._writers: dict[int, pa.RecordBatchFileWriter] = {}
@@ -43,21 +46,22 @@ class Shards:
         if self._bytes > MOST_BYTES:
             self._spill()
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """Yield all rows, those with smaller hashes in earlier tables."""
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, those whose keys have smaller hashes in earlier batches."""
         if not self._writers:
-            yield pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+            yield _together(self._waiting, self._schema)
             return
         self._spill()
         for shard, writer in sorted(self._writers.items()):
             writer.close()
             with pa.memory_map(str(self._path(shard))) as file:
-                yield pa.ipc.open_file(file).read_all().combine_chunks()
+                yield _together(pa.ipc.open_file(file).read_all().to_batches(), self._schema)
             self._path(shard).unlink()
 
     def _spill(self) -> None:
         for batch in self._waiting:
-            parts = np.asarray(batch.column(self._hashed)) // np.uint64(2**64 // SHARDS)
+            hashes, _ = key_hashes([batch.column(name) for name in self._keys], self._seed)
+            parts = hashes // np.uint64(2**64 // SHARDS)
             order = np.argsort(parts, kind="stable")
             ordered = batch.take(pa.array(order))
             shards, starts = np.unique(parts[order], return_index=True)
@@ -73,3 +77,7 @@ class Shards:
 
     def _path(self, shard: int) -> Path:
         return self._folder / f"{shard}.arrow"
+
+
+def _together(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    return pa.concat_batches(batches or [pa.RecordBatch.from_pylist([], schema)])
