@@ -45,13 +45,21 @@ class AsofBatch(RowWise):
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
         look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())
         added: dict[str, pa.Array] = {}
+        events = {
+            bound: look.event(bound)
+            for window in what.windows.values()
+            for bound in (window.start, window.end)
+        }
         for name, window in what.windows.items():
-            first, end = look.event(window.start), look.event(window.end)
+            first, end = events[window.start], events[window.end]
             added[f"{name}_count"] = look.restored(end - first)
-            for column, total in zip(what.sums, index.totals, strict=True):
-                added[f"{name}_{column}"] = look.restored(total.take(end) - total.take(first))
             if name == what.last:
                 added[f"{name}_last"] = look.last(first, end)
+        for column, total in zip(what.sums, index.totals, strict=True):
+            reached = {bound: total.take(event) for bound, event in events.items()}
+            for name, window in what.windows.items():
+                within = reached[window.end] - reached[window.start]
+                added[f"{name}_{column}"] = look.restored(within)
         return added
 
 
@@ -64,24 +72,18 @@ class _LookUp:
     keys: Integers
     moments: Integers
     total: int
-    _found: dict[int | None, Integers]
 
     @classmethod
     def of(cls, index: EventIndex, keys: Integers, moments: Integers) -> _LookUp:
         rows = np.flatnonzero(keys >= 0)
-        # Only nearness counts, so the rounding of a float does no harm.
-        near = keys[rows] * float(index.line.step) + moments[rows]
-        rows = rows[np.argsort(near)]
-        return cls(index, rows, keys[rows], moments[rows], len(keys), {})
+        rows = rows[index.order(keys[rows], moments[rows])]
+        return cls(index, rows, keys[rows], moments[rows], len(keys))
 
     def event(self, offset: int | None) -> Integers:
         """Return the first event of each row's key from `offset` after its time on."""
-        if offset not in self._found:
-            if offset is None:
-                self._found[offset] = self.index.starts[self.keys]
-            else:
-                self._found[offset] = self.index.first_at(self.keys, self.moments + offset)
-        return self._found[offset]
+        if offset is None:
+            return self.index.starts.take(self.keys)
+        return self.index.first_at(self.keys, self.moments + offset)
 
     def restored(self, values: Integers) -> pa.Array:
         """Return values in the order of the batch, 0 for rows without events."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import tempfile
 import weakref
@@ -18,13 +19,17 @@ from reviewml.backends.local.asof import AsofBatch
 from reviewml.backends.local.join import Join
 from reviewml.errors import SourceError
 from reviewml.interfaces.asof import AsofAggregates
-from reviewml.interfaces.batches import RowWise, Selected
+from reviewml.interfaces.batches import RowWise, Selected, resized
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Source, Validate, check_rows
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
+
+LARGE_ROWS = 2**18
+LARGE_BYTES = 32 * 2**20
+"""Most that a batch holds which is made of several."""
 
 Stream = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -166,13 +171,21 @@ class MappedInThreads:
         threads = os.cpu_count() or 1
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[Future[pa.RecordBatch]] = deque()
-            for batch in self.stream():
+            for batch in large(self.stream()):
                 waiting.append(pool.submit(self.function, batch))
                 # Few at a time: batches that wait take memory.
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+
+
+def large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in fewer batches, which still do not take much memory."""
+    for first in batches:
+        many = LARGE_BYTES * len(first) // max(first.nbytes, 1)
+        rest = itertools.chain([first], batches)
+        yield from resized(rest, min(max(many, len(first), 1), LARGE_ROWS))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Line:
     @property
     def keys(self) -> int:
         """How many keys a line holds."""
-        return max(1, 2**62 // self.step)
+        return max(1, (2**63 - 1) // self.step)
 
     def begins(self, first_key: int, n_keys: int) -> Integers:
         """Return where on its line each key has the moment 0."""
@@ -62,6 +62,16 @@ class Line:
         places = np.clip(moments, self.first, self.last + 1)
         places += begins
         return places
+
+    def order(self, keys: Integers, places: Integers) -> npt.NDArray[np.intp]:
+        """Return the positions that sort places, line by line."""
+        if len(keys) == 0 or keys.max() < self.keys:
+            return np.argsort(places)
+        # NumPy sorts one column several times faster than two together.
+        by_key = np.argsort(keys)
+        ends = np.searchsorted(keys[by_key], np.arange(self.keys, keys.max() + 1, self.keys))
+        lines = np.split(by_key, ends)
+        return np.concatenate([line[np.argsort(places[line])] for line in lines])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,19 +130,25 @@ class EventIndex:
         """Return the position of each row's key among those with events; -1 for others."""
         codes, distinct = distinct_keys(keys)
         hashes, complete = key_hashes(distinct.columns, self.seed)
-        position = np.searchsorted(self.hashes, hashes)
-        position[position == len(self.hashes)] = -1
+        found = np.full(len(hashes), -1)
         if len(self.hashes) == 0:
-            return np.full(len(codes), -1)
-        same, there = (
-            complete & (self.hashes[position] == hashes),
-            pa.array(position % len(self.hashes)),
-        )
+            return found[codes]
+        # In order, one search begins where the last one ended.
+        order = np.argsort(hashes)
+        position = np.searchsorted(self.hashes, hashes[order])
+        position[position == len(self.hashes)] = 0
+        same = complete[order] & (self.hashes[position] == hashes[order])
+        there, rows = pa.array(position), pa.array(order)
         for known, wanted in zip(self.keys.columns, distinct.columns, strict=True):
             # A key without events may happen to have the hash of one with some.
-            equal = pc.equal(known.take(there), wanted).fill_null(False)
+            equal = pc.equal(known.take(there), wanted.take(rows)).fill_null(False)
             same &= equal.to_numpy(zero_copy_only=False)
-        return np.where(same, position, -1)[codes]
+        found[order[same]] = position[same]
+        return found[codes]
+
+    def order(self, keys: Integers, moments: Integers) -> npt.NDArray[np.intp]:
+        """Return the order in which `first_at` wants keys and moments."""
+        return self.line.order(keys, self.line.places(self.begins.take(keys), moments))
 
     def first_at(self, keys: Integers, moments: Integers) -> Integers:
         """Return the first event of each key that is not before a moment.
@@ -140,20 +156,24 @@ class EventIndex:
         Parameters
         ----------
         keys
-            Positions of keys. Much faster when ascending, and moments ascending with them.
+            Positions of keys; in the order that `order` gives.
         moments
             In microseconds.
         """
         wanted = self.line.places(self.begins.take(keys), moments)
         if len(self.hashes) <= self.line.keys:
             return np.searchsorted(self.places, wanted)
-        line, found = keys // self.line.keys, np.empty(len(keys), np.int64)
-        for number in np.unique(line):
-            here = line == number
-            low = self.starts[number * self.line.keys]
-            high = self.starts[min((number + 1) * self.line.keys, len(self.hashes))]
-            found[here] = low + np.searchsorted(self.places[low:high], wanted[here])
-        return found
+        heads = np.arange(0, len(self.hashes), self.line.keys)
+        bounds = np.append(np.searchsorted(keys, heads), len(keys))
+        events = np.append(self.starts[heads], self.starts[-1])
+        return np.concatenate(
+            [
+                low + np.searchsorted(self.places[low:high], wanted[first:end])
+                for low, high, first, end in zip(
+                    events[:-1], events[1:], bounds[:-1], bounds[1:], strict=True
+                )
+            ]
+        )
 
     def moments(self, keys: Integers, events: Integers) -> Integers:
         """Return when events of these keys happened."""
@@ -231,7 +251,7 @@ def _sorted(
         key = np.argsort(by_hash)[codes]
         begin = line.begins(n_keys, len(hashed))
         place = line.places(begin[key], np.asarray(shard.column(MOMENT)))
-        order = _by_place((key + n_keys) // line.keys, place)
+        order = line.order(key + n_keys, place)
         hashes.append(hashed[by_hash])
         keys.append(distinct.take(pa.array(by_hash)))
         begins.append(begin)
@@ -252,11 +272,6 @@ def _sorted(
         totals=[total.mapped() for total in totals],
         folder=folder,
     )
-
-
-def _by_place(lines: Integers, places: Integers) -> npt.NDArray[np.intp]:
-    # NumPy sorts one column of numbers several times faster than two.
-    return np.lexsort((places, lines)) if lines.any() else np.argsort(places)
 
 
 class _Written:
