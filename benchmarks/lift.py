@@ -17,6 +17,7 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from reviewml import Frame, Pipeline
@@ -65,17 +66,28 @@ def fitted_auc(rows: pa.Table, test: pa.Table) -> np.ndarray:
     return pipeline().fit(rows, target="bought").predict_proba(test)[:, 1]
 
 
+def mean(values: list[float]) -> str:
+    """Return the mean over seeds with its 95 % interval, by Student's t."""
+    middle, error = np.mean(values), stats.sem(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, middle, error)
+    return f"{middle:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--effect", type=float, default=0.0)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--products", type=int, default=1_000)
+    parser.add_argument("--products", type=int, default=200)
+    parser.add_argument("--customers", type=int, default=2_000)
     parser.add_argument("--views", type=int, default=20_000)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    holds, false_lift, shares = 0, 0, []
+    holds, false_lift = 0, 0
+    shares, lifts, seeming = [], [], []
     for seed in range(given.seeds):
-        shop = make_shop(given.products, 4_000, given.views, given.effect, random_state=seed)
+        shop = make_shop(
+            given.products, given.customers, given.views, given.effect, random_state=seed
+        )
         rows = labelled(shop)
         options = {"target": "bought", "ablation": True}
         lift = with_history(shop).evaluate(rows, **options).ablation
@@ -83,10 +95,13 @@ def main() -> None:
         holds += difference.low <= 0 <= difference.high
         joined, true_lift = compared(shop, rows, lift.without["auc"].value)
         false_lift += joined.low > 0
+        lifts.append(difference.value)
+        seeming.append(joined.value)
         shares.append(difference.value / true_lift)
         print(f"seed {seed}: history {difference}; all-time join {joined}; truth {true_lift:+.4f}")
     print(f"the interval of the lift holds 0 in {holds} of {given.seeds} seeds")
     print(f"the all-time join shows a lift in {false_lift} of {given.seeds} seeds")
+    print(f"mean over seeds: history {mean(lifts)}; all-time join {mean(seeming)}")
     if given.effect:
         print(f"share of the lift of the truth: {np.mean(shares):.1%} (least {min(shares):.1%})")
 

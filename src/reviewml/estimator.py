@@ -9,7 +9,7 @@ import pyarrow as pa
 from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import _BaseComposition
 
-from reviewml.errors import SchemaError
+from reviewml.errors import SchemaError, did_you_mean
 from reviewml.interfaces.frames import as_dataset, is_frame
 
 TARGET = "__target__"
@@ -30,6 +30,13 @@ class Estimator(_BaseComposition):  # type: ignore[misc]
         """Set parameters, those of the steps as ``<step>__<parameter>``."""
         self._set_params("steps", **params)
         return self
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the step of that name, fitted where the pipeline is."""
+        steps = dict(getattr(self, "steps_", self.steps))
+        if name not in steps:
+            raise SchemaError(f"no step {name!r}. {did_you_mean(str(name), steps)}")
+        return steps[name]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

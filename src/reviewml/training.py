@@ -25,6 +25,10 @@ MOST_INTEGER_CLASSES = 20
 """Whole numbers with more values than this are taken for quantities, not classes."""
 
 
+MOST_CLASSES = 100
+"""A target with more values, hardly any of them twice, is taken for an id or a text."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Collected:
     """All rows that can be learned from, in canonical order.
@@ -235,6 +239,11 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
         )
         raise TargetError(f"target {name!r}: {found}, so there is nothing to learn.")
     task = task or _inferred(distinct)
+    if task == "multiclass" and len(distinct) > max(len(column) / 2, MOST_CLASSES):
+        raise TargetError(
+            f"target {name!r} is {distinct.type} and has {len(distinct):,} different values in "
+            f"{len(column):,} rows, as an id or a text would: what should be predicted?"
+        )
     if task == "regression":
         if not _is_number(distinct.type):
             raise TargetError(f"target {name!r} is {distinct.type}, which regression cannot learn.")

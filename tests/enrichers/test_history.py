@@ -259,7 +259,7 @@ def test_a_saved_pipeline_holds_no_review_and_takes_new_ones(tmp_path: Path) -> 
     fitted.save(tmp_path / "m")
     kept = "".join(f.read_text("utf-8", "ignore") for f in (tmp_path / "m").rglob("*.json"))
     assert "lovely and soft" not in kept
-    assert fitted.steps_[0][1].last_review_ in kept
+    assert fitted["product"].last_review_ in kept
     again = load(tmp_path / "m")
     with pytest.raises(NotFitted, match="'product' looks at reviews"):
         again.predict_proba(visits)
@@ -276,7 +276,7 @@ def test_a_snapshot_stands_in_for_the_reviews(tmp_path: Path) -> None:
     fitted = pipeline(reviews).fit(visits, target="bought")
     now = at(120)
     today = visits.set_column(2, "when", pa.array([now] * len(visits)))
-    snapshot = fitted.steps_[0][1].snapshot(now)
+    snapshot = fitted["product"].snapshot(now)
     assert snapshot.column("sku").to_pylist() == sorted(set(reviews.column("sku").to_pylist()))
     fitted.save(tmp_path / "m")
     joined = today.join(snapshot, "sku").sort_by("visit")

@@ -54,7 +54,7 @@ def demo(views: int, output: str, seed: int, as_json: bool) -> None:
     pipeline.fit(rows, target="bought")
     registry = LocalRegistry(folder / "models")
     version = registry.log(
-        pipeline, name=NAME, alias=ALIAS, metrics=_metrics(evaluation), reason="reviewml demo"
+        pipeline, name=NAME, alias=ALIAS, metrics=evaluation.metrics, reason="reviewml demo"
     )
     _say(f"logged as {version}")
     again = registry.load(f"{NAME}@{ALIAS}")
@@ -97,14 +97,6 @@ def _pipeline(reviews: Files) -> Pipeline:
             ("model", XGBoost()),
         ]
     )
-
-
-def _metrics(evaluation: Evaluation) -> dict[str, float]:
-    return {
-        name: metric.value
-        for name, metric in evaluation.metrics.items()
-        if metric.value is not None
-    }
 
 
 def _text(evaluation: Evaluation, explanation: Explanation, found: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Estimate:
             return f"– ({self.reason})"
         interval = self.interval()
         return f"{figure(self.value)} {interval}" if interval else figure(self.value)
+
+    def __float__(self) -> float:
+        return math.nan if self.value is None else self.value
 
     def interval(self) -> str:
         """Return the interval as text, empty when there is none."""

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 from reviewml.errors import ModelNotFound, RegistryError, did_you_mean
 from reviewml.masking import masked
@@ -88,7 +88,7 @@ class Registry(ABC):
         *,
         name: str,
         alias: str | None = None,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, SupportsFloat] | None = None,
         reason: str | None = None,
     ) -> ModelVersion:
         """Save a fitted pipeline as the next version of a model.
@@ -192,8 +192,8 @@ def parse_reference(reference: str) -> tuple[str, str | int | None]:
     return name, which
 
 
-def checked_metrics(metrics: Mapping[str, float] | None) -> dict[str, float]:
-    """Return metrics as numbers, or raise naming the one that is none."""
+def checked_metrics(metrics: Mapping[str, SupportsFloat] | None) -> dict[str, float]:
+    """Return metrics, as of an evaluation, as numbers; raise naming one that is none."""
     figures = {}
     for metric, value in (metrics or {}).items():
         try:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import SupportsFloat
 
 from filelock import FileLock
 
@@ -70,7 +71,7 @@ class LocalRegistry(Registry):
         *,
         name: str,
         alias: str | None = None,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, SupportsFloat] | None = None,
         reason: str | None = None,
     ) -> ModelVersion:
         folder = self._folder(name)

@@ -9,11 +9,18 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml import plugins
 from reviewml.errors import ModelNotFound
-from reviewml.interfaces.registry import Event, ModelVersion, Registry, check_alias, check_name
+from reviewml.interfaces.registry import (
+    Event,
+    ModelVersion,
+    Registry,
+    check_alias,
+    check_name,
+    checked_metrics,
+)
 from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.versions import version_of
@@ -71,16 +78,17 @@ class MlflowRegistry(Registry):
         *,
         name: str,
         alias: str | None = None,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, SupportsFloat] | None = None,
         reason: str | None = None,
     ) -> ModelVersion:
         check_name(name)
         if alias is not None:
             check_alias(alias)
+        figures = checked_metrics(metrics)
         client = self._client()
         with tempfile.TemporaryDirectory() as folder:
-            flavoured = _flavoured(pipeline, Path(folder), metrics or {})
-            source, run = self._upload(client, flavoured, name, metrics or {})
+            flavoured = _flavoured(pipeline, Path(folder), figures)
+            source, run = self._upload(client, flavoured, name, figures)
         _register(client, name)
         told = {OURS: _our_version(), REASON: reason, ALIAS: alias}
         tags = {tag: value for tag, value in told.items() if value is not None}

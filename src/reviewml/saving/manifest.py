@@ -63,7 +63,8 @@ def fingerprint(folder: Path) -> str | None:
 
 def _not_a_model(folder: Path) -> str:
     if not folder.exists():
-        return f"{folder} does not exist: give the folder that Pipeline.save wrote."
+        registry = " A name in a registry needs the registry." if "@" in str(folder) else ""
+        return f"{folder} does not exist: give the folder that Pipeline.save wrote.{registry}"
     return f"{folder} is not a saved model: it has no {MANIFEST}. Pipeline.save writes one."
 
 
