@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from reviewml import Frame, Pipeline
+from reviewml import Files, Frame, Pipeline
 from reviewml.datasets import make_shop
 from reviewml.datasets.shop import Shop
 from reviewml.enrichers import ReviewHistory
@@ -19,6 +21,7 @@ from reviewml.interfaces.frames import as_dataset
 from reviewml.trainers import LogisticRegression, XGBoost
 
 KEYS = ["customer_id", "product_id"]
+LATE = datetime.datetime(2025, 12, 1, tzinfo=datetime.UTC)
 
 
 def shop_of(effect: float, seed: int = 0) -> Shop:
@@ -119,3 +122,45 @@ def test_says_what_it_cannot_do() -> None:
         behaviour.fit(rows, target="bought").predict(rows, reviews=rows)
     with pytest.raises(SchemaError, match="already have a column 'bought'"):
         as_dataset(Frame(rows, time="viewed_at").label(rows, by=KEYS, within="1d", name="bought"))
+
+
+def test_a_trainer_that_holds_nothing_out_learns_nothing_of_what_is_judged() -> None:
+    shop = shop_of(1.0)
+    views = views_of(shop)
+    late = pc.greater(shop.reviews.column("posted_at"), pa.scalar(LATE))
+    worse = pc.if_else(late, 1.0, shop.reviews.column("stars"))
+    place = shop.reviews.column_names.index("stars")
+    figures = []
+    for reviews in (shop.reviews, shop.reviews.set_column(place, "stars", worse)):
+        step = ReviewHistory(Frame(reviews, rating="stars", time="posted_at"), by="product_id")
+        pipe = Pipeline(
+            [
+                ("product", step),
+                ("features", Features(exclude=KEYS)),
+                ("model", LogisticRegression()),
+            ]
+        )
+        early = as_dataset(views).filter(pc.field("viewed_at") < pa.scalar(LATE))
+        figures.append(pipe.evaluate(early, target="bought", holdout=0.25).metrics["auc"].value)
+    assert figures[0] == figures[1]
+
+
+def test_labels_are_labels_when_read_back(tmp_path: Path) -> None:
+    shop = shop_of(1.0)
+    orders = Frame(shop.orders, time="ordered_at")
+    views = views_of(shop).label(orders, by=KEYS, within="30d", name="bought_in_30d")
+    path = as_dataset(views).write(tmp_path / "views.parquet")
+    source = Files(str(path), id="view_id", time="viewed_at")
+    pipe = pipeline(shop).fit(source, target="bought")
+    assert "bought_in_30d" not in {feature.column for feature in pipe.features_}
+    assert "left out within the gap before it" in pipe.report_["split"]
+
+
+def test_orders_of_a_day_follow_the_views_of_it() -> None:
+    views = pa.table({"k": ["a", "b"], "t": [datetime.datetime(2026, 5, 10, 9)] * 2})
+    days = [datetime.date(2026, 5, 10), datetime.date(2026, 5, 9), datetime.date(2026, 6, 9)]
+    orders = pa.table({"k": ["a", "b", "c"], "day": days})
+    rows = Frame(views, time="t").label(
+        Frame(orders, time="day"), by="k", within="7d", name="bought"
+    )
+    assert as_dataset(rows).column("bought").to_pylist() == [True, False]

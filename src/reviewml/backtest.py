@@ -51,8 +51,8 @@ def backtest(
         When the rows have no time to split by, or no step is there to be left out.
     """
     rows = rows.persist()
-    before, after = _split(chain, rows, holdout)
-    fitted = fit(chain, before)
+    first, before, after = _split(chain, rows, holdout)
+    fitted = fit(chain, before, until=first)
     scored = _scored(fitted, after, segments, group)
     assert fitted.model is not None
     found = scored.judged(fitted.model, threshold=threshold, confidence=confidence)
@@ -62,14 +62,14 @@ def backtest(
     if not left_out:
         raise SchemaError("ablation: no step looks at reviews, so there is none to leave out.")
     kept = tuple(pair for pair in chain.enrichers if pair[0] not in left_out)
-    other = fit(dataclasses.replace(chain, enrichers=kept), before)
+    other = fit(dataclasses.replace(chain, enrichers=kept), before, until=first)
     without = dataclasses.replace(_scored(other, after, (), group), groups=scored.groups)
     return dataclasses.replace(
         found, ablation=_ablation(left_out, found, scored, without, fitted, confidence)
     )
 
 
-def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
+def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[int, Dataset, Dataset]:
     time = roles_of(rows.full_schema).time
     if time is None:
         raise SchemaError(
@@ -81,7 +81,8 @@ def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[Dataset, Datase
         raise SchemaError(f"holdout={holdout}: all rows have one time, or there are none to judge.")
     gap = (looks_ahead(rows) or datetime.timedelta()) // datetime.timedelta(microseconds=1)
     kind = rows.schema.field(time).type
-    return rows.filter(earlier(time, kind, first - gap)), rows.filter(~earlier(time, kind, first))
+    before = rows.filter(earlier(time, kind, first - gap))
+    return first, before, rows.filter(~earlier(time, kind, first))
 
 
 def _scored(fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str | None) -> Scored:

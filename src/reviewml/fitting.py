@@ -49,7 +49,14 @@ class Fitted:
     report: Report
 
 
-def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool = False) -> Fitted:
+def fit(
+    chain: Chain,
+    rows: Dataset,
+    *,
+    group: str | None = None,
+    strict: bool = False,
+    until: int | None = None,
+) -> Fitted:
     """Fit every step of a chain on rows.
 
     Parameters
@@ -62,13 +69,17 @@ def fit(chain: Chain, rows: Dataset, *, group: str | None = None, strict: bool =
         Column whose values must not be on both sides of the validation split.
     strict
         Whether to raise at the first row that fails.
+    until
+        When the rows begin that it will be judged on, in microseconds: steps that look at other
+        rows learn nothing later, even where none are held out here.
     """
     started = clock.perf_counter()
     if group is not None:
         require(rows.full_schema, group, "group")
     if chain.trainer is not None:
         chain.trainer[1].check_choices()
-    enrichers, enriched = fit_enrichers(chain, rows, _validated_from(chain, rows))
+    unseen_from = [moment for moment in (until, _validated_from(chain, rows)) if moment is not None]
+    enrichers, enriched = fit_enrichers(chain, rows, min(unseen_from, default=None))
     added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
     enriched = enriched.strict() if strict else enriched
     report: Report = {

@@ -249,7 +249,7 @@ class Pipeline(Estimator):
         if hasattr(self, "steps_"):
             enriched = self._enriched(rows, reviews)
         else:
-            _, enriched = fit_enrichers(self._chain(self.steps), rows)
+            _, enriched = fit_enrichers(self._chain(looking_at(self.steps, reviews)), rows)
         return enriched.strict() if on_error == "raise" else enriched
 
     def transform(self, X: Any, *, reviews: Any = None) -> npt.NDArray[np.float32]:
@@ -291,7 +291,7 @@ class Pipeline(Estimator):
         confidence
             Level of the intervals.
         reviews
-            As in `predict`.
+            As in `predict`; with `holdout`, with roles of their own.
         holdout
             Share of the rows to judge, the latest.
         ablation

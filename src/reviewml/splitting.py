@@ -123,7 +123,8 @@ def first_held_out(
         return None
     codes = np.zeros(len(moments.known), np.intp) if target is None else np.asarray(target)
     first = _first_held_out(values, fraction, codes[moments.known], moments.gap)
-    found: int = pa.scalar(int(first), pa.int64()).cast(moments.kind).cast(pa.timestamp("us")).value
+    moment = pa.scalar(int(first), pa.int64()).cast(moments.kind)
+    found: int = pc.cast(moment, pa.timestamp("us", moments.kind.tz), safe=False).value
     return found
 
 

@@ -54,4 +54,5 @@ class TestReviewHistory(EnricherContract):
             Frame(reviews, text="text", rating="rating", time="time"),
             by="layout",
             enrichers=[("sentiment", Sentiment()), ("quality", Quality())],
+            time="time",
         )

@@ -322,3 +322,56 @@ def test_no_reviews_at_all() -> None:
     found = history(reviews_of([]), visits_of([("a", 9)]), shrink=True)
     assert found[0]["p_count_all"] == 0
     assert found[0]["p_days_since_last"] is None
+
+
+def test_reviews_whose_ratings_are_missing_are_refused() -> None:
+    visits, reviews = shop(100)
+    fitted = pipeline(reviews).fit(visits, target="bought")
+    other = reviews.rename_columns(["sku", "body", "points", "posted"])
+    with pytest.raises(SchemaError, match="averages ratings"):
+        fitted.predict(visits, reviews=other)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e9, 1e12, 1e300])
+def test_means_of_numbers_of_any_size(scale: float) -> None:
+    reviews = reviews_of([("a", scale * stars, 1) for stars in (1, 2, 3, 4)] * 500)
+    found = history(reviews, visits_of([("a", 9)]))
+    assert found[0]["p_rating_mean_all"] == pytest.approx(2.5 * scale, rel=1e-2)
+
+
+def test_nothing_shows_what_reviews_say() -> None:
+    _, reviews = shop(20)
+    step = ReviewHistory(reviews, by="sku")
+    assert "lovely and soft" not in repr(step) + repr(pipeline(reviews))
+    assert step._repr_html_().count("lovely and soft") == 0
+
+
+def test_rows_without_any_key_have_no_reviews() -> None:
+    reviews = pa.table({"customer": [7, 7], "stars": [1.0, 3.0], "posted": [at(1)] * 2})
+    source = Frame(reviews, rating="stars", time="posted")
+    for keys in (pa.array([7.0, None]), pa.array([None, None], pa.null())):
+        rows = pa.table({"customer": keys, "when": [at(9)] * 2})
+        step = ReviewHistory(source, by="customer", time="when").fit(rows)
+        counts = step.transform(rows).column("customer_count_all").to_pylist()
+        assert counts == ([0, 0] if pa.types.is_null(keys.type) else [2, 0])
+
+
+def test_no_rows_and_nanoseconds_and_zones() -> None:
+    visits, reviews = shop()
+    nanoseconds = pa.array(
+        visits.column("when").cast(pa.int64()).to_numpy() * 1000 + 7, pa.timestamp("ns", "UTC")
+    )
+    finer = visits.set_column(2, "when", nanoseconds)
+    fitted = pipeline(reviews).fit(finer, target="bought")
+    assert fitted.predict_proba(finer.slice(0, 0)).shape == (0, 2)
+    naive = visits.set_column(2, "when", visits.column("when").cast(pa.timestamp("us")))
+    with pytest.warns(UserWarning, match="one has a time zone"):
+        fitted.predict(naive)
+
+
+def test_a_history_is_not_added_twice() -> None:
+    visits, reviews = shop()
+    fitted = pipeline(reviews).fit(visits, target="bought")
+    snapshot = fitted["product"].snapshot(at(200))
+    with pytest.raises(SchemaError, match="already have 'product_count_30d'"):
+        pipeline(reviews).fit(visits.join(snapshot, "sku"), target="bought")

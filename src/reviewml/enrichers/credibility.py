@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from reviewml.enrichers.key_statistics import Integers, KeyMoments
-from reviewml.enrichers.measures import ONE, MeasureReviews
+from reviewml.enrichers.measures import MeasureReviews
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.statistics import Max, Min, Statistic, Sum
 
@@ -55,8 +55,7 @@ def priors_and_strengths(
     priors, strengths = {}, {}
     for each in measure.measures:
         known = totals.get(each.known, 0)
-        one = ONE if each.label is None else 1
-        priors[each.name] = totals[each.sum] / known / one if known else 0.0
+        priors[each.name] = totals[each.sum] / known / each.one if known else 0.0
         strengths[each.name] = strength(moments[each.name][1]) if known else 0.0
     return priors, strengths
 

@@ -16,10 +16,11 @@ from sklearn.base import clone
 
 from reviewml.enrichers.credibility import priors_and_strengths
 from reviewml.enrichers.history_columns import FilledHistory, HistoryColumns, Shrinkage
-from reviewml.enrichers.key_statistics import KeysBefore
+from reviewml.enrichers.key_statistics import KeysBefore, Magnitude
 from reviewml.enrichers.measures import (
     TIME,
     MeasureReviews,
+    bits_for,
     measurable,
     measures_of,
 )
@@ -27,10 +28,11 @@ from reviewml.errors import NotFitted, SchemaError, did_you_mean
 from reviewml.hashing import key_hashes
 from reviewml.interfaces import failures
 from reviewml.interfaces.asof import LAST_TYPE, keys_of, time_of
+from reviewml.interfaces.backend import as_source
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.expressions import as_moments, earlier
-from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.frames import as_dataset, is_frame
 from reviewml.interfaces.source import By
 from reviewml.interfaces.statistics import Max, ValueCounts
 from reviewml.interfaces.windows import Duration, Window, microseconds, written
@@ -145,7 +147,8 @@ class ReviewHistory(Enrichment):
         time: str | None = None,
     ) -> None:
         self.time = time
-        self.reviews = reviews
+        # A frame would show its texts wherever the step is printed.
+        self.reviews = as_source(reviews) if is_frame(reviews) else reviews
         self.by = by
         self.enrichers = enrichers
         self.windows = windows
@@ -219,6 +222,11 @@ class ReviewHistory(Enrichment):
         seen = self._seen(enriched)
         counts = seen.aggregate({name: ValueCounts(name, MOST_VALUES) for name in labelled})
         self.labels_ = {name: _commonest(counts.get(name)) for name in labelled}
+        # The rating is measured under the name of its role.
+        numbers = {n: n for n, labels in self.columns_.items() if not labels}
+        numbers |= {"rating": str(reviews.roles.rating)} if "rating" in numbers else {}
+        sizes = seen.aggregate({name: Magnitude(column) for name, column in numbers.items()})
+        self.bits_ = {name: bits_for(size) for name, size in sizes.items()}
 
     def _keys_of(self, rows: Dataset) -> npt.NDArray[np.uint64]:
         known = KeysBefore(time_of(rows, "rows"), tuple(self._keys()), self._until)
@@ -316,6 +324,8 @@ class ReviewHistory(Enrichment):
 
     def _check(self) -> None:
         microseconds(self.delay)
+        if isinstance(self.windows, str):
+            raise SchemaError(f"windows={self.windows!r} is one text: give a tuple of them.")
         if not self.windows:
             raise SchemaError(
                 "windows is empty: say how far back to look; (None,) is all the time."
@@ -367,12 +377,17 @@ class ReviewHistory(Enrichment):
 
     def _enriched(self, rows: Dataset) -> Dataset:
         reviews = self._read(rows, self.reviews)
+        if "rating" in self.columns_ and "rating" not in dict(measurable(reviews.full_schema, ())):
+            raise SchemaError(
+                f"step {self.prefix_!r} averages ratings, and these reviews have none that are "
+                "numbers: name the column, as in Files('reviews/', rating='stars')."
+            )
         for name, enricher in self.enrichers_:
             reviews = reviews.enrich(enricher, stage=f"{self.prefix_}.{name}")
         return reviews
 
     def _measure(self) -> MeasureReviews:
-        measures = measures_of(self.columns_, self.labels_)
+        measures = measures_of(self.columns_, self.labels_, self.bits_)
         return MeasureReviews(tuple(self._keys().values()), measures)
 
     def _measured(self, enriched: Dataset) -> Dataset:

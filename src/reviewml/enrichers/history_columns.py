@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.enrichers.measures import ONE, Measure
+from reviewml.enrichers.measures import Measure
+from reviewml.errors import SchemaError
 from reviewml.interfaces.batches import RowWise, before_bookkeeping
 from reviewml.interfaces.expressions import MICROSECONDS_IN_A_DAY, as_moments
 
@@ -87,6 +88,11 @@ class HistoryColumns(RowWise):
             metadata=schema.metadata,
         )
         for name, kind in self.names().items():
+            if name in schema.names:
+                raise SchemaError(
+                    f"the rows already have {name!r}, a column of the history of "
+                    f"{self.prefix!r}: leave out those of a snapshot to fit."
+                )
             schema = before_bookkeeping(schema, pa.field(name, kind))
         return schema
 
@@ -121,9 +127,7 @@ class HistoryColumns(RowWise):
                 yield _missing(recently - self._mean(batch, measure, long))
 
     def _mean(self, batch: pa.RecordBatch, measure: Measure, begin: str) -> Floats:
-        sums = _floats(batch, f"{begin}_{measure.sum}")
-        if measure.label is None:
-            sums /= ONE
+        sums = _floats(batch, f"{begin}_{measure.sum}") / measure.one
         counts, shrinkage = _floats(batch, f"{begin}_{measure.known}"), self.measures[measure]
         if shrinkage is not None:
             return shrinkage.mean(sums, counts)

@@ -24,6 +24,17 @@ STEPS = 65_535
 """Values are told apart in so many steps between the smallest and the largest."""
 
 
+class Magnitude(Statistic):
+    """Largest distance from 0 of any value that is finite."""
+
+    def part(self, batch: pa.RecordBatch) -> float:
+        values = batch.column(self.column).cast(pa.float64(), safe=False).drop_null().to_numpy()
+        return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+    def merge(self, one: float, other: float) -> float:
+        return max(one, other)
+
+
 @dataclasses.dataclass(frozen=True)
 class KeyMoments(Statistic):
     """For each key: how many values there are, their sum, and the sum of their squares.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -13,11 +14,11 @@ from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.expressions import as_moments
 from reviewml.schema import ERRORS, PLACE, Roles, role_column, roles_of, with_roles
 
-ONE = 2**20
-"""What 1 is in fixed point: six decimals."""
+BITS = 20
+"""Bits behind the point that values are kept with: six decimals. Large ones have fewer."""
 
 LARGEST = 2.0**42
-"""Larger values count as this: a sum of a million of them still fits."""
+"""Of a value in fixed point; larger ones count as this. A sum of a million of them still fits."""
 
 TIME = "time"
 KEY = "key"
@@ -33,6 +34,8 @@ class Measure:
         Column of the enriched reviews, or the role ``"rating"``.
     label
         The value, for a column of labels.
+    bits
+        Bits behind the point.
 
     Examples
     --------
@@ -42,6 +45,12 @@ class Measure:
 
     column: str
     label: str | None = None
+    bits: int = BITS
+
+    @property
+    def one(self) -> float:
+        """What 1 is in fixed point."""
+        return 2.0**self.bits if self.label is None else 1.0
 
     @property
     def name(self) -> str:
@@ -98,20 +107,20 @@ class MeasureReviews(RowWise):
         columns = dict(zip(self.key_names(), map(batch.column, self.keys), strict=True))
         columns[TIME] = as_moments(role_column(batch, roles, TIME)).cast(schema.field(TIME).type)
         for measure in self.measures:
-            values = _fixed(role_column(batch, roles, measure.column), measure.label)
+            values = _fixed(role_column(batch, roles, measure.column), measure)
             columns[measure.known] = values.is_valid().cast(pa.int64())
             columns[measure.sum] = values.fill_null(0)
         columns |= {name: batch.column(name) for name in (PLACE, ERRORS)}
         return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
 
 
-def _fixed(column: pa.Array, label: str | None) -> pa.Array:
-    if label is not None:
-        return pc.equal(column, label).cast(pa.int64())
+def _fixed(column: pa.Array, measure: Measure) -> pa.Array:
+    if measure.label is not None:
+        return pc.equal(column, measure.label).cast(pa.int64())
     values = column.cast(pa.float64(), safe=False)
     values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
-    clipped = np.clip(values.fill_null(0).to_numpy(), -LARGEST, LARGEST)
-    fixed = np.floor(clipped * ONE + 0.5).astype(np.int64)
+    scaled = np.floor(values.fill_null(0).to_numpy() * measure.one + 0.5)
+    fixed = np.clip(scaled, -LARGEST, LARGEST).astype(np.int64)
     return pa.array(fixed, mask=values.is_null().to_numpy(zero_copy_only=False))
 
 
@@ -146,12 +155,23 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(is_one(kind) for is_one in numbers)
 
 
+def bits_for(largest: float) -> int:
+    """Return how many bits behind the point values up to this can have, four times it included.
+
+    Examples
+    --------
+    >>> bits_for(5.0), bits_for(1e12)
+    (20, 0)
+    """
+    return min(BITS, 40 - math.frexp(largest)[1])
+
+
 def measures_of(
-    columns: Mapping[str, bool], labels: Mapping[str, Sequence[str]]
+    columns: Mapping[str, bool], labels: Mapping[str, Sequence[str]], bits: Mapping[str, int]
 ) -> tuple[Measure, ...]:
     """Return the measures of columns: one of a number, and one for each of a column's labels."""
     return tuple(
-        Measure(column, label)
+        Measure(column, label, bits.get(column, BITS))
         for column, labelled in columns.items()
         for label in (labels[column] if labelled else (None,))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -59,14 +60,15 @@ class AsofAggregates:
             require(rows.full_schema, key, "by (rows)")
             require(events.full_schema, event_key, "by (events)")
             one, other = rows.schema.field(key).type, events.schema.field(event_key).type
-            if one != other and not (pa.types.is_integer(one) and pa.types.is_integer(other)):
+            if one != other and not _comparable(one, other):
                 raise JoinError(
-                    f"by: {key!r} is {one} in the rows and {event_key!r} is {other} in the "
-                    "events: read both as one type, for example with dtypes=."
+                    f"by: {key!r} is {one} in the rows, and {other} in what is looked up: make "
+                    "both one type."
                 )
         found = cls(
             keys, time_of(rows, "rows"), time_of(events, "events"), dict(windows), tuple(sums), last
         )
+        _warn_of_zones(rows, found.time, events, found.event_time)
         found.schema(rows.full_schema)
         return found
 
@@ -85,6 +87,23 @@ class AsofAggregates:
         return schema
 
 
+def _comparable(one: pa.DataType, other: pa.DataType) -> bool:
+    # pandas keeps whole numbers as floats where one is missing, and nothing of what all are.
+    number = pa.types.is_integer(one) or pa.types.is_floating(one)
+    return bool(pa.types.is_null(one) or (number and pa.types.is_integer(other)))
+
+
+def _warn_of_zones(rows: Dataset, time: str, events: Dataset, event_time: str) -> None:
+    kinds = rows.schema.field(time).type, events.schema.field(event_time).type
+    zones = [kind.tz for kind in kinds if pa.types.is_timestamp(kind)]
+    if len(zones) == 2 and zones.count(None) == 1:
+        warnings.warn(
+            f"of {time!r} and {event_time!r}, one has a time zone and the other has none, which "
+            "is taken for UTC: give both one.",
+            stacklevel=5,
+        )
+
+
 LAST_TYPE = pa.timestamp("us", "UTC")
 
 
@@ -99,15 +118,15 @@ def keys_of(by: By) -> dict[str, str]:
 
 
 def time_of(dataset: Dataset, what: str) -> str:
-    """Return the column that says when rows happened: of the role, or of its name.
+    """Return the column that says when rows happened.
 
     Raises
     ------
     SchemaError
         When there is none, or it is neither a timestamp nor a date; `what` are the rows.
     """
-    time = roles_of(dataset.full_schema).time or "time"
-    if time not in dataset.schema.names:
+    time = roles_of(dataset.full_schema).time
+    if time is None:
         raise SchemaError(
             f"the {what} need a time, and no column has the role 'time': say which one, as in "
             f"Files(..., time='column'). The columns are {', '.join(dataset.schema.names)}."

@@ -224,7 +224,8 @@ class Dataset(ABC):
         Parameters
         ----------
         events
-            Such as orders: anything that can be read, with the role ``time``.
+            Such as orders: anything that can be read, with the role ``time``. Where that is a
+            date, events of the row's own day count as following it.
         by
             Columns in which an event must equal the row, or row's column → event's column.
         within

@@ -15,7 +15,7 @@ from reviewml.interfaces.batches import RowWise, before_bookkeeping
 from reviewml.interfaces.expressions import as_moments
 from reviewml.interfaces.source import By
 from reviewml.interfaces.statistics import Max
-from reviewml.interfaces.windows import Window
+from reviewml.interfaces.windows import MICROSECONDS, Window
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
@@ -45,9 +45,11 @@ def labelled(
         raise SchemaError(f"label: the rows already have a column {name!r}: choose another name=.")
     if within == 0:
         raise SchemaError("within=0: a label looks at some time after the row, such as '7d'.")
-    window = Window(1, within + 1)
-    counted = rows.asof_aggregate(events, by=by, windows={FOLLOWING: window})
     time, event_time = time_of(rows, "rows"), time_of(events, "events")
+    dated = pa.types.is_date(events.schema.field(event_time).type)
+    # A date begins before what happens on it: events of the row's own day count.
+    window = Window(1 - MICROSECONDS["d"] if dated else 1, within + 1)
+    counted = rows.asof_aggregate(events, by=by, windows={FOLLOWING: window})
     last = events.aggregate({"last": Max(event_time)}).get("last") if until is None else until
     if last is None:
         raise SchemaError(

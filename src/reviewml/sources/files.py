@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from reviewml.errors import SchemaError, SourceError, did_you_mean
+from reviewml.interfaces.labelling import horizon
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
 from reviewml.schema import Roles, visible
@@ -136,7 +138,7 @@ class Files(Source):
             raise SchemaError(f"dtypes: there is no column {unknown[0]!r}. {nearest}")
         known = {n: pa.string() if pa.types.is_null(k) else k for n, k in columns.items()}
         roles = self.roles.filled_from(stage.ROLES) if is_stage else self.roles
-        return full_schema(known.items(), roles)
+        return _with_labels(full_schema(known.items(), roles), heads)
 
     def _given(self) -> dict[str, pa.DataType]:
         given = {name: as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
@@ -202,6 +204,15 @@ def _heads(format: Format, files: list[File]) -> list[pa.Schema]:
         return [format.head(files[0], SAMPLE_ROWS)]
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(lambda file: format.head(file, SAMPLE_ROWS // 10), files))
+
+
+def _with_labels(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
+    """Keep of the labels among the columns that they are labels."""
+    for field in itertools.chain.from_iterable(heads):
+        place = schema.get_field_index(field.name)
+        if place >= 0 and horizon(field) is not None:
+            schema = schema.set(place, schema.field(place).with_metadata(field.metadata))
+    return schema
 
 
 def _together(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,7 @@ class AsofBatch(RowWise):
     def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
         moments = as_moments(batch.column(what.time)).cast(pa.int64())
-        keys = index.find(batch.select(list(what.keys)))
+        keys = index.find(_typed(batch.select(list(what.keys)), index.keys.schema.types))
         # A row without a time has no window.
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
         look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())
@@ -61,6 +62,17 @@ class AsofBatch(RowWise):
                 within = reached[window.end] - reached[window.start]
                 added[f"{name}_{column}"] = look.restored(within)
         return added
+
+
+def _typed(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
+    columns = [
+        column.cast(kind)
+        if pa.types.is_null(column.type)
+        or (pa.types.is_floating(column.type) and pa.types.is_integer(kind))
+        else column
+        for column, kind in zip(keys.columns, kinds, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, keys.schema.names)
 
 
 @dataclasses.dataclass

@@ -185,7 +185,10 @@ def large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for first in batches:
         many = LARGE_BYTES * len(first) // max(first.nbytes, 1)
         rest = itertools.chain([first], batches)
-        yield from resized(rest, min(max(many, len(first), 1), LARGE_ROWS))
+        several = resized(rest, min(max(many, len(first), 1), LARGE_ROWS))
+        # Without any row, a batch is still there for its columns.
+        yield next(several, first)
+        yield from several
 
 
 @dataclasses.dataclass(frozen=True)

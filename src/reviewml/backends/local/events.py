@@ -7,6 +7,7 @@ import functools
 import itertools
 import tempfile
 import warnings
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,8 +96,6 @@ class EventIndex:
         and ``(n_events,)``.
     totals
         Sums of the columns over all events before each; shape ``(n_sums, n_events + 1)``.
-    folder
-        Of the files; they go when nobody refers to it.
     """
 
     seed: int
@@ -107,7 +106,6 @@ class EventIndex:
     begins: Integers
     places: Integers
     totals: Sequence[Integers]
-    folder: tempfile.TemporaryDirectory[str]
 
     @classmethod
     def build(
@@ -216,8 +214,12 @@ def _build(
             first.append(extremes["min"].as_py())
             last.append(extremes["max"].as_py())
     line = Line(min(first, default=0), max(last, default=0))
-    index = _sorted(shards, keys, sums, seed, line, folder)
-    if index is not None and len(index.places) < read:
+    index = _sorted(shards, keys, sums, seed, line, Path(folder.name))
+    if index is None:
+        folder.cleanup()
+        return None
+    weakref.finalize(index, folder.cleanup)
+    if len(index.places) < read:
         warnings.warn(
             f"{read - len(index.places):,} of {read:,} rows have no "
             f"{' or no '.join([*by, time])}: they are part of no window.",
@@ -232,14 +234,14 @@ def _sorted(
     sums: Sequence[str],
     seed: int,
     line: Line,
-    folder: tempfile.TemporaryDirectory[str],
+    folder: Path,
 ) -> EventIndex | None:
     hashes, counts = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     begins: list[Integers] = []
     keys = [pa.RecordBatch.from_pylist([], pa.schema(by))]
     n_keys = 0
-    places = _Written(Path(folder.name) / "places")
-    totals = [_Written(Path(folder.name) / f"total {number}") for number in range(len(sums))]
+    places = _Written(folder / "places")
+    totals = [_Written(folder / f"total {number}") for number in range(len(sums))]
     for total in totals:
         total.append(np.zeros(1, np.int64))
     for shard in shards:
@@ -270,7 +272,6 @@ def _sorted(
         begins=np.concatenate(begins),
         places=places.mapped(),
         totals=[total.mapped() for total in totals],
-        folder=folder,
     )
 
 
