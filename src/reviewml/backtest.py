@@ -50,6 +50,9 @@ def backtest(
     SchemaError
         When the rows have no time to split by, or no step is there to be left out.
     """
+    left_out = [name for name, step in chain.enrichers if step.looks_back]
+    if ablation and not left_out:
+        raise SchemaError("ablation: no step looks at reviews, so there is none to leave out.")
     rows = rows.persist()
     first, before, after = _split(chain, rows, holdout)
     fitted = fit(chain, before, until=first)
@@ -58,9 +61,6 @@ def backtest(
     found = scored.judged(fitted.model, threshold=threshold, confidence=confidence)
     if not ablation:
         return found
-    left_out = [name for name, step in chain.enrichers if step.looks_back]
-    if not left_out:
-        raise SchemaError("ablation: no step looks at reviews, so there is none to leave out.")
     kept = tuple(pair for pair in chain.enrichers if pair[0] not in left_out)
     other = fit(dataclasses.replace(chain, enrichers=kept), before, until=first)
     without = dataclasses.replace(_scored(other, after, (), group), groups=scored.groups)
@@ -89,10 +89,13 @@ def _scored(fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str |
     assert fitted.model is not None
     chain = Chain.of(fitted.steps)
     assert chain.featurizer is not None
-    for name, step in chain.enrichers:
-        rows = rows.enrich(step, stage=name)
     return score_rows(
-        rows, chain.enrichers, chain.featurizer[1], fitted.model, segments=segments, group=group
+        chain.enriched(rows),
+        chain.enrichers,
+        chain.featurizer[1],
+        fitted.model,
+        segments=segments,
+        group=group,
     )
 
 

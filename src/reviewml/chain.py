@@ -8,6 +8,7 @@ from typing import Any
 
 from reviewml.errors import CapabilityError, SchemaError, did_you_mean
 from reviewml.interfaces.backend import Backend
+from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
@@ -56,6 +57,12 @@ class Chain:
             )
         featurizer, trainer = rest if rest else (None, None)
         return cls(enrichers, featurizer, trainer)
+
+    def enriched(self, rows: Dataset) -> Dataset:
+        """Return the rows with the columns of all enrichers, which are fitted."""
+        for name, enricher in self.enrichers:
+            rows = rows.enrich(enricher, stage=name)
+        return rows
 
     def check_runs_on(self, backend: Backend) -> None:
         """Raise `CapabilityError` when the backend declares that a step cannot run there."""

@@ -25,7 +25,7 @@ from reviewml.interfaces.trainer import Target, Trainer
 from reviewml.leakage import find_leaks
 from reviewml.schema import require, roles_of, visible
 from reviewml.splitting import Split, first_held_out, holdout
-from reviewml.training import Collected, collect, target_of, with_target
+from reviewml.training import Collected, collect, has_target, target_of, unreadable
 
 Report = dict[str, Any]
 
@@ -137,7 +137,9 @@ def first_judged(chain: Chain, rows: Dataset, fraction: float) -> int | None:
         return None
     task = chain.trainer[1].task
     batches = list(rows.select([roles.time, roles.target]).full_batches())
-    kept = [batch.filter(pa.array(with_target(batch, roles))) for batch in batches]
+    kept = [
+        batch.filter(pa.array(has_target(batch, roles) & ~unreadable(batch))) for batch in batches
+    ]
     times, values = (
         pa.chunked_array([batch.column(name) for batch in kept])
         for name in (roles.time, roles.target)

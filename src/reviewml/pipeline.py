@@ -426,10 +426,7 @@ class Pipeline(Estimator):
         )
 
     def _enriched(self, rows: Dataset, reviews: Any = None) -> Dataset:
-        enrichers = looking_at(self._chain(self._fitted("steps_")).enrichers, reviews)
-        for name, enricher in enrichers:
-            rows = rows.enrich(enricher, stage=name)
-        return rows
+        return self._chain(looking_at(self._fitted("steps_"), reviews)).enriched(rows)
 
     def _scored(self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError) -> Dataset:
         score = Score(self._featurizer(), self._fitted("model_"), outputs)

@@ -121,7 +121,7 @@ def _parts(
     for batch in progress(dataset.full_batches(), "features", dataset.rows):
         errors.add(batch)
         bad = unreadable(batch)
-        kept = with_target(batch, roles)
+        kept = has_target(batch, roles) & ~bad
         rows = batch if kept.all() else batch.filter(pa.array(kept))
         yield _Part(
             features=featurizer.matrix(rows),
@@ -133,10 +133,10 @@ def _parts(
         )
 
 
-def with_target(batch: pa.RecordBatch, roles: Roles) -> npt.NDArray[np.bool_]:
-    """Tell which rows could be read and have a target; shape ``(n,)``."""
+def has_target(batch: pa.RecordBatch, roles: Roles) -> npt.NDArray[np.bool_]:
+    """Tell which rows of a batch have a target; shape ``(n,)``."""
     missing = pc.is_null(batch.column(roles.target), nan_is_null=True)
-    return ~(missing.to_numpy(zero_copy_only=False) | unreadable(batch))  # type: ignore[no-any-return]
+    return ~missing.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from reviewml.enrichers.measures import Measure
 from reviewml.errors import SchemaError
-from reviewml.interfaces.batches import RowWise, before_bookkeeping
+from reviewml.interfaces.batches import RowWise, before_bookkeeping, with_columns
 from reviewml.interfaces.expressions import MICROSECONDS_IN_A_DAY, as_moments
 
 Floats = npt.NDArray[np.float64]
@@ -97,10 +97,8 @@ class HistoryColumns(RowWise):
         return schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        columns |= dict(zip(self.names(), self._values(batch), strict=True))
-        schema = self.schema(batch.schema)
-        return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+        columns = dict(zip(self.names(), self._values(batch), strict=True))
+        return with_columns(batch, columns, self.schema(batch.schema))
 
     def _values(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
         for begin in self.windows.values():
@@ -150,14 +148,13 @@ class FilledHistory(RowWise):
         return schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        schema, empty = self.schema(batch.schema), self.columns.without_reviews()
-        count = next(iter(empty))
-        known = batch.column(count).is_valid()
-        for name, kind in self.columns.names().items():
-            alone = pa.scalar(empty[name], kind)
-            columns[name] = pc.if_else(known, columns[name].cast(kind), alone)
-        return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+        empty = self.columns.without_reviews()
+        known = batch.column(next(iter(empty))).is_valid()
+        columns = {
+            name: pc.if_else(known, batch.column(name).cast(kind), pa.scalar(empty[name], kind))
+            for name, kind in self.columns.names().items()
+        }
+        return with_columns(batch, columns, self.schema(batch.schema))
 
 
 def _floats(batch: pa.RecordBatch, name: str) -> Floats:

@@ -54,6 +54,14 @@ def before_bookkeeping(schema: pa.Schema, field: pa.Field) -> pa.Schema:
     return schema.insert(place if place >= 0 else len(schema), field)
 
 
+def with_columns(
+    batch: pa.RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return a batch of this schema, of these columns and otherwise those it has."""
+    arrays = [columns[name] if name in columns else batch.column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
 def ids_of(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
     """Return the ids as they are, null where one is missing; places where rows have no id."""
     has_id = roles.id is not None and roles.id in batch.schema.names

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import ReviewmlError, RowErrors, SchemaError, did_you_mean
-from reviewml.interfaces.batches import RowWise, added_errors, before_bookkeeping, errors_array
+from reviewml.interfaces.batches import (
+    RowWise,
+    added_errors,
+    before_bookkeeping,
+    errors_array,
+    with_columns,
+)
 from reviewml.schema import (
     BOOKKEEPING,
     ROLE_NAMES,
@@ -114,9 +120,7 @@ class EnrichBatch(RowWise):
         view = self.view.columns(batch, roles_of(batch.schema))
         failures: Failures = {}
         added = self._attempt(view, 0, 1, failures)
-        target = self.schema(batch.schema)
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | added
-        enriched = pa.RecordBatch.from_arrays([columns[n] for n in target.names], schema=target)
+        enriched = with_columns(batch, added, self.schema(batch.schema))
         if not failures:
             return enriched
         return added_errors(enriched, self._errors(view, failures))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError
 from reviewml.interfaces.asof import keys_of, time_of
-from reviewml.interfaces.batches import RowWise, before_bookkeeping
+from reviewml.interfaces.batches import RowWise, before_bookkeeping, with_columns
 from reviewml.interfaces.expressions import as_moments
 from reviewml.interfaces.source import By
 from reviewml.interfaces.statistics import Max
@@ -99,6 +99,4 @@ class LabelBatch(RowWise):
             known = pc.and_(known, batch.column(key).is_valid())
         follows = pc.greater(batch.column(f"{FOLLOWING}_count"), 0)
         label = pc.if_else(known, follows, pa.scalar(None, pa.bool_()))
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {self.name: label}
-        schema = self.schema(batch.schema)
-        return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+        return with_columns(batch, {self.name: label}, self.schema(batch.schema))

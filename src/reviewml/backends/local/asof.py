@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reviewml.backends.local.events import EventIndex, Integers
 from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
-from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.expressions import as_moments
 
@@ -34,9 +34,7 @@ class AsofBatch(RowWise):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         assert self._index is not None
         added = self._added(batch, self._index)
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | added
-        schema = self.aggregates.schema(batch.schema)
-        return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+        return with_columns(batch, added, self.aggregates.schema(batch.schema))
 
     def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates

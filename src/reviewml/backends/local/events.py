@@ -23,7 +23,6 @@ from reviewml.interfaces.expressions import as_moments
 
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 MOMENT = "__moment__"
 
