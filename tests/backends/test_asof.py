@@ -111,3 +111,20 @@ def test_columns_must_be_new() -> None:
     rows, events = rows_and_events()
     with pytest.raises(SchemaError, match="already have a column 'ever_count'"):
         counted(rows.asof_aggregate(events, by="key", windows={"ever": Window(None, 0)}), events)
+
+
+def test_times_that_stand_for_no_end() -> None:
+    ends = [-(2**63) + 1, 5, 2**63 - 1]
+    rows, events = (
+        as_dataset(
+            Frame(
+                pa.table({"key": [1] * len(times), "at": pa.array(times, pa.timestamp("us"))}),
+                time="at",
+            )
+        )
+        for times in (ends, [*ends, 4])
+    )
+    found = rows.asof_aggregate(events, by="key", windows=WINDOWS).to_arrow()
+    assert found.column("ever_count").to_pylist() == [0, 2, 3]
+    assert found.column("short_count").to_pylist() == [0, 0, 0]
+    assert found.column("ahead_count").to_pylist() == [0, 0, 0]

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.backends.local.events import EventIndex, Integers
+from reviewml.backends.local.events import EventIndex, Integers, moments_of
 from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
 from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.expressions import as_moments
 
 
 @dataclasses.dataclass
@@ -38,7 +37,7 @@ class AsofBatch(RowWise):
 
     def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
-        moments = as_moments(batch.column(what.time)).cast(pa.int64())
+        moments = moments_of(batch.column(what.time))
         keys = index.find(_typed(batch.select(list(what.keys)), index.keys.schema.types))
         # A row without a time has no window.
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1

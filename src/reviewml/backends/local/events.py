@@ -27,6 +27,17 @@ Integers = npt.NDArray[np.int64]
 MOMENT = "__moment__"
 
 
+FURTHEST = 2**62 - 2**40
+"""Microseconds from 1970, 146,000 years, that times are cut at: differences then fit in 64 bits."""
+
+
+def moments_of(column: pa.Array) -> pa.Array:
+    """Return times in microseconds since 1970; what stands for no end is cut."""
+    moments = as_moments(column).cast(pa.int64())
+    late = pc.min_element_wise(moments, FURTHEST, skip_nulls=False)
+    return pc.max_element_wise(late, -FURTHEST, skip_nulls=False)
+
+
 @dataclasses.dataclass(frozen=True)
 class Line:
     """Puts keys and moments on one line of whole numbers, on which they sort as pairs do.
@@ -200,7 +211,7 @@ def _build(
     shards = Shards(Path(folder.name), narrow, [field.name for field in keys], seed)
     read, first, last = 0, [], []
     for batch in events.full_batches():
-        moments = as_moments(batch.column(time)).cast(pa.int64())
+        moments = moments_of(batch.column(time))
         columns = [moments, *(batch.column(name) for name in (*by, *sums))]
         rows = pa.RecordBatch.from_arrays(columns, schema=narrow)
         known = rows.select([MOMENT, *(field.name for field in keys)]).columns
