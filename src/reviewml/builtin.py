@@ -18,6 +18,12 @@ def register_enrichers(register: Register) -> None:
     register("sentiment", "reviewml.enrichers.sentiment:Sentiment")
     register("review-history", "reviewml.enrichers.history:ReviewHistory")
     register("quality", "reviewml.enrichers.quality:Quality")
+    for name, target in (
+        ("zero-shot", "zero_shot:ZeroShot"),
+        ("transformer-sentiment", "transformer_sentiment:TransformerSentiment"),
+        ("embedding-zero-shot", "embedding_zero_shot:EmbeddingZeroShot"),
+    ):
+        register(name, f"reviewml.enrichers.{target}", needs=["torch", "transformers"])
 
 
 @hookimpl

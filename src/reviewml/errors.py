@@ -13,6 +13,7 @@
     ├── PluginError (LookupError)       a plugin is wrong or registered twice
     │   └── UnknownName                 no component has that name
     ├── MissingExtra (ImportError)      an optional dependency is not installed
+    ├── ModelUnavailable (OSError)      a transformer cannot be had
     ├── CapabilityError (TypeError)     a backend cannot run a step
     ├── TargetError (ValueError)        the target cannot be learned
     └── RegistryError
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class ReviewmlError(Exception):
@@ -49,6 +51,9 @@ class RowErrors(ReviewmlError, ValueError):
     ----------
     errors
         Position of the row in the batch, from 0, and what went wrong with it.
+    enriched
+        The batch with the columns of the other rows, when they are known already; otherwise the
+        enricher is asked again without the rows that failed.
 
     Examples
     --------
@@ -58,8 +63,9 @@ class RowErrors(ReviewmlError, ValueError):
     reviewml.errors.RowErrors: 1 row failed; first at position 3: not a date
     """
 
-    def __init__(self, errors: Mapping[int, Exception]) -> None:
+    def __init__(self, errors: Mapping[int, Exception], enriched: Any = None) -> None:
         self.errors = dict(errors)
+        self.enriched = enriched
         position, first = min(self.errors.items())
         rows = "1 row" if len(self.errors) == 1 else f"{len(self.errors):,} rows"
         super().__init__(f"{rows} failed; first at position {position}: {first}")
@@ -87,6 +93,10 @@ class UnknownName(PluginError):
 
 class MissingExtra(ReviewmlError, ImportError):
     """When a component needs an optional dependency that is not installed."""
+
+
+class ModelUnavailable(ReviewmlError, OSError):
+    """When a transformer is gated, unknown, damaged, or not here and the hub out of reach."""
 
 
 class CapabilityError(ReviewmlError, TypeError):

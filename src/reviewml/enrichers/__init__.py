@@ -1,8 +1,19 @@
 """Enrichers: what is added to rows of text, wherever it runs."""
 
+from reviewml.enrichers.embedding_zero_shot import EmbeddingZeroShot
 from reviewml.enrichers.history import ReviewHistory
 from reviewml.enrichers.language import Language
 from reviewml.enrichers.quality import Quality
 from reviewml.enrichers.sentiment import Sentiment
+from reviewml.enrichers.transformer_sentiment import TransformerSentiment
+from reviewml.enrichers.zero_shot import ZeroShot
 
-__all__ = ["Language", "Quality", "ReviewHistory", "Sentiment"]
+__all__ = [
+    "EmbeddingZeroShot",
+    "Language",
+    "Quality",
+    "ReviewHistory",
+    "Sentiment",
+    "TransformerSentiment",
+    "ZeroShot",
+]

@@ -133,7 +133,7 @@ class EnrichBatch(RowWise):
         try:
             return self._checked(self.enricher.enrich(view), view)
         except RowErrors as error:
-            return self._without(view, start, attempt, error.errors, failures)
+            return self._without(view, start, attempt, error, failures)
         except (ReviewmlError, MemoryError):
             raise
         except Exception as error:
@@ -150,16 +150,22 @@ class EnrichBatch(RowWise):
         view: pa.RecordBatch,
         start: int,
         attempt: int,
-        errors: dict[int, Exception],
+        error: RowErrors,
         failures: Failures,
     ) -> dict[str, pa.Array]:
+        errors = error.errors
         outside = [position for position in errors if not 0 <= position < len(view)]
         if outside or not errors:
             raise SchemaError(f"{self.stage}: RowErrors names rows {outside} of {len(view)}.")
         failures.update({start + row: (error, attempt) for row, error in errors.items()})
         good = [row for row in range(len(view)) if row not in errors]
+        kept = pa.array(good, pa.int64())
         inner: Failures = {}
-        values = self._attempt(view.take(pa.array(good, pa.int64())), 0, attempt + 1, inner)
+        if error.enriched is None:
+            values = self._attempt(view.take(kept), 0, attempt + 1, inner)
+        else:
+            known = self._checked(error.enriched, view)
+            values = {name: column.take(kept) for name, column in known.items()}
         failures.update({start + good[row]: failure for row, failure in inner.items()})
         places = pa.array(_positions(good, len(view)), pa.int64())
         return {name: column.take(places) for name, column in values.items()}

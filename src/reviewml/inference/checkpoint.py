@@ -1,0 +1,219 @@
+"""Checkpoint: the files of a model, on the hub or in a folder, and what its card states."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reviewml.errors import ModelUnavailable, ParameterError
+from reviewml.masking import masked
+from reviewml.plugins import optional
+
+WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
+"""Files that what a model says depends on."""
+
+STATED = {
+    "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli": "mit",
+    "facebook/bart-large-mnli": "mit",
+    "lxyuan/distilbert-base-multilingual-cased-sentiments-student": "apache-2.0",
+    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": "apache-2.0",
+}
+"""Licences of the models that are defaults and recipes here, as their cards state them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A model and one of its revisions.
+
+    Parameters
+    ----------
+    model
+        Name on the Hugging Face hub, or a folder.
+    revision
+        Commit, tag or branch on the hub; None is its newest.
+    """
+
+    model: str
+    revision: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds it; None for one on the hub."""
+        path = Path(self.model).expanduser()
+        return path if path.is_dir() else None
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return f"{self.model}@{self.revision}" if self.revision else self.model
+
+    def loaded(self, auto_class: Any, **options: Any) -> Any:
+        """Return what a class of transformers makes of it, or raise with what to do.
+
+        Parameters
+        ----------
+        auto_class
+            Such as ``AutoTokenizer``.
+        options
+            For its ``from_pretrained``.
+
+        Raises
+        ------
+        ModelUnavailable
+            When it cannot be had: gated, unknown, damaged, or not here and no network.
+        """
+        try:
+            return auto_class.from_pretrained(
+                self.folder or self.model,
+                revision=self.revision,
+                trust_remote_code=False,
+                **options,
+            )
+        except (OSError, ValueError) as error:
+            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
+
+    def file(self, path: str) -> Path | None:
+        """Return one of its files, downloaded if need be; None when it has none of that name."""
+        if self.folder is not None:
+            found = self.folder / path
+            return found if found.is_file() else None
+        hub = optional("transformers.utils.hub", "a transformer")
+        cached = hub.cached_file(
+            self.model,
+            path,
+            revision=self.revision,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+            _raise_exceptions_for_gated_repo=False,
+        )
+        return None if cached is None else Path(cached)
+
+    def identity(self, config: Any) -> str:
+        """Return what stands for its weights: the commit, or a digest of the files.
+
+        Parameters
+        ----------
+        config
+            Of the loaded model.
+
+        Warns
+        -----
+        UserWarning
+            For a model on the hub without a revision, which can change any day.
+        """
+        if self.folder is not None:
+            return _digest(self.folder)
+        commit = str(config._commit_hash)
+        if self.revision is None:
+            warnings.warn(
+                f"{self.model} has no revision, so that it may say something else any day: pin "
+                f"the one that is used now, revision={commit!r}.",
+                stacklevel=2,
+            )
+        return commit
+
+    def licence(self) -> str | None:
+        """Return the licence that its card states, such as ``"mit"``; None when it states none."""
+        stated = self._card("license") or STATED.get(self.model)
+        return str(stated).lower() if stated else None
+
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages that its card declares, as ISO 639-1 codes; none when it is silent.
+
+        A card that says "multilingual" declares no language in particular.
+        """
+        declared = self._card("language") or ()
+        codes = [declared] if isinstance(declared, str) else [str(code) for code in declared]
+        return () if "multilingual" in codes else tuple(codes)
+
+    def _card(self, field: str) -> Any:
+        path = self.file("README.md")
+        if path is None:
+            return None
+        hub = optional("huggingface_hub", "a transformer")
+        try:
+            return hub.ModelCard.load(path).data.get(field)
+        except Exception:
+            # Cards are written by hand; one that cannot be read states nothing.
+            return None
+
+    def require_licence(self, allowed: Sequence[str] | None) -> None:
+        """Raise unless its licence is one of those allowed; None allows any.
+
+        Raises
+        ------
+        ParameterError
+            When it is another one, or its card states none.
+        """
+        if allowed is None:
+            return
+        if isinstance(allowed, str):
+            raise ParameterError(f"allow_licenses={allowed!r} is one text: give [{allowed!r}].")
+        licence = self.licence()
+        if licence not in {name.lower() for name in allowed}:
+            states = f"has the licence {licence!r}" if licence else "states no licence"
+            raise ParameterError(
+                f"{self.name} {states}, and allow_licenses={list(allowed)!r}: choose another "
+                "model, or allow it."
+            )
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.sha256()
+    for path in sorted({path for pattern in WEIGHTS for path in folder.rglob(pattern)}):
+        found.update(str(path.relative_to(folder)).encode() + b"\0")
+        with path.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
+def _reason(error: BaseException, name: str) -> str:
+    """Return why a model could not be loaded, and what to do, from what went wrong inside."""
+    reasons = {
+        "GatedRepoError": "its owner wants terms to be accepted: do so on its page on the hub, "
+        "then log in with `hf auth login` or set HF_TOKEN.",
+        "RepositoryNotFoundError": "there is no such model on the hub, or it is private: check "
+        "the name; for a private one log in with `hf auth login`.",
+        "RevisionNotFoundError": "the model has no such revision: look at its history on the hub.",
+        "OfflineModeIsEnabled": _not_here(name),
+        "LocalEntryNotFoundError": _not_here(name),
+        "ConnectError": _not_here(name),
+        "ConnectTimeout": _not_here(name),
+        "ConnectionError": _not_here(name),
+    }
+    for cause in _causes(error):
+        if type(cause).__name__ in reasons:
+            return reasons[type(cause).__name__]
+    said = " ".join(masked(str(error)).split())
+    if "safetensors" in said and "model.safetensors" in said:
+        said = (
+            "it has no weights in safetensors format, and pickles are not loaded: use a revision "
+            "that has them, or convert it (https://huggingface.co/spaces/safetensors/convert)."
+        )
+    elif "trust_remote_code" in said:
+        said = "it brings code of its own, which is never run: choose a model without."
+    elif "connect" in said and "cache" in said:
+        said = _not_here(name)
+    return said[:400]
+
+
+def _not_here(name: str) -> str:
+    model, _, revision = name.partition("@")
+    command = f"hf download {model}" + (f" --revision {revision}" if revision else "")
+    return (
+        "it is not on this machine, and the hub cannot be reached (or HF_HUB_OFFLINE is set): "
+        f"run `{command}` where there is a network, or give a folder that holds it."
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in found:
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return found

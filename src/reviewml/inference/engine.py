@@ -1,0 +1,194 @@
+"""Engine: runs sequences through a model, in batches of its own, and restores their order."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reviewml.inference.packing import Budget, Positions, packed
+from reviewml.inference.sequences import TokenSequence
+
+Floats = npt.NDArray[np.float32]
+
+Inputs = dict[str, npt.NDArray[np.int64]]
+"""``input_ids`` and what else a model takes, shape ``(sequences, length)`` each."""
+
+Forward = Callable[[Inputs], Floats]
+"""One forward pass: inputs to outputs, shape ``(sequences, n_outputs)``."""
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "bad allocation")
+
+
+@dataclasses.dataclass
+class Work:
+    """How much a model was used for.
+
+    Parameters
+    ----------
+    sequences, tokens
+        That went through it, padding not counted.
+    padded
+        Tokens with padding.
+    passes
+        Forward passes.
+    seconds
+        That these took.
+    """
+
+    sequences: int = 0
+    tokens: int = 0
+    padded: int = 0
+    passes: int = 0
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What a model said.
+
+    Parameters
+    ----------
+    values
+        Shape ``(sequences, n_outputs)``; not a number for those that it failed on.
+    failures
+        Position of a sequence and why the model failed on it.
+    """
+
+    values: Floats
+    failures: dict[int, Exception]
+
+
+class Engine:
+    """Runs sequences through a model.
+
+    Sequences of about equal length go together, so that there is little padding, as many as a
+    token budget allows. When memory runs out the budget is halved and the batch done again in
+    parts. A sequence that makes the model fail fails alone.
+
+    Parameters
+    ----------
+    forward
+        The model.
+    pad_id
+        Token to fill up with.
+    n_outputs
+        Numbers that the model returns for one sequence.
+    budget
+        Tokens in one batch.
+    """
+
+    def __init__(self, forward: Forward, *, pad_id: int, n_outputs: int, budget: Budget) -> None:
+        self.forward = forward
+        self.pad_id = pad_id
+        self.n_outputs = n_outputs
+        self.budget = budget
+        self.work = Work()
+
+    def run(self, sequences: Sequence[TokenSequence]) -> Outputs:
+        """Return what the model says of each sequence, in their order."""
+        outputs = Outputs(np.full((len(sequences), self.n_outputs), np.nan, np.float32), {})
+        for positions, inputs in self._batches(sequences):
+            self._attempt(positions, inputs, outputs)
+        return outputs
+
+    def _batches(self, sequences: Sequence[TokenSequence]) -> Iterator[tuple[Positions, Inputs]]:
+        """Yield batches, the next one made while the model works on one."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting = None
+            for positions in packed([len(sequence) for sequence in sequences], self.budget):
+                chosen = [sequences[position] for position in positions]
+                following = positions, pool.submit(collated, chosen, self.pad_id)
+                if waiting is not None:
+                    yield waiting[0], waiting[1].result()
+                waiting = following
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+
+    def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
+        try:
+            outputs.values[positions] = self._timed(inputs)
+            return
+        except Exception as error:
+            if ran_out_of_memory(error):
+                self.budget.halve()
+            if len(positions) == 1:
+                outputs.failures[int(positions[0])] = error
+                return
+        half = len(positions) // 2
+        for part in (slice(0, half), slice(half, None)):
+            self._attempt(positions[part], trimmed(inputs, part), outputs)
+
+    def _timed(self, inputs: Inputs) -> Floats:
+        started = time.perf_counter()
+        values = self.forward(inputs)
+        seconds = time.perf_counter() - started
+        ids = inputs["input_ids"]
+        tokens = real_tokens(inputs)
+        if ids.size + ids.shape[1] > self.budget.tokens:
+            # Only a full batch says how fast full ones are.
+            self.budget.took(tokens, seconds)
+        work = self.work
+        self.work = Work(
+            work.sequences + len(ids),
+            work.tokens + tokens,
+            work.padded + ids.size,
+            work.passes + 1,
+            work.seconds + seconds,
+        )
+        return values
+
+
+def collated(sequences: Sequence[TokenSequence], pad_id: int) -> Inputs:
+    """Return sequences as arrays, filled up to the longest; no mask where nothing is filled."""
+    longest = max(map(len, sequences))
+    inputs = {"input_ids": _filled([s.ids for s in sequences], longest, pad_id)}
+    if sequences[0].types is not None:
+        types = [s.types for s in sequences if s.types is not None]
+        inputs["token_type_ids"] = _filled(types, longest, 0)
+    if min(map(len, sequences)) < longest:
+        inputs["attention_mask"] = _filled([np.ones_like(s.ids) for s in sequences], longest, 0)
+    return inputs
+
+
+def _filled(
+    rows: Sequence[npt.NDArray[np.int64]], length: int, value: int
+) -> npt.NDArray[np.int64]:
+    filled = np.full((len(rows), length), value, np.int64)
+    for row, values in zip(filled, rows, strict=True):
+        row[: len(values)] = values
+    return filled
+
+
+def trimmed(inputs: Inputs, rows: slice) -> Inputs:
+    """Return some rows of a batch, without the padding that none of them needs."""
+    some = {name: array[rows] for name, array in inputs.items()}
+    if "attention_mask" not in some:
+        return some
+    longest = int(some["attention_mask"].sum(axis=1).max())
+    return {name: array[:, :longest] for name, array in some.items()}
+
+
+def real_tokens(inputs: Inputs) -> int:
+    """Return how many tokens of a batch are not padding."""
+    mask = inputs.get("attention_mask")
+    return int(inputs["input_ids"].size if mask is None else mask.sum())
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Return whether an exception says that memory ran out, on whatever device."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)
+
+
+def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return exponentials that sum to 1 along the last axis, in double precision."""
+    exact = np.asarray(logits, np.float64)
+    exponents = np.exp(exact - exact.max(axis=-1, keepdims=True))
+    result: npt.NDArray[np.float64] = exponents / exponents.sum(axis=-1, keepdims=True)
+    return result

@@ -1,0 +1,176 @@
+"""Loading classifiers and encoders, each once in a process while somebody uses it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from reviewml.errors import ParameterError, did_you_mean
+from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.engine import Engine, Forward
+from reviewml.inference.packing import Budget
+from reviewml.inference.placement import Placement
+from reviewml.inference.sequences import Tokens
+from reviewml.inference.text_model import TextModel
+from reviewml.plugins import optional
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BACKENDS = ("torch", "onnx", "openvino")
+
+TOKENS = {"cpu": 1_024, "mps": 4_096, "cuda": 16_384}
+"""In a batch to begin with."""
+
+OFFSET = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
+"""Kinds of model whose positions begin behind the padding token's id."""
+
+_LOADED: weakref.WeakValueDictionary[tuple[Any, ...], TextModel] = weakref.WeakValueDictionary()
+
+
+def load_classifier(
+    checkpoint: Checkpoint, placement: Placement, backend: str = "torch"
+) -> TextModel:
+    """Return a sequence classifier; its outputs are logits, in the order of its labels.
+
+    Parameters
+    ----------
+    checkpoint
+        What to load.
+    placement
+        Where it runs, and in which precision.
+    backend
+        What runs it: ``"torch"``, ``"onnx"`` or ``"openvino"``.
+
+    Raises
+    ------
+    ModelUnavailable
+        When it cannot be had.
+    ParameterError
+        When the checkpoint has no trained classifier, or there is no such backend.
+    """
+    return _shared(checkpoint, placement, backend, "AutoModelForSequenceClassification")
+
+
+def load_encoder(checkpoint: Checkpoint, placement: Placement, backend: str = "torch") -> TextModel:
+    """Return a sentence encoder; its outputs are embeddings of length 1.
+
+    Parameters
+    ----------
+    checkpoint, placement, backend
+        As of `load_classifier`. How tokens are pooled, and how many there may be, is read from
+        the files of sentence-transformers; without these it is the mean.
+    """
+    return _shared(checkpoint, placement, backend, "AutoModel")
+
+
+def _shared(
+    checkpoint: Checkpoint, placement: Placement, backend: str, auto_class: str
+) -> TextModel:
+    if backend not in BACKENDS:
+        raise ParameterError(f"backend={backend!r}: {did_you_mean(backend, BACKENDS)}")
+    key = (checkpoint, placement, backend, auto_class)
+    found = _LOADED.get(key)
+    if found is None:
+        found = _LOADED[key] = _loaded(checkpoint, placement, backend, auto_class)
+    return found
+
+
+def _loaded(
+    checkpoint: Checkpoint, placement: Placement, backend: str, auto_class: str
+) -> TextModel:
+    transformers = optional("transformers", "a transformer")
+    from reviewml.inference.heads import Logits, Pooled
+
+    tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = _weights(checkpoint, getattr(transformers, auto_class), placement)
+    config = model.config
+    encodes = auto_class == "AutoModel"
+    head = Pooled(model, _pooling(checkpoint)) if encodes else Logits(model)
+    longest = _longest(config, _stated(checkpoint, "sentence_bert_config.json") if encodes else {})
+    tokens = Tokens(tokenizer, longest)
+    engine = Engine(
+        _forward(head, placement, backend),
+        pad_id=tokenizer.pad_token_id,
+        n_outputs=config.hidden_size if encodes else config.num_labels,
+        budget=Budget(TOKENS[placement.device.partition(":")[0]]),
+    )
+    identity = f"{checkpoint.identity(config)} {backend} {placement.precision}"
+    return TextModel(tokens, engine, config, identity)
+
+
+def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:
+    options = {"dtype": placement.dtype, "use_safetensors": True, "output_loading_info": True}
+    with _quiet():
+        model, info = checkpoint.loaded(auto_class, **options, **_attention(placement))
+    missing = sorted(name for name in info["missing_keys"] if "position_ids" not in name)
+    if missing and auto_class.__name__ != "AutoModel":
+        raise ParameterError(
+            f"{checkpoint.name} has no trained classifier: {missing[0]!r} is not among its "
+            "weights. Choose a model that was fine-tuned to classify."
+        )
+    return model
+
+
+def _attention(placement: Placement) -> dict[str, str]:
+    """Return the attention that leaves padding out, where the device has it."""
+    if not placement.device.startswith("cuda") or placement.precision == "float32":
+        return {}
+    available: bool = optional("transformers.utils", "a transformer").is_flash_attn_2_available()
+    return {"attn_implementation": "flash_attention_2"} if available else {}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # What these say about weights that are missing is said in an error of our own.
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    progress = optional("transformers.utils.logging", "a transformer")
+    shown = progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if shown:
+            progress.enable_progress_bar()
+
+
+def _forward(head: nn.Module, placement: Placement, backend: str) -> Forward:
+    from reviewml.inference.torch_backend import TorchForward
+
+    if backend != "torch":
+        raise ParameterError(f"backend={backend!r}: not built yet")
+    return TorchForward(head, placement)
+
+
+def _longest(config: Any, stated: dict[str, Any]) -> int | None:
+    if stated.get("max_seq_length"):
+        return int(stated["max_seq_length"])
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or config.model_type in {"deberta-v2", "deberta"}:
+        # Their positions are relative, so that longer texts are no error.
+        return None
+    return int(positions) - (config.pad_token_id + 1 if config.model_type in OFFSET else 0)
+
+
+def _pooling(checkpoint: Checkpoint) -> str:
+    stated = _stated(checkpoint, "1_Pooling/config.json")
+    chosen = [name for name, value in stated.items() if name.startswith("pooling_mode") and value]
+    if chosen in ([], ["pooling_mode_mean_tokens"]):
+        return "mean"
+    if chosen == ["pooling_mode_cls_token"]:
+        return "cls"
+    raise ParameterError(f"{checkpoint.name} pools by {chosen}: only the mean and CLS are known.")
+
+
+def _stated(checkpoint: Checkpoint, path: str) -> dict[str, Any]:
+    found = checkpoint.file(path)
+    return {} if found is None else dict(json.loads(found.read_text(encoding="utf-8")))

@@ -1,0 +1,98 @@
+"""Packing: which sequences go through a model together."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.int64]
+
+SMALLEST = 64
+"""Tokens below which a budget is not halved any further."""
+
+TRIALS = 3
+"""Batches that a budget is judged by."""
+
+BETTER = 1.04
+"""How much faster a budget has to be to be changed to; less is noise."""
+
+
+@dataclasses.dataclass
+class Budget:
+    """How many tokens go into one batch, found while working.
+
+    Each batch is a measurement: after some batches a neighbouring budget, twice or half as
+    large, is tried on the next ones, and kept if it is faster. So no work is done only to
+    measure, and what is fast on one machine is not taken for fast on another.
+
+    Parameters
+    ----------
+    tokens
+        To begin with, padding included.
+    most
+        Never more than this.
+    """
+
+    tokens: int
+    most: int = 2**20
+
+    def __post_init__(self) -> None:
+        self._best = self.tokens
+        self._speeds: dict[int, list[float]] = {}
+        self._untried = [self.tokens * 2, self.tokens // 2]
+
+    def took(self, tokens: int, seconds: float) -> None:
+        """Learn how long a full batch took.
+
+        Parameters
+        ----------
+        tokens
+            Of the sequences in it, without padding.
+        seconds
+            That it took.
+        """
+        speeds = self._speeds.setdefault(self.tokens, [])
+        speeds.append(tokens / max(seconds, 1e-9))
+        if len(speeds) == TRIALS:
+            self._decide()
+
+    def _decide(self) -> None:
+        tried = self.tokens
+        if tried != self._best and self._speed(tried) > BETTER * self._speed(self._best):
+            # On in the same direction, as long as that helps.
+            self._untried = [tried * 2 if tried > self._best else tried // 2]
+            self._best = tried
+        fitting = (t for t in self._untried if SMALLEST <= t <= self.most)
+        self.tokens = next((t for t in fitting if t not in self._speeds), self._best)
+
+    def _speed(self, tokens: int) -> float:
+        return statistics.median(self._speeds[tokens])
+
+    def halve(self) -> None:
+        """Take less from now on, since that much memory is not there."""
+        self.tokens = max(self.tokens // 2, SMALLEST)
+        self.most = min(self.most, self.tokens)
+        self._best = self.tokens
+        self._untried = []
+
+
+def packed(lengths: Sequence[int], budget: Budget) -> Iterator[Positions]:
+    """Yield positions of sequences of about the same length, the longest first.
+
+    Parameters
+    ----------
+    lengths
+        Of all sequences, in tokens.
+    budget
+        Asked anew for each batch. One sequence always fits.
+    """
+    order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
+    start = 0
+    while start < len(order):
+        rows = max(1, budget.tokens // max(1, lengths[order[start]]))
+        yield order[start : start + rows]
+        start += rows

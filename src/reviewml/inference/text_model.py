@@ -1,0 +1,95 @@
+"""TextModel: a loaded model with its tokenizer, asked about texts and pairs of texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reviewml.inference.engine import Engine, Floats, Outputs
+from reviewml.inference.sequences import Tokens, TokenSequence
+
+WINDOW = 4_096
+"""Texts that are tokenised, and sorted by length, at a time."""
+
+Wanted = npt.NDArray[np.bool_]
+
+Tokenise = Callable[[int, int], list[TokenSequence]]
+"""Sequences of the texts from one position up to another."""
+
+
+@dataclasses.dataclass(eq=False)
+class TextModel:
+    """A model with its tokenizer, ready to run.
+
+    Parameters
+    ----------
+    tokens
+        Its tokenizer.
+    engine
+        Runs it.
+    config
+        Of transformers.
+    identity
+        Stands in fingerprints for all that its values depend on.
+    """
+
+    tokens: Tokens
+    engine: Engine
+    config: Any
+    identity: str
+
+    def singles(self, texts: Sequence[str]) -> Outputs:
+        """Return what the model says of each text, shape ``(texts, n_outputs)``."""
+        return self._run(len(texts), lambda start, end: self.tokens.singles(texts[start:end]))
+
+    def pairs(self, texts: Sequence[str], others: Sequence[str], wanted: Wanted) -> Outputs:
+        """Return what the model says of pairs.
+
+        Parameters
+        ----------
+        texts, others
+            First and second text of the pairs.
+        wanted
+            Which pairs, shape ``(texts, others)``.
+
+        Returns
+        -------
+        Outputs
+            Of the pairs wanted, text by text.
+        """
+
+        def tokenise(start: int, end: int) -> list[TokenSequence]:
+            rows = self.tokens.pairs(texts[start:end], others)
+            chosen = zip(rows, wanted[start:end], strict=True)
+            return [row[other] for row, wants in chosen for other in np.flatnonzero(wants)]
+
+        return self._run(len(texts), tokenise)
+
+    def _run(self, texts: int, tokenise: Tokenise) -> Outputs:
+        values: list[Floats] = [np.empty((0, self.engine.n_outputs), np.float32)]
+        failures: dict[int, Exception] = {}
+        done = 0
+        for sequences in _ahead(tokenise, texts):
+            outputs = self.engine.run(sequences)
+            values.append(outputs.values)
+            failures.update({done + at: error for at, error in outputs.failures.items()})
+            done += len(sequences)
+        return Outputs(np.concatenate(values), failures)
+
+
+def _ahead(tokenise: Tokenise, texts: int) -> Iterator[list[TokenSequence]]:
+    """Yield the sequences of one window after the other, the next made in the background."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for start in range(0, texts, WINDOW):
+            following = pool.submit(tokenise, start, min(start + WINDOW, texts))
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()

@@ -1,0 +1,47 @@
+"""Forward passes by PyTorch itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from reviewml.inference.engine import Floats, Inputs
+from reviewml.inference.fused import fuse
+from reviewml.inference.placement import Placement
+
+
+class TorchForward:
+    """Runs a module on its device.
+
+    Parameters
+    ----------
+    module
+        Takes ``input_ids`` and so on, and returns shape ``(n, n_outputs)``.
+    placement
+        Where it runs, and in which precision.
+    """
+
+    def __init__(self, module: nn.Module, placement: Placement) -> None:
+        self.device = torch.device(placement.device)
+        module = module.eval().to(self.device)
+        if placement.precision == "int8":
+            module = _quantized(module)
+        elif placement.device == "cpu" and placement.precision == "float32":
+            module = fuse(module)
+        self.module = module
+
+    def __call__(self, inputs: Inputs) -> Floats:
+        with torch.inference_mode():
+            on_device = {
+                name: torch.from_numpy(array).to(self.device, non_blocking=True)
+                for name, array in inputs.items()
+            }
+            outputs: Floats = self.module(**on_device).float().cpu().numpy()
+        return outputs
+
+
+def _quantized(module: nn.Module) -> nn.Module:
+    """Return the module with linear layers in 8 bits, the scale of each input found as it runs."""
+    return torch.ao.quantization.quantize_dynamic(  # type: ignore[no-any-return,no-untyped-call]
+        module, {nn.Linear}, dtype=torch.qint8
+    )
