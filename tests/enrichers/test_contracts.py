@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
 from reviewml import Frame
-from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
+from reviewml.enrichers import (
+    EmbeddingZeroShot,
+    Language,
+    Quality,
+    ReviewHistory,
+    Sentiment,
+    TransformerSentiment,
+    ZeroShot,
+)
 from reviewml.interfaces import Enricher, Enrichment
 from reviewml.testing import EnricherContract
 from reviewml.testing.rows import example_rows
@@ -56,3 +67,40 @@ class TestReviewHistory(EnricherContract):
             enrichers=[("sentiment", Sentiment()), ("quality", Quality())],
             time="time",
         )
+
+
+class TestZeroShot(EnricherContract):
+    @pytest.fixture
+    def enricher(self, tiny_model: Any) -> Enricher:
+        return ZeroShot(["quality", "price"], model=str(tiny_model("bart")))
+
+
+class TestZeroShotOfTheLabelsInEachRow(EnricherContract):
+    @pytest.fixture
+    def enricher(self, tiny_model: Any) -> Enricher:
+        return ZeroShot(
+            ["quality", "price", "size"],
+            multi_label=True,
+            labels_column="asked",
+            model=str(tiny_model("bert")),
+        )
+
+    @pytest.fixture
+    def rows(self) -> pa.Table:
+        rows = example_rows()
+        sets = [["quality", "price"], None, ["size"], ["size", "quality"]]
+        asked = [sets[row % len(sets)] for row in range(len(rows))]
+        return rows.append_column("asked", pa.array(asked, pa.list_(pa.string())))
+
+
+class TestTransformerSentiment(EnricherContract):
+    @pytest.fixture
+    def enricher(self, tiny_model: Any) -> Enricher:
+        stars = tuple(f"{count} star{'s' * (count > 1)}" for count in range(1, 6))
+        return TransformerSentiment(model=str(tiny_model("distilbert", stars)))
+
+
+class TestEmbeddingZeroShot(EnricherContract):
+    @pytest.fixture
+    def enricher(self, minilm: Path) -> Enricher:
+        return EmbeddingZeroShot({"fit": "It fits well.", "price": "cheap"}, model=str(minilm))

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reviewml.errors import SourceError
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -43,12 +41,10 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
     rows = rows.map(counted, rows.full_schema)
     document: dict[str, Any] = {"output": output}
     if output is not None:
-        _without_nested_csv(rows, output)
         rows.write(output)
     elif as_json:
         document["result"] = rows.to_arrow().to_pylist()
     else:
-        _without_nested_csv(rows, ".csv")
         _print_csv(rows)
     document |= {"rows": counted.rows, **failures(rows.errors)}
     if as_json or output is not None:
@@ -82,22 +78,14 @@ def failures(errors: pa.Table) -> dict[str, Any]:
 def _print_csv(rows: Dataset) -> None:
     from pyarrow import csv
 
+    from reviewml.interfaces.named_list import spread
+    from reviewml.interfaces.writing import csv_schema
+
     stream = sys.stdout.buffer
-    with csv.CSVWriter(stream, rows.schema) as file:
-        for batch in rows.batches():
+    with csv.CSVWriter(stream, csv_schema(rows.schema)) as file:
+        for batch in map(spread, rows.batches()):
             file.write_batch(batch)
     stream.flush()
-
-
-def _without_nested_csv(rows: Dataset, path: str) -> None:
-    import pyarrow as pa
-
-    for field in rows.schema:
-        if path.endswith(".csv") and pa.types.is_nested(field.type):
-            raise SourceError(
-                f"column {field.name!r} is {field.type}, which CSV cannot hold: write .parquet "
-                "or .jsonl with --output."
-            )
 
 
 def _plain(value: Any) -> Any:

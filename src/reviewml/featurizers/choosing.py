@@ -11,6 +11,7 @@ import pyarrow as pa
 from reviewml.errors import SchemaError
 from reviewml.featurizers.kinds import Record, kind_of, parts_of
 from reviewml.interfaces.labelling import horizon
+from reviewml.interfaces.named_list import names_of
 from reviewml.interfaces.statistics import Later, Max, Min, Missing, Statistic, ValueCounts
 from reviewml.schema import require, roles_of, visible
 
@@ -61,7 +62,7 @@ class Candidates:
             wanted[f"missing {column}"] = Missing(column)
             if kind == "category":
                 wanted[f"values {column}"] = ValueCounts(column, self.most)
-            else:
+            elif kind != "numbers":
                 wanted |= {f"min {column}": Min(column), f"max {column}": Max(column)}
             if self._compared(column):
                 wanted[f"later {column}"] = Later(column, str(self.time))
@@ -96,6 +97,8 @@ class Candidates:
             # Nothing is learned from a value seen once, and it may tell who wrote it.
             repeated = [value for value, count in counts.items() if count > 1]
             record["categories"] = sorted(repeated, key=str.encode)
+        if kind == "numbers":
+            record["names"] = names_of(arrow_type)
         if kind == "moment":
             record["parts"] = [*([] if column == self.time else ["days"]), *parts_of(arrow_type)]
         return record
@@ -106,6 +109,8 @@ class Candidates:
             return f"its type is {self.schema.field(column).type}"
         if column == self.time and kind != "moment":
             return "it is the time of the row, but neither a date nor a timestamp"
+        if kind == "numbers":
+            return None
         if kind == "category":
             return self._reason_against_category(column, statistics)
         smallest, largest = statistics.get(f"min {column}"), statistics.get(f"max {column}")

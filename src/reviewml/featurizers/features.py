@@ -21,11 +21,12 @@ from reviewml.schema import joined_text, require, roles_of
 class Features(Featurizer):
     """Makes features of the columns that enrichers added and of all others that can be.
 
-    Numbers stay as they are, and missing ones missing. Texts with few different values are
-    categories. Dates become days since 1970, month, weekday and hour, in UTC; of the column
-    with the role ``time`` only the cyclic ones are taken, since future times lie outside of
-    what was learned. Columns with the roles ``id``, ``text``, ``rating`` and ``target`` are no
-    features. What says nothing is left out, with the reason in `left_out_`.
+    Numbers stay as they are, and missing ones missing; a list of a fixed size, such as the scores
+    of labels, is one number for each place. Texts with few different values are categories.
+    Dates become days since 1970, month, weekday and hour, in UTC; of the column with the role
+    ``time`` only the cyclic ones are taken, since future times lie outside of what was learned.
+    Columns with the roles ``id``, ``text``, ``rating`` and ``target`` are no features. What says
+    nothing is left out, with the reason in `left_out_`.
 
     Parameters
     ----------

@@ -9,11 +9,18 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.errors import SchemaError
-from reviewml.interfaces.expressions import Category, Days, Number, PartOfDate, Seconds
+from reviewml.interfaces.expressions import (
+    Category,
+    Days,
+    Element,
+    Number,
+    PartOfDate,
+    Seconds,
+)
 from reviewml.interfaces.featurizer import Feature
 
 Record = dict[str, Any]
-"""What is kept of a column: ``column, kind, type``, and ``categories`` or ``parts``."""
+"""What is kept of a column: ``column, kind, type``, and ``categories``, ``parts`` or ``names``."""
 
 MEANINGS = {
     "days": "days from 1970-01-01 to {}",
@@ -52,13 +59,19 @@ def kind_of(arrow_type: pa.DataType) -> str | None:
 
 def check_type(arrow_type: pa.DataType, record: Record) -> None:
     """Raise when a column no longer is of the kind it was fitted as; all may be null."""
-    if pa.types.is_null(arrow_type) or kind_of(arrow_type) == record["kind"]:
+    if pa.types.is_null(arrow_type):
+        return
+    if kind_of(arrow_type) == record["kind"] and _as_long(arrow_type, record):
         return
     raise SchemaError(
         f"column {record['column']!r} holds {arrow_type}, but Features was fitted on "
         f"{record['type']} and expects {KINDS[record['kind']].expected}: cast the column, or fit "
         "again."
     )
+
+
+def _as_long(arrow_type: pa.DataType, record: Record) -> bool:
+    return record["kind"] != "numbers" or bool(arrow_type.list_size == len(record["names"]))
 
 
 def parts_of(arrow_type: pa.DataType) -> list[str]:
@@ -89,6 +102,17 @@ def _seconds(record: Record) -> Iterator[Feature]:
     yield Feature(f"{name}: seconds", name, f"{name} in seconds", Seconds(name))
 
 
+def _elements(record: Record) -> Iterator[Feature]:
+    column = record["column"]
+    for place, name in enumerate(record["names"]):
+        shown = f"{column}: {name}"
+        yield Feature(shown, column, shown, Element(column, place))
+
+
+def _is_list_of_numbers(arrow_type: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(arrow_type) and kind_of(arrow_type.value_type) == "number"
+
+
 _types = pa.types
 
 KINDS = {
@@ -103,4 +127,5 @@ KINDS = {
     ),
     "moment": Kind("dates or timestamps", (_types.is_timestamp, _types.is_date), _moment),
     "seconds": Kind("durations or times", (_types.is_duration, _types.is_time), _seconds),
+    "numbers": Kind("lists of as many numbers", (_is_list_of_numbers,), _elements),
 }

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from reviewml.errors import ModelUnavailable, ParameterError
 from reviewml.masking import masked
 from reviewml.plugins import optional
@@ -73,7 +75,7 @@ class Checkpoint:
                 trust_remote_code=False,
                 **options,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
 
     def file(self, path: str) -> Path | None:
@@ -92,13 +94,8 @@ class Checkpoint:
         )
         return None if cached is None else Path(cached)
 
-    def identity(self, config: Any) -> str:
+    def identity(self) -> str:
         """Return what stands for its weights: the commit, or a digest of the files.
-
-        Parameters
-        ----------
-        config
-            Of the loaded model.
 
         Warns
         -----
@@ -107,7 +104,9 @@ class Checkpoint:
         """
         if self.folder is not None:
             return _digest(self.folder)
-        commit = str(config._commit_hash)
+        config = self.file("config.json")
+        # The hub's cache keeps files in snapshots/<commit>.
+        commit = config.parent.name if config else str(self.revision)
         if self.revision is None:
             warnings.warn(
                 f"{self.model} has no revision, so that it may say something else any day: pin "

@@ -24,6 +24,8 @@ Forward = Callable[[Inputs], Floats]
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "bad allocation")
 
+NO_NUMBER = "the model gave no number: it may overflow in this precision; try precision='float32'"
+
 
 @dataclasses.dataclass
 class Work:
@@ -112,7 +114,9 @@ class Engine:
 
     def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
         try:
-            outputs.values[positions] = self._timed(inputs)
+            outputs.values[positions] = values = self._timed(inputs)
+            for row in np.flatnonzero(np.isnan(values).any(axis=1)):
+                outputs.failures[int(positions[row])] = ArithmeticError(NO_NUMBER)
             return
         except Exception as error:
             if ran_out_of_memory(error):

@@ -101,7 +101,7 @@ def _loaded(
         n_outputs=config.hidden_size if encodes else config.num_labels,
         budget=Budget(TOKENS[placement.device.partition(":")[0]]),
     )
-    identity = f"{checkpoint.identity(config)} {backend} {placement.precision}"
+    identity = f"{checkpoint.identity()} {backend} {placement.precision}"
     return TextModel(tokens, engine, config, identity)
 
 
@@ -155,8 +155,8 @@ def _longest(config: Any, stated: dict[str, Any]) -> int | None:
     if stated.get("max_seq_length"):
         return int(stated["max_seq_length"])
     positions = getattr(config, "max_position_embeddings", None)
-    if positions is None or config.model_type in {"deberta-v2", "deberta"}:
-        # Their positions are relative, so that longer texts are no error.
+    if positions is None or not getattr(config, "position_biased_input", True):
+        # The positions of DeBERTa-v3 are relative, so that longer texts are no error.
         return None
     return int(positions) - (config.pad_token_id + 1 if config.model_type in OFFSET else 0)
 

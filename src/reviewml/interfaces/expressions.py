@@ -68,6 +68,33 @@ class Number(Expression):
 
 
 @dataclasses.dataclass(frozen=True)
+class Element(Expression):
+    """One of the numbers in a list of a fixed size; missing where the list is.
+
+    Parameters
+    ----------
+    place
+        In the list, from 0.
+
+    Examples
+    --------
+    >>> out = np.empty(2, np.float32)
+    >>> lists = pa.array([[0.25, 0.75], None], pa.list_(pa.float32(), 2))
+    >>> Element("scores", 1).fill(pa.record_batch({"scores": lists}), out)
+    >>> out
+    array([0.75,  nan], dtype=float32)
+    """
+
+    place: int
+
+    def fill(self, batch: pa.RecordBatch, out: Column) -> None:
+        column = batch.column(self.column)
+        if pa.types.is_null(column.type):
+            return _write(column, out)
+        return _write(pc.list_element(column, self.place), out)
+
+
+@dataclasses.dataclass(frozen=True)
 class Category(Expression):
     """The position of a text among the values known; missing when it is not one of them.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 NAMES = b"reviewml:names"
 """Key in the metadata of the field of a list's values."""
@@ -38,3 +39,31 @@ def names_of(list_type: pa.DataType) -> list[str]:
         names: list[str] = json.loads(metadata[NAMES])
         return names
     return [str(place) for place in range(list_type.list_size)]
+
+
+def spread(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with a column for each place of its lists of a fixed size, for CSV.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> scores = pa.array([[0.5, 0.25]], named_list(pa.float32(), ["fits", "torn"]))
+    >>> spread(pa.record_batch({"scores": scores})).to_pylist()
+    [{'scores: fits': 0.5, 'scores: torn': 0.25}]
+    """
+    columns: list[tuple[pa.Field, pa.Array]] = []
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if not pa.types.is_fixed_size_list(field.type):
+            columns.append((field, column))
+            continue
+        for place, name in enumerate(names_of(field.type)):
+            named = pa.field(f"{field.name}: {name}", field.type.value_type)
+            columns.append((named, pc.list_element(column, place)))
+    fields = pa.schema([field for field, _ in columns], metadata=batch.schema.metadata)
+    return pa.RecordBatch.from_arrays([column for _, column in columns], schema=fields)
+
+
+def spread_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of what `spread` returns."""
+    none = [pa.array([], field.type) for field in schema]
+    return spread(pa.RecordBatch.from_arrays(none, schema=schema)).schema

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SourceError, did_you_mean
+from reviewml.interfaces.named_list import spread, spread_schema
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def write(dataset: Dataset, path: Path) -> Path:
     """Write all rows to `path`, whose suffix says how; see `Dataset.write`.
 
-    In JSON lines, NaN and infinity are null, and bytes are base64.
+    In JSON lines, NaN and infinity are null, and bytes are base64. In CSV, a list of a fixed size
+    has a column for each place.
 
     Raises
     ------
@@ -58,13 +60,25 @@ def _write_csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch])
     from pyarrow import csv
 
     rows = 0
-    with closing(csv.CSVWriter(path, schema)) as file:
-        for batch in batches:
+    with closing(csv.CSVWriter(path, csv_schema(schema))) as file:
+        for batch in map(spread, batches):
             if batch.num_columns == 1 and batch.column(0).null_count:
                 first = pc.index(batch.column(0).is_null(), True).as_py()
                 raise _null_alone(schema.names[0], rows + first)
             file.write_batch(batch)
             rows += len(batch)
+
+
+def csv_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a CSV file, or raise `SourceError` when it cannot hold one."""
+    spread_out = spread_schema(schema)
+    for field in spread_out:
+        if pa.types.is_nested(field.type):
+            raise SourceError(
+                f"column {field.name!r} is {field.type}, which CSV cannot hold: write .parquet "
+                "or .jsonl."
+            )
+    return spread_out
 
 
 def _null_alone(column: str, row: int) -> SourceError:

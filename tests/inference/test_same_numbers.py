@@ -1,0 +1,127 @@
+"""The scores are those of transformers' own pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from reviewml.enrichers import TransformerSentiment, ZeroShot
+
+pytest.importorskip("transformers")
+
+ARCHITECTURES = (
+    "bart",
+    "roberta",
+    "xlm-roberta",
+    "bert",
+    "deberta-v2",
+    "modernbert",
+    "distilbert",
+)
+
+TEXTS = [
+    "This dress fits well.",
+    "",
+    " ",
+    "😀 👍 ❤️",
+    "منتج رائع والسعر جيد",
+    "שמלה יפה מאוד",
+    "とても良い商品です。",
+    "line one\nline two\t tab",
+    "This dress fits well. " * 40,
+    "It runs small! " * 9,
+    "a",
+    "unseen glyphs: ꙮ 𓀀",
+    "The price is good, and the quality very good: I recommend it.",
+]
+
+LABELS = [f"about {word}" for word in ("quality", "price", "the size")]
+
+
+def ours(texts: list[str], labels: list[str], model: Path, **settings: Any) -> np.ndarray:
+    enricher = ZeroShot(labels, text="text", model=str(model), device="cpu", **settings)
+    table = enricher.transform(pa.table({"text": texts}))
+    return np.array(table.column("label_scores").to_pylist())
+
+
+def theirs(texts: list[str], labels: list[str], model: Path, **settings: Any) -> np.ndarray:
+    from transformers import pipeline
+
+    classify = pipeline("zero-shot-classification", model=str(model), device="cpu")
+    # Given "" alone it raises; its own steps take it, as they do in a list.
+    answers = [
+        classify(text, labels, **settings) if text else through_steps(classify, labels, settings)
+        for text in texts
+    ]
+    return np.array(
+        [
+            [dict(zip(a["labels"], a["scores"], strict=True))[label] for label in labels]
+            for a in answers
+        ]
+    )
+
+
+def through_steps(classify: Any, labels: list[str], settings: dict[str, Any]) -> Any:
+    outputs = [classify.forward(pair) for pair in classify.preprocess([""], labels)]
+    return classify.postprocess(outputs, **settings)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_zero_shot_scores_are_those_of_the_pipeline(
+    architecture: str, multi_label: bool, tiny_model: Any
+) -> None:
+    model = tiny_model(architecture)
+    expected = theirs(TEXTS, LABELS, model, multi_label=multi_label)
+    np.testing.assert_allclose(
+        ours(TEXTS, LABELS, model, multi_label=multi_label), expected, rtol=0, atol=1e-4
+    )
+    # Scores that do not differ between texts would be equal whatever is compared.
+    assert np.ptp(expected, axis=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 50])
+@pytest.mark.parametrize("architecture", ["bart", "bert"])
+def test_any_number_of_labels(architecture: str, n_labels: int, tiny_model: Any) -> None:
+    model = tiny_model(architecture)
+    labels = [f"number {number}" for number in range(n_labels)]
+    np.testing.assert_allclose(
+        ours(TEXTS, labels, model), theirs(TEXTS, labels, model), rtol=0, atol=1e-4
+    )
+
+
+def test_a_hypothesis_longer_than_the_model_takes(tiny_model: Any) -> None:
+    """Then the pipeline does not cut the text, and the model has to take what there is."""
+    model = tiny_model("deberta-v2")
+    labels = ["short", "long " * 60]
+    np.testing.assert_allclose(
+        ours(TEXTS, labels, model), theirs(TEXTS, labels, model), rtol=0, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_scores_do_not_depend_on_the_batch(architecture: str, tiny_model: Any) -> None:
+    model = tiny_model(architecture)
+    together = ours(TEXTS * 3, LABELS, model)
+    alone = np.concatenate([ours([text], LABELS, model) for text in TEXTS])
+    np.testing.assert_allclose(together, np.tile(alone, (3, 1)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_sentiment_is_that_of_the_pipeline(architecture: str, tiny_model: Any) -> None:
+    from transformers import pipeline
+
+    model = tiny_model(architecture, ("negative", "neutral", "positive"))
+    classify = pipeline("text-classification", model=str(model), device="cpu", top_k=None)
+    answers = classify(TEXTS, truncation=True)
+    shares = [{a["label"]: a["score"] for a in answer} for answer in answers]
+    expected = [share["positive"] - share["negative"] for share in shares]
+    enricher = TransformerSentiment(text="text", model=str(model), device="cpu")
+    table = enricher.transform(pa.table({"text": TEXTS}))
+    np.testing.assert_allclose(table.column("sentiment").to_numpy(), expected, rtol=0, atol=1e-4)
+    winners = [max(share, key=share.__getitem__) for share in shares]
+    assert table.column("sentiment_label").to_pylist() == winners
