@@ -68,13 +68,18 @@ def hub(tiny_model: TinyModel, minilm: Path) -> Path:
 
     cache = Path(os.environ["HF_HOME"]) / "hub"
     levels = ("negative", "neutral", "positive")
-    for module, folder in (
-        (zero_shot, tiny_model("deberta-v2")),
-        (transformer_sentiment, tiny_model("distilbert", levels)),
-        (embedding_zero_shot, minilm),
+    bart = ("facebook/bart-large-mnli", "d7645e127eaf1aefc7862fd59a17a5aa8558b8ce")
+    for (model, revision), folder in (
+        ((zero_shot.MODEL, zero_shot.REVISION), tiny_model("deberta-v2")),
+        (bart, tiny_model("bart")),
+        (
+            (transformer_sentiment.MODEL, transformer_sentiment.REVISION),
+            tiny_model("distilbert", levels),
+        ),
+        ((embedding_zero_shot.MODEL, embedding_zero_shot.REVISION), minilm),
     ):
-        name = f"models--{module.MODEL.replace('/', '--')}"
-        shutil.copytree(folder, cache / name / "snapshots" / module.REVISION, dirs_exist_ok=True)
+        name = f"models--{model.replace('/', '--')}"
+        shutil.copytree(folder, cache / name / "snapshots" / revision, dirs_exist_ok=True)
     return cache
 
 

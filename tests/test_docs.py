@@ -217,12 +217,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 @pytest.fixture
 def session(
+    request: pytest.FixtureRequest,
     made: tuple[Path, dict[str, Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Session]:
     files, names = made
+    if importlib.util.find_spec("transformers"):
+        request.getfixturevalue("hub")
     for file in files.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     monkeypatch.chdir(tmp_path)
