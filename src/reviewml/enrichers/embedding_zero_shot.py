@@ -94,9 +94,14 @@ class EmbeddingZeroShot(TransformerClassifier):
         return check_labels(list(given) if isinstance(given, Mapping) else given)
 
     def _load(self, checkpoint: Checkpoint, placement: Placement, backend: str) -> TextModel:
-        found = load_encoder(checkpoint, placement, backend)
-        self._labels = found.singles(self._descriptions()).values
-        return found
+        return load_encoder(checkpoint, placement, backend)
+
+    def _embedded_labels(self) -> Floats:
+        descriptions = self._descriptions()
+        if getattr(self, "_embedded", (None, None))[0] != descriptions:
+            found = self.text_model.singles(descriptions).values.astype(np.float64)
+            self._embedded = (descriptions, found)
+        return self._embedded[1]
 
     def _descriptions(self) -> list[str]:
         given = self.candidate_labels
@@ -105,7 +110,7 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         found = self.text_model.singles(texts)
-        cosines = found.values.astype(np.float64) @ self._labels.T.astype(np.float64)
+        cosines = found.values.astype(np.float64) @ self._embedded_labels().T
         return Probabilities(softmax_of_known(SCALE * cosines), found.failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:

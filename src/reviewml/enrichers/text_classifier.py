@@ -64,7 +64,6 @@ class TextClassifier(Enricher):
         """
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.setup()
         texts, places = distinct(batch.column("text"))
         found = self.probabilities(texts)
         each = rows_of(found.values, places)

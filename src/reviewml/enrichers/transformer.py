@@ -10,6 +10,7 @@ from reviewml.enrichers.text_classifier import Floats, TextClassifier
 from reviewml.hashing import digest
 from reviewml.inference.agreement import agreement
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.loading import check_backend
 from reviewml.inference.placement import Placement
 from reviewml.interfaces.dataset import Dataset
 
@@ -66,11 +67,10 @@ class TransformerClassifier(TextClassifier):
         return not self.exact
 
     def setup(self) -> None:
-        wanted = (self.checkpoint, self.placement(), self.backend, self.allow_licenses)
-        if getattr(self, "_loaded_as", None) != wanted:
-            self.checkpoint.require_licence(self.allow_licenses)
-            self._text_model = self._load(*wanted[:3])
-            self._loaded_as = wanted
+        """Check what can be checked without loading the model: a store may know all answers."""
+        check_backend(self.backend)
+        self.placement()
+        self.checkpoint.require_licence(self.allow_licenses)
 
     def placement(self) -> Placement:
         """Return where it runs on this machine, and in which precision."""
@@ -79,12 +79,16 @@ class TransformerClassifier(TextClassifier):
     @property
     def text_model(self) -> TextModel:
         """The model, loaded when it is first asked for; it stays in this process."""
-        self.setup()
+        wanted = (self.checkpoint, self.placement(), self.backend)
+        if getattr(self, "_loaded_as", None) != wanted:
+            self._text_model = self._load(*wanted)
+            self._loaded_as = wanted
         return self._text_model
 
     def fingerprint(self) -> str:
         """Return a hash of parameters, state, the model's weights and how they are run."""
-        return digest([super().fingerprint(), self.text_model.identity])
+        how = [self.backend, self.placement().precision]
+        return digest([super().fingerprint(), self.checkpoint.identity(), *how])
 
     def _fit(self, rows: Dataset) -> None:
         if self.exact:
@@ -100,6 +104,7 @@ class TransformerClassifier(TextClassifier):
 
     def require_measured(self) -> None:
         """Raise `NotFitted` when it runs in a way whose agreement was not measured."""
+        self.setup()
         if not self.exact:
             self.require_fitted("agreement_")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import warnings
 from collections.abc import Sequence
@@ -95,25 +96,21 @@ class Checkpoint:
         return None if cached is None else Path(cached)
 
     def identity(self) -> str:
-        """Return what stands for its weights: the commit, or a digest of the files.
-
-        Warns
-        -----
-        UserWarning
-            For a model on the hub without a revision, which can change any day.
-        """
+        """Return what stands for its weights: the commit, or a digest of the files."""
         if self.folder is not None:
-            return _digest(self.folder)
+            return _digest(self.folder, max(map(_changed, _weights(self.folder)), default=0))
         config = self.file("config.json")
         # The hub's cache keeps files in snapshots/<commit>.
-        commit = config.parent.name if config else str(self.revision)
-        if self.revision is None:
+        return config.parent.name if config else str(self.revision)
+
+    def warn_unless_pinned(self) -> None:
+        """Warn of a model on the hub without a revision, which can change any day."""
+        if self.folder is None and self.revision is None:
             warnings.warn(
                 f"{self.model} has no revision, so that it may say something else any day: pin "
-                f"the one that is used now, revision={commit!r}.",
+                f"the one that is used now, revision={self.identity()!r}.",
                 stacklevel=2,
             )
-        return commit
 
     def licence(self) -> str | None:
         """Return the licence that its card states, such as ``"mit"``; None when it states none."""
@@ -161,9 +158,19 @@ class Checkpoint:
             )
 
 
-def _digest(folder: Path) -> str:
+def _weights(folder: Path) -> list[Path]:
+    return sorted({path for pattern in WEIGHTS for path in folder.rglob(pattern)})
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+@functools.lru_cache(maxsize=16)
+def _digest(folder: Path, _: int) -> str:
+    """Return the digest of a folder's files, read anew when one of them has changed."""
     found = hashlib.sha256()
-    for path in sorted({path for pattern in WEIGHTS for path in folder.rglob(pattern)}):
+    for path in _weights(folder):
         found.update(str(path.relative_to(folder)).encode() + b"\0")
         with path.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())

@@ -68,11 +68,16 @@ def load_encoder(checkpoint: Checkpoint, placement: Placement, backend: str = "t
     return _shared(checkpoint, placement, backend, "AutoModel")
 
 
+def check_backend(backend: str) -> None:
+    """Raise `ParameterError` when there is no such backend."""
+    if backend not in BACKENDS:
+        raise ParameterError(f"backend={backend!r}: {did_you_mean(backend, BACKENDS)}")
+
+
 def _shared(
     checkpoint: Checkpoint, placement: Placement, backend: str, auto_class: str
 ) -> TextModel:
-    if backend not in BACKENDS:
-        raise ParameterError(f"backend={backend!r}: {did_you_mean(backend, BACKENDS)}")
+    check_backend(backend)
     key = (checkpoint, placement, backend, auto_class)
     found = _LOADED.get(key)
     if found is None:
@@ -86,6 +91,7 @@ def _loaded(
     transformers = optional("transformers", "a transformer")
     from reviewml.inference.heads import Logits, Pooled
 
+    checkpoint.warn_unless_pinned()
     tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -101,8 +107,7 @@ def _loaded(
         n_outputs=config.hidden_size if encodes else config.num_labels,
         budget=Budget(TOKENS[placement.device.partition(":")[0]]),
     )
-    identity = f"{checkpoint.identity()} {backend} {placement.precision}"
-    return TextModel(tokens, engine, config, identity)
+    return TextModel(tokens, engine, config)
 
 
 def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:

@@ -34,14 +34,11 @@ class TextModel:
         Runs it.
     config
         Of transformers.
-    identity
-        Stands in fingerprints for all that its values depend on.
     """
 
     tokens: Tokens
     engine: Engine
     config: Any
-    identity: str
 
     def singles(self, texts: Sequence[str]) -> Outputs:
         """Return what the model says of each text, shape ``(texts, n_outputs)``."""
