@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
+import numpy as np
+import pyarrow as pa
 from sklearn.base import clone
 
 from reviewml.chain import Chain
 from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.stored_batch import StoredBatch
 
 SAMPLE = 2_000
-"""Rows that are really enriched to estimate the time of all."""
+"""Rows that are really enriched, at most, to estimate the time of all."""
+
+SECONDS = 3.0
+"""That one step is measured for, at least where there are rows enough."""
+
+FIRST = 8
+"""Rows that are measured first; then twice as many, and so on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +37,28 @@ class StepPlan:
     step
         Its name.
     rows
-        How many rows it would work on.
+        How many rows it would work on: for a step whose values are kept, the different ones that
+        are not in the store.
+    stored
+        Different rows whose values are in the store; None for a step that keeps none.
+    effort
+        What it would take in units of its own, such as tokens.
     seconds
         Expected time on this machine.
     """
 
     step: str
     rows: int
+    stored: int | None
+    effort: Mapping[str, int]
     seconds: float
+
+    def __str__(self) -> str:
+        parts = [f"{self.step:<20} {self.seconds:>10,.1f} s"]
+        if self.stored is not None:
+            parts.append(f"{self.rows:,} to do, {self.stored:,} in the store")
+        parts += [f"{amount:,} {unit}" for unit, amount in self.effort.items()]
+        return "  ".join([parts[0], ", ".join(parts[1:])]).rstrip()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +70,7 @@ class Plan:
     rows
         How many there are.
     sampled
-        How many were enriched to measure.
+        How many were enriched to measure, by the step that enriched fewest.
     steps
         What each step would cost.
     """
@@ -62,32 +90,103 @@ class Plan:
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows; expected time from {self.sampled:,} of them:"]
-        lines += [f"  {step.step:<20} {step.seconds:>10,.1f} s" for step in self.steps]
+        lines += [f"  {step}" for step in self.steps]
         return "\n".join([*lines, f"  {'together':<20} {self.seconds:>10,.1f} s"])
 
 
 def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
-    """Enrich a few rows and scale the time they took to all rows.
+    """Enrich a few rows and scale what they took to those that would be enriched.
+
+    A step whose values are kept in a store works on rows that differ and are not there; another
+    on all.
 
     Parameters
     ----------
     chain
-        Whose enrichers are timed.
+        Whose enrichers are measured.
     rows
-        All rows; they are counted.
+        All rows; they are read once for each step that keeps its values.
     fitted
         Whether the enrichers are fitted; if not, the time includes fitting.
     """
     total = rows.count()
-    sample = rows.limit(SAMPLE).persist()
-    sampled = sample.count()
+    sample = rows.sample(SAMPLE).persist()
     steps = []
     for name, enricher in chain.enrichers:
-        started = clock.perf_counter()
-        if fitted:
-            sample = sample.enrich(enricher, stage=name).persist()
-        else:
-            sample = clone(enricher).fit_enrich(sample, stage=name).persist()
-        seconds = clock.perf_counter() - started
-        steps.append(StepPlan(name, total, seconds * total / max(sampled, 1)))
-    return Plan(total, sampled, tuple(steps))
+        learner = enricher if fitted else clone(enricher)
+        known = fitted or not learner.learns
+        todo, stored = _to_do(learner, name, rows) if known else (total, None)
+        measured = _measured(learner, name, sample) if known else _fitted(learner, name, sample)
+        sample = measured.rows
+        share = todo / max(measured.worked_on, 1)
+        effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
+        steps.append(StepPlan(name, todo, stored, effort, measured.seconds * share))
+    return Plan(total, sample.count(), tuple(steps))
+
+
+def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | None]:
+    """Return how many rows a step works on, and how many different ones the store knows."""
+    if not _is_kept(enricher, rows):
+        return rows.count(), None
+    step = StoredBatch(enricher, name, rows.store)
+    step.setup()
+    lacking, known = zip(*map(step.looked_up, rows.full_batches()), strict=True)
+    return _distinct(lacking), _distinct(known)
+
+
+def _is_kept(enricher: Enrichment, rows: Dataset) -> TypeGuard[Enricher]:
+    """Return whether a step's values are kept, and found by what is there before other steps."""
+    if not isinstance(enricher, Enricher) or not enricher.stored or rows.store is None:
+        return False
+    return all(_has(rows, name) for name in enricher.needs)
+
+
+def _has(rows: Dataset, name: str) -> bool:
+    return name in rows.schema.names or bool(getattr(rows.roles, name, None))
+
+
+def _distinct(parts: Sequence[pa.Array]) -> int:
+    # Half of a key is enough to count them by.
+    halves = [np.frombuffer(b"".join(part.to_pylist()), np.uint64)[::2] for part in parts]
+    return len(np.unique(np.concatenate(halves))) if halves else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """What a step took on some rows, and those that it enriched."""
+
+    rows: Dataset
+    worked_on: int
+    effort: Mapping[str, int]
+    seconds: float
+
+
+def _fitted(learner: Enrichment, name: str, sample: Dataset) -> _Measured:
+    return _timed(lambda: learner.fit_enrich(sample, stage=name), dict)
+
+
+def _measured(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
+    """Enrich more and more rows, until that takes long enough to go by."""
+    if not isinstance(enricher, Enricher):
+        return _timed(lambda: sample.enrich(enricher, stage=name), dict)
+    # Without the store: how soon values are found there says nothing about others.
+    step = EnrichBatch(enricher, name)
+    schema = step.schema(sample.full_schema)
+
+    def enriched(rows: int) -> _Measured:
+        return _timed(lambda: sample.limit(rows).map(step, schema), enricher.effort)
+
+    # The first ones load what has to be loaded.
+    found, rows = enriched(FIRST), FIRST
+    while found.seconds < SECONDS and rows < SAMPLE:
+        rows *= 2
+        found = enriched(rows)
+    return found
+
+
+def _timed(work: Callable[[], Dataset], effort: Callable[[], Mapping[str, int]]) -> _Measured:
+    before, started = effort(), clock.perf_counter()
+    rows = work().persist()
+    seconds = clock.perf_counter() - started
+    spent = {unit: amount - before.get(unit, 0) for unit, amount in effort().items()}
+    return _Measured(rows, rows.count(), spent, seconds)

@@ -97,11 +97,11 @@ class EmbeddingZeroShot(TransformerClassifier):
         return load_encoder(checkpoint, placement, backend)
 
     def _embedded_labels(self) -> Floats:
-        descriptions = self._descriptions()
-        if getattr(self, "_embedded", (None, None))[0] != descriptions:
-            found = self.text_model.singles(descriptions).values.astype(np.float64)
-            self._embedded = (descriptions, found)
-        return self._embedded[1]
+        made_of = (self.text_model, self._descriptions())
+        if getattr(self, "_embedded_from", None) != made_of:
+            self._embedded = made_of[0].singles(made_of[1]).values.astype(np.float64)
+            self._embedded_from = made_of
+        return self._embedded
 
     def _descriptions(self) -> list[str]:
         given = self.candidate_labels

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from reviewml.enrichers.text_classifier import Floats, TextClassifier
 from reviewml.hashing import digest
@@ -108,9 +108,9 @@ class TransformerClassifier(TextClassifier):
         if not self.exact:
             self.require_fitted("agreement_")
 
-    def work(self) -> Any:
-        """Return how much the model was used for in this process."""
-        return self.text_model.engine.work
+    def effort(self) -> Mapping[str, int]:
+        work = self.text_model.engine.work
+        return {"forward passes": work.passes, "tokens": work.tokens}
 
     def summary(self) -> str:
         """Return the model, its licence and how it runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,10 +20,14 @@ from reviewml.inference.engine import softmax
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
+from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.dataset import Dataset
 
 MODEL = "lxyuan/distilbert-base-multilingual-cased-sentiments-student"
 REVISION = "cf991100d706c13c0a080c097134c05b7f436c45"
 LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "ms", "pt", "zh")
+
+LANGUAGE = "language"
 
 STARS = re.compile(r"(\d+)[\s_-]*stars?", re.IGNORECASE)
 
@@ -65,7 +70,6 @@ class TransformerSentiment(TransformerClassifier):
         As of `ZeroShot`.
     """
 
-    optional = ("language",)
     adds = {"sentiment": pa.float64(), "sentiment_label": pa.string()}
 
     def __init__(
@@ -141,35 +145,49 @@ class TransformerSentiment(TransformerClassifier):
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.require_measured()
-        if "language" in batch.schema.names:
-            self._warn_of_others(batch.column("language"))
         return super().enrich(batch)
 
-    def _warn_of_others(self, languages: pa.Array) -> None:
-        warned: set[str] = self.__dict__.setdefault("_warned", set())
+    def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Return the rows with the columns; languages that the model does not know are warned of."""
         known = self._known_languages()
-        found = {name for name in languages.unique().to_pylist() if name} - warned
-        others = sorted(found - set(known)) if known else []
-        if others:
-            warned.update(others)
-            warnings.warn(
-                f"some texts are in {', '.join(map(repr, others))}, and {self.checkpoint.name} "
-                f"knows {', '.join(known)}: what it says of them may be wrong.",
-                stacklevel=2,
-            )
+        if known and LANGUAGE in dataset.schema.names:
+            check = LanguagesKnown(self.checkpoint.name, tuple(known))
+            dataset = dataset.map(check, dataset.full_schema)
+        return super().enrich_dataset(dataset, stage=stage)
 
     def _known_languages(self) -> Sequence[str]:
         if self.languages is not None:
             return self.languages
-        if "_declared" not in self.__dict__:
-            default = LANGUAGES if self.model == MODEL else ()
-            self._declared = default or self.checkpoint.languages()
-        return self._declared
+        return LANGUAGES if self.model == MODEL else self.checkpoint.languages()
 
     def summary(self) -> str:
         """Return the model and what its labels stand for."""
         shown = ", ".join(f"{label} {value:+g}" for label, value in self.values().items())
         return f"{super().summary()}; {shown}"
+
+
+@dataclasses.dataclass
+class LanguagesKnown(RowWise):
+    """Warns, once each, of languages that a model does not know; looks at whole rows.
+
+    So it warns of them too where the store knows what the model would say.
+    """
+
+    model: str
+    known: tuple[str, ...]
+    warned: set[str] = dataclasses.field(default_factory=set)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        found = {language for language in batch.column(LANGUAGE).unique().to_pylist() if language}
+        others = sorted(found - self.warned - set(self.known))
+        if others:
+            self.warned.update(others)
+            warnings.warn(
+                f"some texts are in {', '.join(map(repr, others))}, and {self.model} knows "
+                f"{', '.join(self.known)}: what it says of them may be wrong.",
+                stacklevel=2,
+            )
+        return batch
 
 
 def values_of(labels: Sequence[str], given: Mapping[str, float] | None) -> dict[str, float]:
