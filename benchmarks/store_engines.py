@@ -127,7 +127,8 @@ class Segments:
     def find(self, keys: list[bytes]) -> int:
         self.connection.register("wanted", pa.table({"key": keys, "place": range(len(keys))}))
         found = self.connection.execute(
-            f"SELECT place, a, b FROM wanted JOIN read_parquet('{self.folder}/*.parquet') USING (key)"
+            "SELECT place, a, b FROM wanted "
+            f"JOIN read_parquet('{self.folder}/*.parquet') USING (key)"
         )
         return len(found.to_arrow_table())
 

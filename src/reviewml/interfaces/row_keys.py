@@ -43,7 +43,7 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
     --------
     >>> row = pa.record_batch({"text": ["great"]})
     >>> row_keys(row)[0].as_py().hex()
-    'e2f1'
+    'b5f4e1c475114ad60c6672ced5161fb4'
     """
     kinds = [(field.name, _kind(field.type)) for field in batch.schema]
     cells = [_framed(_raw(column)) for column in batch.columns]

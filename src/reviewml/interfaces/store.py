@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import ParameterError, SchemaError
+from reviewml.errors import NotFitted, ParameterError, SchemaError
 from reviewml.hashing import digest
 from reviewml.interfaces.enrich_batch import RoleView
 from reviewml.interfaces.frames import as_dataset
@@ -203,11 +203,18 @@ class EnrichmentStore(ABC):
         ------
         SchemaError
             When a column is missing or of another type than the enricher adds.
+        ParameterError, NotFitted
+            When values of this enricher are not kept, or not known what they depend on.
         """
         if not enricher.stored:
             raise ParameterError(
                 f"{type(enricher).__name__} computes its values again each time: only enrichers "
                 "with `stored = True` have values in a store."
+            )
+        if enricher.learns and not enricher.state:
+            raise NotFitted(
+                f"{type(enricher).__name__} is not fitted: what it learned is part of what its "
+                "values are found by."
             )
         dataset = as_dataset(rows, enricher.own_roles())
         enricher.setup()

@@ -71,7 +71,7 @@ def _is_bits(kind: pa.DataType) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     # Python has no float16 of its own.
-    return bool(pa.types.is_integer(kind)) or kind in (pa.float32(), pa.float64())
+    return bool(pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64()))
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -107,12 +107,11 @@ def _as_bytes(column: pa.Array) -> list[Cell]:
     raw = np.asarray(column.flatten()).tobytes()
     width = column.type.value_type.bit_width // 8
     lengths = np.asarray(pc.list_value_length(column).fill_null(0)).astype(np.int64)
-    ends = np.cumsum(lengths * width).tolist()
-    starts = [0, *ends[:-1]]
+    bounds = np.concatenate([[0], np.cumsum(lengths * width)]).tolist()
     valid = column.is_valid().to_pylist()
     return [
         raw[start:end] if known else None
-        for start, end, known in zip(starts, ends, valid, strict=True)
+        for start, end, known in zip(bounds[:-1], bounds[1:], valid, strict=True)
     ]
 
 

@@ -108,7 +108,8 @@ class LocalStore(EnrichmentStore):
                 connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", new)
 
     def forget(self, ids: Iterable[Any]) -> int:
-        hashed = [(key,) for key in id_keys(pa.array(list(ids))).to_pylist()]
+        # One by one: ids that were typed may be of several types.
+        hashed = [(id_keys(pa.array([one]))[0].as_py(),) for one in ids]
         with writing(self.folder) as connection:
             _load(connection, "wanted (id BLOB)", hashed)
             connection.execute(

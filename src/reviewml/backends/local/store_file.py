@@ -22,7 +22,7 @@ FILE = "values.sqlite"
 FORMAT = 1
 """Raised when older versions of reviewml would misread the file."""
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds to wait for another process that writes."""
 
 TABLES = f"""
