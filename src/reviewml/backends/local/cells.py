@@ -66,7 +66,9 @@ def from_cells(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
 
 
 def _is_bits(kind: pa.DataType) -> bool:
-    return pa.types.is_primitive(kind) and kind != pa.null()
+    if pa.types.is_boolean(kind):
+        return True
+    return bool(pa.types.is_primitive(kind)) and kind.bit_width in _BITS
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -16,6 +16,7 @@ from sqlite3 import Connection
 from filelock import FileLock
 
 from reviewml.errors import StoreError
+from reviewml.saving.unfinished import sync
 
 FILE = "values.sqlite"
 
@@ -95,6 +96,8 @@ def _transaction(folder: Path, kind: str) -> Iterator[Connection]:
 def emptied(folder: Path) -> None:
     """Write the file anew without what was deleted, which otherwise stays in its gaps."""
     with _connected(folder) as connection:
+        # What stays is copied, which may be more than memory holds.
+        connection.execute("PRAGMA temp_store = FILE")
         connection.execute("VACUUM")
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
@@ -117,6 +120,7 @@ def _make(folder: Path) -> None:
         with closing(sqlite3.connect(unfinished)) as connection:
             connection.executescript(TABLES)
         unfinished.rename(folder / FILE)
+        sync(folder)
 
 
 def _check_format(connection: Connection, folder: Path) -> None:
