@@ -20,7 +20,7 @@ Cell = int | str | bytes | None
 
 _BITS = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
 
-_TEXT = (pa.string(), pa.large_string(), pa.string_view())
+_TEXT = (pa.string(), pa.large_string())
 
 _AS_IS = (*_TEXT, pa.binary(), pa.large_binary())
 
@@ -81,7 +81,9 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_list_of_numbers(kind: pa.DataType) -> bool:
-    return _is_list(kind) and _is_number(kind.value_type)
+    # Arrow divides by the size of lists that have one.
+    empty = pa.types.is_fixed_size_list(kind) and kind.list_size == 0
+    return _is_list(kind) and _is_number(kind.value_type) and not empty
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -172,7 +172,8 @@ def default_store() -> LocalStore | None:
 def _made(connection: Connection, shelf: Shelf) -> str:
     connection.execute(
         "INSERT INTO shelves (fingerprint, enricher, columns, hits, misses, last_used) "
-        "VALUES (?, ?, ?, 0, 0, ?) ON CONFLICT (fingerprint) DO UPDATE SET last_used = excluded.last_used",
+        "VALUES (?, ?, ?, 0, 0, ?) "
+        "ON CONFLICT (fingerprint) DO UPDATE SET last_used = excluded.last_used",
         (shelf.fingerprint, shelf.enricher, json.dumps(shelf.columns.names), time.time()),
     )
     table = _table(connection, shelf)
