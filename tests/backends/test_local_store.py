@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import LocalStore
+from reviewml.backends.local import store_file
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.backends.local.store import default_store
 from reviewml.errors import StoreError
@@ -87,6 +88,33 @@ def test_what_is_forgotten_among_much_is_gone_from_the_files(store: LocalStore) 
     written = contents(store)
     kept = [f"{SECRET} {number:04}".encode() in written for number in range(3_000)]
     assert kept == [False, True] * 1_500
+
+
+def test_bytes_that_somebody_reads_are_said_to_stay(
+    filled: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_file, "PATIENCE", 0.1)
+    reader = sqlite3.connect(filled.folder / "values.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM links").fetchone()
+    with pytest.raises(StoreError, match="their bytes are still there"):
+        filled.forget([1])
+    assert not filled.known(SHELF, keys_of("a")).any()
+    reader.close()
+    assert filled.forget([1]) == 0
+    assert SECRET.encode() not in contents(filled)
+
+
+def test_a_store_that_is_held_is_waited_for_and_then_said(
+    filled: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_file, "PATIENCE", 0.1)
+    writer = sqlite3.connect(filled.folder / "values.sqlite", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another process holds it"):
+        filled.prepare(SHELF)
+    writer.close()
+    filled.prepare(SHELF)
 
 
 def test_pruned_bytes_are_given_back(filled: LocalStore) -> None:
