@@ -126,6 +126,16 @@ def test_pruned_bytes_are_given_back(filled: LocalStore) -> None:
     assert SECRET.encode() not in contents(filled)
 
 
+def test_pruning_keeps_links_to_what_stays(filled: LocalStore) -> None:
+    other = type(SHELF)("d" * 64, "Young", SHELF.columns)
+    filled.add(other, keys_of("ab"), VALUES.slice(0, 2), NO_LINKS)
+    with sqlite3.connect(filled.folder / "values.sqlite") as connection:
+        connection.execute("UPDATE shelves SET last_used = 0 WHERE enricher = 'Many'")
+    connection.close()
+    assert filled.prune("90d") == 4
+    assert filled.forget([1, 2, 3, 4]) == 2
+
+
 def test_a_rerun_writes_no_links(filled: LocalStore) -> None:
     file = filled.folder / "values.sqlite"
     before = file.stat().st_mtime_ns, file.read_bytes()

@@ -137,8 +137,7 @@ class LocalStore(EnrichmentStore):
                 gone += _count(connection, f"values_{number}")
                 connection.execute(f"DROP TABLE values_{number}")
                 connection.execute("DELETE FROM shelves WHERE number = ?", (number,))
-            kept = "".join(f" EXCEPT SELECT key FROM {table}" for table in _tables(connection))
-            connection.execute(f"DELETE FROM links WHERE key IN (SELECT key FROM links{kept})")
+            _drop_links_to_nothing(connection)
         if old:
             emptied(self.folder)
         return gone
@@ -192,6 +191,13 @@ def _table(connection: Connection, shelf: Shelf) -> str | None:
 
 def _tables(connection: Connection) -> list[str]:
     return [f"values_{number}" for (number,) in connection.execute("SELECT number FROM shelves")]
+
+
+def _drop_links_to_nothing(connection: Connection) -> None:
+    connection.execute("CREATE TEMP TABLE loose AS SELECT DISTINCT key FROM links")
+    for table in _tables(connection):
+        connection.execute(f"DELETE FROM loose WHERE key IN (SELECT key FROM {table})")
+    connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM loose)")
 
 
 def _looked_up(
