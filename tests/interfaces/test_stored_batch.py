@@ -179,14 +179,15 @@ def test_work_is_kept_a_few_rows_at_a_time(
     clock = iter(np.arange(0, 1e6, 2.5))
     monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(module, "FIRST_ROWS", 2)
+    monkeypatch.setattr(module, "SECONDS", 5.0)
     enriched(store, reviews(*map(str, range(20)))).count()
-    # Each chunk takes 2.5 s, so twice as many rows follow.
+    # Each chunk takes 2.5 s of 5 s, so twice as many rows follow.
     assert [len(call) for call in CALLS] == [2, 4, 8, 6]
 
 
 @pytest.mark.parametrize(
     ("rows", "seconds", "before", "expected"),
-    [(256, 0.01, 256, 1024), (256, 2560.0, 256, 1), (100, 10.0, 256, 50), (3, 0.001, 4096, 15000)],
+    [(256, 0.01, 256, 1024), (256, 2560.0, 256, 1), (256, 1e5, 256, 1), (100, 20.0, 256, 50)],
 )
 def test_the_pace_follows_the_work(rows: int, seconds: float, before: int, expected: int) -> None:
     assert module._next_rows(rows, seconds, before) == expected
