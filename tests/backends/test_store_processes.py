@@ -72,12 +72,18 @@ def check(found: pa.Table) -> None:
         assert row["said"] == row["text"].upper()
 
 
-def started(store: Path, log: Path, order: str = "up") -> subprocess.Popen[bytes]:
+def started(store: Path, *runs: tuple[Path, str]) -> list[subprocess.Popen[bytes]]:
+    """Start a process for each log and order, and wait until all are about to work."""
+    processes = [_started(store, log, order) for log, order in runs]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    return processes
+
+
+def _started(store: Path, log: Path, order: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, __file__, str(store), str(log), order]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    return process
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def held(store: Path) -> int:
@@ -95,7 +101,7 @@ def test_killed_at_any_instant(tmp_path: Path) -> None:
     random = np.random.default_rng()
     before = []
     for _ in range(20):
-        process = started(store, log)
+        [process] = started(store, (log, "up"))
         time.sleep(random.uniform(0, 0.25))
         process.kill()
         assert process.wait() == -signal.SIGKILL
@@ -107,20 +113,20 @@ def test_killed_at_any_instant(tmp_path: Path) -> None:
     # Of each process that was killed, no more is done again than what it had not yet kept.
     again = sum(computed.values()) - len(computed)
     assert again <= 20 * FIRST
-    assert started(store, log).wait() == 0
+    assert started(store, (log, "up"))[0].wait() == 0
     check_store(store)
 
 
 @pytest.mark.slow
 def test_two_writers_at_once(tmp_path: Path) -> None:
     store, logs = tmp_path / "store", [tmp_path / "log-0", tmp_path / "log-1"]
-    writers = [started(store, log, order) for log, order in zip(logs, ("up", "down"), strict=True)]
+    writers = started(store, *zip(logs, ("up", "down"), strict=True))
     assert [writer.wait() for writer in writers] == [0, 0]
     computed = [len(log.read_text().splitlines()) for log in logs]
     # They met somewhere, and each found from there on what the other had kept.
     assert ROWS // 2 <= sum(computed) < ROWS
     last = tmp_path / "log-2"
-    assert started(store, last).wait() == 0
+    assert started(store, (last, "up"))[0].wait() == 0
     assert not last.exists(), "all was there"
     check_store(store)
 
@@ -130,12 +136,12 @@ def test_two_writers_at_once_that_are_killed(tmp_path: Path) -> None:
     store, logs = tmp_path / "store", [tmp_path / "log-0", tmp_path / "log-1"]
     random = np.random.default_rng()
     for _ in range(5):
-        writers = [started(store, logs[0]), started(store, logs[1], "down")]
+        writers = started(store, *zip(logs, ("up", "down"), strict=True))
         time.sleep(random.uniform(0, 0.3))
         for writer in writers:
             writer.kill()
             writer.wait()
-    assert started(store, logs[0]).wait() == 0
+    assert started(store, (logs[0], "up"))[0].wait() == 0
     check_store(store)
 
 
