@@ -1,24 +1,14 @@
-"""Settings and small models that all tests share."""
+"""Small models that all tests share."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
-
-# Machines are shared and slow at times: how long an example takes says nothing.
-settings.register_profile("reviewml", deadline=None)
-settings.load_profile("reviewml")
-
-# No test reaches for the hub, or looks into what its user has downloaded.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="reviewml-hub-")
 
 NLI = ("contradiction", "neutral", "entailment")
 

@@ -384,7 +384,10 @@ def test_verbs_and_their_options_are_documented(verb: str) -> None:
     found = sections(DOCS / "how-to" / "command-line.md", 2)
     text = found[f"reviewml {verb}"]
     command = plugins.load("commands", verb)
-    options = [o for o in command.params if isinstance(o, click.Option) and "--json" not in o.opts]
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    assert [sub.name for sub in below if f"`reviewml {verb} {sub.name}" not in text] == []
+    params = [param for each in (command, *below) for param in each.params]
+    options = [o for o in params if isinstance(o, click.Option) and "--json" not in o.opts]
     common = found["Options that verbs share"]
     assert [o.opts[0] for o in options if f"`{o.opts[0]}" not in text + common] == []
     assert re.search(rf"^\$ reviewml {verb}\b", text, re.MULTILINE), "show how it is typed"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reviewml.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from reviewml.backends.local.store import LocalStore
     from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
@@ -21,6 +22,7 @@ __all__ = [
     "Files",
     "Frame",
     "LocalRegistry",
+    "LocalStore",
     "MlflowRegistry",
     "Pipeline",
     "Table",
@@ -32,6 +34,7 @@ _HOMES = {
     "Files": "reviewml.sources.files",
     "Frame": "reviewml.sources.frame",
     "LocalRegistry": "reviewml.registries.local",
+    "LocalStore": "reviewml.backends.local.store",
     "MlflowRegistry": "reviewml.registries.mlflow",
     "Pipeline": "reviewml.pipeline",
     "Table": "reviewml.sources.table",

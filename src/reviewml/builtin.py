@@ -66,5 +66,6 @@ def register_commands(register: Register) -> None:
         "plan",
         "plugins",
         "predict",
+        "store",
     ):
         register(verb, f"reviewml.cli.{verb}:{verb}")

@@ -15,6 +15,7 @@
     ├── MissingExtra (ImportError)      an optional dependency is not installed
     ├── ModelUnavailable (OSError)      a transformer cannot be had
     ├── CapabilityError (TypeError)     a backend cannot run a step
+    ├── StoreError                      an enrichment store cannot be used
     ├── TargetError (ValueError)        the target cannot be learned
     └── RegistryError
         ├── ModelNotFound (LookupError) no such model, version or alias
@@ -101,6 +102,10 @@ class ModelUnavailable(ReviewmlError, OSError):
 
 class CapabilityError(ReviewmlError, TypeError):
     """When a backend declares that it cannot run a step."""
+
+
+class StoreError(ReviewmlError):
+    """When an enrichment store cannot be opened, read or written, or cannot hold a value."""
 
 
 class TargetError(ReviewmlError, ValueError):

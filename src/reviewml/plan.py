@@ -117,8 +117,8 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
         known = fitted or not learner.learns
         todo, stored = _to_do(learner, name, rows) if known else (total, None)
         measured = _measured(learner, name, sample) if known else _fitted(learner, name, sample)
+        share = todo / max(sum(filter(None, _to_do(learner, name, measured.before))), 1)
         sample = measured.rows
-        share = todo / max(measured.worked_on, 1)
         effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
         steps.append(StepPlan(name, todo, stored, effort, measured.seconds * share))
     return Plan(total, sample.count(), tuple(steps))
@@ -126,7 +126,7 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
 
 def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | None]:
     """Return how many rows a step works on, and how many different ones the store knows."""
-    if not _is_kept(enricher, rows):
+    if rows.store is None or not _is_kept(enricher, rows):
         return rows.count(), None
     step = StoredBatch(enricher, name, rows.store)
     step.setup()
@@ -136,7 +136,7 @@ def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | N
 
 def _is_kept(enricher: Enrichment, rows: Dataset) -> TypeGuard[Enricher]:
     """Return whether a step's values are kept, and found by what is there before other steps."""
-    if not isinstance(enricher, Enricher) or not enricher.stored or rows.store is None:
+    if not isinstance(enricher, Enricher) or not enricher.stored:
         return False
     return all(_has(rows, name) for name in enricher.needs)
 
@@ -153,28 +153,28 @@ def _distinct(parts: Sequence[pa.Array]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _Measured:
-    """What a step took on some rows, and those that it enriched."""
+    """What a step took on some rows, and these rows before and after it."""
 
+    before: Dataset
     rows: Dataset
-    worked_on: int
     effort: Mapping[str, int]
     seconds: float
 
 
 def _fitted(learner: Enrichment, name: str, sample: Dataset) -> _Measured:
-    return _timed(lambda: learner.fit_enrich(sample, stage=name), dict)
+    return _timed(lambda rows: learner.fit_enrich(rows, stage=name), sample, dict)
 
 
 def _measured(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
     """Enrich more and more rows, until that takes long enough to go by."""
     if not isinstance(enricher, Enricher):
-        return _timed(lambda: sample.enrich(enricher, stage=name), dict)
+        return _timed(lambda rows: rows.enrich(enricher, stage=name), sample, dict)
     # Without the store: how soon values are found there says nothing about others.
     step = EnrichBatch(enricher, name)
     schema = step.schema(sample.full_schema)
 
     def enriched(rows: int) -> _Measured:
-        return _timed(lambda: sample.limit(rows).map(step, schema), enricher.effort)
+        return _timed(lambda some: some.map(step, schema), sample.limit(rows), enricher.effort)
 
     # The first ones load what has to be loaded.
     found, rows = enriched(FIRST), FIRST
@@ -184,9 +184,11 @@ def _measured(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
     return found
 
 
-def _timed(work: Callable[[], Dataset], effort: Callable[[], Mapping[str, int]]) -> _Measured:
+def _timed(
+    work: Callable[[Dataset], Dataset], rows: Dataset, effort: Callable[[], Mapping[str, int]]
+) -> _Measured:
     before, started = effort(), clock.perf_counter()
-    rows = work().persist()
+    after = work(rows).persist()
     seconds = clock.perf_counter() - started
     spent = {unit: amount - before.get(unit, 0) for unit, amount in effort().items()}
-    return _Measured(rows, rows.count(), spent, seconds)
+    return _Measured(rows, after, spent, seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reviewml.enrichers.text_classifier import Floats, TextClassifier
 from reviewml.hashing import digest
@@ -84,6 +84,12 @@ class TransformerClassifier(TextClassifier):
             self._text_model = self._load(*wanted)
             self._loaded_as = wanted
         return self._text_model
+
+    def decisive_params(self) -> dict[str, Any]:
+        # What is allowed, and which languages are expected, changes no value.
+        indecisive = {"allow_licenses", "languages"}
+        params = super().decisive_params()
+        return {name: value for name, value in params.items() if name not in indecisive}
 
     def fingerprint(self) -> str:
         """Return a hash of parameters, state, the model's weights and how they are run."""

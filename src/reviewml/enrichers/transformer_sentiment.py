@@ -148,7 +148,7 @@ class TransformerSentiment(TransformerClassifier):
         return super().enrich(batch)
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
-        """Return the rows with the columns; languages that the model does not know are warned of."""
+        """Return the rows with the columns; warn of languages that the model does not know."""
         known = self._known_languages()
         if known and LANGUAGE in dataset.schema.names:
             check = LanguagesKnown(self.checkpoint.name, tuple(known))

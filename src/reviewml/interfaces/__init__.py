@@ -10,6 +10,7 @@ from reviewml.interfaces.model import Model
 from reviewml.interfaces.registry import Event, ModelVersion, Registry
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Partition, Source
+from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.trainer import Examples, Target, Trainer
 from reviewml.interfaces.windows import Window
 from reviewml.plugins import API_VERSION
@@ -22,6 +23,7 @@ __all__ = [
     "Dataset",
     "Enricher",
     "Enrichment",
+    "EnrichmentStore",
     "Event",
     "Examples",
     "Feature",
@@ -31,6 +33,8 @@ __all__ = [
     "Partition",
     "Registry",
     "Resources",
+    "Shelf",
+    "ShelfSummary",
     "Source",
     "Target",
     "Trainer",

@@ -44,11 +44,15 @@ class Component(BaseEstimator):  # type: ignore[misc]
         params: dict[str, Any] = self.get_params(deep=False)
         return params | dict.fromkeys(self.unsaved)
 
+    def decisive_params(self) -> dict[str, Any]:
+        """Return the parameters that values depend on."""
+        return self.saved_params()
+
     def fingerprint(self) -> str:
         """Return a hash of all that the component's values depend on besides its input."""
         cls = type(self)
-        params = self.saved_params()
-        return digest([f"{cls.__module__}:{cls.__qualname__}", self.version, params, self.state])
+        name, params = f"{cls.__module__}:{cls.__qualname__}", self.decisive_params()
+        return digest([name, self.version, params, self.state])
 
     def require_fitted(self, attribute: str) -> None:
         """Raise `NotFitted` unless `attribute` was learned."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reviewml.interfaces.enrichment import Enrichment
+    from reviewml.interfaces.store import EnrichmentStore
 
 BATCH_SIZE = 16_384
 """Rows in a batch unless another size is asked for."""
@@ -48,6 +49,9 @@ class Dataset(ABC):
 
     rows: int | None = None
     """How many rows there are, where that is known before they are read."""
+
+    store: EnrichmentStore | None = None
+    """Where values of enrichers are kept, if anywhere."""
 
     # -- what a backend writes ----------------------------------------------------------------
 

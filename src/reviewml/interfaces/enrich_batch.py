@@ -119,11 +119,16 @@ class EnrichBatch(RowWise):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         view = self.view.columns(batch, roles_of(batch.schema))
         failures: Failures = {}
-        added = self._attempt(view, 0, 1, failures)
+        added = self._values(batch, view, failures)
         enriched = with_columns(batch, added, self.schema(batch.schema))
         if not failures:
             return enriched
         return added_errors(enriched, self._errors(view, failures))
+
+    def _values(
+        self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
+    ) -> dict[str, pa.Array]:
+        return self._attempt(view, 0, 1, failures)
 
     def _attempt(
         self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures

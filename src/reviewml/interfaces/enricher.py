@@ -13,6 +13,7 @@ from reviewml.interfaces.frames import as_dataset
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
+    from reviewml.interfaces.enrich_batch import EnrichBatch
 
 
 class Enricher(Enrichment):
@@ -56,7 +57,7 @@ class Enricher(Enrichment):
     """Columns that `enrich` appends; may depend on parameters, never on data."""
 
     stored: bool = False
-    """Whether values are worth keeping in the enrichment store."""
+    """Whether values are kept in the store, where the rows have one, and computed once."""
 
     @abstractmethod
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -65,6 +66,10 @@ class Enricher(Enrichment):
         Row count and order stay. The batch has the columns of `needs`, and of `optional` where
         the rows have them: roles under their role name whatever the user calls them.
         """
+
+    def effort(self) -> Mapping[str, int]:
+        """Return what it has taken so far in this process, in units such as tokens, for plans."""
+        return {}
 
     def _fit(self, rows: Dataset) -> None:
         """Learn from rows that have `needs`, `optional` and `fit_needs` as columns."""
@@ -91,10 +96,16 @@ class Enricher(Enrichment):
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; one that it fails on has nulls and an error."""
-        from reviewml.interfaces.enrich_batch import EnrichBatch
-
-        step = EnrichBatch(self, stage or type(self).__name__)
+        step = self._step(dataset, stage or type(self).__name__)
         return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
+
+    def _step(self, dataset: Dataset, stage: str) -> EnrichBatch:
+        from reviewml.interfaces.enrich_batch import EnrichBatch
+        from reviewml.interfaces.stored_batch import StoredBatch
+
+        if self.stored and dataset.store is not None:
+            return StoredBatch(self, stage, dataset.store)
+        return EnrichBatch(self, stage)
 
     @property
     def learns(self) -> bool:

@@ -95,6 +95,11 @@ class Enrichment(Component, ABC):
         params = self.get_params(deep=False)
         return Roles.of(**{role: params[role] for role in ROLE_NAMES if params.get(role)})
 
+    def decisive_params(self) -> dict[str, Any]:
+        """Return the parameters that values depend on: not what the user calls the columns."""
+        params = super().decisive_params()
+        return {name: value for name, value in params.items() if name not in ROLE_NAMES}
+
     def before(self, moment: int) -> Self:
         """Return one that learns only from what was known before a moment.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
@@ -33,6 +34,11 @@ class EnricherContract:
     def enricher(self) -> Enrichment:
         """Return the enricher under test, not fitted."""
         raise NotImplementedError("override the fixture `enricher`")
+
+    @pytest.fixture(autouse=True)
+    def without_store(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Compute values each time: those of a store would be equal to themselves."""
+        monkeypatch.setenv("REVIEWML_STORE", "off")
 
     @pytest.fixture
     def rows(self) -> pa.Table:
@@ -94,6 +100,17 @@ class EnricherContract:
         for changed in (rows, shuffled(rows, 1), rebatched(rows, 2)):
             states.append(clone(enricher).fit(as_dataset(changed, ROLES)).state)
         assert digest(states[0]) == digest(states[1]) == digest(states[2])
+
+    def test_values_come_back_from_a_store(
+        self, fitted: Enrichment, rows: pa.Table, tmp_path: Path
+    ) -> None:
+        if not (isinstance(fitted, Enricher) and fitted.stored):
+            pytest.skip("its values are not kept")
+        dataset = plugins.load("backends", "local")(store=tmp_path).read(rows, ROLES)
+        expected = self.values(fitted, rows)
+        for _ in range(2):
+            found = dataset.enrich(fitted).select(list(fitted.adds)).to_arrow()
+            assert_close(found, expected, fitted.atol)
 
     def test_leaves_its_input_untouched(self, fitted: Enrichment, rows: pa.Table) -> None:
         if isinstance(fitted, Enricher):

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import os
+from typing import Literal
+
 from reviewml.backends.local.dataset import LocalDataset, Scan
+from reviewml.backends.local.store import LocalStore, default_store
 from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
+from reviewml.interfaces.store import EnrichmentStore
 
 
 class LocalBackend(Backend):
     """Streams batches through this process, in the order of the source.
 
     Memory holds a few batches, whatever the number of rows.
+
+    Parameters
+    ----------
+    store
+        Where enrichers that say `stored` keep their values: a folder, a store, or None for
+        nowhere. ``"auto"`` is the folder in ``$REVIEWML_STORE``, nowhere when that is ``off``,
+        and a folder in the user's cache when it is not set.
     """
 
     name = "local"
     capabilities = Capabilities(ordered=True)
 
+    def __init__(
+        self,
+        *,
+        store: Literal["auto"] | str | os.PathLike[str] | EnrichmentStore | None = "auto",
+    ) -> None:
+        self.store = store
+
     def scan(self, source: Source) -> Dataset:
         schema = source.schema
-        scan = Scan(source, schema)
-        return LocalDataset(schema, scan, at_hand=source.at_hand, rows=source.rows)
+        return LocalDataset(
+            schema,
+            Scan(source, schema),
+            at_hand=source.at_hand,
+            rows=source.rows,
+            store=self._store(),
+        )
+
+    def _store(self) -> EnrichmentStore | None:
+        if self.store == "auto":
+            return default_store()
+        if self.store is None or isinstance(self.store, EnrichmentStore):
+            return self.store
+        return LocalStore(self.store)
 
     def __repr__(self) -> str:
-        return "LocalBackend()"
+        return "LocalBackend()" if self.store == "auto" else f"LocalBackend(store={self.store!r})"

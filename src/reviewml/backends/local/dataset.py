@@ -15,15 +15,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from reviewml import plugins
 from reviewml.backends.local.asof import AsofBatch
 from reviewml.backends.local.join import Join
 from reviewml.errors import SourceError
 from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise, Selected, resized
 from reviewml.interfaces.dataset import BatchFunction, Dataset
-from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Source, Validate, check_rows
+from reviewml.interfaces.store import EnrichmentStore
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
 
@@ -47,15 +48,24 @@ class LocalDataset(Dataset):
         Whether another pass costs nothing, as when the rows are in memory.
     rows
         How many there are, where that is known before they are read.
+    store
+        Where values of enrichers are kept, if anywhere.
     """
 
     def __init__(
-        self, schema: pa.Schema, stream: Stream, *, at_hand: bool = False, rows: int | None = None
+        self,
+        schema: pa.Schema,
+        stream: Stream,
+        *,
+        at_hand: bool = False,
+        rows: int | None = None,
+        store: EnrichmentStore | None = None,
     ) -> None:
         self._schema = schema
         self._stream = stream
         self._at_hand = at_hand
         self.rows = rows
+        self.store = store
 
     @property
     def full_schema(self) -> pa.Schema:
@@ -72,6 +82,7 @@ class LocalDataset(Dataset):
             Mapped(self._stream, function),
             at_hand=self._at_hand and isinstance(function, Selected),
             rows=self.rows if isinstance(function, RowWise) else None,
+            store=self.store,
         )
 
     def join(
@@ -85,7 +96,7 @@ class LocalDataset(Dataset):
         validate: Validate = "many_to_one",
     ) -> Dataset:
         join = Join.of(self, self.beside(other), on, left_on, right_on, how, validate)
-        return LocalDataset(join.schema, join)
+        return LocalDataset(join.schema, join, store=self.store)
 
     def asof_aggregate(
         self,
@@ -98,14 +109,16 @@ class LocalDataset(Dataset):
     ) -> Dataset:
         aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
         stream = MappedInThreads(self._stream, AsofBatch(aggregates, events))
-        return LocalDataset(aggregates.schema(self._schema), stream, rows=self.rows)
+        schema = aggregates.schema(self._schema)
+        return LocalDataset(schema, stream, rows=self.rows, store=self.store)
 
     def beside(self, data: Any, roles: Roles = Roles()) -> Dataset:
-        return as_dataset(data, roles)
+        beside: Dataset = plugins.load("backends", "local")(store=self.store).read(data, roles)
+        return beside
 
     def limit(self, n: int) -> Dataset:
         check_rows("limit", n)
-        return LocalDataset(self._schema, Limited(self._stream, n))
+        return LocalDataset(self._schema, Limited(self._stream, n), store=self.store)
 
     def persist(self) -> Dataset:
         if self._at_hand:
@@ -117,7 +130,7 @@ class LocalDataset(Dataset):
             for batch in self._stream():
                 writer.write_batch(batch)
                 rows += len(batch)
-        kept = LocalDataset(self._schema, Spilled(path), at_hand=True, rows=rows)
+        kept = LocalDataset(self._schema, Spilled(path), at_hand=True, rows=rows, store=self.store)
         weakref.finalize(kept._stream, folder.cleanup)
         return kept
 

@@ -1,0 +1,148 @@
+"""A million reviews enriched with a store: the first run, the second, and two at once.
+
+    python benchmarks/store.py [--rows 1000000]
+
+The enricher adds a number and a label and does next to no work, so what is measured is the store:
+hashing the rows, looking them up, keeping values, and which ids led to them. Each run is a process
+of its own, whose memory is its peak above that of a run over 1,000 rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml import LocalStore
+from reviewml.backends.local.dataset import LocalDataset
+from reviewml.interfaces import Enricher, Shelf
+from reviewml.interfaces.batches import with_bookkeeping
+from reviewml.interfaces.row_keys import row_keys
+from reviewml.schema import Roles, with_roles
+
+IN_BATCH = 16_384
+
+WORDS = ["the", "fabric", "is", "soft", "and", "fits", "well", "but", "arrived", "late", "again"]
+
+
+class Cheap(Enricher):
+    """Adds a number and a label."""
+
+    stored = True
+    adds = {"score": pa.float64(), "label": pa.string()}
+    rows = 0
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        Cheap.rows += len(batch)
+        score = pc.divide(pc.utf8_length(batch.column("text")).cast(pa.float64()), 300.0)
+        label = pc.if_else(pc.greater(score, 0.5), "positive", "negative")
+        return batch.append_column("score", score).append_column("label", label)
+
+
+def reviews(rows: int) -> Iterator[pa.RecordBatch]:
+    for start in range(0, rows, IN_BATCH):
+        random = np.random.default_rng(start)
+        numbers = range(start, min(start + IN_BATCH, rows))
+        chosen = random.choice(WORDS, size=(len(numbers), 30))
+        texts = [
+            f"{number} {' '.join(words)}" for number, words in zip(numbers, chosen, strict=True)
+        ]
+        ids = pa.array([f"r{number}" for number in numbers])
+        batch = pa.RecordBatch.from_arrays([ids, pa.array(texts)], schema=SCHEMA)
+        yield with_bookkeeping(batch, ids)
+
+
+SCHEMA = with_roles(
+    pa.schema({"id": pa.string(), "text": pa.string()}), Roles.of(id="id", text="text")
+)
+
+
+class Made:
+    """Reviews made as they are read, and the time that took."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.seconds = 0.0
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        made = reviews(self.rows)
+        while True:
+            started = time.perf_counter()
+            batch = next(made, None)
+            self.seconds += time.perf_counter() - started
+            if batch is None:
+                return
+            yield batch
+
+
+def enriched(folder: str, rows: int) -> float:
+    made = Made(rows)
+    dataset = LocalDataset(next(reviews(1)).schema, made, store=LocalStore(folder))
+    started = time.perf_counter()
+    assert dataset.enrich(Cheap()).count() == rows
+    return time.perf_counter() - started - made.seconds
+
+
+def looked_up(folder: str, rows: int) -> None:
+    hashing = finding = 0.0
+    shelf, store = Shelf.of(Cheap()), LocalStore(folder)
+    for batch in reviews(rows):
+        started = time.process_time()
+        keys = row_keys(batch.select(["text"]))
+        hashed = time.process_time()
+        places, _ = store.find(shelf, keys)
+        finding += time.process_time() - hashed
+        hashing += hashed - started
+        assert len(places) == len(batch)
+    print(f"{rows / hashing:,.0f} keys hashed and {rows / finding:,.0f} found in a second of CPU")
+
+
+def memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured(folder: str, rows: int) -> None:
+    with tempfile.TemporaryDirectory() as other:
+        enriched(other, 1_000)
+    before, Cheap.rows = memory(), 0
+    seconds = enriched(folder, rows)
+    print(f"{seconds:6.1f} s, {Cheap.rows:>9,} rows computed, {memory() - before:4.0f} MiB")
+
+
+def run(folder: Path, rows: int) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--rows", str(rows), "--store", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--store")
+    given = parser.parse_args()
+    if given.store:
+        measured(given.store, given.rows)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        alone, together = Path(folder, "alone"), Path(folder, "together")
+        for name in ("first", "second"):
+            print(f"{name:<10}", run(alone, given.rows).communicate()[0], end="")
+        size = sum(path.stat().st_size for path in alone.iterdir())
+        [shelf] = LocalStore(alone).describe()
+        print(f"{size / given.rows:,.0f} bytes/row, {shelf.bytes / given.rows:,.0f} of them values")
+        for writer in [run(together, given.rows) for _ in range(2)]:
+            print("two at once", writer.communicate()[0], end="")
+        # Last: a process that is started counts the memory of the one that starts it.
+        looked_up(str(alone), given.rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""``reviewml store``: what enrichers said before, and is not paid for again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+from reviewml.cli.building import Settings, build
+from reviewml.errors import StoreError
+from reviewml.tables import Table
+
+if TYPE_CHECKING:
+    from reviewml.backends.local.store import LocalStore
+    from reviewml.interfaces.store import ShelfSummary
+    from reviewml.sources.files import Files
+
+
+@click.group(invoke_without_command=True)
+@options.as_json
+@click.pass_context
+def store(context: click.Context, as_json: bool) -> None:
+    """Look after what enrichers said of rows.
+
+    The store is the folder in REVIEWML_STORE, or else one in the user's cache.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(show, as_json=as_json)
+
+
+@store.command()
+@options.as_json
+def show(as_json: bool) -> None:
+    """List what the store holds, by enricher."""
+    shelves = _store().describe()
+    found = [dataclasses.asdict(shelf) | {"hit_rate": shelf.hit_rate} for shelf in shelves]
+    answer(as_json, found, _table(shelves) if shelves else "the store is empty")
+
+
+@store.command()
+@click.option(
+    "--older-than", metavar="TIME", required=True, help="How long nobody asked, such as 90d."
+)
+@options.as_json
+def prune(older_than: str, as_json: bool) -> None:
+    """Delete the values of enrichers that nobody used for a while."""
+    _gone(_store().prune(older_than), as_json)
+
+
+@store.command()
+@click.option("--ids", metavar="ID", multiple=True, help="Id of a row; may be repeated.")
+@click.option(
+    "--ids-from",
+    metavar="FILE",
+    type=click.File(encoding="utf-8"),
+    help="A file with an id on each line; - for standard input.",
+)
+@options.as_json
+def forget(ids: tuple[str, ...], ids_from: Any, as_json: bool) -> None:
+    """Delete the values that rows with these ids led to."""
+    lines = [line.rstrip("\r\n") for line in ids_from or ()]
+    if not (ids or lines):
+        raise click.UsageError("whose values? Name --ids or --ids-from.")
+    _gone(_store().forget([*ids, *filter(None, lines)]), as_json)
+
+
+@store.command()
+@options.pipeline
+@options.data
+@options.as_json
+def seed(source: Files, names: Sequence[str], settings: Settings, as_json: bool) -> None:
+    """Keep the values of a table that has been scored already.
+
+    DATA has, beside what the steps need, the columns that they add.
+    """
+    steps = build(names, settings).steps
+    kept = _store()
+    found = {name: kept.seed(enricher, source) for name, enricher in steps}
+    lines = [
+        f"{name}: {rows:,} rows that had no values have them now" for name, rows in found.items()
+    ]
+    answer(as_json, found, "\n".join(lines))
+
+
+@store.command()
+@options.as_json
+def path(as_json: bool) -> None:
+    """Print the folder of the store."""
+    folder = str(_store().folder)
+    answer(as_json, {"path": folder}, folder)
+
+
+def _store() -> LocalStore:
+    from reviewml.backends.local.store import default_store
+
+    found = default_store()
+    if found is None:
+        raise StoreError("there is no store: REVIEWML_STORE is 'off'.")
+    return found
+
+
+def _gone(rows: int, as_json: bool) -> None:
+    answer(as_json, {"deleted": rows}, f"{rows:,} values deleted")
+
+
+def _table(shelves: Sequence[ShelfSummary]) -> str:
+    header = ("enricher", "rows", "MB", "found", "last used", "fingerprint")
+    rows = [
+        (
+            shelf.enricher,
+            f"{shelf.rows:,}",
+            f"{shelf.bytes / 1e6:,.1f}",
+            "-" if shelf.hit_rate is None else f"{shelf.hit_rate:.0%}",
+            f"{shelf.last_used:%Y-%m-%d %H:%M}",
+            shelf.fingerprint[:12],
+        )
+        for shelf in shelves
+    ]
+    return Table("", header, rows).text()

@@ -1,0 +1,270 @@
+"""EnrichmentStore: values that were paid for once, found again by what they depend on."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.errors import NotFitted, ParameterError, SchemaError
+from reviewml.hashing import digest
+from reviewml.interfaces.enrich_batch import RoleView
+from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.row_keys import KEY, id_keys, row_keys
+from reviewml.interfaces.windows import Duration
+from reviewml.schema import require, roles_of
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.enricher import Enricher
+
+LINKS = pa.schema([pa.field("id", KEY), pa.field("key", KEY)])
+"""Which ids led to which keys, both hashed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shelf:
+    """Where the values of one enricher stand, as long as its values depend on the same.
+
+    Parameters
+    ----------
+    fingerprint
+        Hash of all that values depend on besides the row.
+    enricher
+        Name of its class, for people.
+    columns
+        Names and types of the values.
+    """
+
+    fingerprint: str
+    enricher: str
+    columns: pa.Schema
+
+    @classmethod
+    def of(cls, enricher: Enricher) -> Shelf:
+        """Return the shelf of an enricher that is fitted and set up."""
+        columns = pa.schema(list(enricher.adds.items()))
+        types = [(field.name, str(field.type)) for field in columns]
+        return cls(digest([enricher.fingerprint(), types]), type(enricher).__name__, columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShelfSummary:
+    """What a store holds of one enricher.
+
+    Parameters
+    ----------
+    fingerprint, enricher
+        As in `Shelf`.
+    columns
+        Names of the values.
+    rows
+        How many distinct rows have values.
+    bytes
+        Size of keys and values, without what a file adds to them.
+    hits, misses
+        Distinct rows of batches whose values were found, and were not, so far.
+    last_used
+        When values were last asked for.
+    """
+
+    fingerprint: str
+    enricher: str
+    columns: tuple[str, ...]
+    rows: int
+    bytes: int
+    hits: int
+    misses: int
+    last_used: datetime.datetime
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of look-ups that found values; None before the first."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else None
+
+
+class EnrichmentStore(ABC):
+    """Keeps what enrichers said of rows, so that nobody pays for it twice.
+
+    A value is addressed by its `Shelf` and by the hash of what the enricher was shown of the row.
+    A store holds hashes and values, never a text. It can be pickled, and connects only when work
+    starts. Several processes may use one store at once; what was added is kept whatever happens
+    to the process afterwards.
+    """
+
+    # -- what a store writes ------------------------------------------------------------------
+
+    @abstractmethod
+    def prepare(self, shelf: Shelf) -> None:
+        """Make room for a shelf; called before its rows are read.
+
+        Raises
+        ------
+        StoreError
+            When the store cannot be used, or cannot hold values of these types.
+        """
+
+    @abstractmethod
+    def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
+        """Look values up, and count how many were found.
+
+        Parameters
+        ----------
+        shelf
+            Of the values.
+        keys
+            As `row_keys` returns them, each once.
+
+        Returns
+        -------
+        places : numpy.ndarray
+            Positions in `keys` of those that were found.
+        values : pa.RecordBatch
+            Their values, in this order.
+        """
+
+    @abstractmethod
+    def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
+        """Tell which keys have values, without reading these or counting it as use."""
+
+    @abstractmethod
+    def add(
+        self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
+    ) -> None:
+        """Keep values: all of them once this returns, or none when it raises.
+
+        Parameters
+        ----------
+        shelf
+            Of the values.
+        keys, values
+            As many. Where a key has values already, those stay.
+        links
+            Ids that led to these keys, of schema ``LINKS``.
+        """
+
+    @abstractmethod
+    def link(self, links: pa.RecordBatch) -> None:
+        """Keep which further ids led to values; writes nothing when all are known."""
+
+    @abstractmethod
+    def forget(self, ids: Iterable[Any]) -> int:
+        """Delete the values that rows with these ids led to, and that the ids did.
+
+        Other rows may have led to the same values; they are then paid for again. Once this
+        returns, no byte of the values is left in the store's files.
+
+        Returns
+        -------
+        int
+            How many values are gone.
+        """
+
+    @abstractmethod
+    def prune(self, older_than: Duration) -> int:
+        """Delete shelves that nobody used for longer than, say, ``"90d"``.
+
+        Returns
+        -------
+        int
+            How many values are gone.
+        """
+
+    @abstractmethod
+    def describe(self) -> list[ShelfSummary]:
+        """Return what there is, the shelf that was used last first."""
+
+    # -- what is derived ----------------------------------------------------------------------
+
+    def seed(self, enricher: Enricher, rows: Any) -> int:
+        """Keep values from a table that has been scored already.
+
+        Parameters
+        ----------
+        enricher
+            Fitted, if it learns: the one whose values they are.
+        rows
+            Anything that holds rows, with the columns that the enricher needs and those that it
+            adds. Rows in which all the added ones are null are skipped.
+
+        Returns
+        -------
+        int
+            How many distinct rows now have values that had none.
+
+        Raises
+        ------
+        SchemaError
+            When a column is missing or of another type than the enricher adds.
+        ParameterError, NotFitted
+            When values of this enricher are not kept, or not known what they depend on.
+        """
+        if not enricher.stored:
+            raise ParameterError(
+                f"{type(enricher).__name__} computes its values again each time: only enrichers "
+                "with `stored = True` have values in a store."
+            )
+        if enricher.learns and not enricher.state:
+            raise NotFitted(
+                f"{type(enricher).__name__} is not fitted: what it learned is part of what its "
+                "values are found by."
+            )
+        dataset = as_dataset(rows, enricher.own_roles())
+        enricher.setup()
+        shelf = Shelf.of(enricher)
+        _check_types(shelf, dataset.full_schema)
+        self.prepare(shelf)
+        view = RoleView(enricher, enricher.needs)
+        return sum(self._seeded(shelf, view, batch) for batch in dataset.full_batches())
+
+    def _seeded(self, shelf: Shelf, view: RoleView, batch: pa.RecordBatch) -> int:
+        values = pa.RecordBatch.from_arrays(
+            [batch.column(field.name).cast(field.type) for field in shelf.columns],
+            schema=shelf.columns,
+        )
+        keys = row_keys(view.columns(batch, roles_of(batch.schema)))
+        links = links_of(batch, keys)
+        said = np.zeros(len(batch), bool)
+        for column in values.columns:
+            said |= np.asarray(column.is_valid())
+        keys, values = keys.filter(pa.array(said)), values.filter(pa.array(said))
+        new = keys.filter(pa.array(~self.known(shelf, keys))).unique()
+        self.add(shelf, keys, values, links_to(links, keys))
+        return len(new)
+
+
+def links_of(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
+    """Return which ids of a batch lead to which keys; rows without an id lead to none."""
+    name = roles_of(batch.schema).id
+    if name is None or name not in batch.schema.names:
+        return pa.RecordBatch.from_pylist([], schema=LINKS)
+    ids = id_keys(batch.column(name))
+    return pa.RecordBatch.from_arrays([ids, keys], schema=LINKS).filter(ids.is_valid())
+
+
+def links_to(links: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
+    """Return the links that lead to some keys."""
+    return links.filter(pc.is_in(links.column("key"), value_set=keys))
+
+
+def _check_types(shelf: Shelf, schema: pa.Schema) -> None:
+    for field in shelf.columns:
+        require(schema, field.name, f"seed: {shelf.enricher} adds it")
+        given = schema.field(field.name).type
+        if given != field.type and not (_is_text(given) and _is_text(field.type)):
+            raise SchemaError(
+                f"seed: column {field.name!r} is {given}, and {shelf.enricher} adds {field.type}: "
+                "cast it, so that what is found later is what would have been computed."
+            )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return value in (pa.string(), pa.large_string(), pa.string_view())

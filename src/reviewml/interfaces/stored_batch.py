@@ -1,0 +1,116 @@
+"""Running an enricher over one batch so that rows a store knows cost nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.interfaces.enrich_batch import EnrichBatch, Failures
+from reviewml.interfaces.row_keys import row_keys
+from reviewml.interfaces.store import EnrichmentStore, Shelf, links_of, links_to
+from reviewml.schema import roles_of
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.enricher import Enricher
+
+Positions = npt.NDArray[np.int64]
+
+SECONDS = 10.0
+"""Work that a process which is killed may lose."""
+
+FIRST_ROWS = 256
+"""Rows between two commits before it is known how long they take."""
+
+GROWTH = 4
+"""Times as many rows that may follow; what was quick need not stay so."""
+
+
+class StoredBatch(EnrichBatch):
+    """Adds an enricher's columns, from a store where it has them.
+
+    Rows that it lacks are enriched, equal ones once, and kept there a few at a time.
+
+    Parameters
+    ----------
+    enricher, stage
+        As for `EnrichBatch`.
+    store
+        Where values are found and kept.
+    """
+
+    def __init__(self, enricher: Enricher, stage: str, store: EnrichmentStore) -> None:
+        super().__init__(enricher, stage)
+        self.store = store
+        self.rows_at_once = FIRST_ROWS
+
+    def setup(self) -> None:
+        super().setup()
+        # Not earlier: an enricher may decide here what its values depend on.
+        self.shelf = Shelf.of(self.enricher)
+        self.store.prepare(self.shelf)
+
+    def looked_up(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
+        """Return keys of rows without values in the store, and of those with; reads no values."""
+        keys = row_keys(self.view.columns(batch, roles_of(batch.schema))).unique()
+        known = pa.array(self.store.known(self.shelf, keys))
+        return keys.filter(pa.compute.invert(known)), keys.filter(known)
+
+    def _values(
+        self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
+    ) -> dict[str, pa.Array]:
+        keys = row_keys(view)
+        distinct, which, first = _distinct(keys)
+        links = links_of(batch, keys)
+        places, found = self.store.find(self.shelf, distinct)
+        self.store.link(links_to(links, distinct.take(pa.array(places))))
+        parts, order, failed = [found], [places], Failures()
+        missing = np.setdiff1d(np.arange(len(distinct)), places)
+        for chunk in self._chunks(missing):
+            rows = view.take(pa.array(first[chunk]))
+            parts.append(self._paid(rows, distinct, chunk, links, failed))
+            order.append(chunk)
+        for row in np.flatnonzero(np.isin(which, list(failed))).tolist():
+            failures[row] = failed[int(which[row])]
+        values = pa.concat_batches(parts).take(pa.array(np.argsort(np.concatenate(order))[which]))
+        return dict(zip(values.schema.names, values.columns, strict=True))
+
+    def _chunks(self, missing: Positions) -> Iterator[Positions]:
+        while len(missing):
+            chunk, missing = missing[: self.rows_at_once], missing[self.rows_at_once :]
+            started = time.perf_counter()
+            yield chunk
+            seconds = max(time.perf_counter() - started, 1e-9)
+            self.rows_at_once = _next_rows(len(chunk), seconds, self.rows_at_once)
+
+    def _paid(
+        self,
+        rows: pa.RecordBatch,
+        distinct: pa.Array,
+        chunk: Positions,
+        links: pa.RecordBatch,
+        failed: Failures,
+    ) -> pa.RecordBatch:
+        inner: Failures = {}
+        columns = self._attempt(rows, 0, 1, inner)
+        values = pa.RecordBatch.from_arrays(list(columns.values()), schema=self.shelf.columns)
+        failed.update({int(chunk[row]): failure for row, failure in inner.items()})
+        # What failed is tried again next time.
+        good = pa.array(~np.isin(np.arange(len(chunk)), list(inner)))
+        keys = distinct.take(pa.array(chunk)).filter(good)
+        self.store.add(self.shelf, keys, values.filter(good), links_to(links, keys))
+        return values
+
+
+def _distinct(keys: pa.Array) -> tuple[pa.Array, Positions, Positions]:
+    encoded = keys.dictionary_encode()
+    which = np.asarray(encoded.indices).astype(np.int64)
+    return encoded.dictionary, which, np.unique(which, return_index=True)[1]
+
+
+def _next_rows(rows: int, seconds: float, before: int) -> int:
+    return max(1, min(int(rows * SECONDS / seconds), GROWTH * before))

@@ -1,0 +1,149 @@
+"""Processes that are killed at any instant, or write at once, lose and spoil nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from reviewml.backends.local.backend import LocalBackend
+from reviewml.backends.local.store import LocalStore
+from reviewml.interfaces import Enricher, stored_batch
+from reviewml.schema import Roles
+
+ROWS = 4_000
+IN_BATCH = 500
+
+FIRST = 40
+"""Rows before the first commit of a process."""
+
+
+class Slow(Enricher):
+    """Takes its time, and writes down each text that it was given."""
+
+    stored = True
+    adds = {"double": pa.float64(), "said": pa.string()}
+
+    def __init__(self, *, log: str = "", text: str | None = None) -> None:
+        self.log = log
+        self.text = text
+
+    def decisive_params(self) -> dict[str, object]:
+        return {}
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        texts = batch.column("text").to_pylist()
+        time.sleep(len(texts) * 2e-3)
+        with Path(self.log).open("a", encoding="utf-8") as file:
+            file.write("".join(f"{text}\n" for text in texts))
+        numbers = pa.array([2.0 * int(text.split()[1]) for text in texts])
+        said = pa.array([text.upper() for text in texts])
+        return batch.append_column("double", numbers).append_column("said", said)
+
+
+def rows(reverse: bool) -> pa.Table:
+    # Each text stands in two rows.
+    numbers = [number // 2 for number in range(ROWS)]
+    texts = [f"text {number}" for number in (reversed(numbers) if reverse else numbers)]
+    return pa.table({"id": range(ROWS), "text": texts})
+
+
+def work(store: str, log: str, order: str) -> None:
+    """Enrich all rows with a store, committing after a few rows."""
+    stored_batch.FIRST_ROWS, stored_batch.SECONDS = FIRST, 0.005
+    table = pa.Table.from_batches(rows(order == "down").to_batches(IN_BATCH))
+    dataset = LocalBackend(store=store).read(table, Roles.of(id="id", text="text"))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    check(dataset.enrich(Slow(log=log)).to_arrow())
+
+
+def check(found: pa.Table) -> None:
+    assert len(found) == ROWS
+    for row in found.to_pylist():
+        assert row["double"] == 2 * int(row["text"].split()[1])
+        assert row["said"] == row["text"].upper()
+
+
+def started(store: Path, *runs: tuple[Path, str]) -> list[subprocess.Popen[bytes]]:
+    """Start a process for each log and order, and wait until all are about to work."""
+    processes = [_started(store, log, order) for log, order in runs]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    return processes
+
+
+def _started(store: Path, log: Path, order: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, __file__, str(store), str(log), order]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def held(store: Path) -> int:
+    return sum(shelf.rows for shelf in LocalStore(store).describe())
+
+
+def check_store(store: Path) -> None:
+    assert [shelf.rows for shelf in LocalStore(store).describe()] == [ROWS // 2]
+    assert LocalStore(store).forget(range(ROWS)) == ROWS // 2
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant(tmp_path: Path) -> None:
+    store, log = tmp_path / "store", tmp_path / "log"
+    random = np.random.default_rng()
+    before = []
+    for _ in range(20):
+        [process] = started(store, (log, "up"))
+        time.sleep(random.uniform(0, 0.25))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        before.append(held(store))
+    # What was kept once stays.
+    assert before == sorted(before)
+    assert 0 < before[-1] < ROWS // 2
+    computed = Counter(log.read_text().split("\n")[:-1])
+    # Of each process that was killed, no more is done again than what it had not yet kept.
+    again = sum(computed.values()) - len(computed)
+    assert again <= 20 * FIRST
+    assert started(store, (log, "up"))[0].wait() == 0
+    check_store(store)
+
+
+@pytest.mark.slow
+def test_two_writers_at_once(tmp_path: Path) -> None:
+    store, logs = tmp_path / "store", [tmp_path / "log-0", tmp_path / "log-1"]
+    writers = started(store, *zip(logs, ("up", "down"), strict=True))
+    assert [writer.wait() for writer in writers] == [0, 0]
+    computed = [len(log.read_text().splitlines()) for log in logs]
+    # They met somewhere, and each found from there on what the other had kept.
+    assert ROWS // 2 <= sum(computed) < ROWS
+    last = tmp_path / "log-2"
+    assert started(store, (last, "up"))[0].wait() == 0
+    assert not last.exists(), "all was there"
+    check_store(store)
+
+
+@pytest.mark.slow
+def test_two_writers_at_once_that_are_killed(tmp_path: Path) -> None:
+    store, logs = tmp_path / "store", [tmp_path / "log-0", tmp_path / "log-1"]
+    random = np.random.default_rng()
+    for _ in range(5):
+        writers = started(store, *zip(logs, ("up", "down"), strict=True))
+        time.sleep(random.uniform(0, 0.3))
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+    assert started(store, (logs[0], "up"))[0].wait() == 0
+    check_store(store)
+
+
+if __name__ == "__main__":
+    work(*sys.argv[1:])
