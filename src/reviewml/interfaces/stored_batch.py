@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Positions = npt.NDArray[np.int64]
 
-SECONDS = 10.0
+SECONDS = 30.0
 """Work that a process which is killed may lose."""
 
 FIRST_ROWS = 256

@@ -1,0 +1,108 @@
+"""Models are asked once about each text, and one that they fail on costs itself alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from reviewml import Frame, Pipeline
+from reviewml.enrichers import ZeroShot
+from reviewml.interfaces import Dataset
+
+pytest.importorskip("transformers")
+
+TEXTS = [f"Review {number}: the dress fits, the price is {number}." for number in range(30)]
+
+
+class Asked:
+    """Counts what a model is asked, from one enrichment to the next."""
+
+    def __init__(self, store: Path, model: Path) -> None:
+        self.store = store
+        self.model = str(model)
+
+    def __call__(self, texts: list[str], labels: tuple[str, ...] = ("price", "size")) -> int:
+        enricher = ZeroShot(labels, model=self.model)
+        before = enricher.text_model.engine.work.sequences
+        pipe = Pipeline([("about", enricher)], text="text").on("local", store=self.store)
+        self.rows: Dataset = pipe.enrich(pa.table({"text": texts}))
+        self.values = self.rows.to_arrow()
+        return enricher.text_model.engine.work.sequences - before
+
+
+@pytest.fixture
+def asked(tiny_model: Any, tmp_path: Path) -> Asked:
+    return Asked(tmp_path / "store", tiny_model("bart"))
+
+
+def test_the_same_reviews_are_paid_once(asked: Asked) -> None:
+    assert asked(TEXTS) == 2 * len(TEXTS)
+    first = asked.values
+    assert asked(TEXTS) == 0
+    assert asked.values.equals(first)
+
+
+def test_a_changed_review_costs_one(asked: Asked) -> None:
+    asked(TEXTS)
+    assert asked([*TEXTS[:-1], "another"]) == 2
+
+
+def test_other_labels_are_asked_of_all(asked: Asked) -> None:
+    asked(TEXTS)
+    assert asked(TEXTS, ("price", "fit")) == 2 * len(TEXTS)
+    assert asked(TEXTS, ("size", "price")) == 2 * len(TEXTS)
+
+
+def test_equal_texts_are_asked_once(asked: Asked) -> None:
+    assert asked(TEXTS[:3] * 5) == 6
+
+
+def test_a_model_is_not_even_loaded_for_what_is_known(asked: Asked, tiny_model: Any) -> None:
+    asked(TEXTS)
+    enricher = ZeroShot(["price", "size"], model=asked.model)
+    pipe = Pipeline([("about", enricher)], text="text").on("local", store=asked.store)
+    pipe.enrich(pa.table({"text": TEXTS})).to_arrow()
+    assert "_text_model" not in vars(enricher)
+
+
+def test_a_text_that_cannot_share_a_batch_is_asked_alone(asked: Asked, tiny_model: Any) -> None:
+    """BART's head wants one end of sequence in each text of a batch, as in the others."""
+    from transformers import pipeline
+
+    texts = ["good", "ends </s> early", "bad dress", "</s>"]
+    asked(texts)
+    assert asked.rows.errors.to_pylist() == []
+    classify = pipeline("zero-shot-classification", model=asked.model, device="cpu")
+    answers = classify(texts, ["price", "size"])
+    expected = [dict(zip(a["labels"], a["scores"], strict=True))["price"] for a in answers]
+    scores = np.array(asked.values.column("label_scores").to_pylist())
+    np.testing.assert_allclose(scores[:, 0], expected, rtol=0, atol=1e-4)
+
+
+def test_a_text_on_which_the_model_fails_costs_that_row_alone(tiny_model: Any) -> None:
+    long = "far too long " * 40
+    sets = [["price"], ["size", long], ["size"], ["price", "size"]]
+    rows = pa.table({"text": TEXTS[:4], "asked": sets})
+    enricher = ZeroShot(
+        ["price", "size", long],
+        multi_label=True,
+        labels_column="asked",
+        model=str(tiny_model("bert")),
+    )
+    enriched = Pipeline([("about", enricher)]).enrich(Frame(rows, text="text"))
+    labels = enriched.to_arrow().column("label").to_pylist()
+    assert [label is None for label in labels] == [False, True, False, False]
+    (error,) = enriched.errors.to_pylist()
+    assert error["place"] == "1"
+    assert error["stage"] == "about"
+    assert long.strip() not in error["error"]
+    assert TEXTS[1] not in error["error"]
+
+
+def test_rows_without_a_text_ask_nothing(asked: Asked) -> None:
+    assert asked([*TEXTS, None, ""]) == 2 * (len(TEXTS) + 1)
+    assert asked.values.column("label").to_pylist()[-2] is None
