@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test fast lint types layers docs examples versions clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/core
 	$(BIN)/reviewml demo
 
 test: lint types layers docs
@@ -33,9 +33,14 @@ docs: $(VENV)/installed
 versions: $(VENV)/installed
 	sh tools/test-versions.sh
 
-$(VENV)/installed: pyproject.toml constraints.txt
+# Without transformers, whose torch is larger than all the rest.
+$(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[plot]"
+	touch $@
+
+$(VENV)/installed: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
 	touch $@
 
