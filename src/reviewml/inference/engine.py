@@ -115,14 +115,16 @@ class Engine:
     def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
         try:
             outputs.values[positions] = values = self._timed(inputs)
-            for row in np.flatnonzero(np.isnan(values).any(axis=1)):
+            for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+                outputs.values[positions[row]] = np.nan
                 outputs.failures[int(positions[row])] = ArithmeticError(NO_NUMBER)
             return
         except Exception as error:
             if ran_out_of_memory(error):
                 self.budget.halve()
             if len(positions) == 1:
-                outputs.failures[int(positions[0])] = error
+                # Its traceback would keep the batch in memory.
+                outputs.failures[int(positions[0])] = error.with_traceback(None)
                 return
         half = len(positions) // 2
         for part in (slice(0, half), slice(half, None)):
@@ -134,7 +136,7 @@ class Engine:
         seconds = time.perf_counter() - started
         ids = inputs["input_ids"]
         tokens = real_tokens(inputs)
-        if ids.size + ids.shape[1] > self.budget.tokens:
+        if 0 <= self.budget.tokens - ids.size < ids.shape[1]:
             # Only a full batch says how fast full ones are.
             self.budget.took(tokens, seconds)
         work = self.work

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from reviewml.inference.engine import Engine, Floats, Outputs
 from reviewml.inference.sequences import Tokens, TokenSequence
 
-WINDOW = 4_096
-"""Texts that are tokenised, and sorted by length, at a time."""
+WINDOW = 8_192
+"""Sequences that are made, and sorted by length, at a time."""
 
 Wanted = npt.NDArray[np.bool_]
 
@@ -42,7 +42,11 @@ class TextModel:
 
     def singles(self, texts: Sequence[str]) -> Outputs:
         """Return what the model says of each text, shape ``(texts, n_outputs)``."""
-        return self._run(len(texts), lambda start, end: self.tokens.singles(texts[start:end]))
+
+        def tokenise(start: int, end: int) -> list[TokenSequence]:
+            return self.tokens.singles(texts[start:end])
+
+        return self._run(len(texts), WINDOW, tokenise)
 
     def pairs(self, texts: Sequence[str], others: Sequence[str], wanted: Wanted) -> Outputs:
         """Return what the model says of pairs.
@@ -65,13 +69,13 @@ class TextModel:
             chosen = zip(rows, wanted[start:end], strict=True)
             return [row[other] for row, wants in chosen for other in np.flatnonzero(wants)]
 
-        return self._run(len(texts), tokenise)
+        return self._run(len(texts), max(1, WINDOW // len(others)), tokenise)
 
-    def _run(self, texts: int, tokenise: Tokenise) -> Outputs:
+    def _run(self, texts: int, window: int, tokenise: Tokenise) -> Outputs:
         values: list[Floats] = [np.empty((0, self.engine.n_outputs), np.float32)]
         failures: dict[int, Exception] = {}
         done = 0
-        for sequences in _ahead(tokenise, texts):
+        for sequences in _ahead(tokenise, texts, window):
             outputs = self.engine.run(sequences)
             values.append(outputs.values)
             failures.update({done + at: error for at, error in outputs.failures.items()})
@@ -79,12 +83,12 @@ class TextModel:
         return Outputs(np.concatenate(values), failures)
 
 
-def _ahead(tokenise: Tokenise, texts: int) -> Iterator[list[TokenSequence]]:
+def _ahead(tokenise: Tokenise, texts: int, window: int) -> Iterator[list[TokenSequence]]:
     """Yield the sequences of one window after the other, the next made in the background."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
-        for start in range(0, texts, WINDOW):
-            following = pool.submit(tokenise, start, min(start + WINDOW, texts))
+        for start in range(0, texts, window):
+            following = pool.submit(tokenise, start, min(start + window, texts))
             if waiting is not None:
                 yield waiting.result()
             waiting = following
