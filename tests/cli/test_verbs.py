@@ -16,7 +16,18 @@ from reviewml import hookimpl, plugins
 from reviewml.cli.verbs import Failed
 from reviewml.errors import SourceError
 
-VERBS = ["demo", "enrich", "evaluate", "explain", "fit", "models", "plan", "plugins", "predict"]
+VERBS = [
+    "bench",
+    "demo",
+    "enrich",
+    "evaluate",
+    "explain",
+    "fit",
+    "models",
+    "plan",
+    "plugins",
+    "predict",
+]
 
 HEAVY = "torch transformers ray snowflake xgboost duckdb pandas sklearn numpy pyarrow matplotlib"
 
