@@ -376,11 +376,20 @@ def test_the_callback_of_hooks_is_documented() -> None:
     assert f"register{signature(hookspecs.Register.__call__).replace('self, ', '')}" in text
 
 
-@pytest.mark.parametrize("verb", [e.name for e in plugins.catalogue().entries("commands")])
-def test_verbs_and_their_options_are_documented(verb: str) -> None:
+def verbs() -> Iterator[tuple[str, click.Command]]:
+    """Yield what is typed and the command; those of a group one by one."""
+    for entry in plugins.catalogue().entries("commands"):
+        command = entry.load()
+        if isinstance(command, click.Group):
+            yield from ((f"{entry.name} {name}", sub) for name, sub in command.commands.items())
+        else:
+            yield entry.name, command
+
+
+@pytest.mark.parametrize(("verb", "command"), list(verbs()))
+def test_verbs_and_their_options_are_documented(verb: str, command: click.Command) -> None:
     found = sections(DOCS / "how-to" / "command-line.md", 2)
     text = found[f"reviewml {verb}"]
-    command = plugins.load("commands", verb)
     options = [o for o in command.params if isinstance(o, click.Option) and "--json" not in o.opts]
     common = found["Options that verbs share"]
     assert [o.opts[0] for o in options if f"`{o.opts[0]}" not in text + common] == []
