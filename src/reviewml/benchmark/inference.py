@@ -72,7 +72,7 @@ def benchmark(
     sections = [
         Section(
             workload,
-            # One that failed on some texts is left out of all, or it would be easy to misread.
+            # One that fails on some texts is left out of all.
             {run: made for run, made in results.items() if run.name not in runner.failed},
             setting.architecture is not None,
             setting.labels,
