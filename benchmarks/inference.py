@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +74,7 @@ def measure(
         engines=given.engines.split(","),
         batch_sizes=given.batch_sizes,
         equal_lengths=equal_lengths,
+        say=partial(print, flush=True),
     )
     written = report.save(given.output / f"{Path(setting.model).name}-report")
     print(report, *written, sep="\n")

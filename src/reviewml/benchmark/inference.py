@@ -85,4 +85,4 @@ def benchmark(
 def _expected(chosen: Sequence[Workload], runs: int) -> str:
     work = sum(workload.operations for workload in chosen)
     seconds = runs * (work / (EFFICIENCY * matrix_peak()) + START_UP * len(chosen))
-    return f"{runs * len(chosen)} measurements; about {seconds / 60:,.0f} minutes"
+    return f"{runs * len(chosen)} measurements; about {seconds / 60:,.0f} min"
