@@ -57,6 +57,7 @@ def register_backends(register: Register) -> None:
 @hookimpl
 def register_commands(register: Register) -> None:
     for verb in (
+        "bench",
         "demo",
         "enrich",
         "evaluate",

@@ -16,7 +16,8 @@ from reviewml import hookimpl, plugins
 from reviewml.cli.verbs import Failed
 from reviewml.errors import SourceError
 
-VERBS = ["demo", "enrich", "evaluate", "explain", "fit", "models", "plan", "plugins", "predict"]
+VERBS = ["bench", "demo", "enrich", "evaluate", "explain", "fit"]
+VERBS += ["models", "plan", "plugins", "predict"]
 
 HEAVY = "torch transformers ray snowflake xgboost duckdb pandas sklearn numpy pyarrow matplotlib"
 
@@ -61,7 +62,8 @@ def test_help_lists_every_verb_with_a_sentence(run) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_and_json(run, verb: str) -> None:
-    assert "--json" in run(verb, "--help").stdout
+    typed = ("bench", "inference") if verb == "bench" else (verb,)
+    assert "--json" in run(*typed, "--help").stdout
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"], ["fit", "--help"]])

@@ -54,14 +54,24 @@ def data(verb: Verb) -> Verb:
 
     Goes below `pipeline`, whose roles are then the source's.
     """
+    return _data(verb, required=True)
 
-    @click.argument("data", metavar="DATA")
+
+def optional_data(verb: Verb) -> Verb:
+    """Add ``DATA`` for a verb that can do without; its `source` is then None."""
+    return _data(verb, required=False)
+
+
+def _data(verb: Verb, required: bool) -> Verb:
+    @click.argument("data", metavar="DATA" if required else "[DATA]", required=required)
     @click.option("--encoding", default="utf-8", show_default=True, help="Of text files.")
     @click.option("--delimiter", help="Between the cells of CSV files; found out unless given.")
     @functools.wraps(verb)
     def with_source(
-        *, data: str, encoding: str, delimiter: str | None, roles: Any = None, **rest: Any
+        *, data: str | None, encoding: str, delimiter: str | None, roles: Any = None, **rest: Any
     ) -> Any:
+        if data is None:
+            return verb(source=None, **rest)
         from reviewml import Files
 
         source = Files(data, encoding=encoding, delimiter=delimiter, **(roles or {}))

@@ -1,0 +1,90 @@
+"""The machine: what it is, what is installed, and how fast it multiplies matrices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from reviewml.saving.versions import version_of
+
+LIBRARIES = (
+    "reviewml",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "sentence-transformers",
+    "ray",
+    "daft",
+    "numpy",
+    "pyarrow",
+)
+
+SIZES = ((512, 1024, 4096), (1024, 1024, 1024), (1024, 1024, 4096), (2048, 2048, 2048))
+"""Of the products that the peak is the best of: rows, inner size, columns."""
+
+TRIALS = 4
+
+ARITHMETIC = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "DNNL_")
+"""How names of environment variables begin that change how fast arithmetic is."""
+
+
+def hardware() -> dict[str, Any]:
+    """Return the processor, its cores, the memory, and settings that its speed depends on."""
+    return {
+        "processor": _processor(),
+        "cores": cores(),
+        "memory_bytes": _memory(),
+        "system": f"{platform.system()} {platform.release()}",
+        "environment": {n: v for n, v in sorted(os.environ.items()) if n.startswith(ARITHMETIC)},
+    }
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what takes part, without what is not installed."""
+    found = {name: version_of(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
+
+
+def matrix_peak() -> float:
+    """Return the operations per second of the fastest product of float32 matrices.
+
+    A product of shapes (m, k) and (k, n) is 2 m k n operations, a multiplication and an
+    addition each. It is the best of `SIZES`, `TRIALS` times each.
+    """
+    import torch
+
+    best = 0.0
+    with torch.inference_mode():
+        for m, k, n in SIZES:
+            one, other = torch.rand(m, k), torch.rand(k, n)
+            for _ in range(TRIALS):
+                started = time.perf_counter()
+                torch.mm(one, other)
+                best = max(best, 2 * m * k * n / (time.perf_counter() - started))
+    return best
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None

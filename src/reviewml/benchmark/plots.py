@@ -1,0 +1,60 @@
+"""Pictures of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reviewml import plugins
+from reviewml.benchmark.engines import BASELINE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from reviewml.benchmark.report import Section
+
+
+def plot_speeds(sections: Sequence[Section], path: Path) -> Path:
+    """Draw reviews per second of all runs, from the slowest turn to the fastest."""
+    return _drawn(sections, path, _speeds)
+
+
+def plot_batch_sizes(sections: Sequence[Section], path: Path) -> Path:
+    """Draw reviews per second against the batch size of the pipeline."""
+    return _drawn(sections, path, _batch_sizes)
+
+
+def _drawn(sections: Sequence[Section], path: Path, panel: Callable[[Section, Axes], None]) -> Path:
+    pyplot: Any = plugins.optional("matplotlib.pyplot", "a plot")
+    figure, axes = pyplot.subplots(
+        1, len(sections), figsize=(6.5 * len(sections), 4.5), squeeze=False, layout="constrained"
+    )
+    for section, each in zip(sections, axes[0], strict=True):
+        panel(section, each)
+        each.set_title(f"lengths {section.workload.name}")
+    pyplot.close(figure)
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def _speeds(section: Section, axes: Axes) -> None:
+    runs = list(section.results)[::-1]
+    speeds = [section.figures(run)["reviews_per_second"] for run in runs]
+    middle = [each["median"] for each in speeds]
+    below = [each["median"] - each["min"] for each in speeds]
+    above = [each["max"] - each["median"] for each in speeds]
+    axes.barh([run.name for run in runs], middle, xerr=[below, above])
+    axes.set_xlabel("reviews/s")
+
+
+def _batch_sizes(section: Section, axes: Axes) -> None:
+    found = {run: section.figures(run)["reviews_per_second"]["median"] for run in section.results}
+    sized = sorted((run.batch_size or 1, v) for run, v in found.items() if run.engine == BASELINE)
+    axes.plot(*zip(*sized, strict=True), marker="o", label=BASELINE)
+    for at, (run, value) in enumerate(found.items()):
+        if run.engine != BASELINE:
+            axes.axhline(value, linestyle="--", color=f"C{at}", label=run.name)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="batch size of the pipeline", ylabel="reviews/s")
+    axes.legend()

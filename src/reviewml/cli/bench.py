@@ -1,0 +1,134 @@
+"""``reviewml bench``: how fast libraries are on this machine, side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+
+if TYPE_CHECKING:
+    from reviewml.sources.files import Files
+
+LABELS = ("detailed and helpful", "short and vague", "irrelevant or unclear")
+
+POOL = 20
+"""Texts that are looked at for each one that is classified, to have some of equal length."""
+
+
+@click.group()
+def bench() -> None:
+    """Measure libraries side by side on this machine."""
+
+
+def _listed(_: click.Context, __: click.Parameter, given: str | None) -> list[str] | None:
+    return None if given is None else [part.strip() for part in given.split(",") if part.strip()]
+
+
+def _sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[int]:
+    parts = _listed(ctx, parameter, given) or []
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{given!r} should be numbers with commas between, as 1,8,32.")
+    return [int(part) for part in parts]
+
+
+@bench.command()
+@options.optional_data
+@click.option("--text", metavar="COL", help="Column of text in DATA.")
+@click.option("--model", metavar="NAME", help="NLI model on the Hugging Face hub, or a folder.")
+@click.option("--revision", metavar="COMMIT", help="Of the model on the hub.")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    default="distilbert",
+    show_default=True,
+    help="Without --model: random weights of this shape, such as bart-large.",
+)
+@click.option("--label", "labels", multiple=True, help="Candidate label; may be repeated.")
+@click.option("--engines", metavar="NAMES", callback=_listed, help="With commas between.")
+@click.option(
+    "--batch-sizes",
+    metavar="SIZES",
+    default="8,32",
+    show_default=True,
+    callback=_sizes,
+    help="For the pipeline, beside its default.",
+)
+@click.option("--rows", type=click.IntRange(1), default=64, show_default=True, help="Reviews.")
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Turns.")
+@click.option("--threads", type=click.IntRange(1), help="For each engine; all cores.")
+@click.option("--equal-lengths", is_flag=True, help="Measure reviews of equal length too.")
+@click.option("--output", metavar="DIR", help="Write report.json, report.md and plots.")
+@options.as_json
+def inference(
+    source: Files | None,
+    text: str | None,
+    model: str | None,
+    revision: str | None,
+    architecture: str,
+    labels: tuple[str, ...],
+    engines: list[str] | None,
+    batch_sizes: list[int],
+    rows: int,
+    repeats: int,
+    threads: int | None,
+    equal_lengths: bool,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Measure zero-shot classification: transformers, Ray, Daft, sentence-transformers, reviewml.
+
+    DATA is a file, folder, glob or URL; without it reviews are made up. Engines that are not
+    installed are listed with what to install.
+    """
+    if (source is None) != (text is None):
+        raise click.UsageError("DATA and --text COL go together.")
+    from reviewml.benchmark.engines import ENGINES
+    from reviewml.benchmark.inference import benchmark
+    from reviewml.benchmark.machine import cores
+    from reviewml.benchmark.setting import Setting
+
+    texts = _texts(source, text, POOL * rows)
+    with tempfile.TemporaryDirectory() as folder:
+        shape = architecture if model is None else None
+        made = model or _random(architecture, texts, Path(folder))
+        setting = Setting(made, revision, labels or LABELS, threads or cores(), shape)
+        report = benchmark(
+            setting,
+            texts,
+            rows=rows,
+            repeats=repeats,
+            engines=engines or list(ENGINES),
+            batch_sizes=batch_sizes,
+            equal_lengths=equal_lengths,
+            say=_say,
+        )
+    written = [str(path) for path in report.save(Path(output))] if output else []
+    document = {**report.to_dict(), "written": written}
+    answer(as_json, document, "\n".join([str(report), *written]))
+
+
+def _texts(source: Files | None, text: str | None, most: int) -> list[str]:
+    from reviewml.datasets import make_reviews
+    from reviewml.interfaces.frames import as_dataset
+
+    if source is None or text is None:
+        made: list[str] = make_reviews(most, languages=["en"]).column("text").to_pylist()
+        return made
+    found: list[str] = as_dataset(source).sample(most).column(text).to_pylist()
+    return found
+
+
+def _random(architecture: str, texts: list[str], folder: Path) -> str:
+    from reviewml.benchmark.architectures import write_random_model
+
+    known = [text for text in texts if text]
+    return str(write_random_model(architecture, known, folder / architecture))
+
+
+def _say(progress: str) -> None:
+    click.echo(progress, err=True)
