@@ -41,6 +41,7 @@ EXTRAS = {
     "snowflake": "snowflake",
     "torch": "transformers",
     "transformers": "transformers",
+    "openvino": "openvino",
     "matplotlib": "plot",
 }
 """Module that may be missing → extra that brings it."""

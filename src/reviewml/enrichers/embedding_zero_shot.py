@@ -93,8 +93,8 @@ class EmbeddingZeroShot(TransformerClassifier):
         given = self.candidate_labels
         return check_labels(list(given) if isinstance(given, Mapping) else given)
 
-    def _load(self, checkpoint: Checkpoint, placement: Placement, backend: str) -> TextModel:
-        return load_encoder(checkpoint, placement, backend)
+    def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
+        return load_encoder(checkpoint, placement)
 
     def _embedded_labels(self) -> Floats:
         made_of = (self.text_model, self._descriptions())
@@ -115,7 +115,3 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
         return scored_columns(self.column, self.classes, probabilities)
-
-    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.require_measured()
-        return super().enrich(batch)

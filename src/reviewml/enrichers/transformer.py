@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reviewml.enrichers.text_classifier import Floats, TextClassifier
-from reviewml.hashing import digest
+import numpy as np
+import pyarrow as pa
+
+from reviewml.enrichers.text_classifier import TextClassifier
+from reviewml.errors import NotFitted, ParameterError
+from reviewml.hashing import digest, stable_hash
 from reviewml.inference.agreement import agreement
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.loading import check_backend
 from reviewml.inference.placement import Placement
 from reviewml.interfaces.dataset import Dataset
 
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
 
 COMPARED = 500
 """Texts that a faster way to run a model is compared on with the exact one."""
+
+ENOUGH = 0.99
+"""Share of equal labels below which a faster way is warned of."""
 
 
 class TransformerClassifier(TextClassifier):
@@ -31,7 +38,7 @@ class TransformerClassifier(TextClassifier):
     ----------
     agreement_
         How far the answers are from those in float32 by PyTorch, measured in `fit`; only where
-        `backend` and `precision` are not these. See `reviewml.inference.agreement`.
+        another `backend` runs it. See `reviewml.inference.agreement`.
     """
 
     unsaved = ("device",)
@@ -44,7 +51,7 @@ class TransformerClassifier(TextClassifier):
     allow_licenses: Sequence[str] | None
 
     @abstractmethod
-    def _load(self, checkpoint: Checkpoint, placement: Placement, backend: str) -> TextModel:
+    def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
         """Return the loaded model; it may be refused as unsuited."""
 
     @property
@@ -60,7 +67,7 @@ class TransformerClassifier(TextClassifier):
     @property
     def exact(self) -> bool:
         """Whether it runs as transformers would, without a faster stand-in."""
-        return self.backend == "torch" and self.precision != "int8"
+        return self.backend == "torch"
 
     @property
     def learns(self) -> bool:
@@ -68,18 +75,17 @@ class TransformerClassifier(TextClassifier):
 
     def setup(self) -> None:
         """Check what can be checked without loading the model: a store may know all answers."""
-        check_backend(self.backend)
         self.placement()
         self.checkpoint.require_licence(self.allow_licenses)
 
     def placement(self) -> Placement:
-        """Return where it runs on this machine, and in which precision."""
-        return Placement.of(self.device or "auto", self.precision)
+        """Return where it runs on this machine, by what, and in which precision."""
+        return Placement.of(self.device or "auto", self.precision, self.backend)
 
     @property
     def text_model(self) -> TextModel:
         """The model, loaded when it is first asked for; it stays in this process."""
-        wanted = (self.checkpoint, self.placement(), self.backend)
+        wanted = (self.checkpoint, self.placement())
         if getattr(self, "_loaded_as", None) != wanted:
             self._text_model = self._load(*wanted)
             self._loaded_as = wanted
@@ -92,35 +98,80 @@ class TransformerClassifier(TextClassifier):
         return {name: value for name, value in params.items() if name not in indecisive}
 
     def fingerprint(self) -> str:
-        """Return a hash of parameters, state, the model's weights and how they are run."""
+        """Return a hash of parameters, the model's weights and how they are run."""
         how = [self.backend, self.placement().precision]
-        return digest([super().fingerprint(), self.checkpoint.identity(), *how])
+        # What was measured changes no value, so that one fitted anew finds what it stored.
+        unfitted = type(self)(**self.get_params(deep=False))
+        parameters = super(TransformerClassifier, unfitted).fingerprint()
+        return digest([parameters, self.checkpoint.identity(), *how])
 
     def _fit(self, rows: Dataset) -> None:
         if self.exact:
             return
-        texts = rows.sample(COMPARED).to_arrow().column("text").drop_null().unique().to_pylist()
-        exact = type(self)(**self.get_params() | {"backend": "torch", "precision": "float32"})
-        self.agreement_ = agreement(
-            exact.probabilities(texts).values, self._answers(texts), self.classes
+        self.setup()
+        texts = some_texts(rows, COMPARED)
+        if not texts:
+            raise ParameterError(
+                f"none of these rows has a text, and {self._way()} has to be compared with the "
+                "exact answers on some: fit on rows with texts, or leave backend='torch'."
+            )
+        exact = type(self)(
+            **self.get_params(deep=False) | {"backend": "torch", "precision": "float32"}
         )
-
-    def _answers(self, texts: Sequence[str]) -> Floats:
-        return self.probabilities(texts).values
+        expected, found = (each.probabilities(texts).values for each in (exact, self))
+        self.agreement_ = agreement(expected, found, self.classes)
+        if self.agreement_["label"] < ENOUGH:
+            warnings.warn(
+                f"{self.checkpoint.name} by {self._way()}: {self.agreement_['summary']}. Leave "
+                "backend='torch' where that is not enough.",
+                stacklevel=2,
+            )
 
     def require_measured(self) -> None:
         """Raise `NotFitted` when it runs in a way whose agreement was not measured."""
         self.setup()
-        if not self.exact:
-            self.require_fitted("agreement_")
+        if not self.exact and not hasattr(self, "agreement_"):
+            raise NotFitted(
+                f"{type(self).__name__} runs by {self._way()}, and how far that is from the "
+                "exact answers was not measured: call fit() on some rows first, or fit its "
+                "pipeline; backend='torch' needs no fit."
+            )
+
+    def _way(self) -> str:
+        return f"backend={self.backend!r} with precision={self.precision!r}"
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.require_measured()
+        return super().enrich(batch)
 
     def effort(self) -> Mapping[str, int]:
         work = self.text_model.engine.work
         return {"forward passes": work.passes, "tokens": work.tokens}
 
     def summary(self) -> str:
-        """Return the model, its licence and how it runs."""
+        """Return the model, its licence, how it runs, and how far that is from the exact way."""
         licence = self.checkpoint.licence() or "no stated licence"
         placement = self.placement()
         text = f"{self.checkpoint.name} ({licence}), {placement.precision} on {placement.device}"
-        return text if self.exact else f"{text} by {self.backend}, {self.agreement_['summary']}"
+        if self.exact:
+            return text
+        measured: dict[str, Any] = getattr(self, "agreement_", {"summary": "not measured yet"})
+        return f"{text} by {self.backend}, {measured['summary']}"
+
+
+def some_texts(rows: Dataset, most: int) -> list[str]:
+    """Return different texts of some rows, the same ones in whatever order the rows come.
+
+    Parameters
+    ----------
+    rows
+        With a column ``text``.
+    most
+        How many; those with the smallest hashes are kept.
+    """
+    kept = pa.array([], pa.large_string())
+    for batch in rows.batches():
+        texts = pa.concat_arrays([kept, batch.column("text").cast(pa.large_string())])
+        texts = texts.drop_null().unique()
+        kept = texts.take(pa.array(np.argsort(stable_hash(texts), kind="stable")[:most]))
+    return list(kept.to_pylist())

@@ -115,8 +115,8 @@ class TransformerSentiment(TransformerClassifier):
         """
         return values_of(self.classes, self.label_values)
 
-    def _load(self, checkpoint: Checkpoint, placement: Placement, backend: str) -> TextModel:
-        found = load_classifier(checkpoint, placement, backend)
+    def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
+        found = load_classifier(checkpoint, placement)
         kind = getattr(found.config, "problem_type", None)
         if found.config.num_labels < 2 or kind not in (None, "single_label_classification"):
             raise ParameterError(
@@ -142,10 +142,6 @@ class TransformerSentiment(TransformerClassifier):
             "sentiment": pa.array(probabilities @ values, pa.float64()),
             "sentiment_label": pa.array(LEVELS).take(pa.array(shares.argmax(axis=1))),
         }
-
-    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.require_measured()
-        return super().enrich(batch)
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; warn of languages that the model does not know."""

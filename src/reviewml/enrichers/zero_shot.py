@@ -71,11 +71,11 @@ class ZeroShot(TransformerClassifier):
     revision
         Commit on the hub.
     backend
-        ``"torch"``, ``"onnx"`` or ``"openvino"``.
+        ``"torch"``, or ``"openvino"``, which is faster on CPUs. With the latter `fit` has to
+        measure first how far the answers are from the exact ones.
     precision
-        ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``. ``"auto"`` is float32 on the
-        CPU, and half precision on GPUs. With int8, and with other backends, `fit` has to measure
-        first how far the answers are from the exact ones.
+        ``"float32"``, ``"bfloat16"`` or ``"float16"`` by torch; ``"float32"`` or ``"int8"`` by
+        OpenVINO. ``"auto"`` is float32 on the CPU, and half precision on GPUs.
     device
         Such as ``"cpu"`` or ``"cuda:0"``; the best one unless given. It is not saved.
     allow_licenses
@@ -135,9 +135,9 @@ class ZeroShot(TransformerClassifier):
     def classes(self) -> Sequence[str]:
         return check_labels(self.candidate_labels)
 
-    def _load(self, checkpoint: Checkpoint, placement: Placement, backend: str) -> TextModel:
+    def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
         hypotheses(self.hypothesis_template, self.classes)
-        found = load_classifier(checkpoint, placement, backend)
+        found = load_classifier(checkpoint, placement)
         entailment(found.config)
         return found
 
@@ -149,9 +149,9 @@ class ZeroShot(TransformerClassifier):
         return scored_columns(self.column, self.classes, probabilities)
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.require_measured()
         if self.labels_column is None:
             return super().enrich(batch)
+        self.require_measured()
         wanted, refused = label_sets(batch.column(self.labels_column), self.classes)
         texts, places = distinct(batch.column("text"))
         # A row without a text asks nothing of the last one.

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from reviewml.errors import ParameterError, did_you_mean
+from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import Engine, Forward
+from reviewml.inference.engine import Engine, Forward, collated
 from reviewml.inference.packing import Budget
 from reviewml.inference.placement import Placement
 from reviewml.inference.sequences import Tokens
@@ -20,8 +20,6 @@ from reviewml.plugins import optional
 
 if TYPE_CHECKING:
     from torch import nn
-
-BACKENDS = ("torch", "onnx", "openvino")
 
 TOKENS = {"cpu": 1_024, "mps": 4_096, "cuda": 16_384}
 """In a batch to begin with."""
@@ -32,9 +30,7 @@ OFFSET = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
 _LOADED: weakref.WeakValueDictionary[tuple[Any, ...], TextModel] = weakref.WeakValueDictionary()
 
 
-def load_classifier(
-    checkpoint: Checkpoint, placement: Placement, backend: str = "torch"
-) -> TextModel:
+def load_classifier(checkpoint: Checkpoint, placement: Placement) -> TextModel:
     """Return a sequence classifier; its outputs are logits, in the order of its labels.
 
     Parameters
@@ -42,52 +38,39 @@ def load_classifier(
     checkpoint
         What to load.
     placement
-        Where it runs, and in which precision.
-    backend
-        What runs it: ``"torch"``, ``"onnx"`` or ``"openvino"``.
+        Where it runs, by what, and in which precision.
 
     Raises
     ------
     ModelUnavailable
         When it cannot be had.
     ParameterError
-        When the checkpoint has no trained classifier, or there is no such backend.
+        When the checkpoint has no trained classifier.
     """
-    return _shared(checkpoint, placement, backend, "AutoModelForSequenceClassification")
+    return _shared(checkpoint, placement, "AutoModelForSequenceClassification")
 
 
-def load_encoder(checkpoint: Checkpoint, placement: Placement, backend: str = "torch") -> TextModel:
+def load_encoder(checkpoint: Checkpoint, placement: Placement) -> TextModel:
     """Return a sentence encoder; its outputs are embeddings of length 1.
 
     Parameters
     ----------
-    checkpoint, placement, backend
+    checkpoint, placement
         As of `load_classifier`. How tokens are pooled, and how many there may be, is read from
         the files of sentence-transformers; without these it is the mean.
     """
-    return _shared(checkpoint, placement, backend, "AutoModel")
+    return _shared(checkpoint, placement, "AutoModel")
 
 
-def check_backend(backend: str) -> None:
-    """Raise `ParameterError` when there is no such backend."""
-    if backend not in BACKENDS:
-        raise ParameterError(f"backend={backend!r}: {did_you_mean(backend, BACKENDS)}")
-
-
-def _shared(
-    checkpoint: Checkpoint, placement: Placement, backend: str, auto_class: str
-) -> TextModel:
-    check_backend(backend)
-    key = (checkpoint, placement, backend, auto_class)
+def _shared(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
+    key = (checkpoint, placement, auto_class)
     found = _LOADED.get(key)
     if found is None:
-        found = _LOADED[key] = _loaded(checkpoint, placement, backend, auto_class)
+        found = _LOADED[key] = _loaded(checkpoint, placement, auto_class)
     return found
 
 
-def _loaded(
-    checkpoint: Checkpoint, placement: Placement, backend: str, auto_class: str
-) -> TextModel:
+def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
     transformers = optional("transformers", "a transformer")
     from reviewml.inference.heads import Logits, Pooled
 
@@ -102,7 +85,7 @@ def _loaded(
     longest = _longest(config, _stated(checkpoint, "sentence_bert_config.json") if encodes else {})
     tokens = Tokens(tokenizer, longest)
     engine = Engine(
-        _forward(head, placement, backend),
+        _forward(head, placement, tokens),
         pad_id=tokenizer.pad_token_id,
         n_outputs=config.hidden_size if encodes else config.num_labels,
         budget=Budget(TOKENS[placement.device.partition(":")[0]]),
@@ -148,12 +131,15 @@ def _quiet() -> Iterator[None]:
             progress.enable_progress_bar()
 
 
-def _forward(head: nn.Module, placement: Placement, backend: str) -> Forward:
-    from reviewml.inference.torch_backend import TorchForward
+def _forward(head: nn.Module, placement: Placement, tokens: Tokens) -> Forward:
+    if placement.backend == "torch":
+        from reviewml.inference.torch_backend import TorchForward
 
-    if backend != "torch":
-        raise ParameterError(f"backend={backend!r}: not built yet")
-    return TorchForward(head, placement)
+        return TorchForward(head, placement)
+    from reviewml.inference.openvino_backend import OpenVinoForward
+
+    example = collated(tokens.singles(["one text", "a longer one"]), tokens.tokenizer.pad_token_id)
+    return OpenVinoForward(head, placement, example)
 
 
 def _longest(config: Any, stated: dict[str, Any]) -> int | None:

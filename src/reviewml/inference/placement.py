@@ -1,4 +1,4 @@
-"""Placement: the device that a model runs on, and the precision of its arithmetic."""
+"""Placement: the device that a model runs on, what runs it, and in which precision."""
 
 from __future__ import annotations
 
@@ -11,52 +11,59 @@ from reviewml.plugins import optional
 if TYPE_CHECKING:
     import torch
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
+WAYS = {
+    "torch": ("float32", "bfloat16", "float16"),
+    "openvino": ("float32", "int8"),
+}
+"""Backend → precisions that it runs models in."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where a model runs, and in which precision.
+    """Where a model runs, by what, and in which precision.
 
     Parameters
     ----------
     device
         As torch names it, such as ``"cpu"`` or ``"cuda:0"``.
     precision
-        One of `PRECISIONS`, ``"auto"`` excepted.
+        One of those that the backend has.
+    backend
+        One of `WAYS`.
     """
 
     device: str
     precision: str
+    backend: str = "torch"
 
     @classmethod
-    def of(cls, device: str = "auto", precision: str = "auto") -> Placement:
+    def of(cls, device: str = "auto", precision: str = "auto", backend: str = "torch") -> Placement:
         """Choose what is not said, for this machine.
 
         Parameters
         ----------
         device
-            ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
+            ``"auto"`` takes CUDA, then Apple's MPS, then the CPU. OpenVINO runs on the CPU alone.
         precision
             ``"auto"`` is bfloat16 on CUDA devices that have it, float16 on others, and float32
             elsewhere.
+        backend
+            What runs it.
 
         Raises
         ------
         ParameterError
-            When the machine has no such device, or there is no such precision.
+            When the machine has no such device, there is no such backend, or it has no such
+            precision or device.
         """
-        if precision not in PRECISIONS:
-            hint = did_you_mean(precision, PRECISIONS)
-            raise ParameterError(f"precision={precision!r} is not known. {hint}")
-        device = _device(device)
-        precision = _precision(device) if precision == "auto" else precision
-        if precision == "int8" and device != "cpu":
+        _check_way(precision, backend)
+        if backend == "openvino" and device not in ("auto", "cpu"):
             raise ParameterError(
-                f"precision='int8' runs on the CPU alone, and the device is {device!r}: use "
-                "'bfloat16' there."
+                f"backend='openvino' runs on the CPU alone, and device={device!r}: use "
+                "backend='torch' there."
             )
-        return cls(device, precision)
+        device = "cpu" if backend == "openvino" else _device(device)
+        return cls(device, _precision(device) if precision == "auto" else precision, backend)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -66,6 +73,16 @@ class Placement:
         name = "float32" if self.precision == "int8" else self.precision
         dtype: torch.dtype = getattr(torch, name)
         return dtype
+
+
+def _check_way(precision: str, backend: str) -> None:
+    if backend not in WAYS:
+        raise ParameterError(f"backend={backend!r} is not known. {did_you_mean(backend, WAYS)}")
+    if precision not in ("auto", *WAYS[backend]):
+        there = "; ".join(f"{name!r} has {', '.join(map(repr, WAYS[name]))}" for name in WAYS)
+        raise ParameterError(
+            f"backend={backend!r} has no precision={precision!r}: {there}, and each has 'auto'."
+        )
 
 
 def _device(wanted: str) -> str:

@@ -24,9 +24,7 @@ class TorchForward:
     def __init__(self, module: nn.Module, placement: Placement) -> None:
         self.device = torch.device(placement.device)
         module = module.eval().to(self.device)
-        if placement.precision == "int8":
-            module = _quantized(module)
-        elif placement.device == "cpu" and placement.precision == "float32":
+        if placement.device == "cpu" and placement.precision == "float32":
             module = fuse(module)
         self.module = module
 
@@ -38,10 +36,3 @@ class TorchForward:
             }
             outputs: Floats = self.module(**on_device).float().cpu().numpy()
         return outputs
-
-
-def _quantized(module: nn.Module) -> nn.Module:
-    """Return the module with linear layers in 8 bits, the scale of each input found as it runs."""
-    return torch.ao.quantization.quantize_dynamic(  # type: ignore[no-any-return,no-untyped-call]
-        module, {nn.Linear}, dtype=torch.qint8
-    )
