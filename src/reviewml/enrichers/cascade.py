@@ -15,7 +15,6 @@ from reviewml.enrichers.students import STUDENTS, Taught
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.enrichers.text_sample import LANGUAGE, TextSample, sample_texts
 from reviewml.errors import ParameterError, TooLittleAgreement, did_you_mean
-from reviewml.hashing import digest
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.resources import Resources
@@ -84,6 +83,8 @@ class Cascade(TextClassifier):
         and ``answered_alike``, how many of these as the teacher; ``labelled``, the texts that the
         teacher was asked about; ``by_label`` and ``by_language``, each with an interval of its
         own. The bound is that of all texts together, not of each label or language.
+    teacher_
+        The teacher, fitted.
     threshold_
         The student answers where its likeliest class has a higher probability.
 
@@ -137,9 +138,9 @@ class Cascade(TextClassifier):
 
     @property
     def atol(self) -> float:  # type: ignore[override]
-        """That of the teacher, or of the encoder where that is more."""
-        embeds = getattr(self, "student_", {}).get("kind") == "embedding"
-        return max(self.teacher.atol, embedding_zero_shot.EmbeddingZeroShot.atol if embeds else 0)
+        """That of the teacher, or of the student where it is more."""
+        learned = getattr(self, "student_", None)
+        return max(self.teacher.atol, STUDENTS[learned["kind"]].atol() if learned else 0.0)
 
     @property
     def classes(self) -> Sequence[str]:
@@ -176,14 +177,6 @@ class Cascade(TextClassifier):
         pinned = embedding_zero_shot.REVISION if self.encoder == embedding_zero_shot.MODEL else None
         return Checkpoint(self.encoder, self.encoder_revision or pinned)
 
-    def fingerprint(self) -> str:
-        """Return a hash of parameters and state, the teacher's as it was in `fit`."""
-        if not hasattr(self, "taught_by_"):
-            return super().fingerprint()
-        # Its own would load it, and `taught_by_` stands for it.
-        params = self.saved_params() | {"teacher": None}
-        return digest([type(self).__name__, self.version, params, self.state | {"teacher_": None}])
-
     def _fit(self, rows: Dataset) -> None:
         self._check()
         teacher = clone(self.teacher)
@@ -194,8 +187,8 @@ class Cascade(TextClassifier):
         classes = tuple(teacher.classes)
         threshold, report = lesson.judge(taught, classes, self.agreement, self.confidence)
         self._require_enough(report)
-        self.teacher_, self.taught_by_ = teacher, teacher.fingerprint()
-        self.student_, self.threshold_, self.agreement_ = taught.state, threshold, report
+        self.teacher_, self.student_ = teacher, taught.state
+        self.threshold_, self.agreement_ = threshold, report
 
     def _check(self) -> None:
         check_teacher(self.teacher)

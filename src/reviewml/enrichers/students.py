@@ -32,6 +32,11 @@ class Student(ABC):
     """Gives margins of classes for texts."""
 
     @classmethod
+    def atol(cls) -> float:
+        """Return how far its values may move with the batch."""
+        return 0.0
+
+    @classmethod
     @abstractmethod
     def taught(cls, texts: Sequence[str], target: Floats, encoder: Checkpoint) -> Self:
         """Learn from a teacher's answers.
@@ -119,12 +124,16 @@ class EmbeddingStudent(Student):
         self._model = load_encoder(encoder, Placement.of())
 
     @classmethod
+    def atol(cls) -> float:
+        return Placement.of().atol
+
+    @classmethod
     def taught(cls, texts: Sequence[str], target: Floats, encoder: Checkpoint) -> Self:
         model = load_encoder(encoder, Placement.of())
         found = model.singles(texts).values.astype(np.float64)
         known = ~np.isnan(found).any(axis=1)
         weights, bias = fit_softmax_regression(found[known], target[known], penalty=PENALTY)
-        return cls(weights, bias, encoder, model.identity)
+        return cls(weights, bias, encoder, encoder.identity())
 
     @classmethod
     def restored(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
