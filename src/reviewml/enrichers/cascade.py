@@ -242,6 +242,7 @@ class Cascade(TextClassifier):
 
     def summary(self) -> str:
         """Return the agreement with the teacher, and who answers how much."""
+        self.require_fitted("agreement_")
         found = self.agreement_
         return (
             f"{found['estimate']:.1%} of {found['texts']:,} texts held out have the label of "
