@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ from sklearn.base import clone
 
 import reviewml
 from reviewml import Pipeline, builtin, hookimpl, plugins
+from reviewml.backends.local.backend import LocalBackend
+from reviewml.backends.local.store import LocalStore
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
 from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
@@ -34,21 +36,19 @@ UNCLEAR = 40
 class Moods(TextClassifier):
     """Knows every example text; of unclear texts it says this or that.
 
-    It writes down which texts it was asked about.
+    All of them together write down which texts they were asked about.
     """
+
+    asked: ClassVar[list[str]] = []
 
     adds = {"mood": pa.string(), "mood_score": pa.float64()}
     classes = ("bad", "good")
 
-    def __init__(self, *, text: str | None = None, asked: list[str] | None = None) -> None:
+    def __init__(self, *, text: str | None = None) -> None:
         self.text = text
-        self.asked = asked
-
-    unsaved = ("asked",)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        if self.asked is not None:
-            self.asked.extend(texts)
+        self.asked.extend(texts)
         good = np.array([self._good(text) for text in texts], float)
         failures = {at: ValueError("no") for at, text in enumerate(texts) if BROKEN in text}
         good[list(failures)] = np.nan
@@ -191,11 +191,10 @@ def test_it_agrees_with_its_teacher_on_new_texts(fitted: Cascade) -> None:
 
 
 def test_the_teacher_is_asked_about_unsure_texts_alone(fitted: Cascade) -> None:
-    cascade = clone(fitted).with_state(fitted.state)
-    cascade.teacher_ = Moods(asked=[])
     table = reviews(3_000).slice(2_000)
-    found = moods(table, cascade)
-    asked = cascade.teacher_.asked
+    Moods.asked.clear()
+    found = moods(table, fitted)
+    asked = list(Moods.asked)
     assert 0 < len(asked) < 0.25 * len(table)
     assert len(asked) == len(set(asked))
     assert all("whatever" in text for text in asked)
@@ -287,6 +286,16 @@ def test_another_random_state_takes_another_sample() -> None:
         for seed in (0, 1)
     )
     assert not np.array_equal(one.student_["buckets"], other.student_["buckets"])
+
+
+def test_answers_in_the_store_are_not_asked_for_again(tmp_path: Path) -> None:
+    backend = LocalBackend(store=LocalStore(tmp_path / "store"))
+    rows = backend.read(reviews(2_500), Roles.of(text="text"))
+    Moods.asked.clear()
+    Cascade(Moods(), max_sample=1_000).fit(rows)
+    assert len(Moods.asked) == 1_000
+    Cascade(Moods(), max_sample=2_000, n_texts=10_000_000).fit(rows)
+    assert len(Moods.asked) == len(set(Moods.asked)) == 2_000
 
 
 def test_copies_of_a_text_are_asked_about_once() -> None:
