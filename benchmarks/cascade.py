@@ -12,6 +12,7 @@ random; what fitting takes has the teacher's time for its sample in it.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -137,7 +138,8 @@ def true_agreement(cascade: Cascade, answers: np.ndarray, texts: list[str]) -> N
     same = cascade.probabilities(texts).values.argmax(axis=1) == answers.argmax(axis=1)
     print(
         f"    agreement: bound {found['bound']:.4f}, held out {found['estimate']:.4f}, "
-        f"all {same.mean():.4f}; the student answers {found['answered']:.1%}"
+        f"all {same.mean():.4f}, one label {found['constant']:.4f}; "
+        f"the student answers {found['answered']:.1%}"
     )
 
 
@@ -176,5 +178,7 @@ def main(data: Path, kept: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    # Timed is what a model says, not what is known of it.
+    os.environ["REVIEWML_STORE"] = "off"
     cached = Path(tempfile.gettempdir()) / "reviewml-minilm-embeddings.npy"
     main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else cached)

@@ -20,7 +20,7 @@ from reviewml.backends.local.store import LocalStore
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
 from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
-from reviewml.errors import ParameterError, TooLittleAgreement
+from reviewml.errors import ModelUnavailable, ParameterError, TooLittleAgreement
 from reviewml.interfaces import Enricher
 from reviewml.interfaces.frames import as_dataset
 from reviewml.schema import Roles
@@ -261,6 +261,8 @@ def test_by_label_and_language_it_has_intervals_of_their_own() -> None:
     cascade = Cascade(Moods(text="text")).fit(table.append_column("language", pa.array(languages)))
     found = cascade.agreement_
     assert set(found["by_label"]) == {"bad", "good"}
+    most = max(group["texts"] for group in found["by_label"].values())
+    assert found["constant"] == most / found["texts"]
     assert set(found["by_language"]) == {"(none)", "de"}
     for groups in (found["by_label"], found["by_language"]):
         assert sum(group["texts"] for group in groups.values()) == found["texts"]
@@ -323,6 +325,15 @@ def test_embeddings_are_tried_where_ngrams_fail(tiny_model: Any) -> None:
     auto = Cascade(Moods(text="text"), agreement=0.8, encoder=encoder, min_share=0.99)
     with pytest.raises(TooLittleAgreement, match="the student 'embedding'"):
         auto.fit(reviews(400, unclear=0.9))
+
+
+def test_without_an_encoder_ngrams_are_judged() -> None:
+    auto = Cascade(Moods(text="text"), agreement=0.8, encoder="no/encoder", min_share=0.99)
+    with pytest.raises(TooLittleAgreement, match="the student 'ngrams'"):
+        auto.fit(reviews(400, unclear=0.9))
+    auto.set_params(student="embedding", encoder_revision="main")
+    with pytest.raises(ModelUnavailable):
+        auto.fit(reviews(400))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,13 @@ from reviewml.enrichers.lesson import Ask, Lesson, asks
 from reviewml.enrichers.students import STUDENTS, Taught
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.enrichers.text_sample import LANGUAGE, TextSample, sample_texts
-from reviewml.errors import ParameterError, TooLittleAgreement, did_you_mean
+from reviewml.errors import (
+    MissingExtra,
+    ModelUnavailable,
+    ParameterError,
+    TooLittleAgreement,
+    did_you_mean,
+)
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.resources import Resources
@@ -55,7 +62,7 @@ class Cascade(TextClassifier):
     student
         ``"ngrams"`` learns from words and their parts, tens of thousands of texts a second;
         ``"embedding"`` from the embeddings of `encoder`. ``"auto"`` takes n-grams if these can
-        answer `min_share` of the texts, otherwise embeddings.
+        answer `min_share` of the texts, otherwise embeddings if there is an encoder.
     agreement
         Share of texts that are to get the teacher's likeliest class.
     confidence
@@ -79,8 +86,9 @@ class Cascade(TextClassifier):
     ----------
     agreement_
         What was found on the texts held out: ``estimate`` of the agreement, its two-sided
-        ``interval`` and one-sided ``bound``; ``answered``, the share that the student answers,
-        and ``answered_alike``, how many of these as the teacher; ``labelled``, the texts that the
+        ``interval`` and one-sided ``bound``; ``constant``, what always answering the most frequent
+        label would reach; ``answered``, the share that the student answers, and
+        ``answered_alike``, how many of these as the teacher; ``labelled``, the texts that the
         teacher was asked about; ``by_label`` and ``by_language``, each with an interval of its
         own. The bound is that of all texts together, not of each label or language.
     teacher_
@@ -216,7 +224,9 @@ class Cascade(TextClassifier):
         if taught is None:
             raise TooLittleAgreement(self._too_few(len(lesson)))
         if self.student == "auto" and share < self.min_share:
-            taught = lesson.teach("embedding", self._encoder)
+            # Without an encoder n-grams are judged after all, and most likely refused.
+            with contextlib.suppress(MissingExtra, ModelUnavailable):
+                taught = lesson.teach("embedding", self._encoder)
         return lesson, taught
 
     def _too_few(self, labelled: int) -> str:
