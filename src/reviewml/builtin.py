@@ -18,6 +18,8 @@ def register_enrichers(register: Register) -> None:
     register("sentiment", "reviewml.enrichers.sentiment:Sentiment")
     register("review-history", "reviewml.enrichers.history:ReviewHistory")
     register("quality", "reviewml.enrichers.quality:Quality")
+    # It needs torch only where its teacher or its student does.
+    register("cascade", "reviewml.enrichers.cascade:Cascade")
     for name, target in (
         ("zero-shot", "zero_shot:ZeroShot"),
         ("transformer-sentiment", "transformer_sentiment:TransformerSentiment"),

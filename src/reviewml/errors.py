@@ -17,6 +17,7 @@
     ├── CapabilityError (TypeError)     a backend cannot run a step
     ├── StoreError                      an enrichment store cannot be used
     ├── TargetError (ValueError)        the target cannot be learned
+    ├── TooLittleAgreement (ValueError) a student cannot stand in for its teacher
     └── RegistryError
         ├── ModelNotFound (LookupError) no such model, version or alias
         └── DamagedModel (ValueError)   a saved model is not what was saved
@@ -110,6 +111,10 @@ class StoreError(ReviewmlError):
 
 class TargetError(ReviewmlError, ValueError):
     """When a target has no usable value, or only one."""
+
+
+class TooLittleAgreement(ReviewmlError, ValueError):
+    """When a cascade's student answers too few texts as its teacher would, or nobody can tell."""
 
 
 class RegistryError(ReviewmlError):

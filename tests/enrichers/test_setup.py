@@ -7,7 +7,7 @@ import pytest
 from py3langid.langid import LanguageIdentifier
 
 from reviewml.enrichers import Language, Quality, Sentiment
-from reviewml.enrichers.polarity import Polarity
+from reviewml.enrichers.ngram_model import NgramModel
 from reviewml.interfaces import Enricher
 from reviewml.testing.rows import example_rows
 
@@ -29,7 +29,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: type, method: str) -> list[o
 
 @pytest.mark.parametrize(
     ("enricher", "owner", "method"),
-    [(Sentiment(rating="rating"), Polarity, "table"), (Quality(), Quality, "_bits")],
+    [(Sentiment(rating="rating"), NgramModel, "table"), (Quality(), Quality, "_bits")],
     ids=["sentiment", "quality"],
 )
 def test_what_was_learned_is_unfolded_once(

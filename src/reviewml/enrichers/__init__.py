@@ -1,5 +1,6 @@
 """Enrichers: what is added to rows of text, wherever it runs."""
 
+from reviewml.enrichers.cascade import Cascade
 from reviewml.enrichers.embedding_zero_shot import EmbeddingZeroShot
 from reviewml.enrichers.history import ReviewHistory
 from reviewml.enrichers.language import Language
@@ -9,6 +10,7 @@ from reviewml.enrichers.transformer_sentiment import TransformerSentiment
 from reviewml.enrichers.zero_shot import ZeroShot
 
 __all__ = [
+    "Cascade",
     "EmbeddingZeroShot",
     "Language",
     "Quality",

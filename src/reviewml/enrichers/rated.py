@@ -12,16 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.enrichers.ngrams import BITS, ngrams_of, normalised
+from reviewml.enrichers.ngram_model import counts_of
+from reviewml.enrichers.ngrams import normalised
 from reviewml.errors import SchemaError
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.dataset import Dataset
 from reviewml.progress import progress
 
 NO_LANGUAGE = "(none)"
-
-ROWS = 2_048
-"""Texts turned into n-grams at a time."""
 
 _UNLETTERED = r"[^\pL\pN]+"
 _UNSEEN = r"[\pZ\pC\pP]+"
@@ -53,21 +51,7 @@ class Rated:
 
     def counts(self) -> Any:
         """Return how often each text has each n-gram, sparse ``(n, 2 ** BITS)``."""
-        from scipy import sparse
-
-        # What is stacked begins with no rows, since there may be no texts.
-        parts = [sparse.csr_array((0, 1 << BITS), dtype=np.float32)]
-        parts += [_counted(self.texts.slice(i, ROWS)) for i in range(0, len(self.texts), ROWS)]
-        return sparse.vstack(parts, format="csr")
-
-
-def _counted(texts: pa.Array) -> Any:
-    from scipy import sparse
-
-    ngrams = ngrams_of(texts)
-    ones = np.ones(len(ngrams.buckets), np.float32)
-    # Building it adds up n-grams that occur more than once.
-    return sparse.csr_array((ones, (ngrams.rows, ngrams.buckets)), shape=(len(texts), 1 << BITS))
+        return counts_of(self.texts)
 
 
 def hashes_of(texts: pa.Array) -> npt.NDArray[np.uint64]:

@@ -11,14 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.enrichers.ngram_model import NgramModel
 from reviewml.enrichers.ngrams import ngrams_of, normalised
-from reviewml.enrichers.polarity import LEVELS, Polarity, fit_polarity
+from reviewml.enrichers.polarity import LEVELS, fit_polarity
 from reviewml.enrichers.rated import NO_LANGUAGE, Rated, collect_rated, hashes_of
 from reviewml.errors import RowErrors, SchemaError
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import Resources
+from reviewml.models.calibration import Calibration
 from reviewml.splitting import folds
 
 LANGUAGE = "language"
@@ -164,7 +166,7 @@ class Sentiment(Enricher):
     def setup(self) -> None:
         self.require_fitted("polarity_")
         if getattr(self, "_made_of", None) is not self.polarity_:
-            self._model = Polarity(**self.polarity_)
+            self._model = NgramModel(**self.polarity_)
             self._table = self._model.table()
             self._made_of = self.polarity_
 
@@ -194,7 +196,7 @@ class CrossFitted(Enricher):
     adds = Sentiment.adds
     resources = Sentiment.resources
 
-    def __init__(self, *, grounds: Grounds, models: Sequence[Polarity]) -> None:
+    def __init__(self, *, grounds: Grounds, models: Sequence[NgramModel]) -> None:
         self.grounds = grounds
         self.models = models
 
@@ -230,10 +232,10 @@ def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
     )
 
 
-def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> Polarity:
+def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
     lowest, highest = rated.scale
     if lowest == highest or not chosen.any():
-        return Polarity.unlearned()
+        return NgramModel.unlearned(len(LEVELS))
     ratings = 2 * (rated.ratings[chosen] - lowest) / (highest - lowest) - 1
     return fit_polarity(counts[np.flatnonzero(chosen)], ratings)
 
@@ -252,9 +254,9 @@ def _enriched(
     return batch.append_column("sentiment", score).append_column("sentiment_label", label)
 
 
-def _probabilities(texts: pa.Array, model: Polarity, table: npt.NDArray[np.float32]) -> Floats:
+def _probabilities(texts: pa.Array, model: NgramModel, table: npt.NDArray[np.float32]) -> Floats:
     ngrams = ngrams_of(texts)
-    found = model.probabilities(ngrams, table)
+    found = Calibration().probabilities(model.margins(ngrams, table))
     found[ngrams.counts() == 0] = np.nan
     return found
 

@@ -61,8 +61,8 @@ class TransformerClassifier(TextClassifier):
 
     @property
     def atol(self) -> float:  # type: ignore[override]
-        """How far values may move with the batch: 1e-4 in float32, 0.05 in lower precision."""
-        return 1e-4 if self.placement().precision == "float32" else 0.05
+        """How far values may move with the batch, in its precision."""
+        return self.placement().atol
 
     @property
     def exact(self) -> bool:

@@ -102,8 +102,12 @@ class TransformerSentiment(TransformerClassifier):
 
     @property
     def classes(self) -> Sequence[str]:
-        labels = self.text_model.config.id2label
-        return [labels[at] for at in sorted(labels)]
+        """The model's labels, read from its configuration alone."""
+        if getattr(self, "_labels_of", None) != self.checkpoint:
+            labels = self.checkpoint.config().id2label
+            self._labels = [labels[at] for at in sorted(labels)]
+            self._labels_of = self.checkpoint
+        return self._labels
 
     def values(self) -> dict[str, float]:
         """Return what each label of the model stands for, from -1 to 1.

@@ -79,6 +79,10 @@ class Checkpoint:
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
 
+    def config(self) -> Any:
+        """Return its configuration, without loading its weights; see `loaded`."""
+        return self.loaded(optional("transformers", "a transformer").AutoConfig)
+
     def file(self, path: str) -> Path | None:
         """Return one of its files, downloaded if need be; None when it has none of that name."""
         if self.folder is not None:

@@ -66,6 +66,11 @@ class Placement:
         return cls(device, _precision(device) if precision == "auto" else precision, backend)
 
     @property
+    def atol(self) -> float:
+        """How far values may move with the batch: 1e-4 in float32, 0.05 in lower precision."""
+        return 1e-4 if self.precision == "float32" else 0.05
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type that weights are loaded as."""
         import torch

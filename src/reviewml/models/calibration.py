@@ -77,7 +77,8 @@ def fit_calibration(
     margins
         Shape ``(n,)`` or ``(n, n_classes)``.
     target
-        Class positions, shape ``(n,)``.
+        Class positions, shape ``(n,)``; for temperature scaling also probabilities, shape
+        ``(n, n_classes)``.
 
     References
     ----------
@@ -86,7 +87,8 @@ def fit_calibration(
     """
     if method == "platt":
         return _platt(margins, target)
-    return _temperature(margins, target.astype(int))
+    shares = target if target.ndim == 2 else np.eye(margins.shape[1])[target.astype(int)]
+    return _temperature(margins, shares)
 
 
 def _platt(margins: Floats, target: Floats) -> Calibration:
@@ -108,16 +110,14 @@ def _platt(margins: Floats, target: Floats) -> Calibration:
     return Calibration(slope, shift) if slope > 0 else Calibration()
 
 
-def _temperature(margins: Floats, target: npt.NDArray[np.int64]) -> Calibration:
+def _temperature(margins: Floats, shares: Floats) -> Calibration:
     from scipy.optimize import minimize_scalar
-
-    rows = np.arange(len(target))
 
     def loss(log_slope: float) -> float:
         scaled = np.exp(log_slope) * margins
         top = scaled.max(axis=1)
         normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float((normaliser - scaled[rows, target]).mean())
+        return float((normaliser - (shares * scaled).sum(axis=1)).mean())
 
     found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
     return Calibration(float(np.exp(found.x)))
