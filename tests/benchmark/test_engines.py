@@ -43,7 +43,7 @@ def test_engines_answer_as_the_pipeline(
     answers = made.run(texts[:5], texts[5:7])
     assert answers.seconds > 0
     # Nearly the same in 8 bits; and one that returns labels alone has no scores.
-    atol = 0.01 if name == "reviewml-int8" else 1e-5
+    atol = 0.01 if name == "reviewml-openvino-int8" else 1e-5
     if engine.scored:
         np.testing.assert_allclose(answers.scores, expected, atol=atol)
     else:

@@ -276,10 +276,17 @@ class Exact(ZeroShotEngine):
         return scores
 
 
-class Int8(Exact):
-    """`ZeroShot` with linear layers in 8 bits."""
+class OpenVino(Exact):
+    """`ZeroShot` by OpenVINO, in float32."""
 
-    parameters = {"precision": "int8"}
+    needs = {"openvino": "reviewml[openvino]"}
+    parameters = {"precision": "float32", "backend": "openvino"}
+
+
+class OpenVinoInt8(OpenVino):
+    """`ZeroShot` by OpenVINO, with linear layers in 8 bits."""
+
+    parameters = {"precision": "int8", "backend": "openvino"}
 
 
 ENGINES: dict[str, type[ZeroShotEngine]] = {
@@ -288,7 +295,8 @@ ENGINES: dict[str, type[ZeroShotEngine]] = {
     "daft": DaftClassifyText,
     "cross-encoder": SentenceTransformers,
     "reviewml": Exact,
-    "reviewml-int8": Int8,
+    "reviewml-openvino": OpenVino,
+    "reviewml-openvino-int8": OpenVinoInt8,
 }
 
 BASELINE = "pipeline"

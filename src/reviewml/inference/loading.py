@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from reviewml.errors import ParameterError
+from reviewml.errors import ModelUnavailable, ParameterError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.engine import Engine, Forward, collated
 from reviewml.inference.packing import Budget
 from reviewml.inference.placement import Placement
+from reviewml.inference.sentence_files import SentenceFiles
 from reviewml.inference.sequences import Tokens
 from reviewml.inference.text_model import TextModel
 from reviewml.plugins import optional
@@ -26,6 +27,10 @@ TOKENS = {"cpu": 1_024, "mps": 4_096, "cuda": 16_384}
 
 OFFSET = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
 """Kinds of model whose positions begin behind the padding token's id."""
+
+UNUSED = re.compile(r"position_ids$|^pooler\.")
+"""Weights that may be missing: positions are counted, and encoders do not use their pooler. A
+classifier's is named otherwise, after the encoder it is part of."""
 
 _LOADED: weakref.WeakValueDictionary[tuple[Any, ...], TextModel] = weakref.WeakValueDictionary()
 
@@ -81,9 +86,9 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
     model = _weights(checkpoint, getattr(transformers, auto_class), placement)
     config = model.config
     encodes = auto_class == "AutoModel"
-    head = Pooled(model, _pooling(checkpoint)) if encodes else Logits(model)
-    longest = _longest(config, _stated(checkpoint, "sentence_bert_config.json") if encodes else {})
-    tokens = Tokens(tokenizer, longest)
+    sentences = SentenceFiles.of(checkpoint) if encodes else SentenceFiles()
+    head = Pooled(model, sentences.pooling) if encodes else Logits(model)
+    tokens = Tokens(tokenizer, sentences.longest or _positions(config))
     engine = Engine(
         _forward(head, placement, tokens),
         pad_id=tokenizer.pad_token_id,
@@ -96,22 +101,30 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
 def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:
     options = {"dtype": placement.dtype, "use_safetensors": True, "output_loading_info": True}
     with _quiet():
-        model, info = checkpoint.loaded(auto_class, **options, **_attention(placement))
-    missing = sorted(name for name in info["missing_keys"] if "position_ids" not in name)
-    if missing and auto_class.__name__ != "AutoModel":
+        if _has_flash_attention(placement):
+            # It leaves padding out of attention; not every architecture has it.
+            with suppress(ModelUnavailable):
+                flash = {"attn_implementation": "flash_attention_2"}
+                return _trained(checkpoint, *checkpoint.loaded(auto_class, **options, **flash))
+        return _trained(checkpoint, *checkpoint.loaded(auto_class, **options))
+
+
+def _has_flash_attention(placement: Placement) -> bool:
+    if not placement.device.startswith("cuda") or placement.precision == "float32":
+        return False
+    utils = optional("transformers.utils", "a transformer")
+    return bool(utils.is_flash_attn_2_available())
+
+
+def _trained(checkpoint: Checkpoint, model: Any, info: dict[str, Any]) -> Any:
+    """Return the model, or raise when some of its weights would be random numbers."""
+    missing = sorted(name for name in info["missing_keys"] if not UNUSED.search(name))
+    if missing:
         raise ParameterError(
-            f"{checkpoint.name} has no trained classifier: {missing[0]!r} is not among its "
-            "weights. Choose a model that was fine-tuned to classify."
+            f"{checkpoint.name} was not trained for this: {missing[0]!r} is not among its "
+            "weights. Choose a model that was fine-tuned to classify, or a sentence encoder."
         )
     return model
-
-
-def _attention(placement: Placement) -> dict[str, str]:
-    """Return the attention that leaves padding out, where the device has it."""
-    if not placement.device.startswith("cuda") or placement.precision == "float32":
-        return {}
-    available: bool = optional("transformers.utils", "a transformer").is_flash_attn_2_available()
-    return {"attn_implementation": "flash_attention_2"} if available else {}
 
 
 @contextmanager
@@ -142,26 +155,10 @@ def _forward(head: nn.Module, placement: Placement, tokens: Tokens) -> Forward:
     return OpenVinoForward(head, placement, example)
 
 
-def _longest(config: Any, stated: dict[str, Any]) -> int | None:
-    if stated.get("max_seq_length"):
-        return int(stated["max_seq_length"])
+def _positions(config: Any) -> int | None:
+    """Return how many tokens a model has positions for; None for one that needs none."""
     positions = getattr(config, "max_position_embeddings", None)
     if positions is None or not getattr(config, "position_biased_input", True):
         # The positions of DeBERTa-v3 are relative, so that longer texts are no error.
         return None
     return int(positions) - (config.pad_token_id + 1 if config.model_type in OFFSET else 0)
-
-
-def _pooling(checkpoint: Checkpoint) -> str:
-    stated = _stated(checkpoint, "1_Pooling/config.json")
-    chosen = [name for name, value in stated.items() if name.startswith("pooling_mode") and value]
-    if chosen in ([], ["pooling_mode_mean_tokens"]):
-        return "mean"
-    if chosen == ["pooling_mode_cls_token"]:
-        return "cls"
-    raise ParameterError(f"{checkpoint.name} pools by {chosen}: only the mean and CLS are known.")
-
-
-def _stated(checkpoint: Checkpoint, path: str) -> dict[str, Any]:
-    found = checkpoint.file(path)
-    return {} if found is None else dict(json.loads(found.read_text(encoding="utf-8")))
