@@ -12,12 +12,10 @@ from reviewml.enrichers.text_classifier import Floats, Probabilities
 from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.enrichers.zero_shot import softmax_of_known
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.known_models import EMBEDDING
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
-
-MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
-REVISION = "e8f8c211226b894fcb81acc59f3b34ba3efd5f42"
 
 SCALE = 20.0
 """What sentence-transformers multiplies cosines with where it trains with them [1]_.
@@ -60,7 +58,7 @@ class EmbeddingZeroShot(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         column: str = "label",
         hypothesis_template: str = "{}",
-        model: str = MODEL,
+        model: str = EMBEDDING,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -82,11 +80,6 @@ class EmbeddingZeroShot(TransformerClassifier):
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
         return scored_types(self.column, list(self.candidate_labels))
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(self.model, self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:

@@ -57,7 +57,7 @@ class TransformerClassifier(TextClassifier):
     @property
     def checkpoint(self) -> Checkpoint:
         """The model and its revision."""
-        return Checkpoint(self.model, self.revision)
+        return Checkpoint.pinned(self.model, self.revision)
 
     @property
     def atol(self) -> float:  # type: ignore[override]
