@@ -57,7 +57,8 @@ def test_what_the_hub_says_is_said_with_what_to_do(error: str, match: str) -> No
 
         @staticmethod
         def from_pretrained(*_: Any, **__: Any) -> None:
-            raise OSError("at length") from Exception.__new__(getattr(errors, error))
+            kind = getattr(errors, error)
+            raise OSError("at length") from kind.__new__(kind)
 
     with pytest.raises(ModelUnavailable, match=match):
         Checkpoint("some/model").loaded(Answering)
