@@ -340,6 +340,8 @@ def test_without_an_encoder_ngrams_are_judged() -> None:
     ("cascade", "match"),
     [
         (Cascade(Sentiment()), "gives no probabilities of classes"),
+        (Cascade("zero-shot"), "teacher='zero-shot' gives no probabilities"),  # type: ignore[arg-type]
+        (Cascade(Moods), "gives no probabilities of classes"),  # type: ignore[arg-type]
         (Cascade(ZeroShot(["a", "b"], multi_label=True)), "several labels"),
         (Cascade(ZeroShot(["a", "b"], labels_column="asked")), "leave labels_column out"),
         (Cascade(Moods(), student="ngram"), "Did you mean 'ngrams'"),
