@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from reviewml import Pipeline, load
 from reviewml.enrichers import EmbeddingZeroShot, TransformerSentiment, ZeroShot
 from reviewml.errors import ModelUnavailable, ParameterError
 from reviewml.inference.checkpoint import Checkpoint
@@ -123,6 +124,9 @@ def test_labels_that_say_nothing_are_refused(tiny_model: Any) -> None:
         ({"candidate_labels": "a, b"}, r"give a list, \['a', 'b'\]"),
         ({"candidate_labels": []}, "one at least"),
         ({"candidate_labels": ["a", "a"]}, "twice"),
+        ({"candidate_labels": {"a": "about a"}}, "is a dict: give a list .* EmbeddingZeroShot"),
+        ({"candidate_labels": {"a", "b"}}, "is a set: give a list"),
+        ({"candidate_labels": None}, "is a NoneType: give a list"),
     ],
 )
 def test_parameters_are_checked(settings: dict[str, Any], match: str, tiny_model: Any) -> None:
@@ -181,6 +185,16 @@ def test_other_weights_have_another_fingerprint(tiny_model: Any, tmp_path: Path)
     changed[-1] ^= 1
     weights.write_bytes(changed)
     assert ZeroShot(["a"], model=str(tmp_path / "model")).fingerprint() != before
+
+
+def test_a_folder_may_be_given_as_a_path(tiny_model: Any, tmp_path: Path) -> None:
+    folder = tiny_model("bert")
+    given = ZeroShot(["a", "b"], model=folder)
+    assert given.fingerprint() == ZeroShot(["a", "b"], model=str(folder)).fingerprint()
+    rows = pa.table({"text": ["good"]})
+    pipe = Pipeline([("about", given)], text="text").fit(rows)
+    pipe.save(tmp_path / "saved")
+    assert load(tmp_path / "saved").enrich(rows).to_arrow() == pipe.enrich(rows).to_arrow()
 
 
 def test_precision_and_device_are_chosen_and_stated() -> None:

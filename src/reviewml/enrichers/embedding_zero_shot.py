@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -60,7 +61,7 @@ class EmbeddingZeroShot(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         column: str = "label",
         hypothesis_template: str = "{}",
-        model: str = MODEL,
+        model: str | os.PathLike[str] = MODEL,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -81,12 +82,12 @@ class EmbeddingZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, list(self.candidate_labels))
+        return scored_types(self.column, self.classes)
 
     @property
     def checkpoint(self) -> Checkpoint:
         pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(self.model, self.revision or pinned)
+        return Checkpoint(os.fspath(self.model), self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class TransformerSentiment(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         label_values: Mapping[str, float] | None = None,
         languages: Sequence[str] | None = None,
-        model: str = MODEL,
+        model: str | os.PathLike[str] = MODEL,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -98,7 +99,7 @@ class TransformerSentiment(TransformerClassifier):
     @property
     def checkpoint(self) -> Checkpoint:
         pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(self.model, self.revision or pinned)
+        return Checkpoint(os.fspath(self.model), self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:

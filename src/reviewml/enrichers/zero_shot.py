@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,7 @@ class ZeroShot(TransformerClassifier):
         hypothesis_template: str = "This example is {}.",
         multi_label: bool = False,
         labels_column: str | None = None,
-        model: str = MODEL,
+        model: str | os.PathLike[str] = MODEL,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -124,12 +125,12 @@ class ZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, self.candidate_labels)
+        return scored_types(self.column, self.classes)
 
     @property
     def checkpoint(self) -> Checkpoint:
         pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(self.model, self.revision or pinned)
+        return Checkpoint(os.fspath(self.model), self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:
