@@ -49,6 +49,7 @@ def test_settings_may_be_written_as_in_python(run, files, tmp_path: Path) -> Non
         (["--registry", "r"], "--registry and --name go together"),
         (["--save", "m", "--alias", "champion"], "--alias goes with"),
         (["--save", "m", "--set", "C=1"], "STEP.PARAMETER=VALUE"),
+        (["--save", "m", "--set", "features.exclude=[text]"], "'[text]' is no JSON"),
         (["--save", "."], "is there already"),
     ],
 )

@@ -176,5 +176,10 @@ def _value(text: str) -> Any:
         return PYTHON[text]
     try:
         return json.loads(text)
-    except ValueError:
+    except ValueError as error:
+        if text.startswith(("[", "{")):
+            raise click.BadParameter(
+                f"{text!r} is no JSON: put texts in double quotes, and all of it in single ones "
+                'for the shell, as in --set \'zero-shot.candidate_labels=["fit", "price"]\'.'
+            ) from error
         return text
