@@ -347,6 +347,9 @@ def test_without_an_encoder_ngrams_are_judged() -> None:
         (Cascade(Moods(), student="ngram"), "Did you mean 'ngrams'"),
         (Cascade(Moods(), agreement=95), "agreement=95"),
         (Cascade(Moods(), confidence=1), "confidence=1"),
+        (Cascade(Moods(), agreement="0.9"), "agreement='0.9'"),  # type: ignore[arg-type]
+        (Cascade(Moods(), min_share=50), "min_share=50"),
+        (Cascade(Moods(), max_sample=0), "max_sample=0"),
     ],
 )
 def test_what_cannot_be_is_refused(cascade: Cascade, match: str) -> None:

@@ -210,8 +210,12 @@ class Cascade(TextClassifier):
             raise ParameterError(f"student={self.student!r} is not known. {hint}")
         for name in ("agreement", "confidence"):
             value = getattr(self, name)
-            if not 0 < value < 1:
+            if not isinstance(value, int | float) or not 0 < value < 1:
                 raise ParameterError(f"{name}={value!r}: give a share between 0 and 1.")
+        if not isinstance(self.min_share, int | float) or not 0 <= self.min_share <= 1:
+            raise ParameterError(f"min_share={self.min_share!r}: give a share from 0 to 1.")
+        if not isinstance(self.max_sample, int) or self.max_sample < 1:
+            raise ParameterError(f"max_sample={self.max_sample!r}: give a number of texts.")
 
     def _taught_on(self, sample: TextSample, ask: Ask) -> tuple[Lesson, Taught]:
         first = "ngrams" if self.student == "auto" else self.student
