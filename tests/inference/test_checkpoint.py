@@ -12,7 +12,7 @@ import pytest
 
 from reviewml import Pipeline, load
 from reviewml.enrichers import EmbeddingZeroShot, TransformerSentiment, ZeroShot
-from reviewml.errors import ModelUnavailable, ParameterError
+from reviewml.errors import ModelUnavailable, ParameterError, SchemaError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
 
@@ -110,6 +110,44 @@ def test_labels_that_say_nothing_are_refused(tiny_model: Any) -> None:
     values = {"LABEL_0": 1, "LABEL_1": -1}
     given = TransformerSentiment(text="text", model=model, label_values=values).transform(ROWS)
     assert given.column("sentiment").null_count == 0
+
+
+@pytest.mark.parametrize(
+    "model", ["./nowhere", "/not/there", "my model", "https://huggingface.co/facebook/bart"]
+)
+def test_what_is_neither_a_folder_nor_a_name_is_said_to_be(model: str) -> None:
+    with pytest.raises(ModelUnavailable, match="no such folder, and no model on the hub"):
+        ZeroShot(["a"], text="text", model=model).transform(ROWS)
+
+
+def test_a_model_that_is_not_there_is_not_told_to_be_pinned(recwarn: Any) -> None:
+    with pytest.raises(ModelUnavailable):
+        ZeroShot(["a"], text="text", model="nobody/nothing").transform(ROWS)
+    assert [str(warning.message) for warning in recwarn if "revision" in str(warning.message)] == []
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"the folder has no config\.json"):
+        ZeroShot(["a"], text="text", model=tmp_path).transform(ROWS)
+
+
+def test_values_of_labels_that_are_no_dict_are_refused(tiny_model: Any) -> None:
+    model = tiny_model("bert", ("LABEL_0", "LABEL_1"))
+    with pytest.raises(ParameterError, match="give a dict with a number for each of"):
+        TransformerSentiment(text="text", model=model, label_values=[-1, 1]).transform(ROWS)  # type: ignore[arg-type]
+
+
+def test_descriptions_that_are_no_texts_are_refused(minilm: Path) -> None:
+    labels: Any = {"fit": None, "price": "What it costs."}
+    with pytest.raises(ParameterError, match="give texts"):
+        EmbeddingZeroShot(labels, text="text", model=minilm).transform(ROWS)
+
+
+def test_a_column_that_is_not_there_is_named(tiny_model: Any) -> None:
+    with pytest.raises(SchemaError, match=r"ZeroShot\(text='txet'\): .* Did you mean 'text'"):
+        ZeroShot(["a"], text="txet", model=tiny_model("bert")).transform(ROWS)
+    with pytest.raises(SchemaError, match=r"The columns are 'body'\."):
+        ZeroShot(["a"], model=tiny_model("bert")).transform(pa.table({"body": ["good"]}))
 
 
 @pytest.mark.parametrize(

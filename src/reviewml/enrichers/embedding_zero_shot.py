@@ -106,7 +106,9 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     def _descriptions(self) -> list[str]:
         given = self.candidate_labels
-        described = list(given.values()) if isinstance(given, Mapping) else self.classes
+        described = self.classes
+        if isinstance(given, Mapping):
+            described = check_labels(list(given.values()))
         return hypotheses(self.hypothesis_template, described)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:

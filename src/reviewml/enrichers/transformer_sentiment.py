@@ -234,6 +234,10 @@ def values_of(labels: Sequence[str], given: Mapping[str, float] | None) -> dict[
 
 
 def _check_given(labels: Sequence[str], given: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        raise ParameterError(
+            f"label_values={given!r}: give a dict with a number for each of {list(labels)}."
+        )
     for label in labels:
         value = given.get(label)
         if not isinstance(value, int | float) or not -1 <= value <= 1:
