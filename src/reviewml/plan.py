@@ -111,17 +111,23 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     """
     total = rows.count()
     sample = rows.sample(SAMPLE).persist()
+    sampled = sample.count()
     steps = []
     for name, enricher in chain.enrichers:
         learner = enricher if fitted else clone(enricher)
         known = fitted or not learner.learns
         todo, stored = _to_do(learner, name, rows) if known else (total, None)
+        if stored and not todo:
+            # Nothing to measure, so that no model has to be there, or loaded.
+            steps.append(StepPlan(name, 0, stored, {}, 0.0))
+            sample = sample.enrich(learner, stage=name)
+            continue
         measured = _measured(learner, name, sample) if known else _fitted(learner, name, sample)
         share = todo / max(sum(filter(None, _to_do(learner, name, measured.before))), 1)
-        sample = measured.rows
+        sample, sampled = measured.rows, measured.rows.count()
         effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
         steps.append(StepPlan(name, todo, stored, effort, measured.seconds * share))
-    return Plan(total, sample.count(), tuple(steps))
+    return Plan(total, sampled, tuple(steps))
 
 
 def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | None]:

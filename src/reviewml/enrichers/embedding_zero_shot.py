@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -58,7 +59,7 @@ class EmbeddingZeroShot(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         column: str = "label",
         hypothesis_template: str = "{}",
-        model: str = EMBEDDING,
+        model: str | os.PathLike[str] = EMBEDDING,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -79,7 +80,7 @@ class EmbeddingZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, list(self.candidate_labels))
+        return scored_types(self.column, self.classes)
 
     @property
     def classes(self) -> Sequence[str]:
@@ -98,7 +99,9 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     def _descriptions(self) -> list[str]:
         given = self.candidate_labels
-        described = list(given.values()) if isinstance(given, Mapping) else self.classes
+        described = self.classes
+        if isinstance(given, Mapping):
+            described = check_labels(list(given.values()))
         return hypotheses(self.hypothesis_template, described)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:

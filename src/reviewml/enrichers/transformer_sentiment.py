@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -75,7 +76,7 @@ class TransformerSentiment(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         label_values: Mapping[str, float] | None = None,
         languages: Sequence[str] | None = None,
-        model: str = SENTIMENT,
+        model: str | os.PathLike[str] = SENTIMENT,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -225,6 +226,10 @@ def values_of(labels: Sequence[str], given: Mapping[str, float] | None) -> dict[
 
 
 def _check_given(labels: Sequence[str], given: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        raise ParameterError(
+            f"label_values={given!r}: give a dict with a number for each of {list(labels)}."
+        )
     for label in labels:
         value = given.get(label)
         if not isinstance(value, int | float) or not -1 <= value <= 1:

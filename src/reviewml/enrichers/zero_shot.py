@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,7 +95,7 @@ class ZeroShot(TransformerClassifier):
         hypothesis_template: str = "This example is {}.",
         multi_label: bool = False,
         labels_column: str | None = None,
-        model: str = ZERO_SHOT,
+        model: str | os.PathLike[str] = ZERO_SHOT,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -122,7 +123,7 @@ class ZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, self.candidate_labels)
+        return scored_types(self.column, self.classes)
 
     @property
     def classes(self) -> Sequence[str]:

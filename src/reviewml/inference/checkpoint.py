@@ -76,7 +76,8 @@ class Checkpoint:
                 **options,
             )
         except (OSError, ValueError, SafetensorError) as error:
-            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
+            reason = _no_model(self.folder) or _reason(error, self.name)
+            raise ModelUnavailable(f"{self.name}: {reason}") from error
 
     def config(self) -> Any:
         """Return its configuration, without loading its weights; see `loaded`."""
@@ -88,14 +89,17 @@ class Checkpoint:
             found = self.folder / path
             return found if found.is_file() else None
         hub = optional("transformers.utils.hub", "a transformer")
-        cached = hub.cached_file(
-            self.model,
-            path,
-            revision=self.revision,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-            _raise_exceptions_for_gated_repo=False,
-        )
+        try:
+            cached = hub.cached_file(
+                self.model,
+                path,
+                revision=self.revision,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=False,
+                _raise_exceptions_for_gated_repo=False,
+            )
+        except (OSError, ValueError) as error:
+            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
         return None if cached is None else Path(cached)
 
     def identity(self) -> str:
@@ -183,6 +187,12 @@ def _digest(folder: Path, _: int) -> str:
     return found.hexdigest()
 
 
+def _no_model(folder: Path | None) -> str | None:
+    if folder is None or (folder / "config.json").is_file():
+        return None
+    return "the folder has no config.json: give the one that save_pretrained wrote."
+
+
 def _reason(error: BaseException, name: str) -> str:
     """Return why a model could not be loaded, and what to do, from what went wrong inside."""
     reasons = {
@@ -190,6 +200,8 @@ def _reason(error: BaseException, name: str) -> str:
         "then log in with `hf auth login` or set HF_TOKEN.",
         "RepositoryNotFoundError": "there is no such model on the hub, or it is private: check "
         "the name; for a private one log in with `hf auth login`.",
+        "HFValidationError": "there is no such folder, and no model on the hub is called so: give "
+        "a folder that is there, or a name such as 'facebook/bart-large-mnli'.",
         "RevisionNotFoundError": "the model has no such revision: look at its history on the hub.",
         "OfflineModeIsEnabled": _not_here(name),
         "LocalEntryNotFoundError": _not_here(name),

@@ -79,11 +79,12 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
     transformers = optional("transformers", "a transformer")
     from reviewml.inference.heads import Logits, Pooled
 
-    checkpoint.warn_unless_pinned()
     tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = _weights(checkpoint, getattr(transformers, auto_class), placement)
+    # Not earlier: of one that is not there no revision can be named.
+    checkpoint.warn_unless_pinned()
     config = model.config
     encodes = auto_class == "AutoModel"
     sentences = SentenceFiles.of(checkpoint) if encodes else SentenceFiles()
@@ -152,7 +153,9 @@ def _forward(head: nn.Module, placement: Placement, tokens: Tokens) -> Forward:
     from reviewml.inference.openvino_backend import OpenVinoForward
 
     example = collated(tokens.singles(["one text", "a longer one"]), tokens.tokenizer.pad_token_id)
-    return OpenVinoForward(head, placement, example)
+    # While its operations are followed, a model says what no user can act on.
+    with _quiet():
+        return OpenVinoForward(head, placement, example)
 
 
 def _positions(config: Any) -> int | None:
