@@ -99,6 +99,7 @@ def test_a_text_on_which_the_model_fails_costs_that_row_alone(tiny_model: Any) -
     (error,) = enriched.errors.to_pylist()
     assert error["place"] == "1"
     assert error["stage"] == "about"
+    assert "and the model takes 64 at most" in error["error"]
     assert long.strip() not in error["error"]
     assert TEXTS[1] not in error["error"]
 
