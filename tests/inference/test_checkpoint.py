@@ -9,11 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from sklearn.base import clone
 
+from reviewml import Pipeline
 from reviewml.enrichers import EmbeddingZeroShot, TransformerSentiment, ZeroShot
 from reviewml.errors import ModelUnavailable, ParameterError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
+from reviewml.interfaces import Enricher
 
 pytest.importorskip("transformers")
 
@@ -38,6 +41,19 @@ def test_the_default_models_load_from_the_hubs_cache(hub: Path) -> None:
 def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
     with pytest.raises(ModelUnavailable, match=r"hf download nobody/nothing --revision abc"):
         ZeroShot(["a"], text="text", model="nobody/nothing", revision="abc").transform(ROWS)
+
+
+@pytest.mark.parametrize("enricher", [ZeroShot(["a"], text="text"), TransformerSentiment()])
+@pytest.mark.parametrize("store", [True, False])
+def test_a_folder_that_is_not_there_is_said_once(
+    enricher: Enricher, store: bool, tmp_path: Path
+) -> None:
+    """As where a saved pipeline is loaded on another machine."""
+    enricher = clone(enricher).set_params(model=str(tmp_path / "moved"))
+    pipe = Pipeline([("step", enricher)], text="text")
+    pipe = pipe.on("local", store=tmp_path / "store" if store else None)
+    with pytest.raises(ModelUnavailable, match="moved: there is no such folder"):
+        pipe.enrich(ROWS).to_arrow()
 
 
 def test_another_revision_is_another_model(hub: Path) -> None:

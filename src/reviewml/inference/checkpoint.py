@@ -89,14 +89,18 @@ class Checkpoint:
             found = self.folder / path
             return found if found.is_file() else None
         hub = optional("transformers.utils.hub", "a transformer")
-        cached = hub.cached_file(
-            self.model,
-            path,
-            revision=self.revision,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-            _raise_exceptions_for_gated_repo=False,
-        )
+        try:
+            cached = hub.cached_file(
+                self.model,
+                path,
+                revision=self.revision,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=False,
+                _raise_exceptions_for_gated_repo=False,
+            )
+        except (OSError, ValueError) as error:
+            # Otherwise each row would fail by itself.
+            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
         return None if cached is None else Path(cached)
 
     def identity(self) -> str:
@@ -104,6 +108,8 @@ class Checkpoint:
         if self.folder is not None:
             return _digest(self.folder, max(map(_changed, _weights(self.folder)), default=0))
         config = self.file("config.json")
+        if config is None and self.revision is None:
+            raise ModelUnavailable(f"{self.name}: {_not_here(self.name)}")
         # The hub's cache keeps files in snapshots/<commit>.
         return config.parent.name if config else str(self.revision)
 
@@ -171,7 +177,7 @@ def _changed(path: Path) -> int:
 
 
 @functools.lru_cache(maxsize=16)
-def _digest(folder: Path, _: int) -> str:
+def _digest(folder: Path, _: Files) -> str:
     """Return the digest of a folder's files, read anew when one of them has changed."""
     found = hashlib.sha256()
     for path in _weights(folder):
