@@ -85,9 +85,10 @@ class TransformerClassifier(TextClassifier):
     @property
     def text_model(self) -> TextModel:
         """The model, loaded when it is first asked for; it stays in this process."""
-        wanted = (self.checkpoint, self.placement())
+        checkpoint, placement = self.checkpoint, self.placement()
+        wanted = (checkpoint, checkpoint.files(), placement)
         if getattr(self, "_loaded_as", None) != wanted:
-            self._text_model = self._load(*wanted)
+            self._text_model = self._load(checkpoint, placement)
             self._loaded_as = wanted
         return self._text_model
 

@@ -19,6 +19,9 @@ from reviewml.plugins import optional
 WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Files that what a model says depends on."""
 
+Files = tuple[tuple[str, int, int], ...]
+"""Path, size and time of change of each file."""
+
 STATED = {
     "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli": "mit",
     "facebook/bart-large-mnli": "mit",
@@ -103,10 +106,17 @@ class Checkpoint:
             raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
         return None if cached is None else Path(cached)
 
+    def files(self) -> Files:
+        """Return what changes with the files of a folder, at no cost; nothing for the hub."""
+        if self.folder is None:
+            return ()
+        found = ((path, path.stat()) for path in _weights(self.folder))
+        return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in found)
+
     def identity(self) -> str:
         """Return what stands for its weights: the commit, or a digest of the files."""
         if self.folder is not None:
-            return _digest(self.folder, max(map(_changed, _weights(self.folder)), default=0))
+            return _digest(self.folder, self.files())
         config = self.file("config.json")
         if config is None and self.revision is None:
             raise ModelUnavailable(f"{self.name}: {_not_here(self.name)}")
@@ -172,10 +182,6 @@ def _weights(folder: Path) -> list[Path]:
     return sorted({path for pattern in WEIGHTS for path in folder.rglob(pattern)})
 
 
-def _changed(path: Path) -> int:
-    return path.stat().st_mtime_ns
-
-
 @functools.lru_cache(maxsize=16)
 def _digest(folder: Path, _: Files) -> str:
     """Return the digest of a folder's files, read anew when one of them has changed."""
@@ -195,6 +201,8 @@ def _reason(error: BaseException, name: str) -> str:
         "RepositoryNotFoundError": "there is no such model on the hub, or it is private: check "
         "the name; for a private one log in with `hf auth login`.",
         "RevisionNotFoundError": "the model has no such revision: look at its history on the hub.",
+        "HFValidationError": "there is no such folder, and models on the hub are named "
+        "'owner/name': check the path.",
         "OfflineModeIsEnabled": _not_here(name),
         "LocalEntryNotFoundError": _not_here(name),
         "ConnectError": _not_here(name),

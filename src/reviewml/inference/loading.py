@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +49,9 @@ classifier's is named otherwise, after the encoder it is part of."""
 
 _LOADED: weakref.WeakValueDictionary[tuple[Any, ...], TextModel] = weakref.WeakValueDictionary()
 
+_LOADING = threading.Lock()
+"""Held while a model is loaded, so that threads which want the same one wait for it."""
+
 
 def load_classifier(checkpoint: Checkpoint, placement: Placement) -> TextModel:
     """Return a sequence classifier; its outputs are logits, in the order of its labels.
@@ -82,10 +86,12 @@ def load_encoder(checkpoint: Checkpoint, placement: Placement) -> TextModel:
 
 
 def _shared(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
-    key = (checkpoint, placement, auto_class)
-    found = _LOADED.get(key)
-    if found is None:
-        found = _LOADED[key] = _loaded(checkpoint, placement, auto_class)
+    # A folder that was written anew is another model.
+    key = (checkpoint, checkpoint.files(), placement, auto_class)
+    with _LOADING:
+        found = _LOADED.get(key)
+        if found is None:
+            found = _LOADED[key] = _loaded(checkpoint, placement, auto_class)
     return found
 
 
