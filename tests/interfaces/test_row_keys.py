@@ -32,6 +32,15 @@ def test_how_text_is_held_is_no_difference(kind: pa.DataType) -> None:
     assert len(set(expected)) == 4
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.large_list(pa.string()), pa.list_(pa.field("element", pa.large_string(), nullable=False))],
+)
+def test_how_lists_are_held_is_no_difference(kind: pa.DataType) -> None:
+    plain = pa.array([["fit", "price"], [], None])
+    assert keys(asked=plain.cast(kind)) == keys(asked=plain)
+
+
 def test_anything_else_is_a_difference() -> None:
     alike = [
         {"text": pa.array(["1"])},
