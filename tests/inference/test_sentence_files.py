@@ -91,3 +91,15 @@ def test_a_label_that_cannot_be_embedded_is_named(
     enricher = EmbeddingZeroShot(["price", "size"], text="text", model=str(minilm))
     with pytest.raises(ParameterError, match="'size' cannot be embedded: no"):
         enricher.transform(pa.table({"text": TEXTS}))
+
+
+def test_an_encoder_whose_files_may_be_on_the_hub_is_warned_of(hub: Path, tiny_model: Any) -> None:
+    """As where another library downloaded the weights, and nothing but these."""
+    folder, commit = hub / "models--some--encoder", "2" * 40
+    shutil.copytree(tiny_model("bert"), folder / "snapshots" / commit, dirs_exist_ok=True)
+    checkpoint = Checkpoint("some/encoder", commit)
+    with pytest.warns(UserWarning, match=r"modules\.json is not here, .* the mean of the tokens"):
+        SentenceFiles.of(checkpoint)
+    (folder / ".no_exist" / commit).mkdir(parents=True, exist_ok=True)
+    (folder / ".no_exist" / commit / "modules.json").touch()
+    assert not checkpoint.may_have("modules.json")

@@ -106,6 +106,14 @@ class Checkpoint:
             raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
         return None if cached is None else Path(cached)
 
+    def may_have(self, path: str) -> bool:
+        """Return whether the hub may have a file that is not here, as nobody could ask it."""
+        if self.folder is not None or self.file(path) is not None:
+            return False
+        hub = optional("huggingface_hub", "a transformer")
+        # What the hub was known to lack is remembered in its cache by a mark of its own.
+        return hub.try_to_load_from_cache(self.model, path, revision=self.revision) is None
+
     def files(self) -> Files:
         """Return what changes with the files of a folder, at no cost; nothing for the hub."""
         if self.folder is None:
