@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 
 import pyarrow as pa
 import pytest
@@ -91,3 +92,5 @@ def test_ids_are_found_however_they_are_typed() -> None:
     assert id_keys(pa.array([5, None])).to_pylist() == id_keys(pa.array(["5", None])).to_pylist()
     assert id_keys(pa.array([5.0])) == id_keys(pa.array(["5"]))
     assert id_keys(pa.array(["5", None]))[1].as_py() is None
+    one = uuid.uuid4()
+    assert id_keys(pa.array([one.bytes, None], pa.uuid())) == id_keys(pa.array([str(one), None]))

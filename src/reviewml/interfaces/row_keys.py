@@ -55,7 +55,10 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
 
 
 def id_keys(ids: pa.Array) -> pa.Array:
-    """Hash ids, null where one is null; 5 and ``"5"`` are one id."""
+    """Hash ids, null where one is null; 5 and ``"5"`` are one id, as a UUID and its text are."""
+    if ids.type == pa.uuid():
+        # Whoever asks for one on a command line can only write it.
+        ids = pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
     keys = _hashed("id", ([cell] for cell in _framed(_raw(ids))))
     return pa.compute.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
 
