@@ -114,14 +114,23 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     steps = []
     for name, enricher in chain.enrichers:
         learner = enricher if fitted else clone(enricher)
-        known = fitted or not learner.learns
+        known, fitting = fitted or not learner.learns, 0.0
+        if not known and isinstance(learner, Enricher) and learner.stored:
+            # What is dear to ask learns from some texts, however many rows there are.
+            known, fitting = True, _seconds(learner, sample)
         todo, stored = _to_do(learner, name, rows) if known else (total, None)
         measured = _measured(learner, name, sample) if known else _fitted(learner, name, sample)
         share = todo / max(sum(filter(None, _to_do(learner, name, measured.before))), 1)
         sample = measured.rows
         effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
-        steps.append(StepPlan(name, todo, stored, effort, measured.seconds * share))
+        steps.append(StepPlan(name, todo, stored, effort, fitting + measured.seconds * share))
     return Plan(total, sample.count(), tuple(steps))
+
+
+def _seconds(learner: Enricher, sample: Dataset) -> float:
+    started = clock.perf_counter()
+    learner.fit(sample)
+    return clock.perf_counter() - started
 
 
 def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | None]:
