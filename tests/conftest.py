@@ -118,6 +118,9 @@ SHAPES: dict[str, dict[str, Any]] = {
         "hidden_dim": 64,
         "max_position_embeddings": 64,
     },
+    "mpnet": _BERT | {"max_position_embeddings": 66},
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
+    "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64},
     "bart": {
         "d_model": 32,
         "encoder_layers": 2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pytest
 
 from reviewml import Pipeline
 from reviewml.enrichers import Language, Quality, ZeroShot
+from reviewml.interfaces import Dataset, Enricher
 from reviewml.plan import Plan
 
 pytest.importorskip("transformers")
@@ -76,3 +79,24 @@ def test_it_is_shown(pipe: Pipeline) -> None:
     pipe.enrich(pa.table({"text": TEXTS[:30]})).to_arrow()
     assert "10 to do, 30 in the store" in str(planned(pipe, TEXTS))
     assert "tokens" in str(planned(pipe, TEXTS))
+
+
+class Learner(Enricher):
+    """Takes as long to learn whatever the rows, as one that asks about a sample of texts."""
+
+    stored = True
+    adds = {"known": pa.bool_()}
+
+    def _fit(self, rows: Dataset) -> None:
+        time.sleep(0.3)
+        self.learned_ = True
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.append_column("known", batch.column("text").is_valid())
+
+
+def test_learning_from_a_sample_is_not_planned_for_each_row(tmp_path: Path) -> None:
+    pipe = Pipeline([("learner", Learner())], text="text").on("local", store=tmp_path / "store")
+    step = planned(pipe, [str(number) for number in range(20_000)]).steps[0]
+    assert 0.3 < step.seconds < 2
+    assert (step.rows, step.stored) == (20_000, 0)

@@ -62,6 +62,14 @@ def test_forgets(run, run_json, enriched: Path, tmp_path: Path) -> None:
     assert run_json("store")[0]["rows"] == 0
 
 
+def test_forgets_the_first_id_of_a_file_that_a_spreadsheet_wrote(
+    run_json, enriched: Path, tmp_path: Path
+) -> None:
+    first = pq.read_table(enriched).column("id")[0].as_py()
+    (tmp_path / "ids").write_text(f"{first}\n", encoding="utf-8-sig")
+    assert run_json("store", "forget", "--ids-from", tmp_path / "ids") == {"deleted": 1}
+
+
 def test_forgets_nobody_by_mistake(run) -> None:
     assert "--ids" in run("store", "forget", code=2).stderr
 

@@ -56,6 +56,13 @@ def test_what_was_measured_is_told_and_saved(zero_shot: ZeroShot, tmp_path: Path
     assert dict(reviewml.load(tmp_path / "saved").steps_)["about"].state == found.state
 
 
+def test_another_precision_is_measured_anew(zero_shot: ZeroShot) -> None:
+    zero_shot.set_params(precision="float32").fit(ROWS)
+    zero_shot.transform(ROWS)
+    with pytest.raises(NotFitted, match="how far that is from the exact answers was not measured"):
+        zero_shot.set_params(precision="int8").transform(ROWS)
+
+
 def test_what_is_measured_does_not_depend_on_the_order_of_rows(zero_shot: ZeroShot) -> None:
     measured = [zero_shot.fit(rows).state for rows in (ROWS, MIXED)]
     assert measured[0] == measured[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -357,3 +358,27 @@ def test_what_cannot_be_is_refused(cascade: Cascade, match: str) -> None:
     rows = table.append_column("rating", pa.array([1.0] * 10))
     with pytest.raises(ParameterError, match=match):
         cascade.fit(as_dataset(rows, Roles.of(text="text", rating="rating")))
+
+
+def test_what_the_teacher_said_of_a_customer_is_forgotten_too(tmp_path: Path) -> None:
+    table = reviews(1_500)
+    table = table.append_column("id", pa.array(range(len(table))))
+    table = table.append_column("language", pa.array(["en"] * len(table)))
+    pipe = Pipeline([("mood", Cascade(Moods()))], id="id", text="text")
+    store = LocalStore(tmp_path / "store")
+    pipe = pipe.on("local", store=store).fit(table)
+    pipe.enrich(table).to_arrow()
+    store.forget(range(len(table)))
+    assert [shelf.rows for shelf in store.describe()] == [0, 0]
+
+
+def test_an_encoder_that_changed_is_refused(tiny_model: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_model("bert"), folder)
+    cascade = Cascade(
+        Moods(text="text"), student="embedding", agreement=0.8, min_share=0, encoder=str(folder)
+    ).fit(reviews(400, unclear=0.1))
+    (folder / "vocab.txt").write_text("another")
+    copied = clone(cascade).with_state(cascade.state)
+    with pytest.raises(ModelUnavailable, match="has other weights than those that the student"):
+        copied.transform(reviews(5))

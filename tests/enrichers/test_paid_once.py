@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from reviewml import Frame, Pipeline
-from reviewml.enrichers import ZeroShot
+from reviewml.enrichers import EmbeddingZeroShot, ZeroShot
 from reviewml.interfaces import Dataset
 
 pytest.importorskip("transformers")
@@ -99,6 +101,7 @@ def test_a_text_on_which_the_model_fails_costs_that_row_alone(tiny_model: Any) -
     (error,) = enriched.errors.to_pylist()
     assert error["place"] == "1"
     assert error["stage"] == "about"
+    assert "and the model takes 64 at most" in error["error"]
     assert long.strip() not in error["error"]
     assert TEXTS[1] not in error["error"]
 
@@ -106,3 +109,36 @@ def test_a_text_on_which_the_model_fails_costs_that_row_alone(tiny_model: Any) -
 def test_rows_without_a_text_ask_nothing(asked: Asked) -> None:
     assert asked([*TEXTS, None, ""]) == 2 * (len(TEXTS) + 1)
     assert asked.values.column("label").to_pylist()[-2] is None
+
+
+def test_labels_in_another_order_have_scores_in_that_order(minilm: Path, tmp_path: Path) -> None:
+    labels = {"fit": "It fits well.", "price": "It is cheap."}
+    said = []
+    for given in (labels, dict(reversed(labels.items()))):
+        enricher = EmbeddingZeroShot(given, model=str(minilm))
+        pipe = Pipeline([("about", enricher)], text="text").on("local", store=tmp_path / "store")
+        scores = pipe.enrich(pa.table({"text": TEXTS[:3]})).column("label_scores").to_pylist()
+        said.append([dict(zip(given, row, strict=True)) for row in scores])
+    assert said[1] == [pytest.approx(row, abs=1e-4) for row in said[0]]
+
+
+def test_a_folder_that_was_written_anew_is_asked_anew(tiny_model: Any, tmp_path: Path) -> None:
+    """As where a model is trained, tried and trained again, all in one process."""
+    folder, rows = tmp_path / "model", pa.table({"text": TEXTS[:3]})
+    shutil.copytree(tiny_model("bert"), folder)
+    used = ZeroShot(["price", "size"], text="text", model=str(folder))
+    before = used.transform(rows).column("label_scores")
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"] = weights["classifier.weight"] * -1
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    after = ZeroShot(["price", "size"], text="text", model=str(folder)).transform(rows)
+    assert not after.column("label_scores").equals(before)
+    assert used.transform(rows).equals(after)
+
+
+def test_a_column_of_nothing_but_nulls_allows_all_labels(tiny_model: Any) -> None:
+    rows = pa.table({"text": TEXTS[:3], "asked": pa.nulls(3)})
+    model = str(tiny_model("bert"))
+    some = ZeroShot(["price", "size"], text="text", labels_column="asked", model=model)
+    expected = ZeroShot(["price", "size"], text="text", model=model).transform(rows)
+    assert some.transform(rows).column("label").equals(expected.column("label"))

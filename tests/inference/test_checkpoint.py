@@ -9,12 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from sklearn.base import clone
 
 from reviewml import Pipeline, load
 from reviewml.enrichers import EmbeddingZeroShot, TransformerSentiment, ZeroShot
 from reviewml.errors import ModelUnavailable, ParameterError, SchemaError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
+from reviewml.interfaces import Enricher
 
 pytest.importorskip("transformers")
 
@@ -63,6 +65,19 @@ def test_what_the_hub_says_is_said_with_what_to_do(error: str, match: str) -> No
 
     with pytest.raises(ModelUnavailable, match=match):
         Checkpoint("some/model").loaded(Answering)
+
+
+@pytest.mark.parametrize("enricher", [ZeroShot(["a"], text="text"), TransformerSentiment()])
+@pytest.mark.parametrize("store", [True, False])
+def test_a_folder_that_is_not_there_is_said_once(
+    enricher: Enricher, store: bool, tmp_path: Path
+) -> None:
+    """As where a saved pipeline is loaded on another machine."""
+    enricher = clone(enricher).set_params(model=str(tmp_path / "moved"))
+    pipe = Pipeline([("step", enricher)], text="text")
+    pipe = pipe.on("local", store=tmp_path / "store" if store else None)
+    with pytest.raises(ModelUnavailable, match="moved: there is no such folder"):
+        pipe.enrich(ROWS).to_arrow()
 
 
 def test_another_revision_is_another_model(hub: Path) -> None:

@@ -88,6 +88,23 @@ def test_a_sequence_that_is_too_long_for_the_memory_fails_alone() -> None:
     assert np.isnan(found.values[1]).all()
 
 
+def test_sequences_that_are_too_long_for_the_memory_leave_the_budget_to_others() -> None:
+    running = engine(Recorder(most_tokens=400), tokens=384)
+    found = running.run(sequences([500, 600, 700, 30]))
+    assert list(found.failures) == [2, 1, 0]
+    assert running.budget.tokens == 384
+
+
+def test_a_model_is_not_given_more_than_it_has_positions_for() -> None:
+    forward = Recorder()
+    running = Engine(forward, pad_id=0, n_outputs=2, budget=Budget(512), longest=40)
+    found = running.run(sequences([30, 41, 40]))
+    assert str(found.failures[1]) == "41 tokens, and the model takes 40 at most"
+    assert found.values[[0, 2], 0].tolist() == [30, 40]
+    assert max(length for _, length in forward.shapes) == 40
+    assert np.isnan(running.run(sequences([99])).values).all()
+
+
 @given(LENGTHS.filter(bool), st.data())
 def test_a_sequence_that_fails_costs_itself_alone(lengths: list[int], data: st.DataObject) -> None:
     poison = data.draw(st.integers(1, len(lengths)))

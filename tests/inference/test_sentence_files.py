@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from reviewml.enrichers import EmbeddingZeroShot
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.engine import Outputs
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
 from reviewml.inference.sentence_files import SentenceFiles
+from reviewml.inference.text_model import TextModel
 
 pytest.importorskip("transformers")
 
@@ -69,3 +73,33 @@ def test_what_would_give_other_vectors_is_refused(
 ) -> None:
     with pytest.raises(ParameterError, match=match):
         SentenceFiles.of(changed(minilm, tmp_path / "other", path, content))
+
+
+def test_a_label_that_cannot_be_embedded_is_named(
+    minilm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise no text would get it, and nobody would know."""
+    real = TextModel.singles
+
+    def overflowing(self: TextModel, texts: list[str]) -> Outputs:
+        found = real(self, texts)
+        failures = {at: ArithmeticError("no") for at, text in enumerate(texts) if text == "size"}
+        found.values[list(failures)] = np.nan
+        return Outputs(found.values, failures)
+
+    monkeypatch.setattr(TextModel, "singles", overflowing)
+    enricher = EmbeddingZeroShot(["price", "size"], text="text", model=str(minilm))
+    with pytest.raises(ParameterError, match="'size' cannot be embedded: no"):
+        enricher.transform(pa.table({"text": TEXTS}))
+
+
+def test_an_encoder_whose_files_may_be_on_the_hub_is_warned_of(hub: Path, tiny_model: Any) -> None:
+    """As where another library downloaded the weights, and nothing but these."""
+    folder, commit = hub / "models--some--encoder", "2" * 40
+    shutil.copytree(tiny_model("bert"), folder / "snapshots" / commit, dirs_exist_ok=True)
+    checkpoint = Checkpoint("some/encoder", commit)
+    with pytest.warns(UserWarning, match=r"modules\.json is not here, .* the mean of the tokens"):
+        SentenceFiles.of(checkpoint)
+    (folder / ".no_exist" / commit).mkdir(parents=True, exist_ok=True)
+    (folder / ".no_exist" / commit / "modules.json").touch()
+    assert not checkpoint.may_have("modules.json")

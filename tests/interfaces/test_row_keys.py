@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 
 import pyarrow as pa
 import pytest
@@ -30,6 +31,15 @@ def test_how_text_is_held_is_no_difference(kind: pa.DataType) -> None:
     assert keys(text=plain.cast(kind).slice(2)) == expected[2:]
     assert expected[0] == expected[4]
     assert len(set(expected)) == 4
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.large_list(pa.string()), pa.list_(pa.field("element", pa.large_string(), nullable=False))],
+)
+def test_how_lists_are_held_is_no_difference(kind: pa.DataType) -> None:
+    plain = pa.array([["fit", "price"], [], None])
+    assert keys(asked=plain.cast(kind)) == keys(asked=plain)
 
 
 def test_anything_else_is_a_difference() -> None:
@@ -82,3 +92,5 @@ def test_ids_are_found_however_they_are_typed() -> None:
     assert id_keys(pa.array([5, None])).to_pylist() == id_keys(pa.array(["5", None])).to_pylist()
     assert id_keys(pa.array([5.0])) == id_keys(pa.array(["5"]))
     assert id_keys(pa.array(["5", None]))[1].as_py() is None
+    one = uuid.uuid4()
+    assert id_keys(pa.array([one.bytes, None], pa.uuid())) == id_keys(pa.array([str(one), None]))

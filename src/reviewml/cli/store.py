@@ -56,7 +56,8 @@ def prune(older_than: str, as_json: bool) -> None:
 @click.option(
     "--ids-from",
     metavar="FILE",
-    type=click.File(encoding="utf-8"),
+    # Spreadsheets begin a file with a mark that would be part of the first id.
+    type=click.File(encoding="utf-8-sig"),
     help="A file with an id on each line; - for standard input.",
 )
 @options.as_json

@@ -100,7 +100,8 @@ def label_sets(
     refused : dict
         Rows with a label that is none of them, or with an empty list, and the error.
     """
-    if not (pa.types.is_list(sets.type) or pa.types.is_large_list(sets.type)):
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_null)
+    if not any(is_kind(sets.type) for is_kind in lists):
         raise SchemaError(f"labels_column holds {sets.type}: it should hold lists of labels.")
     places = {label: at for at, label in enumerate(labels)}
     wanted = np.zeros((len(sets), len(labels)), bool)

@@ -102,7 +102,7 @@ class Cascade(TextClassifier):
        achieve risk control.
     """
 
-    optional = (LANGUAGE,)
+    fit_optional = (LANGUAGE,)
 
     def __init__(
         self,

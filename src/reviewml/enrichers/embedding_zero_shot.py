@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from reviewml.enrichers.candidates import check_labels, hypotheses, scored_colum
 from reviewml.enrichers.text_classifier import Floats, Probabilities
 from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.enrichers.zero_shot import softmax_of_known
+from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.known_models import EMBEDDING
 from reviewml.inference.loading import load_encoder
@@ -87,13 +89,22 @@ class EmbeddingZeroShot(TransformerClassifier):
         given = self.candidate_labels
         return check_labels(list(given) if isinstance(given, Mapping) else given)
 
+    def decisive_params(self) -> dict[str, Any]:
+        # A mapping has a fingerprint whatever its order, and the scores stand in that order.
+        described = list(zip(self.classes, self._descriptions(), strict=True))
+        return super().decisive_params() | {"candidate_labels": described}
+
     def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
         return load_encoder(checkpoint, placement)
 
     def _embedded_labels(self) -> Floats:
         made_of = (self.text_model, self._descriptions())
         if getattr(self, "_embedded_from", None) != made_of:
-            self._embedded = made_of[0].singles(made_of[1]).values.astype(np.float64)
+            said = made_of[0].singles(made_of[1])
+            for at, error in said.failures.items():
+                # Every text would get one of the other labels.
+                raise ParameterError(f"{made_of[1][at]!r} cannot be embedded: {error}") from error
+            self._embedded = said.values.astype(np.float64)
             self._embedded_from = made_of
         return self._embedded
 

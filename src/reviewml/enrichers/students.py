@@ -14,6 +14,7 @@ import pyarrow as pa
 from reviewml.enrichers.ngram_model import NgramModel, counts_of, fit_ngram_model
 from reviewml.enrichers.ngrams import ngrams_of, normalised
 from reviewml.enrichers.softmax_regression import fit_softmax_regression
+from reviewml.errors import ModelUnavailable
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
@@ -137,6 +138,11 @@ class EmbeddingStudent(Student):
 
     @classmethod
     def restored(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
+        if encoder.identity() != state["identity"]:
+            raise ModelUnavailable(
+                f"{encoder.name} has other weights than those that the student learned with, so "
+                "that nothing is known of its answers: put those back, or fit again."
+            )
         return cls(**state, encoder=encoder)
 
     @property

@@ -39,7 +39,8 @@ class TransformerClassifier(TextClassifier):
     ----------
     agreement_
         How far the answers are from those in float32 by PyTorch, measured in `fit`; only where
-        another `backend` runs it. See `reviewml.inference.agreement`.
+        another `backend` runs it. See `reviewml.inference.agreement`; ``way`` is the backend and
+        precision that were measured.
     """
 
     unsaved = ("device",)
@@ -86,9 +87,10 @@ class TransformerClassifier(TextClassifier):
     @property
     def text_model(self) -> TextModel:
         """The model, loaded when it is first asked for; it stays in this process."""
-        wanted = (self.checkpoint, self.placement())
+        checkpoint, placement = self.checkpoint, self.placement()
+        wanted = (checkpoint, checkpoint.files(), placement)
         if getattr(self, "_loaded_as", None) != wanted:
-            self._text_model = self._load(*wanted)
+            self._text_model = self._load(checkpoint, placement)
             self._loaded_as = wanted
         return self._text_model
 
@@ -124,7 +126,7 @@ class TransformerClassifier(TextClassifier):
             **self.get_params(deep=False) | {"backend": "torch", "precision": "float32"}
         )
         expected, found = (each.probabilities(texts).values for each in (exact, self))
-        self.agreement_ = agreement(expected, found, self.classes)
+        self.agreement_ = agreement(expected, found, self.classes) | {"way": self._way()}
         if self.agreement_["label"] < ENOUGH:
             warnings.warn(
                 f"{self.checkpoint.name} by {self._way()}: {self.agreement_['summary']}. Leave "
@@ -135,12 +137,17 @@ class TransformerClassifier(TextClassifier):
     def require_measured(self) -> None:
         """Raise `NotFitted` when it runs in a way whose agreement was not measured."""
         self.setup()
-        if not self.exact and not hasattr(self, "agreement_"):
+        if not self.exact and self._measured() is None:
             raise NotFitted(
                 f"{type(self).__name__} runs by {self._way()}, and how far that is from the "
                 "exact answers was not measured: call fit() on some rows first, or fit its "
                 "pipeline; backend='torch' needs no fit."
             )
+
+    def _measured(self) -> dict[str, Any] | None:
+        # What was found in one precision says nothing of another.
+        found: dict[str, Any] = getattr(self, "agreement_", {})
+        return found if found.get("way") == self._way() else None
 
     def _way(self) -> str:
         return f"backend={self.backend!r} with precision={self.precision!r}"
@@ -160,8 +167,10 @@ class TransformerClassifier(TextClassifier):
         text = f"{self.checkpoint.name} ({licence}), {placement.precision} on {placement.device}"
         if self.exact:
             return text
-        measured: dict[str, Any] = getattr(self, "agreement_", {"summary": "not measured yet"})
-        return f"{text} by {self.backend}, {measured['summary']}"
+        measured = self._measured()
+        return (
+            f"{text} by {self.backend}, {measured['summary'] if measured else 'not measured yet'}"
+        )
 
 
 def some_texts(rows: Dataset, most: int) -> list[str]:

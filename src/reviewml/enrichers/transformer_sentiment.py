@@ -96,10 +96,11 @@ class TransformerSentiment(TransformerClassifier):
     @property
     def classes(self) -> Sequence[str]:
         """The model's labels, read from its configuration alone."""
-        if getattr(self, "_labels_of", None) != self.checkpoint:
+        wanted = (self.checkpoint, self.checkpoint.files())
+        if getattr(self, "_labels_of", None) != wanted:
             labels = self.checkpoint.config().id2label
             self._labels = [labels[at] for at in sorted(labels)]
-            self._labels_of = self.checkpoint
+            self._labels_of = wanted
         return self._labels
 
     def values(self) -> dict[str, float]:

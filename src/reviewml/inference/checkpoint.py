@@ -20,6 +20,9 @@ from reviewml.plugins import optional
 WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Files that what a model says depends on."""
 
+Files = tuple[tuple[str, int, int], ...]
+"""Path, size and time of change of each file."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
@@ -99,14 +102,32 @@ class Checkpoint:
                 _raise_exceptions_for_gated_repo=False,
             )
         except (OSError, ValueError) as error:
+            # Otherwise each row would fail by itself.
             raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
         return None if cached is None else Path(cached)
+
+    def may_have(self, path: str) -> bool:
+        """Return whether the hub may have a file that is not here, as nobody could ask it."""
+        if self.folder is not None or self.file(path) is not None:
+            return False
+        hub = optional("huggingface_hub", "a transformer")
+        # What the hub was known to lack is remembered in its cache by a mark of its own.
+        return hub.try_to_load_from_cache(self.model, path, revision=self.revision) is None
+
+    def files(self) -> Files:
+        """Return what changes with the files of a folder, at no cost; nothing for the hub."""
+        if self.folder is None:
+            return ()
+        found = ((path, path.stat()) for path in _weights(self.folder))
+        return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in found)
 
     def identity(self) -> str:
         """Return what stands for its weights: the commit, or a digest of the files."""
         if self.folder is not None:
-            return _digest(self.folder, max(map(_changed, _weights(self.folder)), default=0))
+            return _digest(self.folder, self.files())
         config = self.file("config.json")
+        if config is None and self.revision is None:
+            raise ModelUnavailable(f"{self.name}: {_not_here(self.name)}")
         # The hub's cache keeps files in snapshots/<commit>.
         return config.parent.name if config else str(self.revision)
 
@@ -172,12 +193,8 @@ def _weights(folder: Path) -> list[Path]:
     return sorted({path for pattern in WEIGHTS for path in folder.rglob(pattern)})
 
 
-def _changed(path: Path) -> int:
-    return path.stat().st_mtime_ns
-
-
 @functools.lru_cache(maxsize=16)
-def _digest(folder: Path, _: int) -> str:
+def _digest(folder: Path, _: Files) -> str:
     """Return the digest of a folder's files, read anew when one of them has changed."""
     found = hashlib.sha256()
     for path in _weights(folder):

@@ -83,27 +83,52 @@ class Engine:
         Numbers that the model returns for one sequence.
     budget
         Tokens in one batch.
+    longest
+        Tokens that the model has positions for; None for one that needs none. It is not given
+        longer sequences: on a GPU one of them would take all later ones with it.
     """
 
-    def __init__(self, forward: Forward, *, pad_id: int, n_outputs: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        *,
+        pad_id: int,
+        n_outputs: int,
+        budget: Budget,
+        longest: int | None = None,
+    ) -> None:
         self.forward = forward
         self.pad_id = pad_id
         self.n_outputs = n_outputs
         self.budget = budget
+        self.longest = longest
         self.work = Work()
 
     def run(self, sequences: Sequence[TokenSequence]) -> Outputs:
         """Return what the model says of each sequence, in their order."""
-        outputs = Outputs(np.full((len(sequences), self.n_outputs), np.nan, np.float32), {})
-        for positions, inputs in self._batches(sequences):
+        failures = self._too_long(sequences)
+        outputs = Outputs(np.full((len(sequences), self.n_outputs), np.nan, np.float32), failures)
+        fitting = np.array([at for at in range(len(sequences)) if at not in failures], np.int64)
+        for positions, inputs in self._batches(sequences, fitting):
             self._attempt(positions, inputs, outputs)
         return outputs
 
-    def _batches(self, sequences: Sequence[TokenSequence]) -> Iterator[tuple[Positions, Inputs]]:
+    def _too_long(self, sequences: Sequence[TokenSequence]) -> dict[int, Exception]:
+        most = np.inf if self.longest is None else self.longest
+        return {
+            at: ValueError(f"{len(sequence):,} tokens, and the model takes {most:,} at most")
+            for at, sequence in enumerate(sequences)
+            if len(sequence) > most
+        }
+
+    def _batches(
+        self, sequences: Sequence[TokenSequence], fitting: Positions
+    ) -> Iterator[tuple[Positions, Inputs]]:
         """Yield batches, the next one made while the model works on one."""
         with ThreadPoolExecutor(1) as pool:
             waiting = None
-            for positions in packed([len(sequence) for sequence in sequences], self.budget):
+            for places in packed([len(sequences[at]) for at in fitting], self.budget):
+                positions = fitting[places]
                 chosen = [sequences[position] for position in positions]
                 following = positions, pool.submit(collated, chosen, self.pad_id)
                 if waiting is not None:
@@ -120,7 +145,8 @@ class Engine:
                 outputs.failures[int(positions[row])] = ArithmeticError(NO_NUMBER)
             return
         except Exception as error:
-            if ran_out_of_memory(error):
+            # One sequence alone that is too long says nothing about batches of others.
+            if len(positions) > 1 and ran_out_of_memory(error):
                 self.budget.halve()
             if len(positions) == 1:
                 # Its traceback would keep the batch in memory.

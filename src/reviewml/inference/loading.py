@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,14 +26,31 @@ if TYPE_CHECKING:
 TOKENS = {"cpu": 1_024, "mps": 4_096, "cuda": 16_384}
 """In a batch to begin with."""
 
-OFFSET = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
+OFFSET = {
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
 """Kinds of model whose positions begin behind the padding token's id."""
+
+AT_THE_END = {"xlnet"}
+"""Kinds of classifier that look at the last place, where there would be padding here."""
 
 UNUSED = re.compile(r"position_ids$|^pooler\.")
 """Weights that may be missing: positions are counted, and encoders do not use their pooler. A
 classifier's is named otherwise, after the encoder it is part of."""
 
 _LOADED: weakref.WeakValueDictionary[tuple[Any, ...], TextModel] = weakref.WeakValueDictionary()
+
+_LOADING = threading.Lock()
+"""Held while a model is loaded, so that threads which want the same one wait for it."""
 
 
 def load_classifier(checkpoint: Checkpoint, placement: Placement) -> TextModel:
@@ -68,10 +86,12 @@ def load_encoder(checkpoint: Checkpoint, placement: Placement) -> TextModel:
 
 
 def _shared(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
-    key = (checkpoint, placement, auto_class)
-    found = _LOADED.get(key)
-    if found is None:
-        found = _LOADED[key] = _loaded(checkpoint, placement, auto_class)
+    # A folder that was written anew is another model.
+    key = (checkpoint, checkpoint.files(), placement, auto_class)
+    with _LOADING:
+        found = _LOADED.get(key)
+        if found is None:
+            found = _LOADED[key] = _loaded(checkpoint, placement, auto_class)
     return found
 
 
@@ -80,21 +100,27 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
     from reviewml.inference.heads import Logits, Pooled
 
     tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     model = _weights(checkpoint, getattr(transformers, auto_class), placement)
     # Not earlier: of one that is not there no revision can be named.
     checkpoint.warn_unless_pinned()
     config = model.config
     encodes = auto_class == "AutoModel"
+    if not encodes and config.model_type in AT_THE_END:
+        raise ParameterError(
+            f"{checkpoint.name} is an {config.model_type}, which classifies at the last place, and "
+            "shorter texts are filled up there: choose another kind of model."
+        )
     sentences = SentenceFiles.of(checkpoint) if encodes else SentenceFiles()
     head = Pooled(model, sentences.pooling) if encodes else Logits(model)
-    tokens = Tokens(tokenizer, sentences.longest or _positions(config))
+    positions = _positions(config)
+    tokens = Tokens(tokenizer, sentences.longest or positions)
+    pad_id = _padding(config, tokenizer)
     engine = Engine(
-        _forward(head, placement, tokens),
-        pad_id=tokenizer.pad_token_id,
+        _forward(head, placement, tokens, pad_id),
+        pad_id=pad_id,
         n_outputs=config.hidden_size if encodes else config.num_labels,
         budget=Budget(TOKENS[placement.device.partition(":")[0]]),
+        longest=positions,
     )
     return TextModel(tokens, engine, config)
 
@@ -145,14 +171,21 @@ def _quiet() -> Iterator[None]:
             progress.enable_progress_bar()
 
 
-def _forward(head: nn.Module, placement: Placement, tokens: Tokens) -> Forward:
+def _padding(config: Any, tokenizer: Any) -> int:
+    """Return the token that fills up: the model's, which looks for it to find a text's end."""
+    given = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    known = (token for token in given if token is not None and 0 <= token < config.vocab_size)
+    return next(known, 0)
+
+
+def _forward(head: nn.Module, placement: Placement, tokens: Tokens, pad_id: int) -> Forward:
     if placement.backend == "torch":
         from reviewml.inference.torch_backend import TorchForward
 
         return TorchForward(head, placement)
     from reviewml.inference.openvino_backend import OpenVinoForward
 
-    example = collated(tokens.singles(["one text", "a longer one"]), tokens.tokenizer.pad_token_id)
+    example = collated(tokens.singles(["one text", "a longer one"]), pad_id)
     # While its operations are followed, a model says what no user can act on.
     with _quiet():
         return OpenVinoForward(head, placement, example)
@@ -161,7 +194,8 @@ def _forward(head: nn.Module, placement: Placement, tokens: Tokens) -> Forward:
 def _positions(config: Any) -> int | None:
     """Return how many tokens a model has positions for; None for one that needs none."""
     positions = getattr(config, "max_position_embeddings", None)
-    if positions is None or not getattr(config, "position_biased_input", True):
-        # The positions of DeBERTa-v3 are relative, so that longer texts are no error.
+    relative = not getattr(config, "position_biased_input", True)
+    if positions is None or positions < 1 or relative:
+        # The positions of DeBERTa-v3 and XLNet are relative, so that longer texts are no error.
         return None
     return int(positions) - (config.pad_token_id + 1 if config.model_type in OFFSET else 0)

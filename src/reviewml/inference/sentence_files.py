@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from typing import Any
 
 from reviewml.errors import ParameterError
@@ -45,6 +46,13 @@ class SentenceFiles:
         ParameterError
             When the model does more with a text or its vector than is done here.
         """
+        if checkpoint.may_have("modules.json"):
+            warnings.warn(
+                f"{checkpoint.name}: modules.json is not here, and the hub cannot be asked for it: "
+                "the mean of the tokens is taken, which may not be how the model was trained. "
+                f"Run `hf download {checkpoint.model}` where there is a network.",
+                stacklevel=2,
+            )
         for module in _read(checkpoint, "modules.json", []):
             kind = str(module.get("type", "")).rpartition(".")[2]
             if kind not in KNOWN_MODULES:

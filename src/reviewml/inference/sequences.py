@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -96,6 +97,9 @@ class Template:
 class Tokens:
     """Turns texts and pairs of texts into sequences.
 
+    Several threads may use it: whether a tokenizer cuts is a setting of the tokenizer, so that
+    only one works at a time.
+
     Parameters
     ----------
     tokenizer
@@ -110,13 +114,15 @@ class Tokens:
         self.longest = int(min(limits)) if min(limits) < NO_LIMIT else None
         self.has_types = "token_type_ids" in tokenizer.model_input_names
         self.template = Template.of(tokenizer)
+        self._one_at_a_time = threading.Lock()
 
     def singles(self, texts: Sequence[str]) -> list[TokenSequence]:
         """Return the sequence of each text, cut to what the model can take."""
         if not texts:
             return []
         cut = {"truncation": self.longest is not None, "max_length": self.longest}
-        return self._sequences(self.tokenizer(list(texts), **cut))
+        with self._one_at_a_time:
+            return self._sequences(self.tokenizer(list(texts), **cut))
 
     def pairs(self, texts: Sequence[str], others: Sequence[str]) -> list[list[TokenSequence]]:
         """Return the sequences of each text with each of some others.
@@ -124,13 +130,12 @@ class Tokens:
         A pair that is too long loses the end of its first text; one that would lose all of it
         stays as it is, as in transformers' zero-shot pipeline.
         """
-        if self.template is None:
-            return [self._tokenized(text, others) for text in texts]
-        seconds = _bare(self.tokenizer, others)
-        return [
-            [self._joined(self.template, first, second) for second in seconds]
-            for first in _bare(self.tokenizer, texts)
-        ]
+        template = self.template
+        with self._one_at_a_time:
+            if template is None:
+                return [self._tokenized(text, others) for text in texts]
+            firsts, seconds = (_bare(self.tokenizer, some) for some in (texts, others))
+        return [[self._joined(template, first, second) for second in seconds] for first in firsts]
 
     def _joined(self, template: Template, first: Ids, second: Ids) -> TokenSequence:
         length = len(first) + len(second) + template.n_special

@@ -45,6 +45,7 @@ class RoleView(RowWise):
 
     enricher: Enricher
     needs: tuple[str, ...]
+    optional: tuple[str, ...] | None = None
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a narrow batch, with the bookkeeping."""
@@ -63,7 +64,8 @@ class RoleView(RowWise):
             asked = () if name in roles.named() else own.get(name, ())
             if column is None or not set(asked) <= set(batch.schema.names):
                 raise SchemaError(self._missing(name, batch.schema))
-        optional = {name: role_column(batch, roles, name) for name in self.enricher.optional}
+        more = self.enricher.optional if self.optional is None else self.optional
+        optional = {name: role_column(batch, roles, name) for name in more}
         found.update({name: column for name, column in optional.items() if column is not None})
         if not found:
             # An enricher may look at nothing but the number of rows.

@@ -53,6 +53,9 @@ class Enricher(Enrichment):
     optional: tuple[str, ...] = ()
     """Further ones, given when the rows have them."""
 
+    fit_optional: tuple[str, ...] = ()
+    """Further ones that only `fit` is given, when the rows have them."""
+
     adds: Mapping[str, pa.DataType] = {}
     """Columns that `enrich` appends; may depend on parameters, never on data."""
 
@@ -72,7 +75,7 @@ class Enricher(Enrichment):
         return {}
 
     def _fit(self, rows: Dataset) -> None:
-        """Learn from rows that have `needs`, `optional` and `fit_needs` as columns."""
+        """Learn from rows that have `needs` and `fit_needs` as columns, and what is optional."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from rows; an enricher with nothing to learn returns itself."""
@@ -83,7 +86,8 @@ class Enricher(Enrichment):
         from reviewml.interfaces.enrich_batch import RoleView
 
         dataset = as_dataset(X, self.own_roles())
-        view = RoleView(self, (*self.needs, *self.fit_needs))
+        needs, optional = (*self.needs, *self.fit_needs), (*self.optional, *self.fit_optional)
+        view = RoleView(self, needs, optional)
         return dataset.map(view, view.schema(dataset.full_schema))
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:

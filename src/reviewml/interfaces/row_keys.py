@@ -22,13 +22,16 @@ _BYTES = (
     pa.types.is_binary_view,
 )
 
+_LISTS = (pa.types.is_list, pa.types.is_large_list)
+
 
 def row_keys(batch: pa.RecordBatch) -> pa.Array:
     """Hash each row with BLAKE2b [1]_ to 128 bits.
 
     Rows have one key when their columns have the same names, kinds and values. How text is held,
-    as ``string``, ``large_string`` or a dictionary, is no difference; null and ``""`` are one,
-    and so are ``int32`` and ``int64``.
+    as ``string``, ``large_string`` or a dictionary, is no difference, nor how lists are, or what
+    they call their items. Null and ``""`` have different keys, and so have ``int32`` and
+    ``int64``.
 
     Returns
     -------
@@ -52,7 +55,10 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
 
 
 def id_keys(ids: pa.Array) -> pa.Array:
-    """Hash ids, null where one is null; 5 and ``"5"`` are one id."""
+    """Hash ids, null where one is null; 5 and ``"5"`` are one id, as a UUID and its text are."""
+    if ids.type == pa.uuid():
+        # Whoever asks for one on a command line can only write it.
+        ids = pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
     keys = _hashed("id", ([cell] for cell in _framed(_raw(ids))))
     return pa.compute.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
 
@@ -78,6 +84,8 @@ def _kind(kind: pa.DataType) -> str:
         return _kind(kind.value_type)
     if _is_any(kind, _TEXT):
         return "text"
+    if _is_any(kind, _LISTS):
+        return f"list of {_kind(kind.value_type)}"
     return "bytes" if _is_any(kind, _BYTES) else str(kind)
 
 

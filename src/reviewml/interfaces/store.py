@@ -17,6 +17,7 @@ from reviewml.errors import NotFitted, ParameterError, SchemaError
 from reviewml.hashing import digest
 from reviewml.interfaces.enrich_batch import RoleView
 from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.named_list import named, names_of
 from reviewml.interfaces.row_keys import KEY, id_keys, row_keys
 from reviewml.interfaces.windows import Duration
 from reviewml.schema import require, roles_of
@@ -263,6 +264,16 @@ def _check_types(shelf: Shelf, schema: pa.Schema) -> None:
                 f"seed: column {field.name!r} is {given}, and {shelf.enricher} adds {field.type}: "
                 "cast it, so that what is found later is what would have been computed."
             )
+        if pa.types.is_fixed_size_list(given) and named(given) and named(field.type):
+            _check_places(shelf, field, names_of(given))
+
+
+def _check_places(shelf: Shelf, field: pa.Field, given: list[str]) -> None:
+    if given != names_of(field.type):
+        raise SchemaError(
+            f"seed: column {field.name!r} has values for {given}, and {shelf.enricher} adds them "
+            f"for {names_of(field.type)}: they were scored with other labels, or in another order."
+        )
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from reviewml.errors import ParameterError, SchemaError, StoreError
 from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.named_list import named_list
 from reviewml.interfaces.row_keys import id_keys, row_keys
 from reviewml.interfaces.store import LINKS, EnrichmentStore, Shelf
 
@@ -188,6 +189,14 @@ class StoreContract:
             store.seed(Measured(), wrong)
         with pytest.raises(SchemaError, match="'characters'"):
             store.seed(Measured(), wrong.select(["text"]))
+
+    def test_seeds_for_other_labels_are_refused(self, store: EnrichmentStore) -> None:
+        kind = named_list(pa.float32(), ["price", "fit"])
+        scored = pa.table({"text": ["a"], "scores": pa.array([[0.9, 0.1]], kind)})
+        other = named_list(pa.float32(), ["fit", "price"])
+        enricher = type("Scored", (Measured,), {"adds": {"scores": other}})()
+        with pytest.raises(SchemaError, match="scored with other labels, or in another order"):
+            store.seed(enricher, scored)
 
     def test_seeds_of_what_is_not_kept_are_refused(self, store: EnrichmentStore) -> None:
         cheap = type("Cheap", (Measured,), {"stored": False})()
