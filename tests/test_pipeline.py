@@ -242,6 +242,8 @@ def test_mistakes_are_explained(rows: pa.Table) -> None:
         pipeline().fit(rows, [1, 0])
     with pytest.raises(SchemaError, match="two steps are named"):
         Pipeline([("a", Language()), ("a", Quality())]).fit(rows)
+    with pytest.raises(SchemaError, match=r"Language\(\) is no step: give pairs"):
+        Pipeline([Language()]).enrich(rows)  # type: ignore[list-item]
     with pytest.raises(SchemaError, match="not the class"):
         Pipeline([("a", Language)]).fit(rows)
     with pytest.raises(SchemaError, match="the steps are trainer, featurizer"):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Pipeline
-from reviewml.enrichers import Language, ZeroShot
+from reviewml.enrichers import Language, Quality, ZeroShot
 from reviewml.interfaces import Dataset, Enricher
 from reviewml.plan import Plan
 
@@ -41,8 +41,23 @@ def test_what_the_store_knows_is_not_planned_again(pipe: Pipeline) -> None:
     assert (step.rows, step.stored) == (10, 30)
     pipe.enrich(pa.table({"text": TEXTS})).to_arrow()
     done = planned(pipe, TEXTS).steps[1]
-    assert (done.rows, done.stored, done.seconds) == (0, 40, 0.0)
-    assert set(done.effort.values()) == {0}
+    assert (done.rows, done.stored, done.seconds, done.effort) == (0, 40, 0.0, {})
+
+
+def test_no_model_is_loaded_where_the_store_knows_all(
+    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe.enrich(pa.table({"text": TEXTS})).to_arrow()
+
+    def load(*_: Any) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(ZeroShot, "_load", load)
+    made = planned(
+        Pipeline([*pipe.steps, ("again", Quality())], text="text", backend=pipe.backend), TEXTS
+    )
+    assert [step.rows for step in made.steps] == [40, 0, 40]
+    assert made.sampled == 40
 
 
 def test_tokens_are_those_that_the_model_will_be_given(pipe: Pipeline, tiny_model: Any) -> None:

@@ -43,6 +43,7 @@ class Chain:
         SchemaError
             When a name is used twice, or steps are missing or out of order.
         """
+        _check_pairs(steps)
         _check_names(steps)
         enrichers = tuple((name, step) for name, step in steps if isinstance(step, Enrichment))
         rest = steps[len(enrichers) :]
@@ -89,9 +90,10 @@ def looking_at(steps: Steps, reviews: Any) -> Steps:
     SchemaError
         When reviews are given and no step, or not the one named, looks at any.
     """
-    names = [name for name, step in steps if getattr(step, "looks_back", False)]
     if reviews is None:
         return steps
+    _check_pairs(steps)
+    names = [name for name, step in steps if getattr(step, "looks_back", False)]
     given = reviews if isinstance(reviews, Mapping) else dict.fromkeys(names, reviews)
     if not names:
         raise SchemaError("reviews= is given, and no step of this pipeline looks at reviews.")
@@ -99,6 +101,12 @@ def looking_at(steps: Steps, reviews: Any) -> Steps:
         if name not in names:
             raise SchemaError(f"reviews=: no step {name!r}. {did_you_mean(name, names)}")
     return [(name, step.looking_at(given[name]) if name in given else step) for name, step in steps]
+
+
+def _check_pairs(steps: Steps) -> None:
+    for step in steps:
+        if not isinstance(step, tuple | list) or len(step) != 2:
+            raise SchemaError(f"{step!r} is no step: give pairs, as in ('name', {step!r}).")
 
 
 def _check_names(steps: Steps) -> None:

@@ -111,26 +111,39 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     """
     total = rows.count()
     sample = rows.sample(SAMPLE).persist()
+    sampled = sample.count()
     steps = []
     for name, enricher in chain.enrichers:
         learner = enricher if fitted else clone(enricher)
-        known, fitting = fitted or not learner.learns, 0.0
-        if not known and isinstance(learner, Enricher) and learner.stored:
-            # What is dear to ask learns from some texts, however many rows there are.
-            known, fitting = True, _seconds(learner, sample)
-        todo, stored = _to_do(learner, name, rows) if known else (total, None)
-        measured = _measured(learner, name, sample) if known else _fitted(learner, name, sample)
-        share = todo / max(sum(filter(None, _to_do(learner, name, measured.before))), 1)
-        sample = measured.rows
-        effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
-        steps.append(StepPlan(name, todo, stored, effort, fitting + measured.seconds * share))
-    return Plan(total, sample.count(), tuple(steps))
+        step, sample, worked_on = _planned(learner, name, rows, sample, fitted=fitted)
+        sampled = min(sampled, worked_on)
+        steps.append(step)
+    return Plan(total, sampled, tuple(steps))
 
 
-def _seconds(learner: Enricher, sample: Dataset) -> float:
+def _planned(
+    learner: Enrichment, name: str, rows: Dataset, sample: Dataset, *, fitted: bool
+) -> tuple[StepPlan, Dataset, int]:
+    """Return what a step would cost, the sample behind it, and how many rows that rests on."""
+    ready, fitting = (True, 0.0) if fitted or not learner.learns else _made_ready(learner, sample)
+    todo, stored = _to_do(learner, name, rows) if ready else (rows.count(), None)
+    if stored and not todo:
+        # Nothing to measure, so that no model has to be there, or loaded.
+        return StepPlan(name, 0, stored, {}, 0.0), sample.enrich(learner, stage=name), SAMPLE
+    measured = _measured(learner, name, sample) if ready else _fitted(learner, name, sample)
+    share = todo / max(sum(filter(None, _to_do(learner, name, measured.before))), 1)
+    effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
+    step = StepPlan(name, todo, stored, effort, fitting + measured.seconds * share)
+    return step, measured.rows, measured.rows.count()
+
+
+def _made_ready(learner: Enrichment, sample: Dataset) -> tuple[bool, float]:
+    """Fit what is dear to ask, on some texts as it would be on all, and return the seconds."""
+    if not isinstance(learner, Enricher) or not learner.stored:
+        return False, 0.0
     started = clock.perf_counter()
     learner.fit(sample)
-    return clock.perf_counter() - started
+    return True, clock.perf_counter() - started
 
 
 def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | None]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
 
-import pyarrow as pa
+Rows = TypeVar("Rows", bound=Sized)
 
 
 def progress(
-    batches: Iterable[pa.RecordBatch], what: str, total: int | None = None
-) -> Iterator[pa.RecordBatch]:
+    batches: Iterable[Rows], what: str, total: int | None = None, *, part: bool = False
+) -> Iterator[Rows]:
     """Yield batches while showing how many rows went by, on a terminal only.
 
     Parameters
@@ -20,11 +21,15 @@ def progress(
         Label of the bar.
     total
         Rows there are, when known; the time left is shown then.
+    part
+        Whether they are a part of some work, whose bar is shown if it is slow and gone when it
+        ends.
     """
     from tqdm.auto import tqdm
 
     # disable=None is tqdm's own check for a terminal.
-    with tqdm(total=total, desc=what, unit=" rows", unit_scale=True, disable=None) as bar:
+    look = {"desc": what, "unit": " rows", "unit_scale": True, "disable": None}
+    with tqdm(total=total, leave=not part, delay=1.0 if part else 0.0, **look) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch))

@@ -32,6 +32,16 @@ def test_fit_takes_parameters_of_steps(run, files, tmp_path: Path) -> None:
     assert "price" not in {feature.column for feature in pipeline.features_}
 
 
+def test_settings_may_be_written_as_in_python(run, files, tmp_path: Path) -> None:
+    run(
+        *("fit", files["train"], *FIT, "--steps", "none", "--save", tmp_path / "m"),
+        *("--set", "features.rating=False", "--set", "model.class_weight=None"),
+    )
+    parameters = load(tmp_path / "m").get_params()
+    assert parameters["features__rating"] is False
+    assert parameters["model__class_weight"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -39,6 +49,7 @@ def test_fit_takes_parameters_of_steps(run, files, tmp_path: Path) -> None:
         (["--registry", "r"], "--registry and --name go together"),
         (["--save", "m", "--alias", "champion"], "--alias goes with"),
         (["--save", "m", "--set", "C=1"], "STEP.PARAMETER=VALUE"),
+        (["--save", "m", "--set", "features.exclude=[text]"], "'[text]' is no JSON"),
         (["--save", "."], "is there already"),
     ],
 )

@@ -33,6 +33,11 @@ def test_enrich_needs_something_to_add(run, files) -> None:
     assert "--text COL" in run("enrich", files["train"], code=2).stderr
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(run, tmp_path: Path) -> None:
+    said = run("enrich", tmp_path / "nowhere.csv", *ROLES, "--output", "rich.xlsx", code=2).stderr
+    assert "'rich.xlsx' should end in .parquet, .csv, .jsonl" in said
+
+
 def test_plan(run_json, files) -> None:
     told = run_json("plan", files["train"], *ROLES)
     assert told["rows"] == 600

@@ -357,11 +357,16 @@ def test_without_an_encoder_ngrams_are_judged() -> None:
     ("cascade", "match"),
     [
         (Cascade(Sentiment()), "gives no probabilities of classes"),
+        (Cascade("zero-shot"), "teacher='zero-shot' gives no probabilities"),  # type: ignore[arg-type]
+        (Cascade(Moods), "gives no probabilities of classes"),  # type: ignore[arg-type]
         (Cascade(ZeroShot(["a", "b"], multi_label=True)), "several labels"),
         (Cascade(ZeroShot(["a", "b"], labels_column="asked")), "leave labels_column out"),
         (Cascade(Moods(), student="ngram"), "Did you mean 'ngrams'"),
         (Cascade(Moods(), agreement=95), "agreement=95"),
         (Cascade(Moods(), confidence=1), "confidence=1"),
+        (Cascade(Moods(), agreement="0.9"), "agreement='0.9'"),  # type: ignore[arg-type]
+        (Cascade(Moods(), min_share=50), "min_share=50"),
+        (Cascade(Moods(), max_sample=0), "max_sample=0"),
     ],
 )
 def test_what_cannot_be_is_refused(cascade: Cascade, match: str) -> None:

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from sklearn.base import clone
 
-from reviewml import Pipeline
+from reviewml import Pipeline, load
 from reviewml.enrichers import EmbeddingZeroShot, TransformerSentiment, ZeroShot
-from reviewml.errors import ModelUnavailable, ParameterError
+from reviewml.errors import ModelUnavailable, ParameterError, SchemaError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
 from reviewml.interfaces import Enricher
@@ -41,6 +41,30 @@ def test_the_default_models_load_from_the_hubs_cache(hub: Path) -> None:
 def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
     with pytest.raises(ModelUnavailable, match=r"hf download nobody/nothing --revision abc"):
         ZeroShot(["a"], text="text", model="nobody/nothing", revision="abc").transform(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("error", "match"),
+    [
+        ("GatedRepoError", "terms to be accepted.*hf auth login"),
+        ("RepositoryNotFoundError", "no such model on the hub, or it is private"),
+        ("RevisionNotFoundError", "no such revision"),
+        ("LocalEntryNotFoundError", "hf download"),
+    ],
+)
+def test_what_the_hub_says_is_said_with_what_to_do(error: str, match: str) -> None:
+    from huggingface_hub import errors
+
+    class Answering:
+        """Loads as transformers does when the hub answers so, which no hub here can."""
+
+        @staticmethod
+        def from_pretrained(*_: Any, **__: Any) -> None:
+            kind = getattr(errors, error)
+            raise OSError("at length") from kind.__new__(kind)
+
+    with pytest.raises(ModelUnavailable, match=match):
+        Checkpoint("some/model").loaded(Answering)
 
 
 @pytest.mark.parametrize("enricher", [ZeroShot(["a"], text="text"), TransformerSentiment()])
@@ -128,6 +152,44 @@ def test_labels_that_say_nothing_are_refused(tiny_model: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "model", ["./nowhere", "/not/there", "my model", "https://huggingface.co/facebook/bart"]
+)
+def test_what_is_neither_a_folder_nor_a_name_is_said_to_be(model: str) -> None:
+    with pytest.raises(ModelUnavailable, match="no such folder, and no model on the hub"):
+        ZeroShot(["a"], text="text", model=model).transform(ROWS)
+
+
+def test_a_model_that_is_not_there_is_not_told_to_be_pinned(recwarn: Any) -> None:
+    with pytest.raises(ModelUnavailable):
+        ZeroShot(["a"], text="text", model="nobody/nothing").transform(ROWS)
+    assert [str(warning.message) for warning in recwarn if "revision" in str(warning.message)] == []
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"the folder has no config\.json"):
+        ZeroShot(["a"], text="text", model=tmp_path).transform(ROWS)
+
+
+def test_values_of_labels_that_are_no_dict_are_refused(tiny_model: Any) -> None:
+    model = tiny_model("bert", ("LABEL_0", "LABEL_1"))
+    with pytest.raises(ParameterError, match="give a dict with a number for each of"):
+        TransformerSentiment(text="text", model=model, label_values=[-1, 1]).transform(ROWS)  # type: ignore[arg-type]
+
+
+def test_descriptions_that_are_no_texts_are_refused(minilm: Path) -> None:
+    labels: Any = {"fit": None, "price": "What it costs."}
+    with pytest.raises(ParameterError, match="give texts"):
+        EmbeddingZeroShot(labels, text="text", model=minilm).transform(ROWS)
+
+
+def test_a_column_that_is_not_there_is_named(tiny_model: Any) -> None:
+    with pytest.raises(SchemaError, match=r"ZeroShot\(text='txet'\): .* Did you mean 'text'"):
+        ZeroShot(["a"], text="txet", model=tiny_model("bert")).transform(ROWS)
+    with pytest.raises(SchemaError, match=r"The columns are 'body'\."):
+        ZeroShot(["a"], model=tiny_model("bert")).transform(pa.table({"body": ["good"]}))
+
+
+@pytest.mark.parametrize(
     ("settings", "match"),
     [
         ({"device": "cuda:7"}, "this machine has"),
@@ -139,6 +201,9 @@ def test_labels_that_say_nothing_are_refused(tiny_model: Any) -> None:
         ({"candidate_labels": "a, b"}, r"give a list, \['a', 'b'\]"),
         ({"candidate_labels": []}, "one at least"),
         ({"candidate_labels": ["a", "a"]}, "twice"),
+        ({"candidate_labels": {"a": "about a"}}, "is a dict: give a list .* EmbeddingZeroShot"),
+        ({"candidate_labels": {"a", "b"}}, "is a set: give a list"),
+        ({"candidate_labels": None}, "is a NoneType: give a list"),
     ],
 )
 def test_parameters_are_checked(settings: dict[str, Any], match: str, tiny_model: Any) -> None:
@@ -197,6 +262,16 @@ def test_other_weights_have_another_fingerprint(tiny_model: Any, tmp_path: Path)
     changed[-1] ^= 1
     weights.write_bytes(changed)
     assert ZeroShot(["a"], model=str(tmp_path / "model")).fingerprint() != before
+
+
+def test_a_folder_may_be_given_as_a_path(tiny_model: Any, tmp_path: Path) -> None:
+    folder = tiny_model("bert")
+    given = ZeroShot(["a", "b"], model=folder)
+    assert given.fingerprint() == ZeroShot(["a", "b"], model=str(folder)).fingerprint()
+    rows = pa.table({"text": ["good"]})
+    pipe = Pipeline([("about", given)], text="text").fit(rows)
+    pipe.save(tmp_path / "saved")
+    assert load(tmp_path / "saved").enrich(rows).to_arrow() == pipe.enrich(rows).to_arrow()
 
 
 def test_precision_and_device_are_chosen_and_stated() -> None:

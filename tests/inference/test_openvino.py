@@ -99,6 +99,11 @@ def test_it_reports_nothing_to_its_makers() -> None:
     assert done.stdout.split() == ["convert_model", "False"]
 
 
+def test_what_converting_says_is_kept_quiet(tiny_model: Any, caplog: Any) -> None:
+    load_classifier(Checkpoint(str(tiny_model("bert", num_attention_heads=2))), FLOAT32)
+    assert caplog.messages == []
+
+
 class TestZeroShotIn8Bits(EnricherContract):
     @pytest.fixture
     def enricher(self, tiny_model: Any) -> ZeroShot:

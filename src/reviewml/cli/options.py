@@ -23,9 +23,20 @@ on_error = click.option(
     help="Keep rows that fail, with nulls, or stop at the first.",
 )
 
+WRITTEN = (".parquet", ".csv", ".jsonl")
+
+
+def _checked_output(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
+    # Before hours of work, not after.
+    if path is not None and not path.endswith(WRITTEN):
+        raise click.BadParameter(f"{path!r} should end in {', '.join(WRITTEN)}.")
+    return path
+
+
 output = click.option(
     "--output",
     metavar="FILE",
+    callback=_checked_output,
     help="A .parquet, .csv or .jsonl file; without it rows are printed as CSV.",
 )
 
@@ -34,6 +45,9 @@ reviews = click.option(
     metavar="DATA",
     help="Reviews that steps with a review history look at: a file, folder, glob or URL.",
 )
+
+PYTHON = {"True": True, "False": False, "None": None}
+"""What is taken as in Python: as text, "False" would count as true."""
 
 DRAWN = (".png", ".svg", ".pdf")
 
@@ -158,7 +172,14 @@ def _settings(
 
 
 def _value(text: str) -> Any:
+    if text in PYTHON:
+        return PYTHON[text]
     try:
         return json.loads(text)
-    except ValueError:
+    except ValueError as error:
+        if text.startswith(("[", "{")):
+            raise click.BadParameter(
+                f"{text!r} is no JSON: put texts in double quotes, and all of it in single ones "
+                'for the shell, as in --set \'zero-shot.candidate_labels=["fit", "price"]\'.'
+            ) from error
         return text

@@ -19,6 +19,13 @@ def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
     if isinstance(labels, str):
         given = [label.strip() for label in labels.split(",")]
         raise ParameterError(f"candidate_labels={labels!r} is one text: give a list, {given!r}.")
+    if not isinstance(labels, Sequence | np.ndarray):
+        # A dict would lose its descriptions, and a set has another order in each process.
+        kind = type(labels).__name__
+        raise ParameterError(
+            f"candidate_labels is a {kind}: give a list of texts. Descriptions of labels, as a "
+            "dict, are for EmbeddingZeroShot."
+        )
     found = tuple(labels)
     if not found or not all(isinstance(label, str) and label.strip() for label in found):
         raise ParameterError(f"candidate_labels={list(found)!r}: give texts, one at least.")

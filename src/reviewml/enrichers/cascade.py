@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from sklearn.base import clone
 
-from reviewml.enrichers import embedding_zero_shot
 from reviewml.enrichers.lesson import Ask, Lesson, asks
 from reviewml.enrichers.students import STUDENTS, Taught
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
@@ -23,6 +22,7 @@ from reviewml.errors import (
     did_you_mean,
 )
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.known_models import EMBEDDING
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.schema import Roles
@@ -114,7 +114,7 @@ class Cascade(TextClassifier):
         min_share: float = 0.5,
         max_sample: int = 8_000,
         n_texts: int | None = None,
-        encoder: str = embedding_zero_shot.MODEL,
+        encoder: str = EMBEDDING,
         encoder_revision: str | None = None,
         random_state: int = 0,
     ) -> None:
@@ -130,36 +130,42 @@ class Cascade(TextClassifier):
         self.random_state = random_state
 
     @property
+    def _checked(self) -> TextClassifier:
+        """The teacher, which is asked for its columns before anything else happens."""
+        check_teacher(self.teacher)
+        return self.teacher
+
+    @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The columns of the teacher."""
-        return self.teacher.adds
+        return self._checked.adds
 
     @property
     def fit_needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """What the teacher learns from."""
-        return self.teacher.fit_needs
+        return self._checked.fit_needs
 
     @property
     def resources(self) -> Resources:  # type: ignore[override]
         """Those of the teacher."""
-        return self.teacher.resources
+        return self._checked.resources
 
     @property
     def atol(self) -> float:  # type: ignore[override]
         """That of the teacher, or of the student where it is more."""
         learned = getattr(self, "student_", None)
-        return max(self.teacher.atol, STUDENTS[learned["kind"]].atol() if learned else 0.0)
+        return max(self._checked.atol, STUDENTS[learned["kind"]].atol() if learned else 0.0)
 
     @property
     def classes(self) -> Sequence[str]:
-        return self.teacher.classes
+        return self._checked.classes
 
     def own_roles(self) -> Roles:
         """Return the roles given to the teacher, for use without a pipeline."""
-        return self.teacher.own_roles()
+        return self._checked.own_roles()
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
-        return self.teacher.columns(probabilities)
+        return self._checked.columns(probabilities)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         self.setup()
@@ -182,8 +188,7 @@ class Cascade(TextClassifier):
 
     @property
     def _encoder(self) -> Checkpoint:
-        pinned = embedding_zero_shot.REVISION if self.encoder == embedding_zero_shot.MODEL else None
-        return Checkpoint(self.encoder, self.encoder_revision or pinned)
+        return Checkpoint.pinned(self.encoder, self.encoder_revision)
 
     def _fit(self, rows: Dataset) -> None:
         self._check()
@@ -199,14 +204,17 @@ class Cascade(TextClassifier):
         self.threshold_, self.agreement_ = threshold, report
 
     def _check(self) -> None:
-        check_teacher(self.teacher)
         if self.student not in ("auto", *STUDENTS):
             hint = did_you_mean(self.student, ["auto", *STUDENTS])
             raise ParameterError(f"student={self.student!r} is not known. {hint}")
         for name in ("agreement", "confidence"):
             value = getattr(self, name)
-            if not 0 < value < 1:
+            if not isinstance(value, int | float) or not 0 < value < 1:
                 raise ParameterError(f"{name}={value!r}: give a share between 0 and 1.")
+        if not isinstance(self.min_share, int | float) or not 0 <= self.min_share <= 1:
+            raise ParameterError(f"min_share={self.min_share!r}: give a share from 0 to 1.")
+        if not isinstance(self.max_sample, int) or self.max_sample < 1:
+            raise ParameterError(f"max_sample={self.max_sample!r}: give a number of texts.")
 
     def _taught_on(self, sample: TextSample, ask: Ask) -> tuple[Lesson, Taught]:
         first = "ngrams" if self.student == "auto" else self.student

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,10 @@ from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.enrichers.zero_shot import softmax_of_known
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.known_models import EMBEDDING
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
-
-MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
-REVISION = "e8f8c211226b894fcb81acc59f3b34ba3efd5f42"
 
 SCALE = 20.0
 """What sentence-transformers multiplies cosines with where it trains with them [1]_.
@@ -62,7 +61,7 @@ class EmbeddingZeroShot(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         column: str = "label",
         hypothesis_template: str = "{}",
-        model: str = MODEL,
+        model: str | os.PathLike[str] = EMBEDDING,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -83,12 +82,7 @@ class EmbeddingZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, list(self.candidate_labels))
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(self.model, self.revision or pinned)
+        return scored_types(self.column, self.classes)
 
     @property
     def classes(self) -> Sequence[str]:
@@ -116,7 +110,9 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     def _descriptions(self) -> list[str]:
         given = self.candidate_labels
-        described = list(given.values()) if isinstance(given, Mapping) else self.classes
+        described = self.classes
+        if isinstance(given, Mapping):
+            described = check_labels(list(given.values()))
         return hypotheses(self.hypothesis_template, described)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:

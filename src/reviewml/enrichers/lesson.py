@@ -121,7 +121,7 @@ class Lesson:
             "confidence": confidence,
             "bound": float(lower_bound(count - same.sum(), count, confidence)),
             **share(same, confidence),
-            "constant": max(np.count_nonzero(winners == name) for name in classes) / count,
+            "constant": float(max(np.count_nonzero(winners == name) for name in classes) / count),
             "student": taught.kind,
             "answered": float(answered.mean()),
             "answered_alike": float(agrees[answered].mean()) if answered.any() else None,

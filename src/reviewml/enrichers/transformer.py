@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class TransformerClassifier(TextClassifier):
 
     unsaved = ("device",)
 
-    model: str
+    model: str | os.PathLike[str]
     revision: str | None
     backend: str
     precision: str
@@ -58,7 +59,7 @@ class TransformerClassifier(TextClassifier):
     @property
     def checkpoint(self) -> Checkpoint:
         """The model and its revision."""
-        return Checkpoint(self.model, self.revision)
+        return Checkpoint.pinned(os.fspath(self.model), self.revision)
 
     @property
     def atol(self) -> float:  # type: ignore[override]
@@ -92,6 +93,10 @@ class TransformerClassifier(TextClassifier):
             self._text_model = self._load(checkpoint, placement)
             self._loaded_as = wanted
         return self._text_model
+
+    def saved_params(self) -> dict[str, Any]:
+        # A folder may be given as a path, which is no plain data.
+        return super().saved_params() | {"model": os.fspath(self.model)}
 
     def decisive_params(self) -> dict[str, Any]:
         # What is allowed, and which languages are expected, changes no value.

@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from reviewml.errors import ModelUnavailable, ParameterError
+from reviewml.inference.known_models import KNOWN
 from reviewml.masking import masked
 from reviewml.plugins import optional
 
@@ -21,14 +22,6 @@ WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 Files = tuple[tuple[str, int, int], ...]
 """Path, size and time of change of each file."""
-
-STATED = {
-    "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli": "mit",
-    "facebook/bart-large-mnli": "mit",
-    "lxyuan/distilbert-base-multilingual-cased-sentiments-student": "apache-2.0",
-    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": "apache-2.0",
-}
-"""Licences of the models that are defaults and recipes here, as their cards state them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +38,12 @@ class Checkpoint:
 
     model: str
     revision: str | None = None
+
+    @classmethod
+    def pinned(cls, model: str, revision: str | None = None) -> Checkpoint:
+        """Return a model in the revision that is known here, unless another is asked for."""
+        known = KNOWN.get(model)
+        return cls(model, known.revision if known and revision is None else revision)
 
     @property
     def folder(self) -> Path | None:
@@ -80,7 +79,8 @@ class Checkpoint:
                 **options,
             )
         except (OSError, ValueError, SafetensorError) as error:
-            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
+            reason = _no_model(self.folder) or _reason(error, self.name)
+            raise ModelUnavailable(f"{self.name}: {reason}") from error
 
     def config(self) -> Any:
         """Return its configuration, without loading its weights; see `loaded`."""
@@ -142,7 +142,8 @@ class Checkpoint:
 
     def licence(self) -> str | None:
         """Return the licence that its card states, such as ``"mit"``; None when it states none."""
-        stated = self._card("license") or STATED.get(self.model)
+        known = KNOWN.get(self.model)
+        stated = self._card("license") or (known and known.licence)
         return str(stated).lower() if stated else None
 
     def languages(self) -> tuple[str, ...]:
@@ -150,6 +151,8 @@ class Checkpoint:
 
         A card that says "multilingual" declares no language in particular.
         """
+        if self.model in KNOWN:
+            return KNOWN[self.model].languages
         declared = self._card("language") or ()
         codes = [declared] if isinstance(declared, str) else [str(code) for code in declared]
         return () if "multilingual" in codes else tuple(codes)
@@ -201,6 +204,12 @@ def _digest(folder: Path, _: Files) -> str:
     return found.hexdigest()
 
 
+def _no_model(folder: Path | None) -> str | None:
+    if folder is None or (folder / "config.json").is_file():
+        return None
+    return "the folder has no config.json: give the one that save_pretrained wrote."
+
+
 def _reason(error: BaseException, name: str) -> str:
     """Return why a model could not be loaded, and what to do, from what went wrong inside."""
     reasons = {
@@ -208,9 +217,9 @@ def _reason(error: BaseException, name: str) -> str:
         "then log in with `hf auth login` or set HF_TOKEN.",
         "RepositoryNotFoundError": "there is no such model on the hub, or it is private: check "
         "the name; for a private one log in with `hf auth login`.",
+        "HFValidationError": "there is no such folder, and no model on the hub is called so: give "
+        "a folder that is there, or a name such as 'facebook/bart-large-mnli'.",
         "RevisionNotFoundError": "the model has no such revision: look at its history on the hub.",
-        "HFValidationError": "there is no such folder, and models on the hub are named "
-        "'owner/name': check the path.",
         "OfflineModeIsEnabled": _not_here(name),
         "LocalEntryNotFoundError": _not_here(name),
         "ConnectError": _not_here(name),

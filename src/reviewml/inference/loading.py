@@ -99,9 +99,10 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
     transformers = optional("transformers", "a transformer")
     from reviewml.inference.heads import Logits, Pooled
 
-    checkpoint.warn_unless_pinned()
     tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
     model = _weights(checkpoint, getattr(transformers, auto_class), placement)
+    # Not earlier: of one that is not there no revision can be named.
+    checkpoint.warn_unless_pinned()
     config = model.config
     encodes = auto_class == "AutoModel"
     if not encodes and config.model_type in AT_THE_END:
@@ -185,7 +186,9 @@ def _forward(head: nn.Module, placement: Placement, tokens: Tokens, pad_id: int)
     from reviewml.inference.openvino_backend import OpenVinoForward
 
     example = collated(tokens.singles(["one text", "a longer one"]), pad_id)
-    return OpenVinoForward(head, placement, example)
+    # While its operations are followed, a model says what no user can act on.
+    with _quiet():
+        return OpenVinoForward(head, placement, example)
 
 
 def _positions(config: Any) -> int | None:

@@ -58,8 +58,11 @@ class RoleView(RowWise):
     def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
         """Return the batch the enricher sees."""
         found = {name: role_column(batch, roles, name) for name in self.needs}
+        own = self.enricher.own_roles().named()
         for name, column in found.items():
-            if column is None:
+            # A column called as the role must not stand in for one that was misspelt.
+            asked = () if name in roles.named() else own.get(name, ())
+            if column is None or not set(asked) <= set(batch.schema.names):
                 raise SchemaError(self._missing(name, batch.schema))
         more = self.enricher.optional if self.optional is None else self.optional
         optional = {name: role_column(batch, roles, name) for name in more}
@@ -76,6 +79,9 @@ class RoleView(RowWise):
     def _missing(self, name: str, schema: pa.Schema) -> str:
         step = type(self.enricher).__name__
         known = visible(schema.names)
+        for own in self.enricher.own_roles().named().get(name, ()):
+            if own not in known:
+                return f"{step}({name}={own!r}): no column {own!r}. {did_you_mean(own, known)}"
         if name in ROLE_NAMES:
             return (
                 f"{step} needs the role {name!r}, and no column has it: say which one, as in "
@@ -108,6 +114,7 @@ class EnrichBatch(RowWise):
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema with the added columns, which must be new."""
+        self.view.schema(schema)
         for name, kind in self.enricher.adds.items():
             if name in schema.names:
                 raise SchemaError(
@@ -115,7 +122,6 @@ class EnrichBatch(RowWise):
                     "rename that column, or take out one of the two steps."
                 )
             schema = before_bookkeeping(schema, pa.field(name, kind))
-        self.view.schema(schema)
         return schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from reviewml.interfaces.enrich_batch import EnrichBatch, Failures
 from reviewml.interfaces.row_keys import row_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, links_of, links_to
+from reviewml.progress import progress
 from reviewml.schema import roles_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class StoredBatch(EnrichBatch):
         self.store.link(links_to(links, distinct.take(pa.array(places))))
         parts, order, failed = [found], [places], Failures()
         missing = np.setdiff1d(np.arange(len(distinct)), places)
-        for chunk in self._chunks(missing):
+        for chunk in progress(self._chunks(missing), self.stage, len(missing), part=True):
             rows = view.take(pa.array(first[chunk]))
             parts.append(self._paid(rows, distinct, chunk, links, failed))
             order.append(chunk)
