@@ -20,6 +20,7 @@ from reviewml.backends.local.backend import LocalBackend
 from reviewml.backends.local.store import LocalStore
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
 from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements
+from reviewml.enrichers.lesson import Lesson
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.errors import ModelUnavailable, ParameterError, TooLittleAgreement
 from reviewml.interfaces import Enricher
@@ -166,6 +167,21 @@ def test_the_threshold_is_that_of_testing_one_after_the_other() -> None:
             expected = threshold
         # Other thresholds between the same two texts choose the same texts.
         assert ((confidence > found) == (confidence > expected)).all()
+
+
+def test_a_text_that_the_student_fails_on_is_the_teachers() -> None:
+    class Failing:
+        kind = "failing"
+
+        def probabilities(self, texts: list[str]) -> Floats:
+            return np.vstack([np.full((1, 2), np.nan), np.tile([0.9, 0.1], (len(texts) - 1, 1))])
+
+    texts = np.array([f"text {at}" for at in range(60)], object)
+    answers = np.vstack([[0.0, 1.0], np.tile([1.0, 0.0], (59, 1))])
+    lesson = Lesson(texts, np.full(60, "(none)", object), answers, np.zeros(60, np.int64))
+    _, report = lesson.judge(Failing(), ("bad", "good"), 0.95, 0.95)  # type: ignore[arg-type]
+    assert report["answered"] == 59 / 60
+    assert report["estimate"] == 1.0
 
 
 def test_bounds_are_exact() -> None:

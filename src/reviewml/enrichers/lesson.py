@@ -91,7 +91,9 @@ class Lesson:
     def compared(self, taught: Taught) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return how sure a student is of each text, and where it says what the teacher does."""
         found = taught.probabilities(list(self.texts))
-        return found.max(axis=1), found.argmax(axis=1) == self.answers.argmax(axis=1)
+        # What it has no number for goes to the teacher, whatever the threshold.
+        sure = np.nan_to_num(found.max(axis=1), nan=-np.inf)
+        return sure, found.argmax(axis=1) == self.answers.argmax(axis=1)
 
     def judge(
         self, taught: Taught, classes: tuple[str, ...], agreement: float, confidence: float
