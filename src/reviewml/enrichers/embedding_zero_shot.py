@@ -13,12 +13,10 @@ from reviewml.enrichers.text_classifier import Floats, Probabilities
 from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.enrichers.zero_shot import softmax_of_known
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.known_models import EMBEDDING
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
-
-MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
-REVISION = "e8f8c211226b894fcb81acc59f3b34ba3efd5f42"
 
 SCALE = 20.0
 """What sentence-transformers multiplies cosines with where it trains with them [1]_.
@@ -61,7 +59,7 @@ class EmbeddingZeroShot(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         column: str = "label",
         hypothesis_template: str = "{}",
-        model: str | os.PathLike[str] = MODEL,
+        model: str | os.PathLike[str] = EMBEDDING,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -83,11 +81,6 @@ class EmbeddingZeroShot(TransformerClassifier):
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
         return scored_types(self.column, self.classes)
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(os.fspath(self.model), self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:

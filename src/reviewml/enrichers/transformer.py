@@ -58,7 +58,7 @@ class TransformerClassifier(TextClassifier):
     @property
     def checkpoint(self) -> Checkpoint:
         """The model and its revision."""
-        return Checkpoint(os.fspath(self.model), self.revision)
+        return Checkpoint.pinned(os.fspath(self.model), self.revision)
 
     @property
     def atol(self) -> float:  # type: ignore[override]

@@ -18,15 +18,12 @@ from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.engine import softmax
+from reviewml.inference.known_models import SENTIMENT
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
 from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.dataset import Dataset
-
-MODEL = "lxyuan/distilbert-base-multilingual-cased-sentiments-student"
-REVISION = "cf991100d706c13c0a080c097134c05b7f436c45"
-LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "ms", "pt", "zh")
 
 LANGUAGE = "language"
 
@@ -79,7 +76,7 @@ class TransformerSentiment(TransformerClassifier):
         text: str | Sequence[str] | None = None,
         label_values: Mapping[str, float] | None = None,
         languages: Sequence[str] | None = None,
-        model: str | os.PathLike[str] = MODEL,
+        model: str | os.PathLike[str] = SENTIMENT,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -95,11 +92,6 @@ class TransformerSentiment(TransformerClassifier):
         self.precision = precision
         self.device = device
         self.allow_licenses = allow_licenses
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(os.fspath(self.model), self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:
@@ -159,7 +151,7 @@ class TransformerSentiment(TransformerClassifier):
     def _known_languages(self) -> Sequence[str]:
         if self.languages is not None:
             return self.languages
-        return LANGUAGES if self.model == MODEL else self.checkpoint.languages()
+        return self.checkpoint.languages()
 
     def summary(self) -> str:
         """Return the model and what its labels stand for."""

@@ -29,12 +29,10 @@ from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.engine import softmax
+from reviewml.inference.known_models import ZERO_SHOT
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
-
-MODEL = "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli"
-REVISION = "8adb042d524ecd5c26d3e3ba0e3fbcf7e2d0864c"
 
 Wanted = npt.NDArray[np.bool_]
 
@@ -97,7 +95,7 @@ class ZeroShot(TransformerClassifier):
         hypothesis_template: str = "This example is {}.",
         multi_label: bool = False,
         labels_column: str | None = None,
-        model: str | os.PathLike[str] = MODEL,
+        model: str | os.PathLike[str] = ZERO_SHOT,
         revision: str | None = None,
         backend: str = "torch",
         precision: str = "auto",
@@ -126,11 +124,6 @@ class ZeroShot(TransformerClassifier):
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
         return scored_types(self.column, self.classes)
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        pinned = REVISION if self.model == MODEL else None
-        return Checkpoint(os.fspath(self.model), self.revision or pinned)
 
     @property
     def classes(self) -> Sequence[str]:

@@ -13,19 +13,12 @@ from typing import Any
 from safetensors import SafetensorError
 
 from reviewml.errors import ModelUnavailable, ParameterError
+from reviewml.inference.known_models import KNOWN
 from reviewml.masking import masked
 from reviewml.plugins import optional
 
 WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Files that what a model says depends on."""
-
-STATED = {
-    "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli": "mit",
-    "facebook/bart-large-mnli": "mit",
-    "lxyuan/distilbert-base-multilingual-cased-sentiments-student": "apache-2.0",
-    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": "apache-2.0",
-}
-"""Licences of the models that are defaults and recipes here, as their cards state them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +35,12 @@ class Checkpoint:
 
     model: str
     revision: str | None = None
+
+    @classmethod
+    def pinned(cls, model: str, revision: str | None = None) -> Checkpoint:
+        """Return a model in the revision that is known here, unless another is asked for."""
+        known = KNOWN.get(model)
+        return cls(model, known.revision if known and revision is None else revision)
 
     @property
     def folder(self) -> Path | None:
@@ -122,7 +121,8 @@ class Checkpoint:
 
     def licence(self) -> str | None:
         """Return the licence that its card states, such as ``"mit"``; None when it states none."""
-        stated = self._card("license") or STATED.get(self.model)
+        known = KNOWN.get(self.model)
+        stated = self._card("license") or (known and known.licence)
         return str(stated).lower() if stated else None
 
     def languages(self) -> tuple[str, ...]:
@@ -130,6 +130,8 @@ class Checkpoint:
 
         A card that says "multilingual" declares no language in particular.
         """
+        if self.model in KNOWN:
+            return KNOWN[self.model].languages
         declared = self._card("language") or ()
         codes = [declared] if isinstance(declared, str) else [str(code) for code in declared]
         return () if "multilingual" in codes else tuple(codes)

@@ -61,6 +61,9 @@ def fuse(model: nn.Module) -> nn.Module:
     if _supported():
         with torch.no_grad():
             _fuse(model)
+            for parameter in model.parameters():
+                # What is not packed would keep the whole file of weights in memory.
+                parameter.data = parameter.data.clone()
     return model
 
 
