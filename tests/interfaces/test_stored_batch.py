@@ -187,7 +187,7 @@ def test_work_is_kept_a_few_rows_at_a_time(
 
 @pytest.mark.parametrize(
     ("rows", "seconds", "before", "expected"),
-    [(256, 0.01, 256, 1024), (256, 2560.0, 256, 1), (256, 1e5, 256, 1), (100, 20.0, 256, 50)],
+    [(256, 0.01, 256, 1024), (256, 2560.0, 256, 3), (256, 1e5, 256, 1), (100, 60.0, 256, 50)],
 )
 def test_the_pace_follows_the_work(rows: int, seconds: float, before: int, expected: int) -> None:
     assert module._next_rows(rows, seconds, before) == expected
