@@ -36,3 +36,11 @@ def test_wrong_usage(run, files) -> None:
     assert "Did you mean 'reviewml" in said
     said = run("bench", "inference", "--architecture", "bart", code=1).stderr
     assert "'bart-large'" in said
+    assert "of a --model" in run("bench", "inference", "--revision", "main", code=2).stderr
+    said = run("bench", "inference", files["train"], "--text", "price", *SMALL, code=1).stderr
+    assert "'price' is a column of double" in said
+
+
+def test_progress_of_transformers_is_not_shown(run, files) -> None:
+    few = ("bench", "inference", files["test"], "--text", "text", "--architecture", "tiny")
+    assert run(*few, "--rows", 1_000, code=1).stderr.startswith("error: 1,000 texts")

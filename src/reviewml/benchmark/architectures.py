@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.errors import UnknownName, did_you_mean
+from reviewml.inference.loading import quiet
 from reviewml.plugins import optional
 
 LABELS = ("contradiction", "neutral", "entailment")
@@ -100,7 +101,8 @@ def write_random_model(architecture: str, texts: Iterable[str], folder: Path) ->
     config.label2id = {label: at for at, label in enumerate(LABELS)}
     optional("torch", "a benchmark of transformers").manual_seed(0)
     model = _transformers().AutoModelForSequenceClassification.from_config(config)
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from reviewml.inference.checkpoint import Checkpoint
+from reviewml.inference.loading import quiet
 from reviewml.plugins import optional
 
 LENGTHS = (16, 32, 64)
@@ -37,11 +38,12 @@ def operations_of(checkpoint: Checkpoint) -> Operations:
     .. [2] ``torch.utils.flop_counter``.
     """
     transformers = optional("transformers", "a benchmark of transformers")
-    model = checkpoint.loaded(
-        transformers.AutoModelForSequenceClassification,
-        attn_implementation="eager",
-        dtype="float32",
-    )
+    with quiet():
+        model = checkpoint.loaded(
+            transformers.AutoModelForSequenceClassification,
+            attn_implementation="eager",
+            dtype="float32",
+        )
     return polynomial({length: count(model, length) for length in LENGTHS})
 
 

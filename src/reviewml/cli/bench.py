@@ -87,11 +87,16 @@ def inference(
     """
     if (source is None) != (text is None):
         raise click.UsageError("DATA and --text COL go together.")
+    if revision is not None and model is None:
+        raise click.UsageError("--revision is that of a --model.")
     from reviewml.benchmark.engines import ENGINES
     from reviewml.benchmark.inference import benchmark
     from reviewml.benchmark.machine import cores
+    from reviewml.benchmark.running import planned
     from reviewml.benchmark.setting import Setting
 
+    # Before a model is made, which takes longer than to find out that an engine is misspelt.
+    planned(engines or list(ENGINES), batch_sizes)
     texts = _texts(source, text, POOL * rows)
     with tempfile.TemporaryDirectory() as folder:
         shape = architecture if model is None else None
@@ -113,14 +118,20 @@ def inference(
 
 
 def _texts(source: Files | None, text: str | None, most: int) -> list[str]:
+    import pyarrow as pa
+
     from reviewml.datasets import make_reviews
+    from reviewml.errors import SchemaError
     from reviewml.interfaces.frames import as_dataset
 
     if source is None or text is None:
         made: list[str] = make_reviews(most, languages=["en"]).column("text").to_pylist()
         return made
-    found: list[str] = as_dataset(source).sample(most).column(text).to_pylist()
-    return found
+    found = as_dataset(source).sample(most).column(text)
+    if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
+        raise SchemaError(f"--text {text!r} is a column of {found.type}: name one of text.")
+    given: list[str] = found.to_pylist()
+    return given
 
 
 def _random(architecture: str, texts: list[str], folder: Path) -> str:

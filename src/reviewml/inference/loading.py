@@ -127,7 +127,7 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
 
 def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:
     options = {"dtype": placement.dtype, "use_safetensors": True, "output_loading_info": True}
-    with _quiet():
+    with quiet():
         if _has_flash_attention(placement):
             # It leaves padding out of attention; not every architecture has it.
             with suppress(ModelUnavailable):
@@ -155,7 +155,8 @@ def _trained(checkpoint: Checkpoint, model: Any, info: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Keep transformers from logging, and from showing progress of its own."""
     # What these say about weights that are missing is said in an error of our own.
     logger = logging.getLogger("transformers")
     level = logger.level
@@ -187,7 +188,7 @@ def _forward(head: nn.Module, placement: Placement, tokens: Tokens, pad_id: int)
 
     example = collated(tokens.singles(["one text", "a longer one"]), pad_id)
     # While its operations are followed, a model says what no user can act on.
-    with _quiet():
+    with quiet():
         return OpenVinoForward(head, placement, example)
 
 
