@@ -38,7 +38,7 @@ class PackedLinear(nn.Module):
         self.weight = torch.ops.mkldnn._reorder_linear_weight(
             linear.weight.detach().contiguous(), None
         )
-        self.bias = None if linear.bias is None else linear.bias.detach()
+        self.bias = None if linear.bias is None else linear.bias.detach().clone()
         self.activation = activation
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
