@@ -94,6 +94,18 @@ def test_any_number_of_labels(architecture: str, n_labels: int, tiny_model: Any)
     )
 
 
+def test_labels_of_a_row_are_scored_as_if_there_were_no_others(tiny_model: Any) -> None:
+    model = tiny_model("bart")
+    sets = [[LABELS[0]], LABELS[:2], LABELS]
+    rows = pa.table({"text": TEXTS[-3:], "asked": sets})
+    enricher = ZeroShot(LABELS, text="text", model=str(model), labels_column="asked", device="cpu")
+    found = enricher.transform(rows).column("label_scores").to_pylist()
+    for text, labels, scores in zip(TEXTS[-3:], sets, found, strict=True):
+        expected = theirs([text], labels, model)[0]
+        np.testing.assert_allclose(scores[: len(labels)], expected, rtol=0, atol=1e-4)
+        assert scores[len(labels) :] == [None] * (len(LABELS) - len(labels))
+
+
 def test_a_hypothesis_longer_than_the_model_takes(tiny_model: Any) -> None:
     """Then the pipeline does not cut the text, and the model has to take what there is."""
     model = tiny_model("deberta-v2")

@@ -172,10 +172,12 @@ class ZeroShot(TransformerClassifier):
         return logits, failures
 
     def _scores(self, logits: Floats) -> Floats:
-        if self.multi_label or len(self.classes) == 1:
-            scores: Floats = softmax(logits)[..., 1]
-            return scores
-        return softmax_of_known(logits[..., 1])
+        alone: Floats = softmax(logits)[..., 1]
+        if self.multi_label:
+            return alone
+        # As in transformers, one label alone is weighed against its contradiction.
+        single = (~np.isnan(alone)).sum(axis=1, keepdims=True) == 1
+        return np.where(single, alone, softmax_of_known(logits[..., 1]))
 
 
 def softmax_of_known(logits: Floats) -> Floats:
