@@ -22,7 +22,7 @@ from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroSho
 from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements
 from reviewml.enrichers.lesson import Lesson
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
-from reviewml.errors import ModelUnavailable, ParameterError, TooLittleAgreement
+from reviewml.errors import MissingExtra, ModelUnavailable, ParameterError, TooLittleAgreement
 from reviewml.interfaces import Enricher
 from reviewml.interfaces.frames import as_dataset
 from reviewml.schema import Roles
@@ -349,7 +349,7 @@ def test_without_an_encoder_ngrams_are_judged() -> None:
     with pytest.raises(TooLittleAgreement, match="the student 'ngrams'"):
         auto.fit(reviews(400, unclear=0.9))
     auto.set_params(student="embedding", encoder_revision="main")
-    with pytest.raises(ModelUnavailable):
+    with pytest.raises((ModelUnavailable, MissingExtra)):
         auto.fit(reviews(400))
 
 
