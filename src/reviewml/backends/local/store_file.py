@@ -58,7 +58,9 @@ ELSEWHERE = "Another folder is named by REVIEWML_STORE; REVIEWML_STORE=off does 
 def _connected(folder: Path) -> Iterator[Connection]:
     try:
         _make(folder)
-        with closing(sqlite3.connect(folder / FILE, PATIENCE, isolation_level=None)) as connection:
+        with closing(
+            sqlite3.connect(folder / FILE, timeout=PATIENCE, isolation_level=None)
+        ) as connection:
             _check_format(connection, folder)
             # On the disk when a transaction ends, also when the power fails.
             connection.execute("PRAGMA synchronous = FULL")
