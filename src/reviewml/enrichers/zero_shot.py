@@ -136,8 +136,8 @@ class ZeroShot(TransformerClassifier):
         return found
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        values, failures = self._scored(texts, np.ones((len(texts), len(self.classes)), bool))
-        return Probabilities(values, failures)
+        logits, failures = self._logits(texts, np.ones((len(texts), len(self.classes)), bool))
+        return Probabilities(self._scores(logits), failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
         return scored_columns(self.column, self.classes, probabilities)
@@ -154,10 +154,6 @@ class ZeroShot(TransformerClassifier):
         logits, failures = self._logits(texts, asked[:-1])
         each = np.where(wanted[:, :, None], rows_of(logits, places), np.nan)
         return answered(self, batch, self._scores(each), failed_rows(failures, places) | refused)
-
-    def _scored(self, texts: Sequence[str], asked: Wanted) -> tuple[Floats, dict[int, Exception]]:
-        logits, failures = self._logits(texts, asked)
-        return self._scores(logits), failures
 
     def _logits(self, texts: Sequence[str], asked: Wanted) -> tuple[Floats, dict[int, Exception]]:
         """Return the logits of contradiction and entailment, shape ``(texts, labels, 2)``."""

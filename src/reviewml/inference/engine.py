@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.inference.ahead import ahead
 from reviewml.inference.packing import Budget, Positions, packed
 from reviewml.inference.sequences import TokenSequence
 
@@ -124,18 +125,13 @@ class Engine:
     def _batches(
         self, sequences: Sequence[TokenSequence], fitting: Positions
     ) -> Iterator[tuple[Positions, Inputs]]:
-        """Yield batches, the next one made while the model works on one."""
-        with ThreadPoolExecutor(1) as pool:
-            waiting = None
-            for places in packed([len(sequences[at]) for at in fitting], self.budget):
-                positions = fitting[places]
-                chosen = [sequences[position] for position in positions]
-                following = positions, pool.submit(collated, chosen, self.pad_id)
-                if waiting is not None:
-                    yield waiting[0], waiting[1].result()
-                waiting = following
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
+        """Return batches, the next one made while the model works on one."""
+
+        def made(positions: Positions) -> tuple[Positions, Inputs]:
+            return positions, collated([sequences[at] for at in positions], self.pad_id)
+
+        lengths = [len(sequences[at]) for at in fitting]
+        return ahead(partial(made, fitting[places]) for places in packed(lengths, self.budget))
 
     def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
         try:

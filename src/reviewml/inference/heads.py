@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 
-class Logits(nn.Module):
-    """Returns the logits of a sequence classifier, shape ``(n, labels)``.
+class Head(nn.Module):
+    """Runs a model of transformers, and takes from its outputs what a subclass is for.
 
     Parameters
     ----------
@@ -31,11 +31,23 @@ class Logits(nn.Module):
     ) -> torch.Tensor:
         """Run the model."""
         inputs = _given(attention_mask=attention_mask, token_type_ids=token_type_ids)
-        logits: torch.Tensor = self.model(input_ids=input_ids, **inputs, **self.fixed).logits
+        outputs = self.model(input_ids=input_ids, **inputs, **self.fixed)
+        return self.taken(outputs, attention_mask)
+
+    def taken(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
+        """Return what is taken; the mask is None where no sequence was filled up."""
+        raise NotImplementedError
+
+
+class Logits(Head):
+    """Returns the logits of a sequence classifier, shape ``(n, labels)``."""
+
+    def taken(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
+        logits: torch.Tensor = outputs.logits
         return logits
 
 
-class Pooled(nn.Module):
+class Pooled(Head):
     """Returns the embedding of a text, of length 1, shape ``(n, hidden)``.
 
     Parameters
@@ -47,27 +59,18 @@ class Pooled(nn.Module):
     """
 
     def __init__(self, model: Any, pooling: str) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.pooling = pooling
-        self.fixed = _fixed(model)
 
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        token_type_ids: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Run the model."""
-        inputs = _given(attention_mask=attention_mask, token_type_ids=token_type_ids)
-        states = self.model(input_ids=input_ids, **inputs, **self.fixed).last_hidden_state
+    def taken(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
+        states = outputs.last_hidden_state
         if self.pooling == "cls":
             pooled = states[:, 0]
-        elif attention_mask is None:
+        elif mask is None:
             pooled = states.mean(dim=1)
         else:
-            mask = attention_mask.unsqueeze(-1).to(states.dtype)
-            pooled = (states * mask).sum(dim=1) / mask.sum(dim=1)
+            weights = mask.unsqueeze(-1).to(states.dtype)
+            pooled = (states * weights).sum(dim=1) / weights.sum(dim=1)
         return nn.functional.normalize(pooled, dim=1)
 
 

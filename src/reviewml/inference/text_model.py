@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.inference.ahead import ahead
 from reviewml.inference.engine import Engine, Floats, Outputs
 from reviewml.inference.sequences import Tokens, TokenSequence
 
@@ -75,22 +76,13 @@ class TextModel:
         values: list[Floats] = [np.empty((0, self.engine.n_outputs), np.float32)]
         failures: dict[int, Exception] = {}
         done = 0
-        for sequences in _ahead(tokenise, texts, window):
+        windows = (
+            partial(tokenise, start, min(start + window, texts))
+            for start in range(0, texts, window)
+        )
+        for sequences in ahead(windows):
             outputs = self.engine.run(sequences)
             values.append(outputs.values)
             failures.update({done + at: error for at, error in outputs.failures.items()})
             done += len(sequences)
         return Outputs(np.concatenate(values), failures)
-
-
-def _ahead(tokenise: Tokenise, texts: int, window: int) -> Iterator[list[TokenSequence]]:
-    """Yield the sequences of one window after the other, the next made in the background."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for start in range(0, texts, window):
-            following = pool.submit(tokenise, start, min(start + window, texts))
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()

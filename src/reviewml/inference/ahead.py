@@ -1,0 +1,28 @@
+"""Making the next of something while the last is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(makers: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Yield what each maker returns, the next one at work in the background meanwhile.
+
+    Parameters
+    ----------
+    makers
+        Called in order, each in a thread beside the caller's; asked for one at a time.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Future[T] | None = None
+        for maker in makers:
+            following = pool.submit(maker)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
