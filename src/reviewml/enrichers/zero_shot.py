@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import softmax
 
 from reviewml.enrichers.candidates import (
     check_labels,
@@ -28,7 +29,6 @@ from reviewml.enrichers.text_classifier import (
 from reviewml.enrichers.transformer import TransformerClassifier
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import softmax
 from reviewml.inference.known_models import ZERO_SHOT
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
@@ -168,7 +168,7 @@ class ZeroShot(TransformerClassifier):
         return logits, failures
 
     def _scores(self, logits: Floats) -> Floats:
-        alone: Floats = softmax(logits)[..., 1]
+        alone: Floats = softmax(logits, axis=-1)[..., 1]
         if self.multi_label:
             return alone
         # As in transformers, one label alone is weighed against its contradiction.
@@ -179,7 +179,7 @@ class ZeroShot(TransformerClassifier):
 def softmax_of_known(logits: Floats) -> Floats:
     """Return shares that sum to 1 in each row, of the numbers in it that are known."""
     known = ~np.isnan(logits)
-    shares = softmax(np.where(known, logits, -np.inf)[known.any(axis=1)])
+    shares = softmax(np.where(known, logits, -np.inf)[known.any(axis=1)], axis=-1)
     found = np.full_like(logits, np.nan)
     found[known.any(axis=1)] = shares
     return np.where(known, found, np.nan)

@@ -6,7 +6,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -212,11 +211,3 @@ def ran_out_of_memory(error: Exception) -> bool:
     """Return whether an exception says that memory ran out, on whatever device."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)
-
-
-def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return exponentials that sum to 1 along the last axis, in double precision."""
-    exact = np.asarray(logits, np.float64)
-    exponents = np.exp(exact - exact.max(axis=-1, keepdims=True))
-    result: npt.NDArray[np.float64] = exponents / exponents.sum(axis=-1, keepdims=True)
-    return result
