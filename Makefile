@@ -41,7 +41,7 @@ $(VENV)/core: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,openvino]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,openvino,ray]" --group dev
 	touch $@
 
 clean:

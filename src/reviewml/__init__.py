@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from reviewml.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from reviewml.backends.local.store import LocalStore
     from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
     from reviewml.sources.files import Files
     from reviewml.sources.frame import Frame
     from reviewml.sources.table import Table
+    from reviewml.stores.local import LocalStore
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ _HOMES = {
     "Files": "reviewml.sources.files",
     "Frame": "reviewml.sources.frame",
     "LocalRegistry": "reviewml.registries.local",
-    "LocalStore": "reviewml.backends.local.store",
+    "LocalStore": "reviewml.stores.local",
     "MlflowRegistry": "reviewml.registries.mlflow",
     "Pipeline": "reviewml.pipeline",
     "Table": "reviewml.sources.table",

@@ -43,6 +43,8 @@ EXTRAS = {
     "transformers": "transformers",
     "openvino": "openvino",
     "matplotlib": "plot",
+    "fastapi": "serve",
+    "uvicorn": "serve",
 }
 """Module that may be missing → extra that brings it."""
 

@@ -17,7 +17,6 @@ from sklearn.base import clone
 import reviewml
 from reviewml import Pipeline, builtin, hookimpl, plugins
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.backends.local.store import LocalStore
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
 from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements
 from reviewml.enrichers.lesson import Lesson
@@ -26,6 +25,7 @@ from reviewml.errors import MissingExtra, ModelUnavailable, ParameterError, TooL
 from reviewml.interfaces import Enricher
 from reviewml.interfaces.frames import as_dataset
 from reviewml.schema import Roles
+from reviewml.stores.local import LocalStore
 from reviewml.testing import EnricherContract
 from reviewml.testing.rows import GOOD
 

@@ -15,9 +15,9 @@ from reviewml.errors import StoreError
 from reviewml.tables import Table
 
 if TYPE_CHECKING:
-    from reviewml.backends.local.store import LocalStore
     from reviewml.interfaces.store import ShelfSummary
     from reviewml.sources.files import Files
+    from reviewml.stores.local import LocalStore
 
 
 @click.group(invoke_without_command=True)
@@ -96,7 +96,7 @@ def path(as_json: bool) -> None:
 
 
 def _store() -> LocalStore:
-    from reviewml.backends.local.store import default_store
+    from reviewml.stores.local import default_store
 
     found = default_store()
     if found is None:

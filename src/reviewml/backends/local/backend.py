@@ -6,11 +6,11 @@ import os
 from typing import Literal
 
 from reviewml.backends.local.dataset import LocalDataset, Scan
-from reviewml.backends.local.store import LocalStore, default_store
 from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
+from reviewml.stores.local import LocalStore, default_store
 
 
 class LocalBackend(Backend):

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from reviewml.backends.local.cells import check_kept, from_cells, to_cells
 from reviewml.errors import StoreError
+from reviewml.stores.cells import check_kept, from_cells, to_cells
 
 NAN = float("nan")
 

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import platformdirs
 import pyarrow as pa
 
-from reviewml.backends.local.cells import check_kept, from_cells, to_cells
-from reviewml.backends.local.store_file import emptied, reading, writing
 from reviewml.interfaces.row_keys import KEY, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.windows import Duration, microseconds
+from reviewml.stores.cells import check_kept, from_cells, to_cells
+from reviewml.stores.sqlite_file import emptied, reading, writing
 
 PLACE = "REVIEWML_STORE"
 """Environment variable that names the folder of the store, or is ``off``."""

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from reviewml import LocalStore
-from reviewml.backends.local import store_file
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.backends.local.store import default_store
 from reviewml.errors import StoreError
 from reviewml.interfaces import EnrichmentStore
 from reviewml.schema import Roles
+from reviewml.stores import sqlite_file
+from reviewml.stores.local import default_store
 from reviewml.testing import StoreContract
 from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, keys_of, links_between
 
@@ -93,7 +93,7 @@ def test_what_is_forgotten_among_much_is_gone_from_the_files(store: LocalStore) 
 def test_bytes_that_somebody_reads_are_said_to_stay(
     filled: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_file, "PATIENCE", 0.1)
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.1)
     reader = sqlite3.connect(filled.folder / "values.sqlite", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM links").fetchone()
@@ -108,7 +108,7 @@ def test_bytes_that_somebody_reads_are_said_to_stay(
 def test_a_store_that_is_held_is_waited_for_and_then_said(
     filled: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_file, "PATIENCE", 0.1)
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.1)
     writer = sqlite3.connect(filled.folder / "values.sqlite", isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="another process holds it"):

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.backends.local.store import LocalStore
 from reviewml.interfaces import Enricher, stored_batch
 from reviewml.schema import Roles
+from reviewml.stores.local import LocalStore
 
 ROWS = 4_000
 IN_BATCH = 500

@@ -1,0 +1,1 @@
+"""Ray: a cluster of machines; only here is ray imported."""

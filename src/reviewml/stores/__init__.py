@@ -1,0 +1,1 @@
+"""Stores: where values of enrichers are kept."""
