@@ -54,6 +54,7 @@ def register_registries(register: Register) -> None:
 @hookimpl
 def register_backends(register: Register) -> None:
     register("local", "reviewml.backends.local.backend:LocalBackend")
+    register("ray", "reviewml.backends.ray.backend:RayBackend", needs=["ray"])
 
 
 @hookimpl

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reviewml.errors import CapabilityError, SchemaError, did_you_mean
+from reviewml.errors import SchemaError, did_you_mean
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
@@ -66,13 +66,8 @@ class Chain:
         return rows
 
     def check_runs_on(self, backend: Backend) -> None:
-        """Raise `CapabilityError` when the backend declares that a step cannot run there."""
-        for name, _ in self.enrichers:
-            if not backend.capabilities.python:
-                raise CapabilityError(
-                    f"step {name!r} is written in Python, which the backend "
-                    f"{backend.name!r} does not run."
-                )
+        """Raise `CapabilityError` when the backend declares that it cannot run a step."""
+        backend.check(dict(self.enrichers))
 
 
 def looking_at(steps: Steps, reviews: Any) -> Steps:

@@ -15,6 +15,8 @@
     ├── MissingExtra (ImportError)      an optional dependency is not installed
     ├── ModelUnavailable (OSError)      a transformer cannot be had
     ├── CapabilityError (TypeError)     a backend cannot run a step
+    ├── BackendError (RuntimeError)     a cluster cannot be reached, or its work failed
+    │   └── VersionMismatch             its machines have other versions
     ├── StoreError                      an enrichment store cannot be used
     ├── TargetError (ValueError)        the target cannot be learned
     ├── TooLittleAgreement (ValueError) a student cannot stand in for its teacher
@@ -103,6 +105,14 @@ class ModelUnavailable(ReviewmlError, OSError):
 
 class CapabilityError(ReviewmlError, TypeError):
     """When a backend declares that it cannot run a step."""
+
+
+class BackendError(ReviewmlError, RuntimeError):
+    """When a cluster cannot be reached, or a worker dies again and again."""
+
+
+class VersionMismatch(BackendError):
+    """When machines of a cluster have other versions of libraries than the process that asks."""
 
 
 class StoreError(ReviewmlError):

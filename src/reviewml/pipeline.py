@@ -22,7 +22,6 @@ from reviewml.explanation import Explanation
 from reviewml.fitting import fit, fit_enrichers
 from reviewml.interfaces import failures
 from reviewml.interfaces.backend import Backend
-from reviewml.interfaces.batches import ResultErrors
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.frames import is_frame
@@ -30,7 +29,7 @@ from reviewml.interfaces.model import Model
 from reviewml.judging import explain_rows, score_rows
 from reviewml.plan import Plan, plan
 from reviewml.schema import ROLE_NAMES, Roles, require
-from reviewml.scoring import Score, chosen
+from reviewml.scoring import Numbers, Score, chosen
 
 OnError = Literal["keep", "raise"]
 
@@ -256,7 +255,7 @@ class Pipeline(Estimator):
         """Return the matrix of features, shape ``(n_rows, n_features)``, in memory."""
         featurizer = self._featurizer()
         rows = self._enriched(self._read(X), reviews)
-        return np.concatenate([featurizer.matrix(batch) for batch in rows.full_batches()])
+        return Numbers(featurizer).gather(rows, in_order=is_frame(X))[0]
 
     def evaluate(
         self,
@@ -435,15 +434,12 @@ class Pipeline(Estimator):
         return scored.strict() if on_error == "raise" else scored
 
     def _scores(self, X: Any, reviews: Any, on_error: OnError) -> npt.NDArray[np.float64]:
-        model, featurizer = self._fitted("model_"), self._featurizer()
+        score = Numbers(self._featurizer(), self._fitted("model_"))
         rows = self._enriched(self._read(X), reviews)
         rows = rows.strict() if on_error == "raise" else rows
-        scores, errors = [], ResultErrors(rows.full_schema)
-        for batch in rows.full_batches():
-            scores.append(model.predict(featurizer.matrix(batch)))
-            errors.add(batch)
-        failures.warn(errors.table(), stacklevel=3)
-        return np.concatenate(scores)
+        scores, errors = score.gather(rows, in_order=True)
+        failures.warn(errors, stacklevel=3)
+        return scores
 
     def _featurizer(self) -> Featurizer:
         chain = self._chain(self._fitted("steps_"))

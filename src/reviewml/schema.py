@@ -174,3 +174,18 @@ def joined_text(columns: Sequence[pa.Array]) -> pa.Array:
 
 def _plain_string(column: pa.Array) -> pa.Array:
     return column if column.type == pa.string() else column.cast(pa.string())
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with one type for text, however it is stored."""
+    fields = [field.with_type(_plain_type(field.type)) for field in schema]
+    return pa.schema(fields, schema.metadata)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    # Components see one type of text, whatever frame library it came from.
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    return kind

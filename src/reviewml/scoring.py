@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.batches import RowWise, ids_of, with_bookkeeping
+from reviewml.interfaces.batches import (
+    ResultErrors,
+    RowWise,
+    ids_of,
+    with_bookkeeping,
+    with_columns,
+)
+from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
-from reviewml.schema import ERRORS, PLACE, Roles, roles_of, with_roles
+from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
 from reviewml.training import unreadable
 
 
@@ -75,6 +83,78 @@ class Score(RowWise):
         if self.model.task == "regression":
             return pa.float64()
         return pa.array(self.model.classes).type
+
+
+NUMBERS = "__numbers__"
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers(RowWise):
+    """Keeps of enriched rows what is computed of them, a few numbers for each row.
+
+    Parameters
+    ----------
+    featurizer
+        Fitted.
+    model
+        Its predictions are kept; without one, the features.
+    """
+
+    featurizer: Featurizer
+    model: Model | None = None
+
+    @property
+    def kind(self) -> pa.DataType:
+        """Type of the numbers of one row."""
+        if self.model is None:
+            return pa.list_(pa.float32(), len(self.featurizer.features()))
+        return pa.list_(pa.float64(), max(len(self.model.classes), 1))
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of the batches it returns."""
+        roles = roles_of(schema)
+        kept = [*filter(None, [roles.id]), *BOOKKEEPING]
+        fields = [schema.field(name) for name in kept if name in schema.names]
+        return with_roles(pa.schema([*fields, (NUMBERS, self.kind)]), Roles(id=roles.id))
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        numbers: npt.NDArray[Any] = self.featurizer.matrix(batch)
+        if self.model is not None:
+            numbers = self.model.predict(numbers)
+        flat = pa.array(np.ascontiguousarray(numbers).ravel())
+        column = pa.FixedSizeListArray.from_arrays(flat, self.kind.list_size)
+        return with_columns(batch, {NUMBERS: column}, self.schema(batch.schema))
+
+    def gather(self, rows: Dataset, *, in_order: bool) -> tuple[npt.NDArray[Any], pa.Table]:
+        """Compute the numbers of all rows, in memory.
+
+        Parameters
+        ----------
+        rows
+            Enriched.
+        in_order
+            Whether they come from a frame, in whose order they are returned.
+
+        Returns
+        -------
+        numbers : numpy.ndarray
+            Shape ``(n_rows, n_numbers)``; ``(n_rows,)`` for predictions of a regression.
+        errors : pa.Table
+            As `Dataset.errors`.
+        """
+        computed = rows.map(self, self.schema(rows.full_schema))
+        errors, parts, places = ResultErrors(computed.full_schema), [], []
+        for batch in computed.full_batches():
+            errors.add(batch)
+            parts.append(np.asarray(batch.column(NUMBERS).flatten()))
+            places.append(batch.column(PLACE))
+        numbers = np.concatenate(parts).reshape(-1, self.kind.list_size)
+        if in_order:
+            # Rows of a frame go by their position, and a cluster keeps no order.
+            position = pa.chunked_array(places).cast(pa.int64())
+            numbers = numbers[np.argsort(np.asarray(position), kind="stable")]
+        single = self.model is not None and self.model.task == "regression"
+        return numbers[:, 0] if single else numbers, errors.table()
 
 
 def chosen(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from reviewml.errors import TargetError
 from reviewml.hashing import splitmix, stable_hash
-from reviewml.interfaces.batches import ResultErrors, row_ids
+from reviewml.interfaces.batches import ResultErrors, RowWise, row_ids, with_columns
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Featurizer, Matrix
 from reviewml.interfaces.trainer import UNKNOWN_CLASS, Examples, Target, Task
 from reviewml.progress import progress
-from reviewml.schema import ERRORS, Roles, roles_of
+from reviewml.schema import BOOKKEEPING, ERRORS, Roles, roles_of, with_roles
 
 MOST_INTEGER_CLASSES = 20
 """Whole numbers with more values than this are taken for quantities, not classes."""
@@ -101,6 +101,48 @@ def collect(
     )
 
 
+FEATURES, HASH, UNREADABLE = "__features__", "__hash__", "__unreadable__"
+
+
+@dataclasses.dataclass(frozen=True)
+class Featurized(RowWise):
+    """Keeps of enriched rows what training needs: features, target, hash of the id.
+
+    Parameters
+    ----------
+    featurizer
+        Fitted.
+    columns
+        Further columns to keep.
+    """
+
+    featurizer: Featurizer
+    columns: tuple[str, ...]
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of the batches it returns; roles stay."""
+        roles = roles_of(schema)
+        kept = [*filter(None, (roles.id, roles.target)), *self.columns]
+        fields = [schema.field(name) for name in dict.fromkeys(kept) if name in schema.names]
+        width = len(self.featurizer.features())
+        fields += [
+            pa.field(FEATURES, pa.list_(pa.float32(), width)),
+            pa.field(HASH, pa.uint64()),
+            pa.field(UNREADABLE, pa.bool_()),
+            *(schema.field(name) for name in BOOKKEEPING),
+        ]
+        return with_roles(pa.schema(fields), Roles(id=roles.id, target=roles.target))
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        matrix = np.ascontiguousarray(self.featurizer.matrix(batch))
+        computed = {
+            FEATURES: pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1]),
+            HASH: pa.array(stable_hash(row_ids(batch, roles_of(batch.schema)))),
+            UNREADABLE: pa.array(unreadable(batch)),
+        }
+        return with_columns(batch, computed, self.schema(batch.schema))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Part:
     features: Matrix
@@ -118,16 +160,19 @@ def _parts(
     columns: tuple[str, ...],
     errors: ResultErrors,
 ) -> Iterator[_Part]:
-    for batch in progress(dataset.full_batches(), "features", dataset.rows):
+    featurized = Featurized(featurizer, columns)
+    rows = dataset.map(featurized, featurized.schema(dataset.full_schema))
+    for batch in progress(rows.full_batches(), "features", dataset.rows):
         errors.add(batch)
-        bad = unreadable(batch)
+        bad = np.asarray(batch.column(UNREADABLE))
         kept = has_target(batch, roles) & ~bad
-        rows = batch if kept.all() else batch.filter(pa.array(kept))
+        used = batch if kept.all() else batch.filter(pa.array(kept))
+        features = used.column(FEATURES)
         yield _Part(
-            features=featurizer.matrix(rows),
-            target=rows.column(roles.target),
-            hashes=stable_hash(row_ids(rows, roles)),
-            columns={name: rows.column(name) for name in columns},
+            features=np.asarray(features.flatten()).reshape(len(used), features.type.list_size),
+            target=used.column(roles.target),
+            hashes=np.asarray(used.column(HASH)),
+            columns={name: used.column(name) for name in columns},
             kept=kept,
             unreadable=int(bad.sum()),
         )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
-from reviewml.errors import SourceError
+from reviewml.errors import CapabilityError, SourceError
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Operation, Source
 from reviewml.schema import Roles, existing_roles
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.enrichment import Enrichment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,26 @@ class Backend(ABC):
 
     name: str
     capabilities: Capabilities = Capabilities()
+
+    def check(self, steps: Mapping[str, Enrichment]) -> None:
+        """Raise, before anything runs, when a step cannot run here.
+
+        Parameters
+        ----------
+        steps
+            The enrichers of a pipeline, by name.
+
+        Raises
+        ------
+        CapabilityError
+            Naming the step.
+        """
+        for name in steps:
+            if not self.capabilities.python:
+                raise CapabilityError(
+                    f"step {name!r} is written in Python, which the backend {self.name!r} does "
+                    "not run."
+                )
 
     @abstractmethod
     def scan(self, source: Source) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -279,7 +280,7 @@ class Dataset(ABC):
         """Return the number of rows, those that failed included."""
         return sum(len(batch) for batch in self.full_batches())
 
-    def write(self, path: str | Path) -> Path:
+    def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the rows to a file: ``.parquet``, ``.csv`` or ``.jsonl``.
 
         The file appears once it is complete.

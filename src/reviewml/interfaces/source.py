@@ -69,6 +69,10 @@ class Source(ABC):
             When there is nothing to read, naming what was looked for.
         """
 
+    def local_paths(self) -> Sequence[str]:
+        """Return the files or folders that whoever reads the parts must see."""
+        return ()
+
     @property
     def schema(self) -> pa.Schema:
         """Columns and types, bookkeeping included, before any operation."""

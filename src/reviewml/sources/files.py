@@ -19,7 +19,7 @@ from reviewml.schema import Roles, visible
 from reviewml.sources import stage
 from reviewml.sources.casting import full_schema, typed
 from reviewml.sources.delimited import Csv
-from reviewml.sources.finding import File, find
+from reviewml.sources.finding import File, find, local_root
 from reviewml.sources.formats import Format
 from reviewml.sources.frame import no_rows
 from reviewml.sources.jsonl import Jsonl
@@ -107,6 +107,9 @@ class Files(Source):
         size = kind.files_per_partition
         for first in range(0, len(files), size):
             yield FilesPartition(kind, tuple(files[first : first + size]), schema)
+
+    def local_paths(self) -> list[str]:
+        return local_root(os.fspath(self.path))
 
     @property
     def schema(self) -> pa.Schema:

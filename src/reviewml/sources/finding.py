@@ -9,9 +9,10 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from typing import IO
 
-from reviewml.errors import MissingExtra, SourceError
+from reviewml.errors import SourceError
+from reviewml.filesystems import filesystem
 from reviewml.masking import masked
 
 # Paths stay text: os and glob walk a hundred thousand files several times faster than pathlib.
@@ -66,19 +67,6 @@ class File:
         return self.name.lower().endswith(".gz")
 
 
-def filesystem(url: str) -> tuple[Any, str]:
-    """Return the fsspec filesystem of a URL, and the path within it."""
-    import fsspec
-
-    try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-        return found
-    except ImportError as error:
-        raise MissingExtra(masked(f"{url} cannot be read: {error}"), name=error.name) from None
-    except Exception as error:
-        raise SourceError(masked(f"{url} cannot be read: {error}")) from None
-
-
 def find(path: str) -> list[File]:
     """Return the files, sorted by name.
 
@@ -94,10 +82,19 @@ def find(path: str) -> list[File]:
     SourceError
         When there is none, naming what is beside it.
     """
-    files = _remote(path) if "://" in path else _local(os.path.expanduser(path))
+    # Absolute, since a worker that opens them may be in another folder.
+    files = _remote(path) if "://" in path else _local(os.path.abspath(os.path.expanduser(path)))
     if not files:
         raise SourceError(_nothing_at(path))
     return sorted(files, key=lambda file: file.name)
+
+
+def local_root(path: str) -> list[str]:
+    """Return the file or folder on this machine under which `find` looks; none for a URL."""
+    if "://" in path:
+        return [path.removeprefix("file://")] if path.startswith("file://") else []
+    whole = os.path.abspath(os.path.expanduser(path))
+    return [whole if os.path.exists(whole) else _before_magic(whole)]
 
 
 def _local(path: str) -> list[File]:

@@ -15,7 +15,7 @@ from reviewml.errors import SourceError
 from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Partition, Source
-from reviewml.schema import Roles, with_roles
+from reviewml.schema import Roles, plain_schema, with_roles
 from reviewml.sources.casting import check_names
 
 ROWS = 65_536
@@ -133,18 +133,3 @@ def _from_pandas(frame: Any) -> pa.Table:
 
 def _plain(table: pa.Table) -> pa.Table:
     return table.cast(plain_schema(table.schema))
-
-
-def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with one type for text, however it is stored."""
-    fields = [field.with_type(_plain_type(field.type)) for field in schema]
-    return pa.schema(fields, schema.metadata)
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    # Components see one type of text, whatever frame library it came from.
-    if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    return kind

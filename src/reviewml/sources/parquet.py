@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from reviewml.errors import SourceError
+from reviewml.schema import plain_schema
 from reviewml.sources.finding import File
 from reviewml.sources.formats import Format, Rows, places
-from reviewml.sources.frame import plain_schema
 
 ROWS = 16_384
 """Rows read at a time."""

@@ -13,11 +13,11 @@ import pyarrow as pa
 from reviewml.errors import SourceError
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
-from reviewml.schema import Roles
+from reviewml.schema import Roles, plain_schema
 from reviewml.sources.casting import full_schema, typed
-from reviewml.sources.finding import File, find
+from reviewml.sources.finding import File, find, local_root
 from reviewml.sources.formats import Rows, places
-from reviewml.sources.frame import no_rows, plain_schema
+from reviewml.sources.frame import no_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,6 +77,9 @@ class Table(Source):
 
     def partitions(self) -> Iterator[Partition]:
         yield self._partition()
+
+    def local_paths(self) -> list[str]:
+        return local_root(self.url.removeprefix(SCHEME))
 
     @property
     def schema(self) -> pa.Schema:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from reviewml.backends.local.events import EventIndex, Integers, moments_of
 from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
 from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.tally import Tally, warn_of
 
 
 @dataclasses.dataclass
@@ -21,6 +24,7 @@ class AsofBatch(RowWise):
 
     aggregates: AsofAggregates
     events: Dataset
+    report: Callable[[Tally], None] = warn_of
     _index: EventIndex | None = None
 
     def setup(self) -> None:
@@ -29,6 +33,8 @@ class AsofBatch(RowWise):
             what = self.aggregates
             by = list(what.keys.values())
             self._index = EventIndex.build(self.events, by, what.event_time, what.sums)
+            lacking = self._index.read - len(self._index.places)
+            self.report(LeftOut((*by, what.event_time), self._index.read, lacking))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         assert self._index is not None
@@ -38,7 +44,7 @@ class AsofBatch(RowWise):
     def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
         moments = moments_of(batch.column(what.time))
-        keys = index.find(_typed(batch.select(list(what.keys)), index.keys.schema.types))
+        keys = index.find(typed_keys(batch.select(list(what.keys)), index.keys.schema.types))
         # A row without a time has no window.
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
         look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())
@@ -61,7 +67,28 @@ class AsofBatch(RowWise):
         return added
 
 
-def _typed(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
+@dataclasses.dataclass(frozen=True)
+class LeftOut(Tally):
+    """Events that are part of no window, since they lack a key or a time."""
+
+    columns: tuple[str, ...]
+    total: int
+    rows: int
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(self.columns, self.total + other.total, self.rows + other.rows)
+
+    def warn(self) -> None:
+        if self.rows:
+            warnings.warn(
+                f"{self.rows:,} of {self.total:,} rows have no {' or no '.join(self.columns)}: "
+                "they are part of no window.",
+                stacklevel=3,
+            )
+
+
+def typed_keys(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
+    """Return keys of rows in the types that those of the events have."""
     columns = [
         column.cast(kind)
         if pa.types.is_null(column.type)

@@ -8,7 +8,7 @@ import os
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise, Selected, resized
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import By, Source, Validate, check_rows
+from reviewml.interfaces.source import By, Partition, Source, Validate, check_rows
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
@@ -143,17 +143,39 @@ class Scan:
     schema: pa.Schema
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
-        for partition in self.source.partitions():
-            for batch in partition.read():
-                if batch.schema != self.schema:
-                    raise SourceError(_changed(self.source, self.schema, batch.schema))
-                yield batch
+        return scanned(self.source.partitions(), self.schema, repr(self.source))
 
 
-def _changed(source: Source, before: pa.Schema, now: pa.Schema) -> str:
+def scanned(
+    partitions: Iterable[Partition], schema: pa.Schema, source: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of partitions, one after the other.
+
+    Parameters
+    ----------
+    partitions
+        Of a source.
+    schema
+        That their batches must have.
+    source
+        What to call it in messages.
+
+    Raises
+    ------
+    SourceError
+        When a batch has another schema.
+    """
+    for partition in partitions:
+        for batch in partition.read():
+            if batch.schema != schema:
+                raise SourceError(_changed(source, schema, batch.schema))
+            yield batch
+
+
+def _changed(source: str, before: pa.Schema, now: pa.Schema) -> str:
     names = sorted({field.name for field in {*before} ^ {*now}})
     return (
-        f"the columns of {source!r} changed since they were first looked at: "
+        f"the columns of {source} changed since they were first looked at: "
         f"{names or 'their order'}. Read it again from the start, or copy it before reading it."
     )
 

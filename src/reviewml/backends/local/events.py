@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 import tempfile
-import warnings
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,6 +105,8 @@ class EventIndex:
         and ``(n_events,)``.
     totals
         Sums of the columns over all events before each; shape ``(n_sums, n_events + 1)``.
+    read
+        How many events there were, those without a key or a time included.
     """
 
     seed: int
@@ -116,18 +117,13 @@ class EventIndex:
     begins: Integers
     places: Integers
     totals: Sequence[Integers]
+    read: int
 
     @classmethod
     def build(
         cls, events: Dataset, by: Sequence[str], time: str, sums: Sequence[str]
     ) -> EventIndex:
-        """Read the events and sort them.
-
-        Warns
-        -----
-        UserWarning
-            When events have no key or no time: they are left out.
-        """
+        """Read the events and sort them; those without a key or a time are left out."""
         for seed in itertools.count():
             index = _build(events, by, time, sums, seed)
             if index is not None:
@@ -224,17 +220,11 @@ def _build(
             first.append(extremes["min"].as_py())
             last.append(extremes["max"].as_py())
     line = Line(min(first, default=0), max(last, default=0))
-    index = _sorted(shards, keys, sums, seed, line, Path(folder.name))
+    index = _sorted(shards, keys, sums, seed, line, Path(folder.name), read)
     if index is None:
         folder.cleanup()
         return None
     weakref.finalize(index, folder.cleanup)
-    if len(index.places) < read:
-        warnings.warn(
-            f"{read - len(index.places):,} of {read:,} rows have no "
-            f"{' or no '.join([*by, time])}: they are part of no window.",
-            stacklevel=2,
-        )
     return index
 
 
@@ -245,6 +235,7 @@ def _sorted(
     seed: int,
     line: Line,
     folder: Path,
+    read: int,
 ) -> EventIndex | None:
     hashes, counts = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     begins: list[Integers] = []
@@ -282,6 +273,7 @@ def _sorted(
         begins=np.concatenate(begins),
         places=places.mapped(),
         totals=[total.mapped() for total in totals],
+        read=read,
     )
 
 

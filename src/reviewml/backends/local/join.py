@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from reviewml.errors import JoinError
 from reviewml.interfaces.batches import added_errors
 from reviewml.interfaces.source import Validate
+from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.schema import (
     BOOKKEEPING,
     ERRORS,
@@ -43,6 +44,7 @@ class Join:
     keys: tuple[tuple[str, str], ...]
     how: How
     validate: Validate
+    report: Callable[[Tally], None] = warn_of
 
     @classmethod
     def of(
@@ -91,12 +93,12 @@ class Join:
     def __call__(self) -> Iterator[pa.RecordBatch]:
         import duckdb
 
-        with duckdb.connect(":memory:") as connection:
+        with duckdb.connect(":memory:", config={"threads": pa.cpu_count()}) as connection:
             connection.execute("SET preserve_insertion_order = true")
             _load(connection, "l", self.left)
             _load(connection, "r", self.right)
             self._check_unique(connection)
-            self._warn_of_unreadable(connection)
+            self._count_unreadable(connection)
             yield from self._joined(connection.sql(self._query()).to_arrow_reader(ROWS))
 
     @property
@@ -133,7 +135,7 @@ class Join:
                 f"{'one_to_many' if side == 'right' else 'many_to_one'!r} or 'many_to_many'."
             )
 
-    def _warn_of_unreadable(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _count_unreadable(self, connection: duckdb.DuckDBPyConnection) -> None:
         # Without a key they match no row that could carry their errors.
         place, errors = _cells("r", self.right, BOOKKEEPING)
         _, keys = self._key_cells
@@ -142,12 +144,7 @@ class Join:
             f"SELECT count(*), min_by({place}, nth) FROM r "
             f"WHERE {errors} IS NOT NULL AND ({unknown})"
         ).fetchall()
-        if rows:
-            warnings.warn(
-                f"join: rows on the right whose key could not be read: {rows:,}, such as "
-                f"{example}; they match nothing. Read the right side alone to see its errors.",
-                stacklevel=2,
-            )
+        self.report(Unreadable(rows, example))
 
     def _query(self) -> str:
         cells = [
@@ -177,12 +174,48 @@ class Join:
         if not total:
             # Statistics, such as those of a sample, need a batch.
             yield pa.RecordBatch.from_pylist([], schema=schema)
-        if unmatched:
+        self.report(Unmatched(self.how, total, unmatched, example))
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreadable(Tally):
+    """Rows on the right that match nothing, since their key could not be read."""
+
+    rows: int
+    example: str | None
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(self.rows + other.rows, self.example or other.example)
+
+    def warn(self) -> None:
+        if self.rows:
+            warnings.warn(
+                f"join: rows on the right whose key could not be read: {self.rows:,}, such as "
+                f"{self.example}; they match nothing. Read the right side alone to see its errors.",
+                stacklevel=3,
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Unmatched(Tally):
+    """Rows on the left for which there is none on the right."""
+
+    how: How
+    total: int
+    rows: int
+    example: dict[str, Any] | None
+
+    def merge(self, other: Self) -> Self:
+        total, rows = self.total + other.total, self.rows + other.rows
+        return type(self)(self.how, total, rows, self.example or other.example)
+
+    def warn(self) -> None:
+        if self.rows:
             outcome = "their new columns are null" if self.how == "left" else "they are left out"
             warnings.warn(
-                f"join: {unmatched:,} of {total:,} rows found no match, such as {example}; "
-                f"{outcome}.",
-                stacklevel=2,
+                f"join: {self.rows:,} of {self.total:,} rows found no match, such as "
+                f"{self.example}; {outcome}.",
+                stacklevel=3,
             )
 
 

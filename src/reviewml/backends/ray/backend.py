@@ -1,0 +1,179 @@
+"""RayBackend: a cluster of machines, or the cores of this one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import pyarrow as pa
+import ray
+
+from reviewml.backends.ray import cluster, pool
+from reviewml.backends.ray.dataset import Blocks, RayDataset
+from reviewml.backends.ray.ledger import Ledger
+from reviewml.backends.ray.pool import Concurrency, Pool
+from reviewml.backends.ray.source import Partitions, Placed, from_batches
+from reviewml.errors import ParameterError, did_you_mean
+from reviewml.interfaces.backend import Backend, Capabilities
+from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.source import Source
+from reviewml.interfaces.store import EnrichmentStore
+from reviewml.schema import Roles
+from reviewml.stores.local import LocalStore, default_store
+
+BLOCK_BYTES = 32 * 2**20
+"""Size of a block as it is read: what one task holds in memory a few times over."""
+
+
+class RayBackend(Backend):
+    """Runs a pipeline on a Ray cluster, with the same code and the same results as here.
+
+    Rows are read, enriched and scored in blocks that stream through the cluster, so they need
+    not fit in its memory; their order is not kept, except that of a data frame.
+
+    Parameters
+    ----------
+    address
+        Of the cluster, as `ray.init` takes it; None takes the one that this process is connected
+        to or that ``$RAY_ADDRESS`` names, and otherwise starts one on this machine.
+    runtime_env
+        What workers need besides, as Ray describes it, such as ``{"pip": ["my-plugin"]}``.
+    resources
+        What one worker of a step claims, by the step's name: ``num_cpus``, ``num_gpus``,
+        ``memory`` and ``accelerator_type`` as in `ray.remote`, and its own ``concurrency`` and
+        ``batch_size``. Fractions share a device. Such a step has workers of its own.
+    concurrency
+        How many workers load models: a number, or the fewest and the most. None lets them grow
+        with the work, up to what the cluster has room for.
+    store
+        Where enrichers that say `stored` keep their values: a URL or a folder that all machines
+        see, a store, or None for nowhere. ``"auto"`` is that of ``$REVIEWML_STORE``, nowhere
+        when it is ``off``, and when it is not set the store of this machine as long as the
+        cluster has no other.
+
+    Examples
+    --------
+    >>> RayBackend(resources={"sentiment": {"num_gpus": 0.25}})
+    RayBackend(resources={'sentiment': {'num_gpus': 0.25}})
+    """
+
+    name = "ray"
+    capabilities = Capabilities(ordered=False)
+
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
+        resources: Mapping[str, Mapping[str, Any]] | None = None,
+        concurrency: Concurrency = None,
+        store: Literal["auto"] | str | os.PathLike[str] | EnrichmentStore | None = "auto",
+    ) -> None:
+        self.address = address
+        self.runtime_env = runtime_env
+        self.resources = resources
+        self.concurrency = concurrency
+        self.store = store
+
+    def __repr__(self) -> str:
+        # Neither an address nor an environment is shown: both may hold a secret.
+        shown = {"resources": self.resources, "concurrency": self.concurrency}
+        given = ", ".join(f"{n}={value!r}" for n, value in shown.items() if value is not None)
+        return f"RayBackend({given})"
+
+    def check(self, steps: Mapping[str, Enrichment]) -> None:
+        super().check(steps)
+        pool.checked(self.resources or {})
+        known = [name for step in steps for name in _names(step, steps[step])]
+        for name in self.resources or {}:
+            if name not in known:
+                raise ParameterError(f"resources: no step {name!r}. {did_you_mean(name, known)}")
+
+    def read(self, data: Any, roles: Roles = Roles()) -> RayDataset:
+        if isinstance(data, ray.data.Dataset):
+            data = self._of_ray(data)
+        elif isinstance(data, Dataset) and not isinstance(data, RayDataset):
+            data = self._brought(data)
+        read = super().read(data, roles)
+        assert isinstance(read, RayDataset)
+        return read
+
+    def scan(self, source: Source) -> RayDataset:
+        schema = source.schema
+
+        def make(task_cpus: float) -> Blocks:
+            self.connect()
+            cluster.check_visible(source.local_paths())
+            with _context(keeps_order=source.at_hand):
+                if source.at_hand:
+                    return from_batches(_batches(source), schema)
+                partitions = Partitions(source, schema)
+                return ray.data.read_datasource(partitions, num_cpus=task_cpus)
+
+        return RayDataset(self, schema, make, rows=source.rows)
+
+    def _of_ray(self, rows: ray.data.Dataset) -> RayDataset:
+        self.connect()
+        placed = Placed.of(rows)
+
+        def make(task_cpus: float) -> Blocks:
+            return rows.map_batches(
+                placed, batch_size=None, batch_format="pyarrow", num_cpus=task_cpus
+            )
+
+        return RayDataset(self, placed.result, make)
+
+    def _brought(self, rows: Dataset) -> RayDataset:
+        schema = rows.full_schema
+
+        def make(_: float) -> Blocks:
+            self.connect()
+            with _context(keeps_order=True):
+                return from_batches(rows.full_batches(), schema)
+
+        return RayDataset(self, schema, make, rows=rows.rows)
+
+    def connect(self) -> None:
+        """Connect this process to the cluster, unless it is connected."""
+        cluster.connect(self.address, self.runtime_env)
+
+    def ledger(self) -> Ledger:
+        """Return where workers of this cluster tell what happened."""
+        self.connect()
+        return Ledger.of(ray.get_runtime_context().get_job_id())
+
+    def pool(self, function: BatchFunction, resources: Resources) -> Pool:
+        """Return the workers for a step, by what it declares and what the user said of it."""
+        given, stage = self.resources or {}, str(getattr(function, "stage", ""))
+        # A step within another goes by both names, such as "product.sentiment".
+        options = given.get(stage) or given.get(stage.rpartition(".")[2])
+        return Pool.of(function, resources, options, self.concurrency)
+
+    def enrichment_store(self) -> EnrichmentStore | None:
+        """Return where values of enrichers are kept, if anywhere."""
+        if self.store == "auto":
+            return default_store()
+        if self.store is None or isinstance(self.store, EnrichmentStore):
+            return self.store
+        return LocalStore(self.store)
+
+
+def _names(name: str, step: Enrichment) -> list[str]:
+    inner = [inner for inner, _ in getattr(step, "enrichers", ())]
+    return [name, *inner, *(f"{name}.{one}" for one in inner)]
+
+
+def _batches(source: Source) -> Iterator[pa.RecordBatch]:
+    for partition in source.partitions():
+        yield from partition.read()
+
+
+def _context(*, keeps_order: bool) -> Any:
+    context = ray.data.DataContext.get_current().copy()
+    context.target_max_block_size = BLOCK_BYTES
+    context.raise_original_map_exception = True
+    context.execution_options.preserve_order = keeps_order
+    return ray.data.DataContext.current(context)

@@ -1,0 +1,175 @@
+"""The cluster: connecting to it, and checking that its machines are fit for the work."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from reviewml.errors import BackendError, SourceError, VersionMismatch
+from reviewml.saving.versions import version_of, versions
+
+Answer = TypeVar("Answer")
+
+
+def connect(
+    address: str | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Connect this process to a cluster, unless it is; start one here when none is named.
+
+    Parameters
+    ----------
+    address
+        As `ray.init` takes it.
+    runtime_env
+        What the workers need, as Ray describes it.
+    options
+        Further ones of `ray.init`.
+
+    Raises
+    ------
+    BackendError
+        When the process is connected to another cluster, or `runtime_env` comes too late.
+    VersionMismatch
+        When machines of the cluster have other versions than this one.
+    """
+    if ray.is_initialized():
+        _check_same(address, runtime_env)
+    else:
+        _start(address, runtime_env, options)
+    job = ray.get_runtime_context().get_job_id()
+    if job not in _CHECKED:
+        check_versions()
+        _CHECKED.add(job)
+
+
+_CHECKED: set[str] = set()
+"""Connections whose machines have the versions of this process."""
+
+
+def _start(
+    address: str | None, runtime_env: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> None:
+    environment = dict(runtime_env) if runtime_env else None
+    try:
+        ray.init(address=address, runtime_env=environment, **options)
+    except RuntimeError as error:
+        if "ersion mismatch" in str(error):
+            raise VersionMismatch(str(error)) from error
+        raise BackendError(f"cannot connect to the Ray cluster {address!r}: {error}") from error
+    except ConnectionError as error:
+        raise BackendError(
+            f"there is no Ray cluster at {address!r}: start one with 'ray start --head', or leave "
+            f"address= out to work on this machine. ({error})"
+        ) from error
+
+
+def _check_same(address: str | None, runtime_env: Mapping[str, Any] | None) -> None:
+    here = ray.get_runtime_context().gcs_address
+    if address not in (None, "auto", "local", here) and "://" not in str(address):
+        raise BackendError(
+            f"address={address!r}, but this process is connected to the Ray cluster {here}: call "
+            "ray.shutdown() first."
+        )
+    if runtime_env and dict(runtime_env) != ray.get_runtime_context().runtime_env.to_dict():
+        raise BackendError(
+            "runtime_env= is for the first connection, and this process is connected to Ray "
+            "already: give it to ray.init, or call ray.shutdown() first."
+        )
+
+
+def check_versions() -> None:
+    """Raise unless every machine has the versions that this process has.
+
+    Raises
+    ------
+    VersionMismatch
+        Naming the library, both versions and the machine.
+    """
+    here = decisive_versions()
+    for node, there in _ask_each_node(decisive_versions).items():
+        differing = {name: there.get(name) for name in here if there.get(name) != here[name]}
+        if differing:
+            name, version = next(iter(differing.items()))
+            raise VersionMismatch(
+                f"{name} is {here[name]} here and {version} on the machine {node} of the cluster, "
+                "so results could differ: install one version on both, such as by runtime_env="
+                f"{{'pip': ['{name}=={here[name]}']}}."
+            )
+
+
+def decisive_versions() -> dict[str, str]:
+    """Return the versions that decide what comes out, by library."""
+    found = versions(["ray"])
+    # What changes with the last number of Python is no different result.
+    return found | {"python": found["python"].rpartition(".")[0]}
+
+
+def check_visible(paths: Sequence[str]) -> None:
+    """Raise unless every machine of the cluster sees these files or folders.
+
+    Raises
+    ------
+    SourceError
+        Naming a path that one does not see, and what to do.
+    """
+    for node, missing in _ask_each_node(functools.partial(_missing, tuple(paths))).items():
+        if missing:
+            raise SourceError(
+                f"{missing[0]!r} is on this machine, and {node}, a machine of the cluster, does "
+                "not see it: put it on storage that all machines share, such as s3://bucket/path "
+                "or a folder that is mounted on each of them."
+            )
+
+
+def _missing(paths: tuple[str, ...]) -> list[str]:
+    return [path for path in paths if not os.path.exists(path)]  # noqa: PTH110
+
+
+def other_nodes() -> dict[str, str]:
+    """Return the name of each machine but this one, by the id of its node."""
+    nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+    nodes.pop(_own_node(), None)
+    return nodes
+
+
+def _own_node() -> str | None:
+    # A client outside the cluster is on none of its machines.
+    return None if ray.util.client.ray.is_connected() else ray.get_runtime_context().get_node_id()
+
+
+def _ask_each_node(question: Callable[[], Answer]) -> dict[str, Answer]:
+    nodes = other_nodes()
+    waiting = [_asked(question, node) for node in nodes]
+    try:
+        return dict(zip(nodes.values(), ray.get(waiting), strict=True))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ModuleNotFoundError):
+            version = version_of("reviewml")
+            raise VersionMismatch(
+                f"a machine of the cluster lacks {error.cause.name!r}: install reviewml {version} "
+                f"there, such as by runtime_env={{'pip': ['reviewml[ray]=={version}']}}."
+            ) from error
+        raise
+
+
+def _asked(question: Callable[[], Answer], node: str) -> Any:
+    where = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=where)(question).remote()
+
+
+def room_for(num_cpus: float, num_gpus: float) -> int:
+    """Return how many workers that claim as much the cluster has room for now, at least one."""
+    has = ray.cluster_resources()
+    rooms = [
+        has.get(name, 0) // wanted
+        for name, wanted in (("CPU", num_cpus), ("GPU", num_gpus))
+        if wanted
+    ]
+    return max(1, int(min(rooms, default=1)))

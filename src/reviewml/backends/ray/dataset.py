@@ -1,0 +1,275 @@
+"""RayDataset: rows on a cluster, computed block by block when they are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import ray
+
+from reviewml.backends.local.join import Join
+from reviewml.backends.ray import shuffle
+from reviewml.backends.ray.pool import LITTLE, Pool
+from reviewml.backends.ray.worker import Steps, batches_of, empty_batch
+from reviewml.backends.ray.writing import write_parts
+from reviewml.errors import BackendError, ReviewmlError
+from reviewml.interfaces.asof import AsofAggregates
+from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.source import By, Validate, check_rows
+from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.windows import Window
+from reviewml.interfaces.writing import WRITERS
+from reviewml.schema import Roles
+
+if TYPE_CHECKING:
+    from reviewml.backends.ray.backend import RayBackend
+
+Blocks = Any
+"""Ray's own dataset, `ray.data.Dataset`."""
+
+Make = Callable[[float], Blocks]
+"""Starts a new computation, given the cores that a task claims which loads nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Functions that one pool applies."""
+
+    pool: Pool
+    functions: tuple[BatchFunction, ...]
+    schema: pa.Schema
+    result: pa.Schema
+
+    @property
+    def name(self) -> str:
+        """Names of its steps, for metrics and messages."""
+        named = [getattr(f, "stage", None) for f in self.functions]
+        return ", ".join(filter(None, named)) or type(self.functions[-1]).__name__
+
+    def takes(self, pool: Pool, function: BatchFunction) -> bool:
+        """Tell whether its workers may do this as well."""
+        if not pool.actors:
+            # What needs no device must not keep one waiting.
+            return self.pool.num_gpus == 0
+        return pool == self.pool and not pool.own
+
+    def and_then(self, function: BatchFunction, pool: Pool, result: pa.Schema) -> Stage:
+        """Return it with one more function."""
+        pool = pool if pool.actors else self.pool
+        return Stage(pool, (*self.functions, function), self.schema, result)
+
+
+class RayDataset(Dataset):
+    """Blocks that are computed on a cluster again each time they are asked for.
+
+    Parameters
+    ----------
+    backend
+        Whose cluster it is.
+    schema
+        Of the rows, bookkeeping included.
+    make
+        Starts a computation of the rows as they are before `stages`.
+    stages
+        What is still to be done with them.
+    keeps_actors
+        Whether `make` claims cores for actors.
+    at_hand
+        Whether the rows are computed already.
+    rows
+        How many there are, where that is known before they are read.
+    """
+
+    def __init__(
+        self,
+        backend: RayBackend,
+        schema: pa.Schema,
+        make: Make,
+        *,
+        stages: tuple[Stage, ...] = (),
+        keeps_actors: bool = False,
+        at_hand: bool = False,
+        rows: int | None = None,
+    ) -> None:
+        self._backend = backend
+        self._schema = schema
+        self._make = make
+        self._stages = stages
+        self._keeps_actors = keeps_actors or any(stage.pool.actors for stage in stages)
+        self._at_hand = at_hand
+        self.rows = rows
+        self.store = backend.enrichment_store()
+
+    @property
+    def full_schema(self) -> pa.Schema:
+        return self._schema
+
+    def blocks(self, task_cpus: float | None = None) -> Blocks:
+        """Return Ray's own dataset of the rows, to be computed when it is read."""
+        claimed = task_cpus or (LITTLE if self._keeps_actors else 1.0)
+        blocks = self._make(claimed)
+        for stage in self._stages:
+            pool, ledger = stage.pool, self._backend.ledger()
+            steps = Steps(
+                stage.schema, stage.functions, stage.result, stage.name, pool.threads, ledger
+            )
+            blocks = pool.apply(blocks, steps, claimed)
+        return blocks
+
+    def full_batches(self) -> Iterator[pa.RecordBatch]:
+        found = False
+        with self._reported():
+            for block in self.blocks().iter_batches(batch_format="pyarrow", batch_size=None):
+                for batch in batches_of(block, self._schema):
+                    found = True
+                    yield batch
+        if not found:
+            # Statistics, such as those of a sample, need a batch.
+            yield empty_batch(self._schema)
+
+    def map(
+        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
+    ) -> RayDataset:
+        pool = self._backend.pool(function, resources)
+        *before, last = self._stages or (Stage(pool, (), self._schema, self._schema),)
+        if last.functions and not last.takes(pool, function):
+            before, last = [*self._stages], Stage(pool, (), self._schema, self._schema)
+        stage = last.and_then(function, pool, schema)
+        rows = self.rows if isinstance(function, RowWise) else None
+        return self._like(schema, self._make, stages=(*before, stage), rows=rows)
+
+    def _like(self, schema: pa.Schema, make: Make, **options: Any) -> RayDataset:
+        keeps = self._keeps_actors
+        return RayDataset(self._backend, schema, make, keeps_actors=keeps, **options)
+
+    def join(
+        self,
+        other: Any,
+        *,
+        on: str | Sequence[str] | None = None,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: Literal["left", "inner"] = "left",
+        validate: Validate = "many_to_one",
+    ) -> RayDataset:
+        right = self.beside(other)
+        join = Join.of(self, right, on, left_on, right_on, how, validate)
+        left_keys, right_keys = zip(*join.keys, strict=True)
+
+        def make(_: float) -> Blocks:
+            work = shuffle.JoinShard(join.keys, how, validate)
+            sides = (shuffle.Side(self, left_keys), shuffle.Side(right, right_keys))
+            return shuffle.by_key(*sides, work, join.schema, self._backend.ledger())
+
+        return RayDataset(self._backend, join.schema, make)
+
+    def asof_aggregate(
+        self,
+        events: Dataset,
+        *,
+        by: By,
+        windows: Mapping[str, Window],
+        sums: Sequence[str] = (),
+        last: str | None = None,
+    ) -> RayDataset:
+        aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
+        narrow = events.select(
+            list(dict.fromkeys([*aggregates.keys.values(), aggregates.event_time, *sums]))
+        )
+        schema = aggregates.schema(self._schema)
+        kinds = [narrow.schema.field(name).type for name in aggregates.keys.values()]
+
+        def make(_: float) -> Blocks:
+            sides = (
+                shuffle.Side(self, tuple(aggregates.keys), tuple(kinds)),
+                shuffle.Side(self.beside(narrow), tuple(aggregates.keys.values())),
+            )
+            work = shuffle.AsofShard(aggregates)
+            return shuffle.by_key(*sides, work, schema, self._backend.ledger())
+
+        return RayDataset(self._backend, schema, make, rows=self.rows)
+
+    def beside(self, data: Any, roles: Roles = Roles()) -> RayDataset:
+        return self._backend.read(data, roles)
+
+    def limit(self, n: int) -> RayDataset:
+        check_rows("limit", n)
+        return self._like(self._schema, lambda task_cpus: self.blocks(task_cpus).limit(n))
+
+    def persist(self) -> RayDataset:
+        if self._at_hand:
+            return self
+        with self._reported():
+            blocks = self.blocks().materialize()
+        rows = blocks.count()
+        return RayDataset(self._backend, self._schema, lambda _: blocks, at_hand=True, rows=rows)
+
+    def count(self) -> int:
+        with self._reported():
+            return int(self.blocks().count())
+
+    def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for batch in self.map(Parts(dict(statistics)), PARTS).full_batches():
+            for part in batch.column(0).to_pylist():
+                # What a worker of ours wrote a moment ago.
+                for name, value in pickle.loads(part).items():  # noqa: S301
+                    merge = statistics[name].merge
+                    found[name] = merge(found[name], value) if name in found else value
+        return found
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the rows to a file, or to a folder of Parquet files.
+
+        Parameters
+        ----------
+        path
+            A file as of `Dataset.write`, which this process writes; or a folder, which must be
+            new or empty and may be a URL: each worker writes files there. They appear when all
+            are complete.
+        """
+        if Path(path).suffix in WRITERS and "://" not in os.fspath(path):
+            return super().write(path)
+        with self._reported():
+            self._errors = write_parts(self, os.fspath(path))
+        return Path(path)
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Raise what went wrong on a worker as what it was there, and warn of what it told."""
+        try:
+            yield
+        except ray.exceptions.RayError as error:
+            raise _cause(error) from error
+        self._backend.ledger().report()
+
+
+PARTS = pa.schema([("part", pa.large_binary())])
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Turns a batch into one row: the statistics of it, to be merged with those of others."""
+
+    statistics: dict[str, Statistic]
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        parts = {name: statistic.part(batch) for name, statistic in self.statistics.items()}
+        return pa.record_batch([pa.array([pickle.dumps(parts)], PARTS[0].type)], schema=PARTS)
+
+
+def _cause(error: BaseException) -> Exception:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ReviewmlError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return BackendError(f"the work on the Ray cluster failed: {error}")

@@ -1,0 +1,225 @@
+"""Bringing rows of two datasets together that have the same key, one shard of keys at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import ray
+from ray.data.context import ShuffleStrategy
+
+from reviewml.backends.local.asof import AsofBatch, typed_keys
+from reviewml.backends.local.dataset import LocalDataset, large
+from reviewml.backends.local.join import How, Join
+from reviewml.backends.ray.ledger import Ledger
+from reviewml.backends.ray.worker import batches_of, empty_batch, use_threads
+from reviewml.hashing import key_hashes, splitmix, stable_hash
+from reviewml.interfaces.asof import AsofAggregates
+from reviewml.interfaces.source import Validate
+from reviewml.interfaces.tally import Tally
+from reviewml.schema import PLACE
+
+if TYPE_CHECKING:
+    from reviewml.backends.ray.dataset import RayDataset
+
+SHARD_BYTES = 64 * 2**20
+"""Size of a shard, which one worker holds in memory a few times over."""
+
+MOST_SHARDS = 4096
+
+LEFT, RIGHT = 0, 1
+
+PACKED = pa.schema([("shard", pa.int32()), ("side", pa.int8()), ("rows", pa.large_binary())])
+
+Report = Callable[[Tally], None]
+
+
+class ShardWork(Protocol):
+    """What is done with the rows of both sides whose keys are in one shard."""
+
+    def __call__(
+        self, left: LocalDataset, right: LocalDataset, report: Report
+    ) -> Iterator[pa.RecordBatch]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class JoinShard:
+    """Joins them, as the local backend does."""
+
+    keys: tuple[tuple[str, str], ...]
+    how: How
+    validate: Validate
+
+    def __call__(
+        self, left: LocalDataset, right: LocalDataset, report: Report
+    ) -> Iterator[pa.RecordBatch]:
+        return Join(left, right, self.keys, self.how, self.validate, report)()
+
+
+@dataclasses.dataclass(frozen=True)
+class AsofShard:
+    """Counts the events on the right around each row on the left, as the local backend does."""
+
+    aggregates: AsofAggregates
+
+    def __call__(
+        self, left: LocalDataset, right: LocalDataset, report: Report
+    ) -> Iterator[pa.RecordBatch]:
+        counted = AsofBatch(self.aggregates, right, report)
+        counted.setup()
+        return map(counted, large(left.full_batches()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of two datasets.
+
+    Parameters
+    ----------
+    rows
+        The dataset.
+    keys
+        Its columns.
+    kinds
+        Types that the keys are compared in, where these are not their own.
+    """
+
+    rows: RayDataset
+    keys: tuple[str, ...]
+    kinds: tuple[pa.DataType, ...] = ()
+
+
+def by_key(
+    left: Side, right: Side, work: ShardWork, schema: pa.Schema, ledger: Ledger
+) -> ray.data.Dataset:
+    """Return what the work makes of each shard of keys.
+
+    Rows that lack a part of their key are spread evenly; they match nothing. All rows of one key
+    come to one worker, which a key with very many of them can be too much for.
+
+    Parameters
+    ----------
+    left, right
+        Both are computed first, one after the other, and kept in the object store.
+    work
+        Sees rows of both sides.
+    schema
+        Of what it returns.
+    ledger
+        Where it tells what it counted.
+    """
+    sides = [side.rows.persist().blocks() for side in (left, right)]
+    shards = _shards(sum(blocks.size_bytes() or 0 for blocks in sides))
+    packed = [
+        blocks.map_batches(
+            Packed(side.rows.full_schema, side.keys, side.kinds, number, shards),
+            batch_size=None,
+            batch_format="pyarrow",
+        )
+        for number, (side, blocks) in enumerate(zip((left, right), sides, strict=True))
+    ]
+    both = packed[LEFT].union(packed[RIGHT])
+    # Made of tasks alone, it survives the loss of a machine.
+    both.context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
+    schemas = (left.rows.full_schema, right.rows.full_schema)
+    together = Together(schemas, work, schema, ledger, uuid.uuid4().hex)
+    # Ray asks functions for their name, which a partial one has.
+    function = functools.partial(Together.__call__, together)
+    return both.groupby("shard").map_groups(function, batch_format="pyarrow")
+
+
+def _shards(size: int) -> int:
+    return max(1, min(-(-size // SHARD_BYTES), MOST_SHARDS))
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """Packs the rows of a block by shard: one row for each shard, which holds them as bytes.
+
+    So rows of both sides can be shuffled together, whatever their columns.
+    """
+
+    schema: pa.Schema
+    keys: tuple[str, ...]
+    kinds: tuple[pa.DataType, ...]
+    side: int
+    shards: int
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        packed = [self._packed(batch) for batch in batches_of(block, self.schema)]
+        return pa.Table.from_batches(packed, schema=PACKED)
+
+    def _packed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        shards = self._shards(batch)
+        order = np.argsort(shards, kind="stable")
+        ordered = batch.take(pa.array(order))
+        found, starts = np.unique(shards[order], return_index=True)
+        ends = [*starts[1:].tolist(), len(batch)]
+        rows = [
+            _to_bytes(ordered.slice(start, end - start))
+            for start, end in zip(starts.tolist(), ends, strict=False)
+        ]
+        sides = np.full(len(found), self.side)
+        columns = [
+            pa.array(values, field.type)
+            for values, field in zip((found, sides, rows), PACKED, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=PACKED)
+
+    def _shards(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+        keys = batch.select(list(self.keys))
+        keys = typed_keys(keys, self.kinds) if self.kinds else keys
+        hashes, complete = key_hashes([_comparable(column) for column in keys.columns])
+        spread = stable_hash(batch.column(PLACE))
+        # Hashed once more: what looks keys up within a shard goes by the first hash.
+        chosen = splitmix(np.where(complete, hashes, spread))
+        return (chosen % np.uint64(self.shards)).astype(np.int64)
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    # As texts, -0.0 and 0.0 would be two keys.
+    return pa.compute.add(column, 0.0) if pa.types.is_floating(column.type) else column
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """Unpacks a shard and does the work."""
+
+    schemas: tuple[pa.Schema, pa.Schema]
+    work: ShardWork
+    result: pa.Schema
+    ledger: Ledger
+    name: str
+
+    def __call__(self, shard: pa.Table) -> pa.Table:
+        use_threads(1)
+        number = shard.column("shard")[0].as_py()
+        sides = [self._side(shard, side) for side in (LEFT, RIGHT)]
+        tallies: list[Tally] = []
+        done = list(self.work(sides[LEFT], sides[RIGHT], tallies.append))
+        for tally in tallies:
+            self.ledger.tell(f"{self.name} {type(tally).__name__}", number, tally)
+        return pa.Table.from_batches(done, schema=self.result)
+
+    def _side(self, shard: pa.Table, side: int) -> LocalDataset:
+        packed = shard.filter(pa.compute.equal(shard.column("side"), side)).column("rows")
+        schema = self.schemas[side]
+        rows = [_from_bytes(cell.as_buffer()) for cell in packed] or [empty_batch(schema)]
+        return LocalDataset(schema, functools.partial(iter, rows), at_hand=True)
+
+
+def _to_bytes(batch: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def _from_bytes(packed: pa.Buffer) -> pa.RecordBatch:
+    return pa.ipc.open_stream(packed).read_next_batch()

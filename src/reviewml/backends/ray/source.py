@@ -1,0 +1,113 @@
+"""Sources as Ray reads them: their partitions, by the same code, in tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+from ray.data.context import DataContext
+
+from reviewml.backends.local.dataset import scanned
+from reviewml.backends.ray.worker import batches_of, empty_batch
+from reviewml.interfaces.batches import with_bookkeeping
+from reviewml.interfaces.row_keys import row_keys
+from reviewml.interfaces.source import Partition, Source
+from reviewml.schema import plain_schema
+
+Read = Callable[[], Iterator[pa.Table]]
+
+
+class Partitions(Datasource):  # type: ignore[misc]
+    """The partitions of a source, a few in each read task.
+
+    Parameters
+    ----------
+    source
+        What is read.
+    schema
+        That its batches must have.
+    """
+
+    def __init__(self, source: Source, schema: pa.Schema) -> None:
+        super().__init__()
+        self._source = source
+        self._schema = schema
+
+    def get_read_tasks(
+        self,
+        parallelism: int,
+        per_task_row_limit: int | None = None,
+        data_context: DataContext | None = None,
+    ) -> list[ReadTask]:
+        partitions = list(self._source.partitions())
+        unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [
+            ReadTask(self._read(partitions, places), unknown, self._schema, per_task_row_limit)
+            for places in np.array_split(
+                np.arange(len(partitions)), min(max(parallelism, 1), len(partitions))
+            )
+        ]
+
+    def _read(
+        self, partitions: list[Partition], places: np.ndarray
+    ) -> functools.partial[Iterator[pa.Table]]:
+        some = tuple(partitions[place] for place in places)
+        return functools.partial(_tables, some, self._schema, repr(self._source))
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        return None
+
+    def get_name(self) -> str:
+        return type(self._source).__name__
+
+
+def _tables(
+    partitions: tuple[Partition, ...], schema: pa.Schema, source: str
+) -> Iterator[pa.Table]:
+    for batch in scanned(partitions, schema, source):
+        yield pa.Table.from_batches([batch])
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """Gives rows of a Ray dataset their bookkeeping.
+
+    They come from no file that a person could open, so each goes by a hash of what it holds.
+    """
+
+    schema: pa.Schema
+
+    @classmethod
+    def of(cls, rows: ray.data.Dataset) -> Placed:
+        """Return it for rows, whose first block is read for their columns."""
+        return cls(plain_schema(pa.schema(rows.schema().base_schema)))
+
+    @property
+    def result(self) -> pa.Schema:
+        """Schema of the rows with their bookkeeping."""
+        empty = empty_batch(self.schema)
+        return with_bookkeeping(empty, pa.array([], pa.string())).schema
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        plain = block.select(self.schema.names).cast(self.schema)
+        placed = [
+            with_bookkeeping(batch, _places(batch)) for batch in batches_of(plain, self.schema)
+        ]
+        return pa.Table.from_batches(placed, schema=self.result)
+
+
+def _places(batch: pa.RecordBatch) -> pa.Array:
+    keys = [f"row {key.hex()}" for key in row_keys(batch).to_pylist()]
+    return pa.array(keys, pa.string())
+
+
+def from_batches(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> ray.data.Dataset:
+    """Put rows of this process into the cluster's object store."""
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    return ray.data.from_arrow(tables or [schema.empty_table()])

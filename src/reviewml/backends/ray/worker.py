@@ -1,0 +1,128 @@
+"""What one worker does: functions of batches, one after the other, on the blocks it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import threadpoolctl
+
+from reviewml.backends.ray.ledger import Ledger
+from reviewml.backends.ray.metrics import Metrics
+from reviewml.interfaces.dataset import BatchFunction
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """Functions that one worker applies to each block.
+
+    Parameters
+    ----------
+    schema
+        Of the blocks.
+    functions
+        In order.
+    result
+        Schema of what the last one returns.
+    name
+        Of the work, for metrics and messages.
+    threads
+        That the worker may use.
+    ledger
+        Where workers tell what happened.
+    """
+
+    schema: pa.Schema
+    functions: tuple[BatchFunction, ...]
+    result: pa.Schema
+    name: str
+    threads: int
+    ledger: Ledger
+
+    def setup(self) -> None:
+        """Load what the functions need on this worker."""
+        use_threads(self.threads)
+        for function in self.functions:
+            if hasattr(function, "setup"):
+                function.setup()
+        # Libraries that were imported just now start with a thread for each core.
+        use_threads(self.threads)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        metrics = Metrics.of(self.name)
+        done = []
+        for batch in batches_of(block, self.schema):
+            started = time.perf_counter()
+            for function in self.functions:
+                batch = function(batch)  # noqa: PLW2901
+            metrics.observe(batch, time.perf_counter() - started)
+            done.append(batch)
+        return pa.Table.from_batches(done, schema=self.result)
+
+
+class Actor:
+    """A process that does the same steps again and again."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        steps.ledger.started(steps.name)
+        steps.setup()
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        return self.steps(block)
+
+
+class Task:
+    """A block's worth of steps in whatever process is free; one that did them before is ready."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.key = uuid.uuid4().hex
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        self.steps.ledger.started(self.steps.name)
+        ready = _ready.get(self.key)
+        if ready is None:
+            self.steps.setup()
+            while len(_ready) >= MOST_READY:
+                _ready.pop(next(iter(_ready)))
+            ready = _ready[self.key] = self.steps
+        return ready(block)
+
+
+MOST_READY = 4
+"""Steps for which a process stays ready."""
+
+_ready: dict[str, Steps] = {}
+
+
+def batches_of(block: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield a block as batches of a schema: one, unless its texts are too large for one array."""
+    if block.num_columns == 0:
+        # Ray's own empty blocks have no columns.
+        block = schema.empty_table()
+    columns = [block.column(name) for name in schema.names]
+    whole = pa.Table.from_arrays(columns, schema=schema).combine_chunks()
+    # Without any row, a batch is still there for its columns.
+    yield from whole.to_batches() or [empty_batch(schema)]
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch of a schema without any row."""
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+def use_threads(threads: int) -> None:
+    """Let the libraries of this process use as many threads, so that workers do not compete."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    pa.set_cpu_count(threads)
+    threadpoolctl.threadpool_limits(threads)
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)

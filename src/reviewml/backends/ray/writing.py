@@ -1,0 +1,95 @@
+"""Writing the rows of a cluster to a folder, each worker its own files."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import uuid
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reviewml.errors import SourceError
+from reviewml.filesystems import filesystem
+from reviewml.interfaces.batches import ResultErrors
+from reviewml.masking import masked
+from reviewml.schema import visible
+
+if TYPE_CHECKING:
+    from reviewml.backends.ray.dataset import RayDataset
+
+WRITTEN = pa.schema([("name", pa.string()), ("errors", pa.large_binary())])
+
+
+def write_parts(rows: RayDataset, url: str) -> pa.Table:
+    """Write the rows to Parquet files in a folder.
+
+    Files are made under another name and given their own once all are complete, those alone that
+    are part of the result: a worker that died half-way leaves nothing.
+
+    Parameters
+    ----------
+    rows
+        The dataset.
+    url
+        Of a folder, new or empty: a path, or what fsspec understands.
+
+    Returns
+    -------
+    pa.Table
+        What went wrong with rows, as `Dataset.errors`.
+
+    Raises
+    ------
+    SourceError
+        When there is something in the folder.
+    """
+    files, folder = filesystem(url)
+    if files.exists(folder) and files.ls(folder):
+        raise SourceError(f"{masked(url)} is not empty: choose a new folder, or empty this one.")
+    unfinished = posixpath.join(folder, f"_{uuid.uuid4().hex}")
+    files.makedirs(unfinished, exist_ok=True)
+    try:
+        part = Part(url, unfinished, tuple(visible(rows.full_schema.names)))
+        done = pa.Table.from_batches(rows.map(part, WRITTEN).full_batches())
+        for number, name in enumerate(sorted(done.column("name").drop_null().to_pylist())):
+            files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
+    finally:
+        files.rm(unfinished, recursive=True)
+    return pa.concat_tables(map(_table, done.column("errors").to_pylist()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Writes a batch to a file of its own, and returns its name and the errors of its rows."""
+
+    url: str = dataclasses.field(repr=False)
+    folder: str = dataclasses.field(repr=False)
+    columns: tuple[str, ...] = ()
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        seen = ResultErrors(batch.schema)
+        seen.add(batch)
+        name = self._write(batch) if len(batch) else None
+        columns = [pa.array([name], pa.string()), pa.array([_bytes(seen.table())], WRITTEN[1].type)]
+        return pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
+
+    def _write(self, batch: pa.RecordBatch) -> str:
+        files, _ = filesystem(self.url)
+        name = posixpath.join(self.folder, f"{uuid.uuid4().hex}.parquet")
+        with files.open(name, "wb") as file:
+            pq.write_table(pa.Table.from_batches([batch.select(list(self.columns))]), file)
+        return name
+
+
+def _bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    raw: bytes = sink.getvalue().to_pybytes()
+    return raw
+
+
+def _table(raw: bytes) -> pa.Table:
+    return pa.ipc.open_stream(raw).read_all()
