@@ -16,7 +16,8 @@
     ├── ModelUnavailable (OSError)      a transformer cannot be had
     ├── CapabilityError (TypeError)     a backend cannot run a step
     ├── BackendError (RuntimeError)     a cluster cannot be reached, or its work failed
-    │   └── VersionMismatch             its machines have other versions
+    │   ├── VersionMismatch             its machines have other versions
+    │   └── WorkerDied                  a worker dies of a row, or of a step, again and again
     ├── StoreError                      an enrichment store cannot be used
     ├── TargetError (ValueError)        the target cannot be learned
     ├── TooLittleAgreement (ValueError) a student cannot stand in for its teacher
@@ -108,11 +109,15 @@ class CapabilityError(ReviewmlError, TypeError):
 
 
 class BackendError(ReviewmlError, RuntimeError):
-    """When a cluster cannot be reached, or a worker dies again and again."""
+    """When a cluster cannot be reached, or its work failed."""
 
 
 class VersionMismatch(BackendError):
     """When machines of a cluster have other versions of libraries than the process that asks."""
+
+
+class WorkerDied(BackendError):
+    """When a worker of a cluster dies of one row, or of a step, again and again."""
 
 
 class StoreError(ReviewmlError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
     """Start a Ray cluster on this machine, with two cores whatever it has."""
     ray = pytest.importorskip("ray")

@@ -133,6 +133,12 @@ class EnrichBatch(RowWise):
             return enriched
         return added_errors(enriched, self._errors(view, failures))
 
+    def lost(self, row: pa.RecordBatch, error: Exception, attempts: int) -> pa.RecordBatch:
+        """Return a batch of one row as it is when its enricher can never be asked about it."""
+        view = self.view.columns(row, roles_of(row.schema))
+        enriched = with_columns(row, self._nulls(len(row)), self.schema(row.schema))
+        return added_errors(enriched, self._errors(view, {0: (error, attempts)}))
+
     def _values(
         self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
     ) -> dict[str, pa.Array]:

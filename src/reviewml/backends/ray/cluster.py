@@ -161,7 +161,11 @@ def _ask_each_node(question: Callable[[], Answer]) -> dict[str, Answer]:
 
 def _asked(question: Callable[[], Answer], node: str) -> Any:
     where = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=where)(question).remote()
+    return ray.remote(num_cpus=0, scheduling_strategy=where)(_answer).remote(question)
+
+
+def _answer(question: Callable[[], Answer]) -> Answer:
+    return question()
 
 
 def room_for(num_cpus: float, num_gpus: float) -> int:

@@ -12,7 +12,11 @@ from typing import Any, Self
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from reviewml.errors import WorkerDied
 from reviewml.interfaces.tally import Tally
+
+MOST_DEATHS = 20
+"""Workers that may die one after the other before the work is given up."""
 
 
 class Notes:
@@ -21,10 +25,30 @@ class Notes:
     def __init__(self) -> None:
         self._restarts: Counter[str] = Counter()
         self._tallies: dict[str, dict[Hashable, Tally]] = {}
+        self._begun: Counter[str] = Counter()
+        self._deaths_in_a_row = 0
 
-    def restarted(self, step: str) -> None:
-        """Count a worker that took the place of one that died."""
+    def begin(self, what: str) -> int:
+        """Note that something was begun, and return how often it was before and never ended."""
+        self._begun[what] += 1
+        return self._begun[what] - 1
+
+    def end(self, what: str) -> None:
+        """Note that something was ended."""
+        del self._begun[what]
+        self._deaths_in_a_row = 0
+
+    def restarted(self, step: str) -> int:
+        """Count a worker that took the place of one that died.
+
+        Returns
+        -------
+        int
+            How many did since anything was ended.
+        """
         self._restarts[step] += 1
+        self._deaths_in_a_row += 1
+        return self._deaths_in_a_row
 
     def tell(self, work: str, part: Hashable, tally: Tally) -> None:
         """Keep what was counted in a part of some work; a part that is done again counts once."""
@@ -66,8 +90,20 @@ class Ledger:
             again = context.worker.core_worker.get_current_task_attempt_number() > 0
         else:
             again = context.was_current_actor_reconstructed
-        if again:
-            self.notes.restarted.remote(step)
+        if again and ray.get(self.notes.restarted.remote(step)) > MOST_DEATHS:
+            raise WorkerDied(
+                f"{step}: workers died {MOST_DEATHS} times in a row and finished nothing. The logs "
+                "of Ray say how; if they ran out of memory, let each claim more, as in "
+                f"resources={{{step!r}: {{'memory': 8 * 2**30}}}}, or make concurrency= smaller."
+            )
+
+    def begin(self, what: str) -> int:
+        """Note that something was begun, and return how often it was before and never ended."""
+        return int(ray.get(self.notes.begin.remote(what)))
+
+    def end(self, what: str) -> None:
+        """Note that something was ended."""
+        self.notes.end.remote(what)
 
     def tell(self, work: str, part: Hashable, tally: Tally) -> None:
         """Tell what was counted in a part of some work."""

@@ -112,7 +112,12 @@ class Pool:
         """
         if not self.actors:
             return blocks.map_batches(
-                _task(steps), batch_size=None, batch_format="pyarrow", num_cpus=task_cpus
+                _task(steps),
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=task_cpus,
+                # As often as it takes: rows that kill workers are found out and left.
+                max_retries=-1,
             )
         fewest, most = self._size()
         claimed = {"memory": self.memory, "accelerator_type": self.accelerator_type}

@@ -15,6 +15,7 @@ import threadpoolctl
 
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.metrics import Metrics
+from reviewml.backends.ray.survival import Survivor
 from reviewml.interfaces.dataset import BatchFunction
 
 
@@ -36,6 +37,8 @@ class Steps:
         That the worker may use.
     ledger
         Where workers tell what happened.
+    key
+        Of this work and no other.
     """
 
     schema: pa.Schema
@@ -44,6 +47,7 @@ class Steps:
     name: str
     threads: int
     ledger: Ledger
+    key: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
     def setup(self) -> None:
         """Load what the functions need on this worker."""
@@ -55,14 +59,12 @@ class Steps:
         use_threads(self.threads)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        metrics = Metrics.of(self.name)
+        metrics, apply = Metrics.of(self.name), Survivor(self.functions, self.key, self.ledger)
         done = []
         for batch in batches_of(block, self.schema):
             started = time.perf_counter()
-            for function in self.functions:
-                batch = function(batch)  # noqa: PLW2901
-            metrics.observe(batch, time.perf_counter() - started)
-            done.append(batch)
+            done.append(apply(batch))
+            metrics.observe(done[-1], time.perf_counter() - started)
         return pa.Table.from_batches(done, schema=self.result)
 
 
@@ -83,16 +85,15 @@ class Task:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self.key = uuid.uuid4().hex
 
     def __call__(self, block: pa.Table) -> pa.Table:
         self.steps.ledger.started(self.steps.name)
-        ready = _ready.get(self.key)
+        ready = _ready.get(self.steps.key)
         if ready is None:
             self.steps.setup()
             while len(_ready) >= MOST_READY:
                 _ready.pop(next(iter(_ready)))
-            ready = _ready[self.key] = self.steps
+            ready = _ready[self.steps.key] = self.steps
         return ready(block)
 
 

@@ -1,0 +1,230 @@
+"""Workers and machines of a cluster die while rows are enriched: no row and no value is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ray = pytest.importorskip("ray")
+
+from ray import cloudpickle  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from reviewml import Files, LocalStore  # noqa: E402
+from reviewml.backends.ray.backend import RayBackend  # noqa: E402
+from reviewml.errors import BackendError  # noqa: E402
+from reviewml.interfaces import Dataset, Enricher, Shelf  # noqa: E402
+from reviewml.interfaces.row_keys import row_keys  # noqa: E402
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
+
+# Workers cannot import the tests.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+ROWS = 3_000
+SECONDS_A_ROW = 0.003
+
+
+class Patient(Enricher):
+    """Says how long a text is, takes its time, and tells a folder who worked on what."""
+
+    adds = {"characters": pa.int64()}
+
+    def __init__(self, log: str) -> None:
+        self.log = log
+
+    def setup(self) -> None:
+        (Path(self.log) / f"{os.getpid()}.{ray.get_runtime_context().get_node_id()}").touch()
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        time.sleep(SECONDS_A_ROW * len(batch))
+        texts = batch.column("text")
+        if "poison" in texts.to_pylist():
+            raise ValueError("poison")
+        return batch.append_column("characters", pa.compute.utf8_length(texts).cast(pa.int64()))
+
+
+class Kept(Patient):
+    """The same, and its values are kept: it works in an actor."""
+
+    stored = True
+
+
+FATAL = 500
+"""Length of a text that kills the process."""
+
+
+class Deadly(Patient):
+    """Dies of some rows."""
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if FATAL in pa.compute.utf8_length(batch.column("text")).to_pylist():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().enrich(batch)
+
+
+class Doomed(Patient):
+    """Dies of everything."""
+
+    def setup(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def backend(store: LocalStore | None) -> RayBackend:
+    """Return a backend whose workers take few rows at a time."""
+    return RayBackend(resources={"patient": {"batch_size": 100, "concurrency": 3}}, store=store)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Start a cluster: a head, where only this process works, and two machines of two cores."""
+    ray.shutdown()
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        made.add_node(num_cpus=2, object_store_memory=150 * 2**20)
+    ray.init(address=made.address, log_to_driver=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "log").mkdir()
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Files:
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for part in range(30):
+        numbers = range(part * 100, part * 100 + 100)
+        rows = pa.table({"id": list(numbers), "text": ["x" * (n % 977 + 1) for n in numbers]})
+        pq.write_table(rows, folder / f"{part:02}.parquet")
+    return Files(folder, id="id", text="text")
+
+
+def workers(log: Path) -> list[tuple[int, str]]:
+    """Return process and machine of those that work, the last one first."""
+    files = sorted(log.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+    return [(int(file.stem), file.suffix[1:]) for file in files]
+
+
+def later(seconds: float, log: Path, kill: Callable[[], None]) -> threading.Thread:
+    """Kill something some time after the first worker began."""
+
+    def wait() -> None:
+        while not workers(log):
+            time.sleep(0.05)
+        time.sleep(seconds)
+        kill()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def enriched(rows: Dataset, step: Enricher) -> tuple[Dataset, list[str]]:
+    """Enrich all rows, and return them with the warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        done = rows.enrich(step, stage="patient").persist()
+    return done, [str(warning.message) for warning in caught]
+
+
+def check_complete(done: Dataset) -> None:
+    table = done.to_arrow().sort_by("id")
+    assert table.column("id").to_pylist() == list(range(ROWS))
+    assert table.column("characters").to_pylist() == [n % 977 + 1 for n in range(ROWS)]
+    assert len(done.errors) == 0
+
+
+def check_store(store: LocalStore, step: Enricher) -> None:
+    texts = ["x" * length for length in range(1, 978)]
+    keys = row_keys(pa.record_batch({"text": texts}))
+    places, values = store.find(Shelf.of(step), keys)
+    found = np.asarray(values.column("characters"))
+    np.testing.assert_array_equal(found, places + 1)
+    assert len(places) == 977
+
+
+@pytest.mark.parametrize("step", [Patient, Kept])
+def test_a_worker_process_is_killed(
+    cluster: Cluster, reviews: Files, log: Path, tmp_path: Path, step: type[Patient]
+) -> None:
+    store = LocalStore(tmp_path / "store")
+    killed: Counter[int] = Counter()
+
+    def kill() -> None:
+        process, _ = workers(log)[0]
+        os.kill(process, signal.SIGKILL)
+        killed[process] += 1
+
+    # Without a store and options it works in tasks.
+    where = backend(store) if step is Kept else RayBackend(store=store)
+    rows = where.read(reviews)
+    thread = later(1.0, log, kill)
+    done, said = enriched(rows, step(str(log)))
+    thread.join()
+    assert len(killed) == 1
+    check_complete(done)
+    assert any("died and began again" in message for message in said)
+    if step is Kept:
+        check_store(store, step(str(log)))
+
+
+def test_a_machine_is_lost(cluster: Cluster, reviews: Files, log: Path, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    cluster.add_node(num_cpus=2, object_store_memory=150 * 2**20)
+    lost: list[str] = []
+
+    def lose() -> None:
+        busy = {node for _, node in workers(log)}
+        node = next(node for node in cluster.worker_nodes if node.node_id in busy)
+        lost.append(node.node_id)
+        cluster.remove_node(node, allow_graceful=False)
+
+    thread = later(3.0, log, lose)
+    done, _ = enriched(backend(store).read(reviews), Kept(str(log)))
+    thread.join()
+    assert len(lost) == 1
+    check_complete(done)
+    check_store(store, Kept(str(log)))
+
+
+def test_a_row_that_kills_its_worker_costs_one_row(
+    cluster: Cluster, reviews: Files, log: Path
+) -> None:
+    rows = backend(None).read(reviews)
+    done, said = enriched(rows, Deadly(str(log)))
+    table = done.to_arrow().sort_by("id")
+    assert table.column("id").to_pylist() == list(range(ROWS))
+    lost = [n for n in range(ROWS) if n % 977 + 1 == FATAL]
+    characters = table.column("characters").to_pylist()
+    assert [n for n in range(ROWS) if characters[n] is None] == lost
+    errors = done.errors.to_pylist()
+    assert sorted(error["id"] for error in errors) == lost
+    assert {error["error"] for error in errors} == {"WorkerDied: the worker died of this row"}
+    assert any("died and began again" in message for message in said)
+
+
+def test_a_step_whose_workers_always_die_is_given_up(
+    cluster: Cluster, reviews: Files, log: Path
+) -> None:
+    rows = backend(None).read(reviews)
+    with pytest.raises(BackendError, match="died"):
+        rows.enrich(Doomed(str(log)), stage="patient").count()
