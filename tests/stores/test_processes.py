@@ -14,14 +14,16 @@ import pyarrow as pa
 import pytest
 
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.interfaces import Enricher, stored_batch
+from reviewml.interfaces import Enricher, Shelf, stored_batch
 from reviewml.schema import Roles
-from reviewml.stores.local import LocalStore
+from reviewml.stores import piles, turn
+from reviewml.stores.choosing import store_at
+from reviewml.testing.store import keys_of
 
 ROWS = 4_000
 IN_BATCH = 500
 
-FIRST = 40
+FIRST = 50
 """Rows before the first commit of a process."""
 
 
@@ -57,7 +59,10 @@ def rows(reverse: bool) -> pa.Table:
 
 def work(store: str, log: str, order: str) -> None:
     """Enrich all rows with a store, committing after a few rows."""
-    stored_batch.FIRST_ROWS, stored_batch.SECONDS = FIRST, 0.005
+    # To commit often, which takes longer where there is a file for each.
+    stored_batch.FIRST_ROWS, stored_batch.SECONDS = FIRST, 0.1 if "://" in store else 0.005
+    # To merge often, also when who did it before was killed.
+    piles.MANY, turn.LEASE = 5, 0.5
     table = pa.Table.from_batches(rows(order == "down").to_batches(IN_BATCH))
     dataset = LocalBackend(store=store).read(table, Roles.of(id="id", text="text"))
     sys.stdout.write("ready\n")
@@ -72,7 +77,7 @@ def check(found: pa.Table) -> None:
         assert row["said"] == row["text"].upper()
 
 
-def started(store: Path, *runs: tuple[Path, str]) -> list[subprocess.Popen[bytes]]:
+def started(store: str, *runs: tuple[Path, str]) -> list[subprocess.Popen[bytes]]:
     """Start a process for each log and order, and wait until all are about to work."""
     processes = [_started(store, log, order) for log, order in runs]
     for process in processes:
@@ -81,28 +86,33 @@ def started(store: Path, *runs: tuple[Path, str]) -> list[subprocess.Popen[bytes
     return processes
 
 
-def _started(store: Path, log: Path, order: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, __file__, str(store), str(log), order]
+def _started(store: str, log: Path, order: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, __file__, store, str(log), order]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
-def held(store: Path) -> int:
-    return sum(shelf.rows for shelf in LocalStore(store).describe())
+def held(store: str) -> int:
+    keys = keys_of([f"text {number}" for number in range(ROWS // 2)])
+    return int(store_at(store).known(Shelf.of(Slow()), keys).sum())
 
 
-def check_store(store: Path) -> None:
-    assert [shelf.rows for shelf in LocalStore(store).describe()] == [ROWS // 2]
-    assert LocalStore(store).forget(range(ROWS)) == ROWS // 2
+def check_store(store: str) -> None:
+    assert store_at(store).forget(range(ROWS)) == ROWS // 2
+
+
+@pytest.fixture(params=["", "file://"], ids=["local", "shared"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{request.param}{tmp_path / 'store'}"
 
 
 @pytest.mark.slow
-def test_killed_at_any_instant(tmp_path: Path) -> None:
-    store, log = tmp_path / "store", tmp_path / "log"
+def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
     random = np.random.default_rng()
     before = []
     for _ in range(20):
         [process] = started(store, (log, "up"))
-        time.sleep(random.uniform(0, 0.25))
+        time.sleep(random.uniform(0, 0.5 if "://" in store else 0.25))
         process.kill()
         assert process.wait() == -signal.SIGKILL
         before.append(held(store))
@@ -118,8 +128,8 @@ def test_killed_at_any_instant(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_writers_at_once(tmp_path: Path) -> None:
-    store, logs = tmp_path / "store", [tmp_path / "log-0", tmp_path / "log-1"]
+def test_two_writers_at_once(store: str, tmp_path: Path) -> None:
+    logs = [tmp_path / "log-0", tmp_path / "log-1"]
     writers = started(store, *zip(logs, ("up", "down"), strict=True))
     assert [writer.wait() for writer in writers] == [0, 0]
     computed = [len(log.read_text().splitlines()) for log in logs]
@@ -132,8 +142,8 @@ def test_two_writers_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_writers_at_once_that_are_killed(tmp_path: Path) -> None:
-    store, logs = tmp_path / "store", [tmp_path / "log-0", tmp_path / "log-1"]
+def test_two_writers_at_once_that_are_killed(store: str, tmp_path: Path) -> None:
+    logs = [tmp_path / "log-0", tmp_path / "log-1"]
     random = np.random.default_rng()
     for _ in range(5):
         writers = started(store, *zip(logs, ("up", "down"), strict=True))
