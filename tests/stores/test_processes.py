@@ -109,8 +109,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     random = np.random.default_rng()
-    before = []
-    for _ in range(20):
+    before = [0]
+    # On a slow machine, until there is something to keep.
+    while len(before) <= 20 or not before[-1]:
         [process] = started(store, (log, "up"))
         time.sleep(random.uniform(0, 0.5 if "://" in store else 0.25))
         process.kill()
@@ -118,11 +119,11 @@ def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
         before.append(held(store))
     # What was kept once stays.
     assert before == sorted(before)
-    assert 0 < before[-1] < ROWS // 2
+    assert before[-1] < ROWS // 2
     computed = Counter(log.read_text().split("\n")[:-1])
     # Of each process that was killed, no more is done again than what it had not yet kept.
     again = sum(computed.values()) - len(computed)
-    assert again <= 20 * FIRST
+    assert again <= len(before) * FIRST
     assert started(store, (log, "up"))[0].wait() == 0
     check_store(store)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +26,11 @@ SHELF = Shelf("f" * 64, "Doubled", pa.schema({"double": pa.int64()}))
 AT_ONCE = 10
 
 
-def write(folder: str, number: int) -> None:
+# Copies of this process begin at once, and may then be killed twenty times.
+PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+
+
+def write(folder: Path, number: int, committed: Connection) -> None:
     """Keep the next values, merging whatever can be, and say how many are committed."""
     piles.MANY, piles.FULL, turn.LEASE = 3, 4_000, 0.2
     store = SharedStore(folder)
@@ -32,8 +39,7 @@ def write(folder: str, number: int) -> None:
         texts = list(map(str, numbers))
         values = pa.record_batch({"double": pa.array([2 * one for one in numbers])})
         store.add(SHELF, keys_of(texts), values, links_between(numbers, texts))
-        sys.stdout.write(f"{start + AT_ONCE}\n")
-        sys.stdout.flush()
+        committed.send(start + AT_ONCE)
 
 
 def check(folder: Path, committed: int) -> None:
@@ -43,49 +49,56 @@ def check(folder: Path, committed: int) -> None:
     assert values.column("double").to_pylist() == [2 * place for place in places.tolist()]
 
 
-def started(folder: Path, number: int) -> tuple[subprocess.Popen[str], int]:
-    """Start a writer and wait for its first commit."""
-    command = [sys.executable, __file__, str(folder), str(number)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, int(process.stdout.readline())
-
-
 @pytest.mark.slow
 def test_writers_that_are_killed_while_they_merge(tmp_path: Path) -> None:
     random, committed = np.random.default_rng(), 0
     for _ in range(20):
-        process, committed = started(tmp_path, committed)
-        end = time.monotonic() + random.uniform(0, 0.5)
+        receiver, sender = PROCESSES.Pipe(duplex=False)
+        process = PROCESSES.Process(target=write, args=(tmp_path, committed, sender))
+        process.start()
+        sender.close()
+        end = time.monotonic() + random.uniform(0.2, 0.8)
         while time.monotonic() < end:
             # What is read while others merge is all there.
             check(tmp_path, committed)
-        process.send_signal(signal.SIGKILL)
-        said, _ = process.communicate()
-        committed = max(committed, *map(int, said.split("\n")[:-1]), 0)
+            committed = receiver.recv() if receiver.poll() else committed
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        committed = last(receiver, committed)
         check(tmp_path, committed)
+    assert committed > 0
     shared._files.cache_clear()
     check(tmp_path, committed)
+    # Values of the last commit may be there, too, without having been said to be.
     assert SharedStore(tmp_path).forget(range(committed)) == committed
-    names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [name for name in names if name.endswith(".unfinished")]
+    assert not list(tmp_path.rglob("*.unfinished"))
 
 
-def fast(folder: str, numbers: list[str]) -> None:
-    """Keep one's own answer to each, all at about the same time as others do."""
+def last(receiver: Connection, committed: int) -> int:
+    """Return what a process that was killed said last."""
+    with suppress(EOFError):
+        while True:
+            committed = receiver.recv()
+    return committed
+
+
+def answer(folder: Path, mine: int) -> None:
+    """Keep one's own answer to each, at about the same time as another does."""
     store = SharedStore(folder)
-    for number in numbers:
-        mine = pa.record_batch({"double": pa.array([int(sys.argv[3])])})
-        store.add(SHELF, keys_of([number]), mine, links_between([number], [number]))
+    for number in map(str, range(50)):
+        value = pa.record_batch({"double": pa.array([mine])})
+        store.add(SHELF, keys_of([number]), value, links_between([number], [number]))
 
 
 @pytest.mark.slow
 def test_of_two_answers_all_find_one(tmp_path: Path) -> None:
-    writers = [
-        subprocess.Popen([sys.executable, __file__, str(tmp_path), "race", str(writer)])
-        for writer in range(2)
-    ]
-    assert [writer.wait() for writer in writers] == [0, 0]
+    writers = [PROCESSES.Process(target=answer, args=(tmp_path, mine)) for mine in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
     keys = keys_of(list(map(str, range(50))))
 
     def found() -> list[int]:
@@ -102,10 +115,3 @@ def test_of_two_answers_all_find_one(tmp_path: Path) -> None:
     assert found() == first
     shared._files.cache_clear()
     assert found() == first
-
-
-if __name__ == "__main__":
-    if sys.argv[2] == "race":
-        fast(sys.argv[1], list(map(str, range(50))))
-    else:
-        write(sys.argv[1], int(sys.argv[2]))
