@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +58,11 @@ def rows(reverse: bool) -> pa.Table:
     return pa.table({"id": range(ROWS), "text": texts})
 
 
-def work(store: str, log: str, order: str) -> None:
+# Copies of this process begin at once, and may then be killed twenty times.
+PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+
+
+def work(store: str, log: Path, order: str, ready: Any) -> None:
     """Enrich all rows with a store, committing after a few rows."""
     # To commit often, which takes longer where there is a file for each.
     stored_batch.FIRST_ROWS, stored_batch.SECONDS = FIRST, 0.1 if "://" in store else 0.005
@@ -65,9 +70,8 @@ def work(store: str, log: str, order: str) -> None:
     piles.MANY, turn.LEASE = 5, 0.5
     table = pa.Table.from_batches(rows(order == "down").to_batches(IN_BATCH))
     dataset = LocalBackend(store=store).read(table, Roles.of(id="id", text="text"))
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    check(dataset.enrich(Slow(log=log)).to_arrow())
+    ready.set()
+    check(dataset.enrich(Slow(log=str(log))).to_arrow())
 
 
 def check(found: pa.Table) -> None:
@@ -77,18 +81,25 @@ def check(found: pa.Table) -> None:
         assert row["said"] == row["text"].upper()
 
 
-def started(store: str, *runs: tuple[Path, str]) -> list[subprocess.Popen[bytes]]:
+def started(store: str, *runs: tuple[Path, str]) -> list[Any]:
     """Start a process for each log and order, and wait until all are about to work."""
-    processes = [_started(store, log, order) for log, order in runs]
+    events = [PROCESSES.Event() for _ in runs]
+    processes = [
+        PROCESSES.Process(target=work, args=(store, *run, ready))
+        for run, ready in zip(runs, events, strict=True)
+    ]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        process.start()
+    for ready in events:
+        assert ready.wait(60)
     return processes
 
 
-def _started(store: str, log: Path, order: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, __file__, store, str(log), order]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+def ended(process: Any) -> int:
+    """Wait for the end of a process and return how it ended."""
+    process.join()
+    code: int = process.exitcode
+    return code
 
 
 def held(store: str) -> int:
@@ -115,7 +126,7 @@ def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
         [process] = started(store, (log, "up"))
         time.sleep(random.uniform(0, 0.5 if "://" in store else 0.25))
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert ended(process) == -signal.SIGKILL
         before.append(held(store))
     # What was kept once stays.
     assert before == sorted(before)
@@ -124,7 +135,7 @@ def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
     # Of each process that was killed, no more is done again than what it had not yet kept.
     again = sum(computed.values()) - len(computed)
     assert again <= len(before) * FIRST
-    assert started(store, (log, "up"))[0].wait() == 0
+    assert ended(started(store, (log, "up"))[0]) == 0
     check_store(store)
 
 
@@ -132,12 +143,12 @@ def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
 def test_two_writers_at_once(store: str, tmp_path: Path) -> None:
     logs = [tmp_path / "log-0", tmp_path / "log-1"]
     writers = started(store, *zip(logs, ("up", "down"), strict=True))
-    assert [writer.wait() for writer in writers] == [0, 0]
+    assert [ended(writer) for writer in writers] == [0, 0]
     computed = [len(log.read_text().splitlines()) for log in logs]
     # They met somewhere, and each found from there on what the other had kept.
     assert ROWS // 2 <= sum(computed) < ROWS
     last = tmp_path / "log-2"
-    assert started(store, (last, "up"))[0].wait() == 0
+    assert ended(started(store, (last, "up"))[0]) == 0
     assert not last.exists(), "all was there"
     check_store(store)
 
@@ -151,10 +162,6 @@ def test_two_writers_at_once_that_are_killed(store: str, tmp_path: Path) -> None
         time.sleep(random.uniform(0, 0.3))
         for writer in writers:
             writer.kill()
-            writer.wait()
-    assert started(store, (logs[0], "up"))[0].wait() == 0
+            ended(writer)
+    assert ended(started(store, (logs[0], "up"))[0]) == 0
     check_store(store)
-
-
-if __name__ == "__main__":
-    work(*sys.argv[1:])
