@@ -163,8 +163,8 @@ def beside(segments: int, rows: int = 2_000) -> None:
         seconds = [_seconds(lambda: store.known(shelf, keys)) for _ in range(4)]
         listing = min(_seconds(pile.names) for _ in range(3))
     print(
-        f"{segments:>6,} segments: {seconds[0]:.2f} s of CPU for the first look-up, then {min(seconds):.3f} s for "
-        f"{IN_BATCH:,} keys, {listing * 1e3:.1f} ms of them to list"
+        f"{segments:>6,} segments: {seconds[0]:.2f} s of CPU for the first look-up, "
+        f"then {min(seconds):.3f} s for {IN_BATCH:,} keys, {listing * 1e3:.1f} ms of them to list"
     )
 
 
