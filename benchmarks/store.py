@@ -1,10 +1,13 @@
 """A million reviews enriched with a store: the first run, the second, and two at once.
 
-    python benchmarks/store.py [--rows 1000000]
+    python benchmarks/store.py [--rows 1000000] [--kind local|shared]
 
 The enricher adds a number and a label and does next to no work, so what is measured is the store:
 hashing the rows, looking them up, keeping values, and which ids led to them. Each run is a process
-of its own, whose memory is its peak above that of a run over 1,000 rows.
+of its own, whose memory is its peak above that of a run over 1,000 rows; of a shared store, that
+counts mapped files too, which the system takes out of memory when it needs room.
+
+Then, for a shared store, what look-ups of a batch take beside so and so many segments.
 """
 
 from __future__ import annotations
@@ -15,19 +18,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml import LocalStore
+from reviewml import SharedStore
 from reviewml.backends.local.dataset import LocalDataset
 from reviewml.interfaces import Enricher, Shelf
 from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.row_keys import row_keys
 from reviewml.schema import Roles, with_roles
+from reviewml.stores.choosing import store_at
+from reviewml.stores.piles import Pile
+from reviewml.stores.places import place_of
 
 IN_BATCH = 16_384
 
@@ -84,17 +90,17 @@ class Made:
             yield batch
 
 
-def enriched(folder: str, rows: int) -> float:
+def enriched(place: str, rows: int) -> float:
     made = Made(rows)
-    dataset = LocalDataset(next(reviews(1)).schema, made, store=LocalStore(folder))
+    dataset = LocalDataset(next(reviews(1)).schema, made, store=store_at(place))
     started = time.perf_counter()
     assert dataset.enrich(Cheap()).count() == rows
     return time.perf_counter() - started - made.seconds
 
 
-def looked_up(folder: str, rows: int) -> None:
+def looked_up(place: str, rows: int) -> None:
     hashing = finding = 0.0
-    shelf, store = Shelf.of(Cheap()), LocalStore(folder)
+    shelf, store = Shelf.of(Cheap()), store_at(place)
     for batch in reviews(rows):
         started = time.process_time()
         keys = row_keys(batch.select(["text"]))
@@ -110,38 +116,78 @@ def memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measured(folder: str, rows: int) -> None:
+def measured(place: str, rows: int) -> None:
     with tempfile.TemporaryDirectory() as other:
-        enriched(other, 1_000)
+        enriched(f"file://{other}" if "://" in place else other, 1_000)
     before, Cheap.rows = memory(), 0
-    seconds = enriched(folder, rows)
+    seconds = enriched(place, rows)
     print(f"{seconds:6.1f} s, {Cheap.rows:>9,} rows computed, {memory() - before:4.0f} MiB")
 
 
-def run(folder: Path, rows: int) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "--rows", str(rows), "--store", str(folder)]
+def run(place: str, rows: int) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--rows", str(rows), "--store", place]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def runs(kind: str, rows: int) -> None:
+    before = "file://" if kind == "shared" else ""
+    with tempfile.TemporaryDirectory() as folder:
+        alone, together = f"{before}{folder}/alone", f"{before}{folder}/together"
+        for name in ("first", "second"):
+            print(f"{kind:<6} {name:<11}", run(alone, rows).communicate()[0], end="")
+        files = [path for path in Path(folder, "alone").rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+        [shelf] = store_at(alone).describe()
+        print(
+            f"{size / rows:,.0f} bytes/row in {len(files)} files, "
+            f"{shelf.bytes / rows:,.0f} of them values"
+        )
+        for writer in [run(together, rows) for _ in range(2)]:
+            print(f"{kind:<6} two at once", writer.communicate()[0], end="")
+        # Last: a process that is started counts the memory of the one that starts it.
+        looked_up(alone, rows)
+
+
+def beside(segments: int, rows: int = 2_000) -> None:
+    """Time the look-up of a batch in so many segments, and what the first one takes more."""
+    random, shelf = np.random.default_rng(7), Shelf.of(Cheap())
+    with tempfile.TemporaryDirectory() as folder:
+        store = SharedStore(folder)
+        pile = Pile(place_of(folder), f"shelves/{shelf.fingerprint}")
+        for _ in range(segments):
+            keys = pa.array([random.bytes(16) for _ in range(rows)], pa.binary(16))
+            scores = pa.array(random.random(rows))
+            labels = pa.array(["positive"] * rows)
+            pile.add(pa.record_batch({"key": keys, "score": scores, "label": labels}))
+        keys = pa.array([random.bytes(16) for _ in range(IN_BATCH)], pa.binary(16))
+        seconds = [_seconds(lambda: store.known(shelf, keys)) for _ in range(4)]
+        listing = min(_seconds(pile.names) for _ in range(3))
+    print(
+        f"{segments:>6,} segments: {seconds[0]:.2f} s of CPU for the first look-up, "
+        f"then {min(seconds):.3f} s for {IN_BATCH:,} keys, {listing * 1e3:.1f} ms of them to list"
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--kind", choices=["local", "shared"])
     parser.add_argument("--store")
     given = parser.parse_args()
     if given.store:
         measured(given.store, given.rows)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        alone, together = Path(folder, "alone"), Path(folder, "together")
-        for name in ("first", "second"):
-            print(f"{name:<10}", run(alone, given.rows).communicate()[0], end="")
-        size = sum(path.stat().st_size for path in alone.iterdir())
-        [shelf] = LocalStore(alone).describe()
-        print(f"{size / given.rows:,.0f} bytes/row, {shelf.bytes / given.rows:,.0f} of them values")
-        for writer in [run(together, given.rows) for _ in range(2)]:
-            print("two at once", writer.communicate()[0], end="")
-        # Last: a process that is started counts the memory of the one that starts it.
-        looked_up(str(alone), given.rows)
+    for kind in [given.kind] if given.kind else ["local", "shared"]:
+        runs(kind, given.rows)
+    if given.kind != "local":
+        for segments in (1, 64, 640):
+            beside(segments)
 
 
 if __name__ == "__main__":

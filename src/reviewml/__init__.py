@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reviewml.sources.frame import Frame
     from reviewml.sources.table import Table
     from reviewml.stores.local import LocalStore
+    from reviewml.stores.shared import SharedStore
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ __all__ = [
     "LocalStore",
     "MlflowRegistry",
     "Pipeline",
+    "SharedStore",
     "Table",
     "hookimpl",
     "load",
@@ -37,6 +39,7 @@ _HOMES = {
     "LocalStore": "reviewml.stores.local",
     "MlflowRegistry": "reviewml.registries.mlflow",
     "Pipeline": "reviewml.pipeline",
+    "SharedStore": "reviewml.stores.shared",
     "Table": "reviewml.sources.table",
     "load": "reviewml.pipeline",
 }

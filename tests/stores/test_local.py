@@ -17,7 +17,7 @@ from reviewml.errors import StoreError
 from reviewml.interfaces import EnrichmentStore
 from reviewml.schema import Roles
 from reviewml.stores import sqlite_file
-from reviewml.stores.local import default_store
+from reviewml.stores.choosing import default_store
 from reviewml.testing import StoreContract
 from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, keys_of, links_between
 

@@ -12,12 +12,14 @@ from reviewml.cli import options
 from reviewml.cli.answers import answer
 from reviewml.cli.building import Settings, build
 from reviewml.errors import StoreError
+from reviewml.masking import masked
 from reviewml.tables import Table
 
 if TYPE_CHECKING:
     from reviewml.interfaces.store import ShelfSummary
     from reviewml.sources.files import Files
     from reviewml.stores.local import LocalStore
+    from reviewml.stores.shared import SharedStore
 
 
 @click.group(invoke_without_command=True)
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 def store(context: click.Context, as_json: bool) -> None:
     """Look after what enrichers said of rows.
 
-    The store is the folder in REVIEWML_STORE, or else one in the user's cache.
+    The store is the folder or URL in REVIEWML_STORE, or else a folder in the user's cache.
     """
     if context.invoked_subcommand is None:
         context.invoke(show, as_json=as_json)
@@ -90,13 +92,13 @@ def seed(source: Files, names: Sequence[str], settings: Settings, as_json: bool)
 @store.command()
 @options.as_json
 def path(as_json: bool) -> None:
-    """Print the folder of the store."""
-    folder = str(_store().folder)
-    answer(as_json, {"path": folder}, folder)
+    """Print the folder or URL of the store."""
+    place = masked(str(_store().path))
+    answer(as_json, {"path": place}, place)
 
 
-def _store() -> LocalStore:
-    from reviewml.stores.local import default_store
+def _store() -> LocalStore | SharedStore:
+    from reviewml.stores.choosing import default_store
 
     found = default_store()
     if found is None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 import pyarrow as pa
 
 from reviewml.interfaces.row_keys import KEY, id_keys
@@ -22,9 +21,6 @@ from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.windows import Duration, microseconds
 from reviewml.stores.cells import check_kept, from_cells, to_cells
 from reviewml.stores.sqlite_file import emptied, reading, writing
-
-PLACE = "REVIEWML_STORE"
-"""Environment variable that names the folder of the store, or is ``off``."""
 
 _SIZE = (
     "CASE typeof({0}) WHEN 'null' THEN 0 WHEN 'integer' THEN 8 ELSE length(CAST({0} AS BLOB)) END"
@@ -34,7 +30,7 @@ _SIZE = (
 class LocalStore(EnrichmentStore):
     """Keeps values in a folder of this machine, in one SQLite file.
 
-    Processes on one machine may share it; it must not lie on a network file system. Only its
+    Processes on one machine may share it; on a network file system, use `SharedStore`. Only its
     owner can read it.
 
     Parameters
@@ -152,20 +148,6 @@ class LocalStore(EnrichmentStore):
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.path)!r})"
-
-
-def default_store() -> LocalStore | None:
-    """Return the user's store: ``$REVIEWML_STORE``, or a folder in the user's cache.
-
-    Returns
-    -------
-    LocalStore or None
-        None when the variable is ``off``.
-    """
-    place = os.environ.get(PLACE)
-    if place == "off":
-        return None
-    return LocalStore(place or platformdirs.user_cache_path("reviewml") / "store")
 
 
 def _made(connection: Connection, shelf: Shelf) -> str:

@@ -10,7 +10,8 @@ from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.stores.local import LocalStore, default_store
+from reviewml.masking import masked
+from reviewml.stores.choosing import default_store, store_at
 
 
 class LocalBackend(Backend):
@@ -21,8 +22,8 @@ class LocalBackend(Backend):
     Parameters
     ----------
     store
-        Where enrichers that say `stored` keep their values: a folder, a store, or None for
-        nowhere. ``"auto"`` is the folder in ``$REVIEWML_STORE``, nowhere when that is ``off``,
+        Where enrichers that say `stored` keep their values: a folder, a URL, a store, or None for
+        nowhere. ``"auto"`` is the place in ``$REVIEWML_STORE``, nowhere when that is ``off``,
         and a folder in the user's cache when it is not set.
     """
 
@@ -51,7 +52,11 @@ class LocalBackend(Backend):
             return default_store()
         if self.store is None or isinstance(self.store, EnrichmentStore):
             return self.store
-        return LocalStore(self.store)
+        return store_at(self.store)
 
     def __repr__(self) -> str:
-        return "LocalBackend()" if self.store == "auto" else f"LocalBackend(store={self.store!r})"
+        return (
+            "LocalBackend()"
+            if self.store == "auto"
+            else masked(f"LocalBackend(store={self.store!r})")
+        )

@@ -22,7 +22,7 @@ from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.schema import Roles
-from reviewml.stores.local import LocalStore, default_store
+from reviewml.stores.choosing import default_store, store_at
 
 BLOCK_BYTES = 32 * 2**20
 """Size of a block as it is read: what one task holds in memory a few times over."""
@@ -158,7 +158,7 @@ class RayBackend(Backend):
             return default_store()
         if self.store is None or isinstance(self.store, EnrichmentStore):
             return self.store
-        return LocalStore(self.store)
+        return store_at(self.store)
 
 
 def _names(name: str, step: Enrichment) -> list[str]:

@@ -1,0 +1,38 @@
+"""Which store is meant: by a folder, a URL, or the environment."""
+
+from __future__ import annotations
+
+import os
+
+import platformdirs
+
+from reviewml.stores.local import LocalStore
+from reviewml.stores.shared import SharedStore
+
+PLACE = "REVIEWML_STORE"
+"""Environment variable that names the folder or URL of the store, or is ``off``."""
+
+
+def store_at(place: str | os.PathLike[str]) -> LocalStore | SharedStore:
+    """Return the store in a folder of this machine, or at a URL.
+
+    Examples
+    --------
+    >>> store_at("s3://bucket/reviews"), store_at("reviews")
+    (SharedStore('s3://bucket/reviews'), LocalStore('reviews'))
+    """
+    return SharedStore(place) if "://" in os.fspath(place) else LocalStore(place)
+
+
+def default_store() -> LocalStore | SharedStore | None:
+    """Return the user's store: at ``$REVIEWML_STORE``, or in a folder in the user's cache.
+
+    Returns
+    -------
+    LocalStore, SharedStore or None
+        None when the variable is ``off``.
+    """
+    place = os.environ.get(PLACE)
+    if place == "off":
+        return None
+    return store_at(place or platformdirs.user_cache_path("reviewml") / "store")

@@ -1,0 +1,221 @@
+"""SharedStore: an enrichment store in files that many machines see."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.interfaces.row_keys import KEY, KEY_BYTES, id_keys
+from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
+from reviewml.interfaces.windows import Duration, microseconds
+from reviewml.masking import masked
+from reviewml.stores.cells import check_kept
+from reviewml.stores.piles import Pile
+from reviewml.stores.places import Place, place_of
+from reviewml.stores.segments import Keys, as_arrow, comparable
+from reviewml.stores.turn import Turn, required_turn, turn
+from reviewml.stores.uses import Use, Uses
+
+SHELVES = "shelves"
+
+LINKS = "links"
+
+ABANDONED = 3600.0
+"""Seconds after which whoever began a file and did not end it was killed."""
+
+
+class SharedStore(EnrichmentStore):
+    """Keeps values in files that many machines see: a network file system, or an object store.
+
+    Values stand in segments that are never changed, so any number of processes may add to it at
+    once, and none waits. Each process reads every segment once, into files of its own machine.
+    In a folder only its owner can read it.
+
+    Parameters
+    ----------
+    path
+        Folder, made when work starts, or a URL that fsspec understands, such as
+        ``"s3://bucket/reviews"``.
+
+    Examples
+    --------
+    >>> SharedStore("memory://example").describe()
+    []
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+
+    def prepare(self, shelf: Shelf) -> None:
+        check_kept(shelf.columns)
+        files = self._files()
+        files.uses.count(shelf)
+        files.merge_if_many(files.shelf(shelf.fingerprint))
+        files.merge_if_many(files.links)
+        files.sum_up_if_many(shelf.fingerprint)
+
+    def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
+        files = self._files()
+        places = [np.empty(0, np.int64)]
+        found = [pa.RecordBatch.from_pylist([], schema=shelf.columns)]
+        for positions, rows, segment in files.shelf(shelf.fingerprint).hits(comparable(keys)):
+            _, *columns = segment.rows.take(pa.array(rows)).columns
+            places.append(positions)
+            found.append(pa.RecordBatch.from_arrays(columns, schema=shelf.columns))
+        order = np.concatenate(places)
+        files.uses.count(shelf, hits=len(order), misses=len(keys) - len(order))
+        return order, pa.concat_batches(found)
+
+    def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
+        return self._files().shelf(shelf.fingerprint).known(comparable(keys))
+
+    def add(
+        self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
+    ) -> None:
+        files = self._files()
+        files.uses.count(shelf)
+        # Before the values, so that none is there that its id does not lead to.
+        self.link(links)
+        pile = files.shelf(shelf.fingerprint)
+        new = pa.array(~pile.known(comparable(keys)))
+        if new.true_count:
+            fields = [pa.field("key", KEY), *shelf.columns]
+            rows = pa.RecordBatch.from_arrays([keys, *values.columns], schema=pa.schema(fields))
+            pile.add(rows.filter(new))
+            # Somebody may have forgotten these ids in between.
+            self.link(links)
+            files.merge_if_many(pile)
+
+    def link(self, links: pa.RecordBatch) -> None:
+        if not len(links):
+            return
+        files, pairs = self._files(), _pairs(links)
+        new = pairs[~files.links.known(pairs)]
+        if len(new):
+            files.links.add(pa.record_batch({"link": as_arrow(new)}))
+            files.merge_if_many(files.links)
+
+    def forget(self, ids: Iterable[Any]) -> int:
+        files = self._files()
+        with required_turn(files.place) as taken:
+            keys = files.led_to(ids)
+            gone = files.drop_values(keys, taken)
+            files.links.drop(lambda links: np.isin(_halves(links)[:, 1], keys), taken.renew)
+            # Once more: who adds a value now finds its link missing afterwards, and writes it.
+            gone += files.drop_values(keys, taken)
+            files.place.sweep(older_than=0.0)
+        return gone
+
+    def prune(self, older_than: Duration) -> int:
+        files = self._files()
+        moment = datetime.datetime.now(datetime.UTC)
+        before = moment - datetime.timedelta(microseconds=microseconds(older_than))
+        with required_turn(files.place) as taken:
+            old = [shelf for shelf in self.describe() if shelf.last_used < before]
+            for shelf in old:
+                taken.renew()
+                pile = files.shelf(shelf.fingerprint)
+                pile.remove(pile.names())
+                files.uses.forget(shelf.fingerprint)
+            files.place.sweep(ABANDONED)
+        return sum(shelf.rows for shelf in old)
+
+    def describe(self) -> list[ShelfSummary]:
+        files = self._files()
+        found = filter(None, map(files.summary, files.fingerprints()))
+        return sorted(found, key=lambda shelf: shelf.last_used, reverse=True)
+
+    def _files(self) -> _Files:
+        # Of a process: a store that is pickled, or made again, takes nothing along.
+        return _files(os.fspath(self.path), os.getpid())
+
+    def __repr__(self) -> str:
+        return f"SharedStore({masked(os.fspath(self.path))!r})"
+
+
+@functools.lru_cache(maxsize=16)
+def _files(path: str, _process: int) -> _Files:
+    return _Files(place_of(path))
+
+
+class _Files:
+    """What this process knows of a store's files."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.links = Pile(place, LINKS)
+        self.uses = Uses(place)
+        self.shelf = functools.cache(lambda fingerprint: Pile(place, f"{SHELVES}/{fingerprint}"))
+
+    def fingerprints(self) -> set[str]:
+        return {*self.place.names(SHELVES), *self.uses.shelves()}
+
+    def summary(self, fingerprint: str) -> ShelfSummary | None:
+        """Return what is known of a shelf without reading its values; None of an empty folder."""
+        names, use = self.shelf(fingerprint).names(), self.uses.of(fingerprint)
+        if use is None and not names:
+            return None
+        if use is None:
+            # Somebody was adding to it while it was pruned.
+            use = Use("?", [], 0, 0, max(name.time for name in names).timestamp())
+        return ShelfSummary(
+            fingerprint,
+            use.enricher,
+            tuple(use.columns),
+            sum(name.rows for name in names),
+            sum(name.bytes for name in names),
+            use.hits,
+            use.misses,
+            datetime.datetime.fromtimestamp(use.last_used, datetime.UTC),
+        )
+
+    def led_to(self, ids: Iterable[Any]) -> Keys:
+        """Return the keys that ids led to."""
+        found = [np.empty(0, f"S{KEY_BYTES}")]
+        # One by one: ids that were typed may be of several types.
+        hashed = [id_keys(pa.array([one]))[0].as_py() for one in ids]
+        for segment in self.links.segments().values():
+            first = np.searchsorted(segment.keys, np.array(hashed, f"S{2 * KEY_BYTES}"))
+            ends = [one + b"\xff" * KEY_BYTES for one in hashed]
+            after = np.searchsorted(segment.keys, np.array(ends, f"S{2 * KEY_BYTES}"), "right")
+            for start, end in zip(first, after, strict=True):
+                found.append(_halves(segment.keys[start:end])[:, 1])
+        return np.unique(np.concatenate(found))
+
+    def drop_values(self, keys: Keys, taken: Turn) -> int:
+        return sum(
+            self.shelf(fingerprint).drop(lambda there: np.isin(there, keys), taken.renew)
+            for fingerprint in self.place.names(SHELVES)
+        )
+
+    def merge_if_many(self, pile: Pile) -> None:
+        """Merge small segments, unless somebody else is at it."""
+        if not pile.to_merge():
+            return
+        with turn(self.place) as taken:
+            if taken:
+                pile.merge(pile.to_merge(), taken.renew)
+                self.place.sweep(ABANDONED)
+
+    def sum_up_if_many(self, fingerprint: str) -> None:
+        if not self.uses.many(fingerprint):
+            return
+        with turn(self.place) as taken:
+            if taken:
+                self.uses.sum_up(fingerprint)
+
+
+def _pairs(links: pa.RecordBatch) -> Keys:
+    halves = np.stack([comparable(column) for column in links.columns], axis=1)
+    return np.unique(halves.reshape(-1).view(f"S{2 * KEY_BYTES}"))
+
+
+def _halves(links: Keys) -> npt.NDArray[np.bytes_]:
+    return np.ascontiguousarray(links).view(f"S{KEY_BYTES}").reshape(-1, 2)
