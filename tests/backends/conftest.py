@@ -15,6 +15,7 @@ def ray_cluster() -> Iterator[None]:
     ray.init(
         address="local",
         num_cpus=2,
+        num_gpus=1,  # which nobody has: Ray takes our word
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=500 * 2**20,

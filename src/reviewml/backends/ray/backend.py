@@ -22,7 +22,8 @@ from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.schema import Roles
-from reviewml.stores.choosing import default_store, store_at
+from reviewml.stores.choosing import default_store
+from reviewml.stores.shared import SharedStore
 
 BLOCK_BYTES = 32 * 2**20
 """Size of a block as it is read: what one task holds in memory a few times over."""
@@ -51,8 +52,8 @@ class RayBackend(Backend):
     store
         Where enrichers that say `stored` keep their values: a URL or a folder that all machines
         see, a store, or None for nowhere. ``"auto"`` is that of ``$REVIEWML_STORE``, nowhere
-        when it is ``off``, and when it is not set the store of this machine as long as the
-        cluster has no other.
+        when it is ``off``, and the store of this machine when it is not set: enough for a
+        cluster of one machine, and refused where there are others.
 
     Examples
     --------
@@ -158,7 +159,7 @@ class RayBackend(Backend):
             return default_store()
         if self.store is None or isinstance(self.store, EnrichmentStore):
             return self.store
-        return store_at(self.store)
+        return SharedStore(self.store)
 
 
 def _names(name: str, step: Enrichment) -> list[str]:

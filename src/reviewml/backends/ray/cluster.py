@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from reviewml.errors import BackendError, SourceError, VersionMismatch
+from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
+from reviewml.interfaces.store import EnrichmentStore
+from reviewml.masking import masked
 from reviewml.saving.versions import version_of, versions
+from reviewml.stores.local import LocalStore
 
 Answer = TypeVar("Answer")
+
+CONNECT_SECONDS = 10.0
+"""How long to wait for a cluster to answer."""
 
 
 def connect(
@@ -58,16 +66,25 @@ def _start(
 ) -> None:
     environment = dict(runtime_env) if runtime_env else None
     try:
+        _check_listening(address)
         ray.init(address=address, runtime_env=environment, **options)
     except RuntimeError as error:
         if "ersion mismatch" in str(error):
             raise VersionMismatch(str(error)) from error
-        raise BackendError(f"cannot connect to the Ray cluster {address!r}: {error}") from error
-    except ConnectionError as error:
+        where = masked(str(address))
+        raise BackendError(f"cannot connect to the Ray cluster {where!r}: {error}") from error
+    except OSError as error:
         raise BackendError(
-            f"there is no Ray cluster at {address!r}: start one with 'ray start --head', or leave "
-            f"address= out to work on this machine. ({error})"
+            f"there is no Ray cluster at {masked(str(address))!r}: start one with 'ray start --head', "
+            f"or leave address= out to work on this machine. ({error})"
         ) from error
+
+
+def _check_listening(address: str | None) -> None:
+    # Ray itself would wait for minutes.
+    parts = urllib.parse.urlsplit(address if address and "://" in address else f"//{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), CONNECT_SECONDS).close()
 
 
 def _check_same(address: str | None, runtime_env: Mapping[str, Any] | None) -> None:
@@ -130,6 +147,28 @@ def check_visible(paths: Sequence[str]) -> None:
 
 def _missing(paths: tuple[str, ...]) -> list[str]:
     return [path for path in paths if not os.path.exists(path)]  # noqa: PTH110
+
+
+def check_shared(store: EnrichmentStore) -> None:
+    """Raise unless every machine of the cluster can use a store.
+
+    Raises
+    ------
+    StoreError
+        When it is that of one machine, and there are others.
+    """
+    if isinstance(store, LocalStore) and (elsewhere := _other_machines()):
+        raise StoreError(
+            f"{store!r} is on this machine, and {elsewhere[0]}, a machine of the cluster, cannot "
+            "use it: keep values where all machines see them, as with store='s3://bucket/values' "
+            "or $REVIEWML_STORE, or nowhere with store=None."
+        )
+
+
+def _other_machines() -> list[str]:
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    own = ray.util.get_node_ip_address()
+    return [node["NodeManagerHostname"] for node in nodes if node["NodeManagerAddress"] != own]
 
 
 def other_nodes() -> dict[str, str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import ray
 
 from reviewml.backends.local.join import Join
-from reviewml.backends.ray import shuffle
+from reviewml.backends.ray import cluster, shuffle
 from reviewml.backends.ray.pool import LITTLE, Pool
 from reviewml.backends.ray.worker import Steps, batches_of, empty_batch
 from reviewml.backends.ray.writing import write_parts
@@ -25,6 +25,8 @@ from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Validate, check_rows
 from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.store import EnrichmentStore
+from reviewml.interfaces.stored_batch import StoredBatch
 from reviewml.interfaces.windows import Window
 from reviewml.interfaces.writing import WRITERS
 from reviewml.schema import Roles
@@ -47,6 +49,11 @@ class Stage:
     functions: tuple[BatchFunction, ...]
     schema: pa.Schema
     result: pa.Schema
+
+    @property
+    def stores(self) -> list[EnrichmentStore]:
+        """Where its steps keep values."""
+        return [step.store for step in self.functions if isinstance(step, StoredBatch)]
 
     @property
     def name(self) -> str:
@@ -117,6 +124,8 @@ class RayDataset(Dataset):
         claimed = task_cpus or (LITTLE if self._keeps_actors else 1.0)
         blocks = self._make(claimed)
         for stage in self._stages:
+            for store in stage.stores:
+                cluster.check_shared(store)
             pool, ledger = stage.pool, self._backend.ledger()
             steps = Steps(
                 stage.schema, stage.functions, stage.result, stage.name, pool.threads, ledger

@@ -116,8 +116,7 @@ class Pool:
                 batch_size=None,
                 batch_format="pyarrow",
                 num_cpus=task_cpus,
-                # As often as it takes: rows that kill workers are found out and left.
-                max_retries=-1,
+                ray_remote_args_fn=_retried,
             )
         fewest, most = self._size()
         claimed = {"memory": self.memory, "accelerator_type": self.accelerator_type}
@@ -136,6 +135,11 @@ class Pool:
         if isinstance(self.concurrency, int):
             return self.concurrency, self.concurrency
         return self.concurrency or (1, cluster.room_for(self.num_cpus, self.num_gpus))
+
+
+def _retried() -> dict[str, int]:
+    # As often as it takes: rows that kill workers are found out and left.
+    return {"max_retries": -1}
 
 
 def _task(steps: Steps) -> Any:
