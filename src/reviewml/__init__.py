@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
+    from reviewml.registries.shared import SharedRegistry
     from reviewml.sources.files import Files
     from reviewml.sources.frame import Frame
     from reviewml.sources.table import Table
@@ -26,6 +27,7 @@ __all__ = [
     "LocalStore",
     "MlflowRegistry",
     "Pipeline",
+    "SharedRegistry",
     "SharedStore",
     "Table",
     "hookimpl",
@@ -39,6 +41,7 @@ _HOMES = {
     "LocalStore": "reviewml.stores.local",
     "MlflowRegistry": "reviewml.registries.mlflow",
     "Pipeline": "reviewml.pipeline",
+    "SharedRegistry": "reviewml.registries.shared",
     "SharedStore": "reviewml.stores.shared",
     "Table": "reviewml.sources.table",
     "load": "reviewml.pipeline",

@@ -48,6 +48,7 @@ def register_models(register: Register) -> None:
 @hookimpl
 def register_registries(register: Register) -> None:
     register("local", "reviewml.registries.local:LocalRegistry")
+    register("shared", "reviewml.registries.shared:SharedRegistry")
     register("mlflow", "reviewml.registries.mlflow:MlflowRegistry", needs=["mlflow"])
 
 
