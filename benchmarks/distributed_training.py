@@ -39,9 +39,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    ray.init(
-        address="local", num_cpus=given.workers, include_dashboard=False, log_to_driver=False
-    )
+    ray.init(address="local", num_cpus=given.workers, include_dashboard=False, log_to_driver=False)
     train, valid, test = (
         make_examples(rows, given.columns, seed)
         for seed, rows in enumerate((given.rows, given.rows // 10, given.rows // 10))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reviewml.sources.table import Table
     from reviewml.stores.local import LocalStore
     from reviewml.stores.shared import SharedStore
+    from reviewml.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -32,6 +33,7 @@ __all__ = [
     "Table",
     "hookimpl",
     "load",
+    "tune",
 ]
 
 _HOMES = {
@@ -45,6 +47,7 @@ _HOMES = {
     "SharedStore": "reviewml.stores.shared",
     "Table": "reviewml.sources.table",
     "load": "reviewml.pipeline",
+    "tune": "reviewml.tuning",
 }
 
 

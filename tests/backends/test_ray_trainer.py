@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,11 @@ ray = pytest.importorskip("ray")
 from reviewml.backends.ray import trainer as ray_trainer  # noqa: E402
 from reviewml.backends.ray.trainer import RayXGBoost  # noqa: E402
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("ray_cluster"),
+]
 
 
 class TestRayXGBoost(TrainerContract):
