@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from reviewml import Files, Frame, Pipeline, tune
 from reviewml.backends.local.backend import LocalBackend
+from reviewml.enrichers import Language
 from reviewml.errors import ParameterError, SchemaError, TrialsFailed
 from reviewml.featurizers import Features
 from reviewml.splitting import successive
@@ -138,6 +139,15 @@ def test_rows_may_be_anything(pipe: Pipeline, rows: pa.Table, tmp_path: Path) ->
     assert scores == [scores[0]] * len(scores)
     assert beside.pipeline_ is not None
     assert beside.pipeline_.roles_.target == "bought"
+
+
+def test_a_source_names_its_roles(tmp_path: Path) -> None:
+    csv.write_csv(example_rows(200), tmp_path / "rows.csv")
+    source = Files(str(tmp_path / "rows.csv"), id="id", text="text", rating="rating")
+    steps = [("language", Language()), ("features", Features()), ("model", LogisticRegression())]
+    space = {"model__C": [0.1, 1.0]}
+    found = tune(Pipeline(steps), source, target="bought", space=space, cv=2)
+    assert [trial.error for trial in found.results] == [None, None]
 
 
 def test_rows_without_a_target_are_left_out(pipe: Pipeline, rows: pa.Table) -> None:

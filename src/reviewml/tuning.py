@@ -183,7 +183,9 @@ def tune(
     examples = _Examples.of(pipeline._read_to_fit(X, y, target, needs_target=True), group)
     folds, how = examples.folds(FOLDS if cv is None else cv, pipeline, random_state)
     scorer = check_scoring(pipeline, scoring)
-    trial = CrossValidation(clone(pipeline), examples.table, examples.target, group, folds, scorer)
+    trial = CrossValidation(
+        examples.named(pipeline), examples.table, examples.target, group, folds, scorer
+    )
     outcomes = pipeline._backend().try_each(trial, settings)
     results = tuple(
         Trial(setting, **outcome) for setting, outcome in zip(settings, outcomes, strict=True)
@@ -301,6 +303,12 @@ class _Examples:
         table = pa.Table.from_batches(kept, rows.full_schema).take(order)
         shown = table.select(visible(table.column_names))
         return cls(rows, shown, ids[order], roles.target, group)
+
+    def named(self, pipeline: Pipeline) -> Pipeline:
+        """Return a copy of the pipeline that names the roles, which a table does not."""
+        roles = dataclasses.asdict(roles_of(self.rows.full_schema))
+        named: Pipeline = clone(pipeline)
+        return named.set_params(**roles | {"target": pipeline.target})
 
     def folds(self, n: int, pipeline: Pipeline, random_state: int) -> tuple[list[Fold], str]:
         """Return the positions of each fold, and how they were chosen."""
