@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
+    from reviewml.registries.shared import SharedRegistry
     from reviewml.sources.files import Files
     from reviewml.sources.frame import Frame
     from reviewml.sources.table import Table
     from reviewml.stores.local import LocalStore
     from reviewml.stores.shared import SharedStore
+    from reviewml.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -26,10 +28,12 @@ __all__ = [
     "LocalStore",
     "MlflowRegistry",
     "Pipeline",
+    "SharedRegistry",
     "SharedStore",
     "Table",
     "hookimpl",
     "load",
+    "tune",
 ]
 
 _HOMES = {
@@ -39,9 +43,11 @@ _HOMES = {
     "LocalStore": "reviewml.stores.local",
     "MlflowRegistry": "reviewml.registries.mlflow",
     "Pipeline": "reviewml.pipeline",
+    "SharedRegistry": "reviewml.registries.shared",
     "SharedStore": "reviewml.stores.shared",
     "Table": "reviewml.sources.table",
     "load": "reviewml.pipeline",
+    "tune": "reviewml.tuning",
 }
 
 

@@ -36,6 +36,7 @@ def register_featurizers(register: Register) -> None:
 @hookimpl
 def register_trainers(register: Register) -> None:
     register("xgboost", "reviewml.trainers.xgboost:XGBoost")
+    register("ray-xgboost", "reviewml.backends.ray.trainer:RayXGBoost", needs=["ray"])
     register("logistic-regression", "reviewml.trainers.logistic:LogisticRegression")
 
 
@@ -48,6 +49,7 @@ def register_models(register: Register) -> None:
 @hookimpl
 def register_registries(register: Register) -> None:
     register("local", "reviewml.registries.local:LocalRegistry")
+    register("shared", "reviewml.registries.shared:SharedRegistry")
     register("mlflow", "reviewml.registries.mlflow:MlflowRegistry", needs=["mlflow"])
 
 

@@ -20,6 +20,7 @@
     │   └── WorkerDied                  a worker dies of a row, or of a step, again and again
     ├── StoreError                      an enrichment store cannot be used
     ├── TargetError (ValueError)        the target cannot be learned
+    ├── TrialsFailed (ValueError)       no trial of a search came to a score
     ├── TooLittleAgreement (ValueError) a student cannot stand in for its teacher
     └── RegistryError
         ├── ModelNotFound (LookupError) no such model, version or alias
@@ -126,6 +127,10 @@ class StoreError(ReviewmlError):
 
 class TargetError(ReviewmlError, ValueError):
     """When a target has no usable value, or only one."""
+
+
+class TrialsFailed(ReviewmlError, ValueError):
+    """When every trial of a search for parameters failed."""
 
 
 class TooLittleAgreement(ReviewmlError, ValueError):

@@ -128,6 +128,54 @@ def first_held_out(
     return found
 
 
+def successive(
+    hashes: Hashes,
+    n: int,
+    *,
+    time: Any,
+    target: Codes | None = None,
+    groups: Any = None,
+    gap: Any = None,
+) -> list[Split]:
+    """Hold out `n` stretches of time one after the other, each judged by what is earlier.
+
+    Parameters
+    ----------
+    hashes, time, target, groups, gap
+        As of `holdout`.
+    n
+        How many; each has about as many rows as are before the first.
+
+    Returns
+    -------
+    list of Split
+        The earliest first.
+
+    Raises
+    ------
+    SchemaError
+        As of `holdout`, and when there are not enough different times.
+    """
+    moments = as_array(time)
+    rows, splits = np.arange(len(hashes)), []
+    for later in range(n, 0, -1):
+        if len(moments.take(pa.array(rows)).unique().drop_null()) < 2:
+            raise SchemaError(f"there are too few different times for {n} folds: ask for fewer.")
+        split = holdout(
+            hashes[rows],
+            1 / (later + 1),
+            target=None if target is None else target[rows],
+            time=moments.take(pa.array(rows)),
+            groups=None if groups is None else _as_hashes(groups)[rows],
+            gap=gap,
+        )
+        train, valid = np.zeros((2, len(hashes)), bool)
+        train[rows[split.train]], valid[rows[split.valid]] = True, True
+        splits.append(Split(train, valid, split.description))
+        rows = rows[~split.valid]
+    return splits[::-1]
+
+
 def folds(hashes: Hashes, n: int) -> npt.NDArray[np.int64]:
     """Return the fold of each row, from 0 to `n` - 1: the same for rows with one hash.
 

@@ -1,1 +1,359 @@
-"""Searching the parameters of a pipeline."""
+"""Searching for the parameters of a pipeline that predict best on rows held out."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time as clock
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.base import clone
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+)
+
+from reviewml.columns import as_array
+from reviewml.errors import ParameterError, SchemaError, TrialsFailed, did_you_mean
+from reviewml.fitting import looks_ahead
+from reviewml.hashing import stable_hash
+from reviewml.interfaces.backend import Backend, Outcome, Setting
+from reviewml.interfaces.batches import row_ids
+from reviewml.interfaces.dataset import Dataset
+from reviewml.masking import masked
+from reviewml.pipeline import Pipeline
+from reviewml.schema import require, roles_of, visible
+from reviewml.splitting import successive
+from reviewml.tables import Table
+from reviewml.training import has_target, target_of, unreadable
+
+FOLDS = 5
+"""Times that rows are split, unless another number is asked for."""
+
+Space = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What came of one setting.
+
+    Parameters
+    ----------
+    params
+        The setting.
+    scores
+        One for each fold; empty when it failed.
+    seconds
+        It took.
+    error
+        What went wrong; None when it went well.
+    """
+
+    params: Setting
+    scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores; NaN when it failed."""
+        return float(np.mean(self.scores)) if self.scores else float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """The trials of a search, and the pipeline with the best parameters.
+
+    Parameters
+    ----------
+    results
+        A trial for each setting, in the order of the search.
+    split
+        How rows were held out, in words.
+    pipeline_
+        With the best parameters, fitted on all rows; None without ``refit``.
+    """
+
+    results: tuple[Trial, ...]
+    split: str
+    pipeline_: Pipeline | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def best_params_(self) -> Setting:
+        """The setting with the highest mean score, the first of equals."""
+        return self._best.params
+
+    @property
+    def best_score_(self) -> float:
+        """Its mean score."""
+        return self._best.mean
+
+    @property
+    def _best(self) -> Trial:
+        return max((trial for trial in self.results if trial.error is None), key=_mean)
+
+    def __str__(self) -> str:
+        ranked = sorted(self.results, key=lambda trial: np.nan_to_num(-trial.mean, nan=np.inf))
+        names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
+        rows = [
+            (*(str(trial.params.get(name, "")) for name in names), *_told(trial))
+            for trial in ranked
+        ]
+        return Table(self.split, (*names, "score", "seconds"), rows).text()
+
+
+def _mean(trial: Trial) -> float:
+    return trial.mean
+
+
+def _told(trial: Trial) -> tuple[str, str]:
+    return trial.error or f"{trial.mean:.4f}", f"{trial.seconds:.1f}"
+
+
+def tune(
+    pipeline: Pipeline,
+    X: Any,
+    y: Any = None,
+    *,
+    space: Space,
+    target: str | None = None,
+    group: str | None = None,
+    cv: int | None = None,
+    scoring: str | Callable[..., float] | None = None,
+    n_trials: int | None = None,
+    random_state: int = 0,
+    refit: bool = True,
+) -> Tuned:
+    """Search the parameters of a pipeline where it runs: here, or in many trials on a cluster.
+
+    Each setting is fitted and scored on the same folds. Rows with a time are never shuffled:
+    each fold judges later rows by what earlier ones taught, those within the time that the target
+    looks ahead left out. Other rows of one `group`, or one id, stay together, and classes have
+    about the same share in each fold. Trials hold the rows in memory.
+
+    Parameters
+    ----------
+    pipeline
+        Stays as it is.
+    X, y, target, group
+        As of `Pipeline.fit`.
+    space
+        Values to try of each ``<step>__<parameter>``, or several such spaces: all combinations
+        of lists, or, with `n_trials`, draws from lists and from distributions of `scipy.stats`.
+    cv
+        Folds; 5 unless given.
+    scoring
+        As in scikit-learn, larger is better; accuracy or R² unless given.
+    n_trials
+        Settings to draw; None tries all.
+    random_state
+        Seed of draws and of folds.
+    refit
+        Whether to fit the best setting on all rows.
+
+    Raises
+    ------
+    ParameterError
+        When the pipeline has no such parameter, or the space cannot be searched.
+    TrialsFailed
+        When every trial failed, with the reason of the first.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from reviewml.featurizers import Features
+    >>> from reviewml.trainers import LogisticRegression
+    >>> rows = pa.table({"price": [float(i) for i in range(60)], "bought": [True, False] * 30})
+    >>> pipe = Pipeline([("features", Features()), ("model", LogisticRegression())])
+    >>> found = tune(pipe, rows, target="bought", space={"model__C": [0.1, 1.0]}, cv=2)
+    >>> len(found.results), found.split
+    (2, '2 folds of 60 rows, with the same share of each class')
+    """
+    settings = _settings(pipeline, space, n_trials, random_state)
+    examples = _Examples.of(pipeline._read_to_fit(X, y, target, needs_target=True), group)
+    folds, how = examples.folds(FOLDS if cv is None else cv, pipeline, random_state)
+    scorer = check_scoring(pipeline, scoring)
+    trial = CrossValidation(
+        examples.named(pipeline), examples.table, examples.target, group, folds, scorer
+    )
+    outcomes = pipeline._backend().try_each(trial, settings)
+    results = tuple(
+        Trial(setting, **outcome) for setting, outcome in zip(settings, outcomes, strict=True)
+    )
+    found = Tuned(results, how)
+    if all(trial.error for trial in results):
+        raise TrialsFailed(f"all {len(results)} trials failed; the first: {results[0].error}")
+    if not refit:
+        return found
+    best = clone(pipeline).set_params(**found.best_params_)
+    return dataclasses.replace(found, pipeline_=best.fit(X, y, target=target, group=group))
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossValidation:
+    """Fits a setting on each fold and scores it on the rows held out; what a trial runs.
+
+    Parameters
+    ----------
+    pipeline
+        Not fitted.
+    table
+        The rows; their roles are in the metadata.
+    target, group
+        Columns of the table.
+    folds
+        Rows to learn from and to score, by position.
+    scorer
+        As scikit-learn makes them.
+    """
+
+    pipeline: Pipeline
+    table: pa.Table
+    target: str
+    group: str | None
+    folds: Sequence[Fold]
+    scorer: Callable[..., float]
+
+    def __call__(self, backend: Backend, setting: Setting) -> Outcome:
+        started = clock.perf_counter()
+        told: dict[str, Any] = {}
+        try:
+            pipeline = self.pipeline.on(backend).set_params(**clone(dict(setting), safe=False))
+            told["scores"] = tuple(self._score(clone(pipeline), *fold) for fold in self.folds)
+            if not np.isfinite(told["scores"]).all():
+                told = {"error": f"scores {told['scores']}"}
+        # Whatever one setting does must not end the search of the others.
+        except Exception as error:
+            told["error"] = f"{type(error).__name__}: {masked(str(error))}"
+        return told | {"seconds": clock.perf_counter() - started}
+
+    def _score(
+        self, pipeline: Pipeline, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp]
+    ) -> float:
+        pipeline.fit(self.table.take(train), target=self.target, group=self.group)
+        judged = self.table.take(test)
+        truth = np.array(judged.column(self.target).to_pylist())
+        return float(self.scorer(pipeline, judged.drop_columns([self.target]), truth))
+
+
+# -- settings -----------------------------------------------------------------------------------
+
+
+def _settings(
+    pipeline: Pipeline, space: Space, n_trials: int | None, random_state: int
+) -> list[Setting]:
+    known = pipeline.get_params()
+    for part in [space] if isinstance(space, Mapping) else space:
+        for name in part:
+            if name not in known:
+                raise ParameterError(f"space: no parameter {name!r}. {did_you_mean(name, known)}")
+    with _told_of_space():
+        if n_trials is None:
+            return list(ParameterGrid(space))
+        return list(ParameterSampler(space, n_trials, random_state=random_state))
+
+
+@contextlib.contextmanager
+def _told_of_space() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"space: {error} Give lists of values to try all of them, or n_trials= as well to draw "
+            "from distributions."
+        ) from error
+
+
+# -- rows and folds -----------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Examples:
+    """Rows whose target is known, in memory."""
+
+    rows: Dataset
+    table: pa.Table
+    ids: npt.NDArray[np.uint64]
+    target: str
+    group: str | None
+
+    @classmethod
+    def of(cls, rows: Dataset, group: str | None) -> _Examples:
+        roles = roles_of(rows.full_schema)
+        assert roles.target is not None
+        if group is not None:
+            require(rows.full_schema, group, "group")
+        kept = [
+            batch.filter(pa.array(has_target(batch, roles) & ~unreadable(batch)))
+            for batch in rows.full_batches()
+        ]
+        ids = np.concatenate([stable_hash(row_ids(batch, roles)) for batch in kept])
+        # A cluster does not keep the order of rows, and folds must be the same there.
+        order = np.argsort(ids, kind="stable")
+        table = pa.Table.from_batches(kept, rows.full_schema).take(order)
+        shown = table.select(visible(table.column_names))
+        return cls(rows, shown, ids[order], roles.target, group)
+
+    def named(self, pipeline: Pipeline) -> Pipeline:
+        """Return a copy of the pipeline that names the roles, which a table does not."""
+        roles = dataclasses.asdict(roles_of(self.rows.full_schema))
+        named: Pipeline = clone(pipeline)
+        return named.set_params(**roles | {"target": pipeline.target})
+
+    def folds(self, n: int, pipeline: Pipeline, random_state: int) -> tuple[list[Fold], str]:
+        """Return the positions of each fold, and how they were chosen."""
+        codes = self._codes(pipeline)
+        time = roles_of(self.rows.full_schema).time
+        if time is not None and len(self.table.column(time).unique().drop_null()) > 1:
+            return self._by_time(n, time, codes)
+        together = self._groups()
+        if together is not None and len(np.unique(together)) < n:
+            raise SchemaError(
+                f"cv={n}: there are {len(np.unique(together))} groups; ask for fewer."
+            )
+        shuffled = {"shuffle": True, "random_state": random_state}
+        if together is not None:
+            kind = GroupKFold if codes is None else StratifiedGroupKFold
+        else:
+            kind = KFold if codes is None else StratifiedKFold
+        placeholder = np.zeros(len(self.table))
+        given = placeholder if codes is None else codes
+        how = [f"{n} folds of {len(self.table):,} rows"]
+        how += ["none of one group in two"] if together is not None else []
+        how += ["with the same share of each class"] if codes is not None else []
+        return list(kind(n, **shuffled).split(placeholder, given, together)), ", ".join(how)
+
+    def _by_time(
+        self, n: int, time: str, codes: npt.NDArray[np.int64] | None
+    ) -> tuple[list[Fold], str]:
+        splits = successive(
+            self.ids,
+            n,
+            time=self.table.column(time),
+            target=codes,
+            groups=None if self.group is None else self._groups(),
+            gap=looks_ahead(self.rows),
+        )
+        folds = [(np.flatnonzero(s.train), np.flatnonzero(s.valid)) for s in splits]
+        return folds, f"{n} folds of {len(self.table):,} rows, each later than what it learns from"
+
+    def _codes(self, pipeline: Pipeline) -> npt.NDArray[np.int64] | None:
+        task: Any = pipeline._task()
+        values = self.table.column(self.target)
+        target = target_of(values, None if task == "auto" else task, self.target)
+        return None if target.task == "regression" else target.values.astype(np.int64)
+
+    def _groups(self) -> npt.NDArray[np.uint64] | None:
+        if self.group is not None:
+            return stable_hash(as_array(self.table.column(self.group)))
+        return self.ids if len(np.unique(self.ids)) < len(self.ids) else None

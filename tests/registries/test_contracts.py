@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from reviewml.interfaces import Registry
 from reviewml.registries.local import LocalRegistry
 from reviewml.registries.mlflow import MlflowRegistry
+from reviewml.registries.shared import SharedRegistry
 from reviewml.testing import RegistryContract
 
 
@@ -21,6 +23,22 @@ class TestLocalRegistry(RegistryContract):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Path:
         return tmp_path
+
+
+class TestSharedFolder(RegistryContract):
+    @pytest.fixture
+    def registry(self, tmp_path: Path) -> Registry:
+        return SharedRegistry(tmp_path)
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Path:
+        return tmp_path
+
+
+class TestSharedMemory(RegistryContract):
+    @pytest.fixture
+    def registry(self) -> Registry:
+        return SharedRegistry(f"memory://{secrets.token_hex(8)}")
 
 
 class TestMlflowFileStore(RegistryContract):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
@@ -17,6 +17,12 @@ from reviewml.schema import Roles, existing_roles
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enrichment import Enrichment
+
+Setting = Mapping[str, Any]
+"""Values of parameters, by name."""
+
+Outcome = Mapping[str, Any]
+"""What came of a trial: plain data, or ``{"error": why}`` where there is nothing else to say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +85,26 @@ class Backend(ABC):
         dataset = data if isinstance(data, Dataset) else self._operated(as_source(data))
         filled = dataset.roles.filled_from(existing_roles(dataset.full_schema, roles))
         return dataset if filled == dataset.roles else dataset.with_roles(filled)
+
+    def try_each(
+        self, trial: Callable[[Backend, Setting], Outcome], settings: Sequence[Setting]
+    ) -> list[Outcome]:
+        """Try settings, one after the other here; a cluster tries several at once.
+
+        Parameters
+        ----------
+        trial
+            Tries one, on the backend it is given; picklable. It says what went wrong and raises
+            nothing.
+        settings
+            Those to try.
+
+        Returns
+        -------
+        list of mapping
+            What came of each, in order. A trial that was lost costs only itself.
+        """
+        return [trial(self, setting) for setting in settings]
 
     def _operated(self, source: Source) -> Dataset:
         dataset = self.scan(source)

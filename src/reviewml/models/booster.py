@@ -29,6 +29,9 @@ class BoosterModel(Model):
         What they predict.
     calibration
         Applied to the margins of a classifier.
+    workers
+        How many processes trained it together, None when it was one: other trees, of as much
+        worth.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class BoosterModel(Model):
         task: Task,
         classes: tuple[Any, ...],
         calibration: Calibration = Calibration(),
+        workers: int | None = None,
     ) -> None:
         self.booster = booster
         self.task = task
         self.classes = classes
         self.calibration = calibration
+        self.workers = workers
 
     def predict(self, features: Matrix) -> npt.NDArray[np.float64]:
         margins = self.margins(features)
@@ -88,6 +93,7 @@ class BoosterModel(Model):
             "task": self.task,
             "classes": list(self.classes),
             "calibration": self.calibration.to_dict(),
+            **self._distributed(),
         }
         (folder / "model.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
 
@@ -101,12 +107,20 @@ class BoosterModel(Model):
             task=described["task"],
             classes=tuple(described["classes"]),
             calibration=Calibration(**described["calibration"]),
+            workers=described.get("workers"),
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return the number of trees and the calibration."""
-        rounds = self.booster.num_boosted_rounds()
-        return {"kind": "XGBoost", "rounds": rounds, "calibration": self.calibration.to_dict()}
+        """Return the number of trees, the calibration, and how many trained it together."""
+        return {
+            "kind": "XGBoost",
+            "rounds": self.booster.num_boosted_rounds(),
+            "calibration": self.calibration.to_dict(),
+            **self._distributed(),
+        }
+
+    def _distributed(self) -> dict[str, int]:
+        return {} if self.workers is None else {"workers": self.workers}
 
 
 def feature_types(features: Sequence[Feature]) -> list[str]:

@@ -1,11 +1,12 @@
-"""A model's history: a file of JSON lines that only ever grows."""
+"""A model's history: its lines, and a file of them that only ever grows."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,50 @@ LOGGED, ALIAS = "logged", "alias"
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One line: an event and, of the version it logged, metrics and the hash of its manifest."""
+    """One line: an event and, of the version it logged, what it was and where it is.
+
+    Parameters
+    ----------
+    event
+        What was done.
+    metrics
+        Figures of the version.
+    manifest
+        Hash of its manifest.
+    folder
+        Its folder, where that is not named after the version.
+    """
 
     event: Event
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     manifest: str | None = None
+    folder: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Line:
-        """Read one line of the file."""
-        stored: dict[str, Any] = json.loads(text)
-        metrics, manifest = decode(stored.pop("metrics", {}), {}), stored.pop("manifest", None)
-        return cls(Event(**stored), metrics, manifest)
+    def parse(cls, raw: bytes, where: str) -> Line:
+        """Read one line.
 
-    def text(self) -> str:
+        Raises
+        ------
+        DamagedModel
+            When it is none, saying where it stands.
+        """
+        try:
+            stored: dict[str, Any] = json.loads(raw.decode("utf-8", "surrogatepass"))
+            metrics = decode(stored.pop("metrics", {}), {})
+            manifest, folder = stored.pop("manifest", None), stored.pop("folder", None)
+            return cls(Event(**stored), metrics, manifest, folder)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise DamagedModel(f"{where}, is no event: {error}") from error
+
+    def raw(self) -> bytes:
         """Return the line as it is written, without what is not known."""
-        fields = vars(self.event) | {"manifest": self.manifest}
+        fields = vars(self.event) | {"manifest": self.manifest, "folder": self.folder}
         known = {name: value for name, value in fields.items() if value is not None}
         # JSON has no NaN and no infinity, which figures may be.
         metrics = {"metrics": encode(self.metrics, {})} if self.metrics else {}
-        return json.dumps(known | metrics, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(known | metrics, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +89,10 @@ class History:
         DamagedModel
             When one cannot be read.
         """
-        return list(self._parsed())
-
-    def _parsed(self) -> Iterator[Line]:
-        for number, text in enumerate(self._complete().splitlines(), start=1):
-            try:
-                yield Line.parse(text.decode("utf-8", "surrogatepass"))
-            except (ValueError, TypeError) as error:
-                raise DamagedModel(f"{self.path}, line {number}, is no event: {error}") from error
+        return [
+            Line.parse(raw, f"{self.path}, line {number}")
+            for number, raw in enumerate(self._complete().splitlines(), start=1)
+        ]
 
     def _complete(self) -> bytes:
         # A line without its end is being written now, or was when the machine stopped.
@@ -85,14 +106,14 @@ class History:
         with self.path.open("ab") as file:
             # An unfinished line was never acknowledged to anybody.
             file.truncate(complete)
-            file.write(line.text().encode("utf-8", "surrogatepass") + b"\n")
+            file.write(line.raw())
             file.flush()
             os.fsync(file.fileno())
         if new:
             sync(self.path.parent)
 
 
-def versions(name: str, lines: list[Line]) -> list[ModelVersion]:
+def versions(name: str, lines: Sequence[Line]) -> list[ModelVersion]:
     """Return the versions that the lines of a model's history tell of, oldest first."""
     aliases = {line.event.alias: line.event.version for line in lines if line.event.alias}
     return [
@@ -103,11 +124,15 @@ def versions(name: str, lines: list[Line]) -> list[ModelVersion]:
             aliases=tuple(sorted(a for a, at in aliases.items() if at == line.event.version)),
             metrics=line.metrics,
         )
-        for line in lines
-        if line.event.event == LOGGED
+        for line in logged(lines).values()
     ]
 
 
-def logged_manifests(lines: list[Line]) -> dict[int, str | None]:
-    """Return the hash of each version's manifest, None where its line states none."""
-    return {line.event.version: line.manifest for line in lines if line.event.event == LOGGED}
+def logged(lines: Sequence[Line]) -> dict[int, Line]:
+    """Return the line that logged each version."""
+    return {line.event.version: line for line in lines if line.event.event == LOGGED}
+
+
+def now() -> str:
+    """Return the time, as events state it."""
+    return datetime.datetime.now(datetime.UTC).isoformat()

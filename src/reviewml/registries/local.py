@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import re
 import secrets
@@ -24,7 +23,7 @@ from reviewml.interfaces.registry import (
     checked_metrics,
 )
 from reviewml.pipeline import Pipeline, load
-from reviewml.registries.history import ALIAS, LOGGED, History, Line, logged_manifests, versions
+from reviewml.registries.history import ALIAS, LOGGED, History, Line, logged, now, versions
 from reviewml.saving.manifest import fingerprint
 from reviewml.saving.unfinished import publish
 
@@ -81,7 +80,7 @@ class LocalRegistry(Registry):
         with _saved(pipeline, folder, figures) as saved, _locked(folder):
             version = _next_version(folder)
             publish(saved, folder / str(version))
-            event = Event(_now(), LOGGED, version, alias, reason)
+            event = Event(now(), LOGGED, version, alias, reason)
             _history(folder).append(Line(event, figures, fingerprint(folder / str(version))))
         return self.find(f"{name}@{version}")
 
@@ -96,7 +95,7 @@ class LocalRegistry(Registry):
         found = self.find(f"{name}@{version}")
         folder = self._as_logged(found).parent
         with _locked(folder):
-            _history(folder).append(Line(Event(_now(), ALIAS, found.version, alias, reason)))
+            _history(folder).append(Line(Event(now(), ALIAS, found.version, alias, reason)))
 
     def history(self, name: str) -> list[Event]:
         return [line.event for line in self._lines(name)]
@@ -112,8 +111,8 @@ class LocalRegistry(Registry):
     def _as_logged(self, found: ModelVersion) -> Path:
         """Return the folder of a version, or raise when it is not the one that was logged."""
         folder = self._folder(found.name) / str(found.version)
-        logged = logged_manifests(self._lines(found.name))[found.version]
-        if logged not in (None, fingerprint(folder)):
+        manifest = logged(self._lines(found.name))[found.version].manifest
+        if manifest not in (None, fingerprint(folder)):
             raise DamagedModel(
                 f"{folder} is not what was logged as {found.name}@{found.version}: it was removed, "
                 "renamed or overwritten. Bring it back from another copy."
@@ -149,7 +148,3 @@ def _next_version(folder: Path) -> int:
     # A writer that died before its line was written leaves a folder: its number is not reused.
     taken = [int(path.name) for path in folder.iterdir() if re.fullmatch("[0-9]+", path.name)]
     return max(taken, default=0) + 1
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target, Trainer
-from reviewml.models.booster import BoosterModel, feature_types
+from reviewml.models.booster import BoosterModel
 from reviewml.models.calibration import Calibration, fit_calibration
-
-if TYPE_CHECKING:
-    import xgboost
+from reviewml.trainers.boosting import Boosting, Rows
 
 
 class XGBoost(Trainer):
@@ -95,42 +93,28 @@ class XGBoost(Trainer):
     def train(
         self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
     ) -> BoosterModel:
-        import xgboost
-
         target = examples.target
-        data = self._data(examples, features)
-        held_out = None if valid is None else self._data(valid, features, data)
-        booster = xgboost.train(
+        boosting = Boosting.of(
+            features,
             self._params(target),
-            data,
-            num_boost_round=self.n_estimators,
-            evals=[] if held_out is None else [(held_out, "valid")],
-            early_stopping_rounds=None if held_out is None else self.early_stopping_rounds,
-            verbose_eval=False,
+            rounds=self.n_estimators,
+            patience=self.early_stopping_rounds,
         )
-        if held_out is not None:
-            booster = booster[: booster.best_iteration + 1]
-        model = BoosterModel(booster, task=target.task, classes=target.classes)
+        held_out = None if valid is None else self._rows(valid)
+        model = self._model(boosting, self._rows(examples), held_out, target)
         if valid is not None and self.calibration is not None and target.task != "regression":
             model.calibration = _calibrated(model, valid)
         return model
 
-    def _data(
-        self, examples: Examples, features: Sequence[Feature], ref: Any = None
-    ) -> xgboost.QuantileDMatrix:
-        import xgboost
+    def _model(
+        self, boosting: Boosting, rows: Rows, valid: Rows | None, target: Target
+    ) -> BoosterModel:
+        booster = boosting.train(rows, valid)
+        return BoosterModel(booster, task=target.task, classes=target.classes)
 
-        return xgboost.QuantileDMatrix(
-            examples.features,
-            examples.target.values,
-            weight=_weights(examples.target) if self.class_weight == "balanced" else None,
-            feature_names=[_accepted(feature.name) for feature in features],
-            feature_types=feature_types(features),
-            enable_categorical=True,
-            max_bin=self.max_bin,
-            nthread=self.n_jobs,
-            ref=ref,
-        )
+    def _rows(self, examples: Examples) -> Rows:
+        weights = _weights(examples.target) if self.class_weight == "balanced" else None
+        return Rows(examples.features, examples.target.values, weights)
 
     def _params(self, target: Target) -> dict[str, Any]:
         objective, metric = {
@@ -174,11 +158,6 @@ def _weights(target: Target) -> npt.NDArray[np.float64] | None:
     counts = np.bincount(codes, minlength=len(target.classes))
     weights: npt.NDArray[np.float64] = (len(codes) / (len(counts) * np.maximum(counts, 1)))[codes]
     return weights
-
-
-def _accepted(name: str) -> str:
-    # XGBoost refuses these three characters in names.
-    return name.translate(str.maketrans("[]<", "(){"))
 
 
 def _calibrated(model: BoosterModel, valid: Examples) -> Calibration:

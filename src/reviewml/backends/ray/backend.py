@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
 import ray
 
-from reviewml.backends.ray import cluster, pool
+from reviewml.backends.local.backend import LocalBackend
+from reviewml.backends.ray import cluster, pool, tuning
 from reviewml.backends.ray.dataset import Blocks, RayDataset
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import Concurrency, Pool
 from reviewml.backends.ray.source import Partitions, Placed, from_batches
 from reviewml.errors import ParameterError, did_you_mean
-from reviewml.interfaces.backend import Backend, Capabilities
+from reviewml.interfaces.backend import Backend, Capabilities, Outcome, Setting
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.resources import Resources
@@ -115,6 +116,13 @@ class RayBackend(Backend):
                 return ray.data.read_datasource(partitions, num_cpus=task_cpus)
 
         return RayDataset(self, schema, make, rows=source.rows)
+
+    def try_each(
+        self, trial: Callable[[Backend, Setting], Outcome], settings: Sequence[Setting]
+    ) -> list[Outcome]:
+        self.connect()
+        # A trial is one process: a cluster within a cluster would wait for the one around it.
+        return tuning.try_each(trial, settings, backend=LocalBackend(store=self.store))
 
     def _of_ray(self, rows: ray.data.Dataset) -> RayDataset:
         self.connect()

@@ -1,0 +1,198 @@
+"""Training by several workers of a real Ray cluster: the contract, the same worth, and losses."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import roc_auc_score
+
+import reviewml
+from reviewml import Frame, Pipeline
+from reviewml.backends.local.backend import LocalBackend
+from reviewml.datasets import make_shop
+from reviewml.errors import BackendError, ParameterError
+from reviewml.featurizers import Features
+from reviewml.interfaces import Model, Trainer
+from reviewml.interfaces.trainer import Examples, Target, Task
+from reviewml.testing import TrainerContract
+from reviewml.testing.trainer import example_features, examples
+from reviewml.trainers import XGBoost
+from reviewml.trainers import xgboost as xgboost_trainer
+from reviewml.trainers.boosting import Boosting, Rows
+
+ray = pytest.importorskip("ray")
+
+from reviewml.backends.ray import trainer as ray_trainer  # noqa: E402
+from reviewml.backends.ray.trainer import RayXGBoost  # noqa: E402
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("ray_cluster"),
+]
+
+
+class TestRayXGBoost(TrainerContract):
+    made: dict[Task, Model] = {}
+
+    @pytest.fixture
+    def trainer(self) -> Trainer:
+        return RayXGBoost(n_estimators=60, early_stopping_rounds=10, class_weight="balanced")
+
+    @pytest.fixture
+    def model(self, trainer: Trainer, task: Task) -> Model:
+        # Starting workers takes seconds: one model serves all that ask what it says.
+        if task not in self.made:
+            valid = examples(task, 200, seed=1)
+            self.made[task] = trainer.train(examples(task), example_features(), valid)
+        return self.made[task]
+
+
+SEEDS, VIEWS = 5, 40_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Shop:
+    """Views of a shop as examples: to learn from, to stop by, and to judge by."""
+
+    features: list[Any]
+    train: Examples
+    valid: Examples
+    test: Examples
+
+    @classmethod
+    def made(cls, seed: int) -> Shop:
+        shop = make_shop(n_products=100, n_customers=500, n_views=VIEWS, random_state=seed)
+        rows = LocalBackend().read(shop.views)
+        featurizer = Features(exclude=["view_id", "customer_id", "product_id"]).fit(rows)
+        matrix = np.concatenate([featurizer.matrix(batch) for batch in rows.full_batches()])
+        random = np.random.default_rng(seed)
+        bought = (random.random(len(matrix)) < shop.probability).astype(np.float64)
+        every = Examples(matrix, Target(bought, "binary", (False, True)))
+        order = random.permutation(len(matrix))
+        parts = np.split(order, [VIEWS // 2, VIEWS // 2 + VIEWS // 10])
+        return cls(list(featurizer.features()), *(every.take(part) for part in parts))
+
+    def auc(self, trainer: XGBoost) -> float:
+        model = trainer.train(self.train, self.features, self.valid)
+        predicted = model.predict(self.test.features)[:, 1]
+        return float(roc_auc_score(self.test.target.values, predicted))
+
+
+def test_it_is_worth_as_much_as_one_machine() -> None:
+    shops = [Shop.made(seed) for seed in range(SEEDS)]
+    # Trees of other samples differ by as much as this on one machine, too: their mean must not.
+    settings: dict[str, Any] = {"learning_rate": 0.1, "early_stopping_rounds": 20}
+    alone = np.array([shop.auc(XGBoost(n_jobs=1, **settings)) for shop in shops])
+    together = np.array([shop.auc(RayXGBoost(num_workers=2, **settings)) for shop in shops])
+    assert alone.min() > 0.55
+    assert abs((together - alone).mean()) < 0.002
+    assert np.abs(together - alone).max() < 0.01
+
+
+def test_what_trained_it_is_told_and_saved(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    price = random.normal(size=400)
+    rows = pa.table({"id": np.arange(400), "price": price, "bought": price > 0})
+    steps = [("features", Features()), ("model", RayXGBoost(n_estimators=5))]
+    pipe = Pipeline(steps).fit(Frame(rows, id="id"), target="bought")
+    assert pipe.report_["model"]["workers"] == 2
+    loaded = reviewml.load(pipe.save(tmp_path / "saved"))
+    assert loaded.model_.summary() == pipe.model_.summary()
+    assert loaded["model"].get_params() == pipe["model"].get_params()
+    assert "- workers: 2" in (tmp_path / "saved" / "card.md").read_text(encoding="utf-8")
+    np.testing.assert_array_equal(loaded.predict_proba(rows), pipe.predict_proba(rows))
+
+
+def test_few_rows_to_stop_by_are_enough() -> None:
+    valid = examples("binary", 200, seed=1).take(np.array([3]))
+    trainer = RayXGBoost(n_estimators=10)
+    assert trainer.train(examples("binary"), example_features(), valid).workers == 2
+
+
+@pytest.mark.parametrize("parameter", [{"max_depth": -3}, {"subsample": 7.0}, {"max_bin": 1}])
+def test_a_wrong_parameter_raises_as_it_does_here(parameter: dict[str, Any]) -> None:
+    raised = []
+    for trainer in (XGBoost(**parameter), RayXGBoost(**parameter)):
+        with pytest.raises(Exception, match=r".") as error:
+            trainer.train(examples("binary"), example_features())
+        raised.append((error.type, str(error.value).splitlines()[-1]))
+    assert raised[0][0] is raised[1][0]
+
+
+@pytest.mark.parametrize("parameter", [{"num_workers": 0}, {"cpus_per_worker": 0}])
+def test_no_workers_and_no_threads_are_refused(parameter: dict[str, int]) -> None:
+    with pytest.raises(ParameterError, match=f"{next(iter(parameter))}=0"):
+        RayXGBoost(**parameter).train(examples("binary"), example_features())
+
+
+def test_fewer_rows_than_workers_are_refused() -> None:
+    with pytest.raises(ParameterError, match="there are 3 rows to learn from"):
+        RayXGBoost(num_workers=4).train(examples("binary", 3), example_features())
+
+
+# -- workers that are lost ----------------------------------------------------------------------
+
+HERE = os.getpid()
+
+
+class Dying(Boosting):
+    """Takes the process of one worker with it: each time, or once when there is a mark to leave."""
+
+    mark: Path | None = None
+
+    def train(self, rows: Rows, valid: Rows | None) -> Any:
+        dies = os.getpid() != HERE and ray.train.get_context().get_world_rank() == 1
+        if dies and (self.mark is None or not self.mark.exists()):
+            if self.mark is not None:
+                self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train(rows, valid)
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Dying]]:
+    """Make workers die, which cannot import this file."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(xgboost_trainer, "Boosting", Dying)
+    yield Dying
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+def trained() -> Model:
+    return RayXGBoost(n_estimators=30).train(examples("binary"), example_features())
+
+
+def test_a_worker_that_is_killed_costs_time_alone(
+    dying: type[Dying], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dying, "mark", tmp_path / "killed")
+    model = trained()
+    assert (tmp_path / "killed").exists()
+    # It has left its mark: now none dies.
+    undisturbed = trained()
+    features = examples("binary", 500, seed=2).features
+    np.testing.assert_array_equal(model.predict(features), undisturbed.predict(features))
+
+
+def test_workers_that_are_lost_each_time_are_told(
+    dying: type[Dying], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_trainer, "RETRIES", 1)
+    with pytest.raises(BackendError, match="training started 2 times and lost workers each time"):
+        trained()
+
+
+def test_ctrl_c_still_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    RayXGBoost(n_estimators=2).train(examples("binary"), example_features())
+    assert signal.getsignal(signal.SIGINT) is before
