@@ -70,6 +70,7 @@ def register_commands(register: Register) -> None:
         "plan",
         "plugins",
         "predict",
+        "serve",
         "store",
     ):
         register(verb, f"reviewml.cli.{verb}:{verb}")
