@@ -42,14 +42,14 @@ ROWS = 200
 
 def made(model: str, folder: Path) -> list[dict[str, Any]]:
     """Fit and log a model, write its reviews, and return rows to ask about."""
-    pipe, rows = (with_history if model == "history" else with_texts)(folder)
+    pipe, rows = with_history(folder) if model == "history" else with_texts()
     LocalRegistry(folder / "models").log(pipe, name="m", alias="champion")
     columns = [name for name in rows.column_names if name != pipe.roles_.target]
     dumped = json.dumps(rows.select(columns).to_pylist(), default=lambda moment: moment.isoformat())
     return json.loads(dumped)
 
 
-def with_texts(folder: Path) -> tuple[Pipeline, pa.Table]:
+def with_texts() -> tuple[Pipeline, pa.Table]:
     reviews = make_reviews(3_000)
     steps = [("language", Language()), ("sentiment", Sentiment()), ("features", Features())]
     pipe = Pipeline([*steps, ("model", XGBoost())], id="id", text="text", rating="rating")

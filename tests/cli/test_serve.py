@@ -18,7 +18,7 @@ def test_check_loads_the_model_and_ends(run, run_json, model: Path) -> None:
     kept = ("serve", "visits@champion", "--registry", model.parent / "models", "--check")
     described = run_json(*kept)
     assert described["model"] == "visits@1"
-    assert "rating: double" in run(*kept).stdout
+    assert "rating: int64" in run(*kept).stdout
 
 
 def test_a_model_that_is_not_there_is_told_at_once(run, model: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,11 +63,16 @@ def serve(
         _say(app.state.champion, as_json)
         return
     uvicorn = plugins.optional("uvicorn", "reviewml serve")
-    # What is loaded when, and why not, is for whoever runs it.
-    logging.basicConfig(format="%(levelname)s:     %(message)s")
-    logging.getLogger("reviewml.serve").setLevel(logging.INFO)
     answer(as_json, {"url": f"http://{host}:{port}", "model": model}, f"http://{host}:{port}/docs")
-    uvicorn.run(app, host=host, port=port, server_header=False)
+    uvicorn.run(app, host=host, port=port, server_header=False, log_config=_logging(uvicorn))
+
+
+def _logging(uvicorn: Any) -> dict[str, Any]:
+    """Return uvicorn's settings with our lines among its own, all on standard error."""
+    settings = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    settings["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    settings["loggers"]["reviewml.serve"] = {"handlers": ["default"], "level": "INFO"}
+    return dict(settings)
 
 
 def _say(champion: Champion, as_json: bool) -> None:

@@ -145,12 +145,12 @@ def _check_answers(host: str, port: int, route: str) -> None:
     connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request("GET", f"{route.rstrip('/')}/health")
-        answered = connection.getresponse().status
+        answered = str(connection.getresponse().status)
     except OSError as error:
         answered = error.strerror or type(error).__name__
     finally:
         connection.close()
-    if answered != 200:
+    if answered != "200":
         raise CapabilityError(
             f"the model is served, but not at {host}:{port}{route} ({answered}): Ray Serve listens "
             "elsewhere on this cluster already. Give its host and port, or another route."
