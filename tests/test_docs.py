@@ -297,6 +297,7 @@ PUBLIC = {
     "reviewml.interfaces",
     "reviewml.models",
     "reviewml.report",
+    "reviewml.serve",
     "reviewml.testing",
     "reviewml.trainers",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
@@ -24,17 +25,17 @@ def answers(served: Served, requests: Sequence[pa.RecordBatch]) -> list[bytes | 
     """
     try:
         scored = served.predict(pa.concat_batches(requests))
+        ends = itertools.accumulate(map(len, requests))
+        return [
+            _answer(served, scored.slice(end - len(request), len(request)))
+            for request, end in zip(requests, ends, strict=True)
+        ]
     except Exception as error:
         if len(requests) > 1:
             return [answer for alone in requests for answer in answers(served, [alone])]
         # The message may quote a text, and so may a traceback.
         log.error("%s could not predict: %s", served.name, type(error).__name__)
         return [error]
-    found, first = [], 0
-    for request in requests:
-        found.append(_answer(served, scored.slice(first, len(request))))
-        first += len(request)
-    return list(found)
 
 
 def _answer(served: Served, scored: pa.RecordBatch) -> bytes:
