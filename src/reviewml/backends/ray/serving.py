@@ -8,8 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from ray import serve
-
+from reviewml import plugins
 from reviewml.errors import CapabilityError
 from reviewml.interfaces.registry import Registry
 from reviewml.serve import Limits, create_app
@@ -43,7 +42,7 @@ class Deployed:
 
     def stop(self) -> None:
         """Take it off the cluster; what is being answered is finished first."""
-        serve.delete(self.name)
+        _serve().delete(self.name)
 
 
 def deploy(
@@ -86,11 +85,14 @@ def deploy(
 
     Raises
     ------
+    MissingExtra
+        When Ray is not installed.
     CapabilityError
         When Ray Serve listens somewhere else already.
     RuntimeError
         When no replica could load the model; its log says why.
     """
+    serve = _serve()
     # What can be wrong here is said here, not in the log of a replica.
     create_app(registry, reference, refresh=refresh, reread=reread, limits=limits)
     registry.find(reference)
@@ -109,7 +111,7 @@ def deploy(
         made.state.champion.load()
         return made
 
-    served: Any = serve.deployment(
+    served = serve.deployment(
         serve.ingress(app)(Replica),
         name=name,
         max_ongoing_requests=ONGOING,
@@ -120,6 +122,10 @@ def deploy(
     serve.run(served.bind(), name=name, route_prefix=route)
     _check_answers(host, port, route)
     return Deployed(name, f"http://{host}:{port}{route}".rstrip("/"))
+
+
+def _serve() -> Any:
+    return plugins.optional("ray.serve", "serving on Ray")
 
 
 class Replica:
