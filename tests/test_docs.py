@@ -306,6 +306,7 @@ PUBLIC = {
     "reviewml.interfaces",
     "reviewml.models",
     "reviewml.report",
+    "reviewml.serve",
     "reviewml.testing",
     "reviewml.trainers",
 }

@@ -72,6 +72,7 @@ def register_commands(register: Register) -> None:
         "plan",
         "plugins",
         "predict",
+        "serve",
         "store",
     ):
         register(verb, f"reviewml.cli.{verb}:{verb}")

@@ -22,6 +22,7 @@
     ├── TargetError (ValueError)        the target cannot be learned
     ├── TrialsFailed (ValueError)       no trial of a search came to a score
     ├── TooLittleAgreement (ValueError) a student cannot stand in for its teacher
+    ├── RequestRefused (ValueError)     a served model does not answer a request
     └── RegistryError
         ├── ModelNotFound (LookupError) no such model, version or alias
         └── DamagedModel (ValueError)   a saved model is not what was saved
@@ -135,6 +136,26 @@ class TrialsFailed(ReviewmlError, ValueError):
 
 class TooLittleAgreement(ReviewmlError, ValueError):
     """When a cascade's student answers too few texts as its teacher would, or nobody can tell."""
+
+
+class RequestRefused(ReviewmlError, ValueError):
+    """When a served model does not answer a request, and why.
+
+    Parameters
+    ----------
+    reason
+        What was expected, and what was found; never a text of a row.
+    status
+        Of the HTTP answer.
+    """
+
+    def __init__(self, reason: str, status: int = 422) -> None:
+        super().__init__(reason, status)
+        self.reason = reason
+        self.status = status
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class RegistryError(ReviewmlError):

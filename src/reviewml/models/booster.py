@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from reviewml.models.calibration import Calibration
 
 if TYPE_CHECKING:
     import xgboost
+
+FEW_ROWS = 4_096
+"""Rows below which threads wait for each other longer, on a busy machine, than they work."""
 
 
 class BoosterModel(Model):
@@ -33,6 +37,8 @@ class BoosterModel(Model):
         How many processes trained it together, None when it was one: other trees, of as much
         worth.
     """
+
+    _used_threads: int | None = None
 
     def __init__(
         self,
@@ -60,10 +66,24 @@ class BoosterModel(Model):
         if len(features) == 0:
             shape = (0, len(self.classes)) if self.task == "multiclass" else (0,)
             return np.empty(shape)
+        self._use_threads(len(features))
         margins = self.booster.inplace_predict(
             features, predict_type="margin", validate_features=False
         )
         return np.asarray(margins, np.float64)
+
+    def _use_threads(self, rows: int) -> None:
+        given = self._given_threads
+        threads = 1 if rows < FEW_ROWS else given
+        # Setting it again would have the booster configured again.
+        if self._used_threads != threads:
+            self.booster.set_param({"nthread": threads})
+            self._used_threads = threads
+
+    @functools.cached_property
+    def _given_threads(self) -> int:
+        config = json.loads(self.booster.save_config())
+        return int(config["learner"]["generic_param"]["nthread"])
 
     def contributions(self, features: Matrix) -> npt.NDArray[np.float64]:
         """Return SHAP values as XGBoost computes them [1]_; see `Model.contributions`.
@@ -78,6 +98,7 @@ class BoosterModel(Model):
         if len(features) == 0:
             outputs = len(self.classes) if self.task == "multiclass" else 1
             return np.empty((0, outputs, features.shape[1] + 1))
+        self._use_threads(len(features))
         data = xgboost.DMatrix(
             features,
             feature_types=self.booster.feature_types,

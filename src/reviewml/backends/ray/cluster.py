@@ -74,9 +74,10 @@ def _start(
         where = masked(str(address))
         raise BackendError(f"cannot connect to the Ray cluster {where!r}: {error}") from error
     except OSError as error:
+        where = masked(str(address))
         raise BackendError(
-            f"there is no Ray cluster at {masked(str(address))!r}: start one with 'ray start --head', "
-            f"or leave address= out to work on this machine. ({error})"
+            f"there is no Ray cluster at {where!r}: start one with 'ray start --head', or leave "
+            f"address= out to work on this machine. ({error})"
         ) from error
 
 

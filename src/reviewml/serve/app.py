@@ -1,0 +1,214 @@
+"""The app: the routes of a served model, and the tasks behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from reviewml import plugins
+from reviewml.errors import ParameterError, RequestRefused
+from reviewml.interfaces.registry import Registry, parse_reference
+from reviewml.serve.batcher import Batcher
+from reviewml.serve.body import rows_of
+from reviewml.serve.champion import Champion
+from reviewml.serve.description import openapi
+from reviewml.serve.limits import Limits
+from reviewml.serve.served import Served
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from reviewml.interfaces.store import EnrichmentStore
+
+HEADERS = {
+    # The rest of such a body is not read.
+    408: {"Connection": "close"},
+    413: {"Connection": "close"},
+    503: {"Retry-After": "1"},
+}
+
+LARGE = 2**16
+"""Bytes of a body from which it is read in a thread: others must not wait for it."""
+
+
+def create_app(
+    registry: Registry,
+    reference: str,
+    *,
+    reviews: Any = None,
+    store: Literal["auto"] | str | os.PathLike[str] | EnrichmentStore | None = "auto",
+    refresh: float = 30.0,
+    reread: float | None = None,
+    limits: Limits = Limits(),
+) -> FastAPI:
+    """Return an ASGI app that serves a model of a registry.
+
+    ``POST /predict`` answers ``{"rows": [{"column": value, …}, …]}``, ``GET /health`` and
+    ``GET /model`` say what serves, and ``/docs`` shows it all. The model is loaded in the
+    background once the app starts; until then requests are told to come again.
+
+    Parameters
+    ----------
+    registry
+        Where the model is.
+    reference
+        ``"name@alias"``, ``"name@version"``, or ``"name"`` for the newest. Where it comes to
+        stand for another version, that one is loaded, and then takes over; no request is lost.
+    reviews
+        What steps that look at reviews look at, as in `Pipeline.predict`.
+    store
+        Where enrichers keep their values, as in `LocalBackend`.
+    refresh
+        Seconds between two looks at the registry.
+    reread
+        Seconds after which reviews are read anew; None for once for each version.
+    limits
+        How much the service takes at once.
+
+    Raises
+    ------
+    MissingExtra
+        When FastAPI is not installed.
+    ParameterError
+        When a limit, or a time, cannot be one.
+    RegistryError
+        When no model could have that reference.
+    """
+    fastapi = plugins.optional("fastapi", "reviewml.serve")
+    limits.check()
+    parse_reference(reference)
+    for name, seconds in {"refresh": refresh, "reread": reread}.items():
+        if seconds is not None and seconds <= 0:
+            raise ParameterError(f"{name}={seconds}: expected some seconds.")
+    champion = Champion(registry, reference, reviews=reviews, store=store, reread=reread)
+    service = Service(champion, refresh, limits)
+    title = f"reviewml: {reference}"
+    app: FastAPI = fastapi.FastAPI(
+        title=title, lifespan=service.lifespan, redirect_slashes=False, redoc_url=None
+    )
+    # Its columns are those of the model that serves now.
+    app.openapi = lambda: openapi(title, champion.served)  # type: ignore[method-assign]
+    app.state.champion = champion
+    app.add_route("/predict", service.predict, methods=["POST"])
+    app.add_route("/health", service.health, methods=["GET"])
+    app.add_route("/model", service.model, methods=["GET"])
+    app.add_exception_handler(RequestRefused, _refused)
+    return app
+
+
+class Service:
+    """What the routes do.
+
+    Parameters
+    ----------
+    champion
+        The model, as it changes.
+    refresh
+        Seconds between two looks at the registry.
+    limits
+        How much is taken at once.
+    """
+
+    def __init__(self, champion: Champion, refresh: float, limits: Limits) -> None:
+        self.champion = champion
+        self.refresh = refresh
+        self.limits = limits
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Follow the champion and predict, as long as the app runs."""
+        # Not before: it belongs to the loop that the app runs in.
+        self.batcher = Batcher(self.limits)
+        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self.batcher.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.to_thread(self.champion.look)
+            await asyncio.sleep(self.refresh)
+
+    async def predict(self, request: Request) -> Response:
+        """Answer ``POST /predict``."""
+        _check_type(request)
+        served = self._served()
+        batch = await self._rows(await self._body(request), served)
+        try:
+            return _json(await self.batcher.answer(served, batch))
+        except RequestRefused:
+            raise
+        except Exception as error:
+            why = f"{served.name} cannot predict these rows ({type(error).__name__})."
+            raise RequestRefused(why, 500) from None
+
+    async def health(self, request: Request) -> Response:
+        """Answer ``GET /health``."""
+        health = {**self.champion.health(), "waiting": self.batcher.waiting}
+        return _json(health, 200 if self.champion.served else 503)
+
+    async def model(self, request: Request) -> Response:
+        """Answer ``GET /model``."""
+        return _json(self._served().described())
+
+    def _served(self) -> Served:
+        if self.champion.served is None:
+            raise RequestRefused(self.champion.problem or "the model is being loaded.", 503)
+        return self.champion.served
+
+    async def _body(self, request: Request) -> bytes:
+        from starlette.requests import ClientDisconnect
+
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > self.limits.body_bytes:
+                        most = f"{self.limits.body_bytes:,} bytes"
+                        raise RequestRefused(f"the body is too large: send at most {most}.", 413)
+        except TimeoutError:
+            raise RequestRefused("the body did not arrive in time.", 408) from None
+        except ClientDisconnect:
+            raise RequestRefused("the body was cut off.", 400) from None
+        return bytes(body)
+
+    async def _rows(self, body: bytes, served: Served) -> pa.RecordBatch:
+        given = (body, served.columns, self.limits.request_rows)
+        return await asyncio.to_thread(rows_of, *given) if len(body) > LARGE else rows_of(*given)
+
+
+def _check_type(request: Request) -> None:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    encoded = request.headers.get("content-encoding", "identity")
+    if (
+        kind.strip().lower() != "application/json"
+        or charset not in ("", "charset=utf-8", "charset=utf8")
+        or encoded != "identity"
+    ):
+        raise RequestRefused(
+            "expected the header 'Content-Type: application/json', UTF-8 and not compressed.", 415
+        )
+
+
+def _refused(_: Request, error: Any) -> Response:
+    return _json({"detail": error.reason}, error.status, HEADERS.get(error.status))
+
+
+def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    from starlette.responses import JSONResponse, Response
+
+    if isinstance(content, bytes):
+        return Response(content, status, headers, "application/json")
+    return JSONResponse(content, status, headers)
