@@ -113,7 +113,9 @@ class RayBackend(Backend):
                 if source.at_hand:
                     return from_batches(_batches(source), schema)
                 partitions = Partitions(source, schema)
-                return ray.data.read_datasource(partitions, num_cpus=task_cpus)
+                return ray.data.read_datasource(
+                    partitions, num_cpus=task_cpus, override_num_blocks=partitions.tasks
+                )
 
         return RayDataset(self, schema, make, rows=source.rows)
 
@@ -152,7 +154,7 @@ class RayBackend(Backend):
     def ledger(self) -> Ledger:
         """Return where workers of this cluster tell what happened."""
         self.connect()
-        return Ledger.of(ray.get_runtime_context().get_job_id())
+        return Ledger.of(cluster.connection())
 
     def pool(self, function: BatchFunction, resources: Resources) -> Pool:
         """Return the workers for a step, by what it declares and what the user said of it."""

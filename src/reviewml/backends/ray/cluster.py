@@ -51,10 +51,16 @@ def connect(
         _check_same(address, runtime_env)
     else:
         _start(address, runtime_env, options)
-    job = ray.get_runtime_context().get_job_id()
-    if job not in _CHECKED:
+    here = connection()
+    if here not in _CHECKED:
         check_versions()
-        _CHECKED.add(job)
+        _CHECKED.add(here)
+
+
+def connection() -> str:
+    """Return a name for this process's connection to a cluster, and no other."""
+    context = ray.get_runtime_context()
+    return f"{context.get_session_name()} {context.get_job_id()}"
 
 
 _CHECKED: set[str] = set()

@@ -76,11 +76,11 @@ class Ledger:
 
     @classmethod
     @functools.lru_cache(maxsize=1)
-    def of(cls, job: str) -> Self:
+    def of(cls, connection: str) -> Self:
         """Return the one of a connection to a cluster; it lives beside this process."""
         node = ray.get_runtime_context().get_node_id()
         where = NodeAffinitySchedulingStrategy(node, soft=True)
-        options = {"num_cpus": 0, "scheduling_strategy": where, "name": f"reviewml-{job}"}
+        options = {"num_cpus": 0, "scheduling_strategy": where, "name": f"reviewml {connection}"}
         return cls(ray.remote(**options)(Notes).remote())
 
     def started(self, step: str) -> None:

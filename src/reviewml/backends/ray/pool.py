@@ -80,7 +80,8 @@ class Pool:
         concurrency
             What the user said of all steps.
         """
-        dear = isinstance(function, StoredBatch) or resources != Resources()
+        asks = resources.gpu > 0 or resources.memory is not None or resources.cpu > 1
+        dear = isinstance(function, StoredBatch) or asks
         if not (options or (dear and hasattr(function, "setup"))):
             return cls()
         declared = cls(

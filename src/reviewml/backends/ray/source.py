@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import ray
 from ray.data import Datasource, ReadTask
@@ -22,6 +23,9 @@ from reviewml.schema import plain_schema
 
 Read = Callable[[], Iterator[pa.Table]]
 
+MOST_TASKS = 1_000
+"""Tasks that read; of more partitions each reads several."""
+
 
 class Partitions(Datasource):  # type: ignore[misc]
     """The partitions of a source, a few in each read task.
@@ -36,8 +40,14 @@ class Partitions(Datasource):  # type: ignore[misc]
 
     def __init__(self, source: Source, schema: pa.Schema) -> None:
         super().__init__()
+        self._parts = list(source.partitions())
         self._source = source
         self._schema = schema
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks read them: more would only cut their rows into smaller blocks."""
+        return min(len(self._parts), MOST_TASKS)
 
     def get_read_tasks(
         self,
@@ -45,19 +55,14 @@ class Partitions(Datasource):  # type: ignore[misc]
         per_task_row_limit: int | None = None,
         data_context: DataContext | None = None,
     ) -> list[ReadTask]:
-        partitions = list(self._source.partitions())
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
-            ReadTask(self._read(partitions, places), unknown, self._schema, per_task_row_limit)
-            for places in np.array_split(
-                np.arange(len(partitions)), min(max(parallelism, 1), len(partitions))
-            )
+            ReadTask(self._read(places), unknown, self._schema, per_task_row_limit)
+            for places in np.array_split(np.arange(len(self._parts)), self.tasks)
         ]
 
-    def _read(
-        self, partitions: list[Partition], places: np.ndarray
-    ) -> functools.partial[Iterator[pa.Table]]:
-        some = tuple(partitions[place] for place in places)
+    def _read(self, places: npt.NDArray[np.intp]) -> Read:
+        some = tuple(self._parts[place] for place in places)
         return functools.partial(_tables, some, self._schema, repr(self._source))
 
     def estimate_inmemory_data_size(self) -> int | None:
