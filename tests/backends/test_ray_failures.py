@@ -228,3 +228,18 @@ def test_a_step_whose_workers_always_die_is_given_up(
     rows = backend(None).read(reviews)
     with pytest.raises(BackendError, match="died"):
         rows.enrich(Doomed(str(log)), stage="patient").count()
+
+
+def test_asks_for_machines_and_waits_for_them(cluster: Cluster) -> None:
+    has = int(ray.cluster_resources()["CPU"])
+    where = RayBackend()
+    where.scale(num_cpus=has)
+    # Nobody makes machines here, so that the test stands in for Ray's autoscaler.
+    thread = threading.Timer(1.0, cluster.add_node, kwargs={"num_cpus": 1})
+    thread.start()
+    where.scale(num_cpus=has + 1, timeout=60)
+    thread.join()
+    assert ray.cluster_resources()["CPU"] == has + 1
+    with pytest.raises(BackendError, match="has no autoscaler, or may not grow so far"):
+        where.scale(num_cpus=1_000, timeout=1)
+    where.scale()

@@ -14,11 +14,13 @@ from reviewml.backends.ray import cluster, pool, tuning
 from reviewml.backends.ray.dataset import Blocks, RayDataset
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import Concurrency, Pool
+from reviewml.backends.ray.serving import Deployed, deploy
 from reviewml.backends.ray.source import Partitions, Placed, from_batches
 from reviewml.errors import ParameterError, did_you_mean
 from reviewml.interfaces.backend import Backend, Capabilities, Outcome, Setting
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.registry import Registry
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
@@ -125,6 +127,39 @@ class RayBackend(Backend):
         self.connect()
         # A trial is one process: a cluster within a cluster would wait for the one around it.
         return tuning.try_each(trial, settings, backend=LocalBackend(store=self.store))
+
+    def scale(self, *, num_cpus: int = 0, num_gpus: int = 0, timeout: float = 600.0) -> None:
+        """Have the cluster grow before work comes, where it has Ray's autoscaler.
+
+        It does not shrink below that until it is asked for less; 0 leaves it to the load again.
+
+        Parameters
+        ----------
+        num_cpus, num_gpus
+            That all machines together shall have at least.
+        timeout
+            Seconds to wait for them.
+
+        Raises
+        ------
+        BackendError
+            When they have not come by then.
+        """
+        self.connect()
+        cluster.scale(num_cpus, num_gpus, timeout)
+
+    def serve(self, registry: Registry, reference: str, **options: Any) -> Deployed:
+        """Serve a model on the cluster; see `reviewml.backends.ray.serving.deploy`.
+
+        Parameters
+        ----------
+        registry, reference
+            Where the model is, and which: ``"name@alias"``.
+        options
+            Those of `deploy`.
+        """
+        self.connect()
+        return deploy(registry, reference, **options)
 
     def _of_ray(self, rows: ray.data.Dataset) -> RayDataset:
         self.connect()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import socket
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ray
+from ray.autoscaler.sdk import request_resources
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
@@ -223,3 +225,17 @@ def room_for(num_cpus: float, num_gpus: float) -> int:
         if wanted
     ]
     return max(1, int(min(rooms, default=1)))
+
+
+def scale(num_cpus: int, num_gpus: int, timeout: float) -> None:
+    """Ask the autoscaler for room, and wait for it; see `RayBackend.scale`."""
+    wanted = {"CPU": num_cpus, "GPU": num_gpus}
+    request_resources(bundles=[{name: 1} for name, many in wanted.items() for _ in range(many)])
+    give_up = time.monotonic() + timeout
+    while lacking := {n: m for n, m in wanted.items() if ray.cluster_resources().get(n, 0) < m}:
+        if time.monotonic() > give_up:
+            raise BackendError(
+                f"the cluster has {ray.cluster_resources()} after {timeout:.0f} s, and lacks "
+                f"{lacking}: it has no autoscaler, or may not grow so far. See 'ray status'."
+            )
+        time.sleep(1.0)

@@ -117,11 +117,10 @@ class Pool:
                 batch_size=None,
                 batch_format="pyarrow",
                 num_cpus=task_cpus,
-                ray_remote_args_fn=_retried,
             )
         fewest, most = self._size()
         claimed = {"memory": self.memory, "accelerator_type": self.accelerator_type}
-        return blocks.repartition(target_num_rows_per_block=self.batch_size).map_batches(
+        return _in_blocks_of(self.batch_size, blocks, task_cpus).map_batches(
             Actor,
             fn_constructor_args=(steps,),
             batch_size=self.batch_size,
@@ -138,9 +137,11 @@ class Pool:
         return self.concurrency or (1, cluster.room_for(self.num_cpus, self.num_gpus))
 
 
-def _retried() -> dict[str, int]:
-    # As often as it takes: rows that kill workers are found out and left.
-    return {"max_retries": -1}
+def _in_blocks_of(rows: int, blocks: ray.data.Dataset, task_cpus: float) -> ray.data.Dataset:
+    small = blocks.repartition(target_num_rows_per_block=rows)
+    # Ray has no public way to say that this needs no whole core, of which actors may leave none.
+    small._logical_plan.dag.ray_remote_args["num_cpus"] = task_cpus
+    return small
 
 
 def _task(steps: Steps) -> Any:
