@@ -10,7 +10,7 @@ demo: $(VENV)/core
 	$(BIN)/reviewml demo
 
 test: lint types layers docs
-	$(BIN)/python -m pytest -q -n 2 -m "slow or not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "slow or not slow"
 	$(MAKE) versions
 
 fast: $(VENV)/installed
