@@ -27,13 +27,14 @@ import pyarrow.compute as pc
 
 from reviewml import SharedStore
 from reviewml.backends.local.dataset import LocalDataset
+from reviewml.errors import StoreError
 from reviewml.interfaces import Enricher, Shelf
 from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.row_keys import row_keys
+from reviewml.places import place_of
 from reviewml.schema import Roles, with_roles
 from reviewml.stores.choosing import store_at
 from reviewml.stores.piles import Pile
-from reviewml.stores.places import place_of
 
 IN_BATCH = 16_384
 
@@ -153,7 +154,7 @@ def beside(segments: int, rows: int = 2_000) -> None:
     random, shelf = np.random.default_rng(7), Shelf.of(Cheap())
     with tempfile.TemporaryDirectory() as folder:
         store = SharedStore(folder)
-        pile = Pile(place_of(folder), f"shelves/{shelf.fingerprint}")
+        pile = Pile(place_of(folder, StoreError), f"shelves/{shelf.fingerprint}")
         for _ in range(segments):
             keys = pa.array([random.bytes(16) for _ in range(rows)], pa.binary(16))
             scores = pa.array(random.random(rows))

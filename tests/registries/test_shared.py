@@ -17,9 +17,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from reviewml import Pipeline, SharedRegistry
+from reviewml import Pipeline, SharedRegistry, places
 from reviewml.errors import DamagedModel, MissingExtra, ModelNotFound, RegistryError
-from reviewml.registries import storage
 from reviewml.registries.event_log import EventLog
 from reviewml.testing.registry import fitted
 
@@ -160,8 +159,11 @@ def test_a_failed_upload_leaves_no_files(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as broken, pytest.raises(RegistryError, match="No space left"):
-        broken.setattr(storage, "_sync", full)
+    with (
+        monkeypatch.context() as broken,
+        pytest.raises(RegistryError, match="it is full: make room"),
+    ):
+        broken.setattr(places, "sync", full)
         registry.log(pipeline, name="purchase")
     assert not list(Path(registry.url).rglob("*.json"))
     assert registry.names() == []
@@ -284,7 +286,9 @@ def test_a_protocol_that_creates_a_file_twice_is_refused(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     registry = SharedRegistry(f"simplecache::file://{tmp_path}")
-    with pytest.raises(RegistryError, match=r"simplecache:// does not promise .* Use a folder, s3"):
+    with pytest.raises(
+        RegistryError, match=r"simplecache::.* does not promise .* Use a folder, s3"
+    ):
         registry.log(pipeline, name="purchase")
     assert not list(tmp_path.iterdir())
 
@@ -336,7 +340,6 @@ SECRET = "hush-hush"
 def test_credentials_are_not_shown(pipeline: Pipeline, url: str) -> None:
     registry = SharedRegistry(url)
     assert SECRET not in repr(registry)
-    assert SECRET not in repr(registry._events("purchase"))
     raised = []
     for work in (
         lambda: registry.load("purchase"),

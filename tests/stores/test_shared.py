@@ -18,6 +18,7 @@ from reviewml.backends.local.backend import LocalBackend
 from reviewml.cli import main
 from reviewml.errors import MissingExtra, StoreError
 from reviewml.interfaces import EnrichmentStore, Shelf
+from reviewml.places import place_of
 from reviewml.schema import Roles
 from reviewml.stores import piles, shared, uses
 from reviewml.stores.choosing import default_store, store_at
@@ -102,7 +103,7 @@ def test_what_is_forgotten_is_gone_from_the_files(filled: SharedStore, ids: list
 
 
 def test_what_others_forgot_is_not_found(filled: SharedStore) -> None:
-    other = shared._Files(shared.place_of(filled.path))
+    other = shared._Files(place_of(filled.path, StoreError))
     pile = other.shelf(SHELF.fingerprint)
     keys = shared.comparable(keys_of("abcd"))
     assert pile.known(keys).all()

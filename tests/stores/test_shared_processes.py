@@ -17,7 +17,9 @@ import pyarrow as pa
 import pytest
 
 from reviewml import SharedStore
+from reviewml.errors import StoreError
 from reviewml.interfaces import Shelf
+from reviewml.places import place_of
 from reviewml.stores import piles, shared, turn
 from reviewml.testing.store import keys_of, links_between
 
@@ -108,7 +110,7 @@ def test_of_two_answers_all_find_one(tmp_path: Path) -> None:
 
     first = found()
     assert len(first) == 50
-    files = shared._Files(shared.place_of(tmp_path))
+    files = shared._Files(place_of(tmp_path, StoreError))
     pile = files.shelf(SHELF.fingerprint)
     pile.merge([pile.names()], lambda: None)
     assert len(pile.names()) == 1

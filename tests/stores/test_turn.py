@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import StoreError
+from reviewml.places import Place, place_of
 from reviewml.stores import turn as turns
-from reviewml.stores.places import Place, place_of
 from reviewml.stores.turn import required_turn, turn
 
 
 @pytest.fixture(params=["folder", "memory"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return place_of(tmp_path if request.param == "folder" else f"memory:/{tmp_path}")
+    return place_of(tmp_path if request.param == "folder" else f"memory:/{tmp_path}", StoreError)
 
 
 def test_one_at_a_time(place: Place) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import StoreError
+from reviewml.places import Place, place_of
 from reviewml.stores import uses as counting
-from reviewml.stores.places import Place, place_of
 from reviewml.stores.uses import Uses
 from reviewml.testing.store import SHELF
 
 
 @pytest.fixture(params=["folder", "memory"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return place_of(tmp_path if request.param == "folder" else f"memory:/{tmp_path}")
+    return place_of(tmp_path if request.param == "folder" else f"memory:/{tmp_path}", StoreError)
 
 
 def counted(place: Place, processes: int) -> list[Uses]:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from reviewml.errors import DamagedModel
+from reviewml.places import Place, at_once
 from reviewml.registries.history import Line
-from reviewml.registries.storage import Storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +17,13 @@ class EventLog:
 
     Parameters
     ----------
-    storage
-        Where they are.
+    place
+        Of the registry.
     folder
         The folder of the files.
     """
 
-    storage: Storage
+    place: Place
     folder: str
 
     def __bool__(self) -> bool:
@@ -37,12 +37,7 @@ class EventLog:
         DamagedModel
             When one cannot be read, or is missing.
         """
-        names = self._names()
-        for number, name in enumerate(names, start=1):
-            if name != _named(number):
-                raise DamagedModel(f"{self._where(number)}, is missing: bring it back.")
-        contents = self.storage.read(*(f"{self.folder}/{name}" for name in names))
-        return [self._parsed(number, raw) for number, raw in enumerate(contents, start=1)]
+        return at_once(self._line, range(1, len(self._names()) + 1))
 
     def append(self, made: Callable[[Sequence[Line]], Line]) -> Line:
         """Add an event after the last, whoever else is adding some.
@@ -55,28 +50,27 @@ class EventLog:
         before = self.lines()
         while True:
             number, line = len(before) + 1, made(before)
-            if self.storage.create(self._path(number), line.raw()):
+            if self.place.create(self._path(number), line.raw()):
                 return line
-            [other] = self.storage.read(self._path(number))
-            before.append(self._parsed(number, other))
+            other = self._line(number)
+            # An answer was lost, and the client asked again.
+            if other.raw() == line.raw():
+                return line
+            before.append(other)
 
     def _names(self) -> list[str]:
-        # A file without a number is being written now, or was when a machine stopped.
-        named = [name for name in self.storage.files(self.folder) if _NAME.fullmatch(name)]
-        return sorted(named, key=lambda name: int(name.partition(".")[0]))
+        # What has no number is no event: somebody put it there.
+        return [name for name in self.place.names(self.folder) if _NAME.fullmatch(name)]
 
     def _path(self, number: int) -> str:
-        return f"{self.folder}/{_named(number)}"
+        return f"{self.folder}/{number:08}.json"
 
-    def _parsed(self, number: int, raw: bytes) -> Line:
-        return Line.parse(raw, self._where(number))
-
-    def _where(self, number: int) -> str:
-        return f"{self.storage}, {self._path(number)}"
+    def _line(self, number: int) -> Line:
+        where = f"{self.place}, {self._path(number)}"
+        try:
+            return Line.parse(self.place.read(self._path(number)), where)
+        except FileNotFoundError:
+            raise DamagedModel(f"{where}, is missing: bring it back.") from None
 
 
 _NAME = re.compile(r"[0-9]{8,}\.json")
-
-
-def _named(number: int) -> str:
-    return f"{number:08}.json"

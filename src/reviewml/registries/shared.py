@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import SupportsFloat
 
 from reviewml.errors import DamagedModel, RegistryError
@@ -21,9 +22,9 @@ from reviewml.interfaces.registry import (
 )
 from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
+from reviewml.places import CONDITIONAL, Place, at_once, place_of
 from reviewml.registries.event_log import EventLog
 from reviewml.registries.history import ALIAS, LOGGED, Line, logged, now, versions
-from reviewml.registries.storage import Storage
 from reviewml.saving.manifest import MANIFEST, fingerprint
 
 
@@ -87,10 +88,10 @@ class SharedRegistry(Registry):
         with tempfile.TemporaryDirectory() as above:
             # Called as the version is, since errors name the folder.
             folder = Path(above) / f"{found.name}@{found.version}"
-            self._storage.download(_files(found.name, line.folder), folder)
+            _download(self._place, _files(found.name, line.folder), folder)
             if fingerprint(folder) != line.manifest:
                 raise DamagedModel(
-                    f"{self._storage} no longer holds what was logged as {folder.name}: its files "
+                    f"{self._place} no longer holds what was logged as {folder.name}: its files "
                     "were removed or overwritten. Bring them back from another copy."
                 )
             return load(folder)
@@ -101,21 +102,21 @@ class SharedRegistry(Registry):
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
         found = self.find(f"{name}@{version}")
-        self._storage.check_refuses(f"{_files(name, self._line(found).folder)}/{MANIFEST}")
+        _check_refuses(self._place, _files(name, self._line(found).folder))
         self._events(name).append(lambda _: Line(Event(now(), ALIAS, found.version, alias, reason)))
 
     def history(self, name: str) -> list[Event]:
         return [line.event for line in self._lines(name)]
 
     def names(self) -> list[str]:
-        return [name for name in self._storage.folders() if self._events(name)]
+        return sorted(name for name in self._place.names("") if self._events(name))
 
     @property
-    def _storage(self) -> Storage:
-        return Storage(os.fspath(self.url))
+    def _place(self) -> Place:
+        return place_of(self.url, RegistryError)
 
     def _events(self, name: str) -> EventLog:
-        return EventLog(self._storage, f"{name}/events")
+        return EventLog(self._place, f"{name}/events")
 
     def _lines(self, name: str) -> list[Line]:
         check_name(name)
@@ -131,19 +132,70 @@ class SharedRegistry(Registry):
         self, pipeline: Pipeline, name: str, metrics: Mapping[str, float]
     ) -> tuple[str, str | None]:
         """Store the files of a version that does not count yet; return their folder and hash."""
-        storage, folder = self._storage, secrets.token_hex(16)
-        storage.check_protocol()
+        place, folder = self._place, secrets.token_hex(16)
+        there = _files(name, folder)
+        _check_exclusive(place)
         with tempfile.TemporaryDirectory() as above:
             saved = pipeline.save(Path(above) / name, metrics=metrics)
             try:
-                storage.upload(saved, _files(name, folder))
-                storage.check_refuses(f"{_files(name, folder)}/{MANIFEST}")
+                _upload(saved, place, there)
+                _check_refuses(place, there)
             except BaseException:
                 with contextlib.suppress(RegistryError):
-                    storage.remove(_files(name, folder))
+                    place.remove(place.find(there))
                 raise
             return folder, fingerprint(saved)
 
 
 def _files(name: str, folder: str | None) -> str:
     return f"{name}/versions/{folder}"
+
+
+def _upload(folder: Path, place: Place, there: str) -> None:
+    def write(path: Path) -> None:
+        place.write(f"{there}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    at_once(write, filter(Path.is_file, folder.rglob("*")))
+
+
+def _download(place: Place, there: str, folder: Path) -> None:
+    def write(path: str) -> None:
+        name = posixpath.relpath(path, there)
+        # Whoever writes there must not choose where files are written here.
+        if ".." in PurePosixPath(name).parts or "\\" in name:
+            raise DamagedModel(f"{place} holds a file of the odd name {name!r}.")
+        # What is gone by now is missed by whoever compares the files with their manifest.
+        with contextlib.suppress(FileNotFoundError):
+            content = place.read(path)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+    folder.mkdir()
+    at_once(write, place.find(there))
+
+
+def _check_exclusive(place: Place) -> None:
+    """Raise unless no two writers could create one file there."""
+    if not place.exclusive:
+        known = ", ".join(f"{protocol}://" for protocol in CONDITIONAL)
+        raise place.said(
+            "it does not promise that a file is created only once, so two versions could get one "
+            f"number. Use a folder, {known}"
+        )
+
+
+def _check_refuses(place: Place, files: str) -> None:
+    """Raise unless the server refuses to create a file of a version, which is there.
+
+    Some that speak S3 do not know ``If-None-Match``: to them the file is written again as it was.
+    """
+    manifest = f"{files}/{MANIFEST}"
+    try:
+        overwritten = place.create(manifest, place.read(manifest))
+    except FileNotFoundError:
+        raise DamagedModel(f"{place}, {manifest}, is missing: bring it back.") from None
+    if overwritten:
+        raise place.said(
+            "it creates files that are there already, so two versions could get one number. Use a "
+            "server that knows If-None-Match, as Amazon's does"
+        )

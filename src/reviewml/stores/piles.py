@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.stores.places import Place
+from reviewml.places import Place
 from reviewml.stores.segments import (
     Keys,
     Name,
@@ -40,7 +40,7 @@ ATTEMPTS = 100
 """Times that a pile is listed again because others merge it."""
 
 Hits = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Segment]
-"""Positions in what was looked up, positions in the segment, and the segment."""
+"""Positions in what was looked up, rows of the segment, and the segment."""
 
 
 class Pile:
@@ -86,10 +86,10 @@ class Pile:
         # In order, so that neighbours are looked for in the same pages.
         missing = np.argsort(keys)
         for segment in self.segments().values():
-            places = segment.places(keys[missing])
-            there = places >= 0
+            rows = segment.find(keys[missing])
+            there = rows >= 0
             if there.any():
-                yield missing[there], places[there], segment
+                yield missing[there], rows[there], segment
             missing = missing[~there]
 
     def known(self, keys: Keys) -> npt.NDArray[np.bool_]:

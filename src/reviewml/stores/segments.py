@@ -85,11 +85,11 @@ class Segment:
         """The keys, which stay where Arrow holds them."""
         return comparable(self.rows.column(0))
 
-    def places(self, wanted: Keys) -> npt.NDArray[np.int64]:
-        """Return where keys stand, -1 for those that do not."""
+    def find(self, wanted: Keys) -> npt.NDArray[np.int64]:
+        """Return the row of each key, -1 for those that are not there."""
         keys = self.keys
-        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[places] == wanted, places, -1)
+        rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where(keys[rows] == wanted, rows, -1)
 
 
 def now() -> str:

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.errors import StoreError
 from reviewml.interfaces.row_keys import KEY, KEY_BYTES, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.windows import Duration, microseconds
 from reviewml.masking import masked
+from reviewml.places import Place, place_of
 from reviewml.stores.cells import check_kept
 from reviewml.stores.piles import Pile
-from reviewml.stores.places import Place, place_of
 from reviewml.stores.segments import Keys, as_arrow, comparable
+from reviewml.stores.sqlite_file import ELSEWHERE
 from reviewml.stores.turn import Turn, required_turn, turn
 from reviewml.stores.uses import Use, Uses
 
@@ -63,13 +65,13 @@ class SharedStore(EnrichmentStore):
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
         files = self._files()
-        places = [np.empty(0, np.int64)]
+        positions = [np.empty(0, np.int64)]
         found = [pa.RecordBatch.from_pylist([], schema=shelf.columns)]
-        for positions, rows, segment in files.shelf(shelf.fingerprint).hits(comparable(keys)):
+        for looked_up, rows, segment in files.shelf(shelf.fingerprint).hits(comparable(keys)):
             _, *columns = segment.rows.take(pa.array(rows)).columns
-            places.append(positions)
+            positions.append(looked_up)
             found.append(pa.RecordBatch.from_arrays(columns, schema=shelf.columns))
-        order = np.concatenate(places)
+        order = np.concatenate(positions)
         files.uses.count(shelf, hits=len(order), misses=len(keys) - len(order))
         return order, pa.concat_batches(found)
 
@@ -142,7 +144,11 @@ class SharedStore(EnrichmentStore):
 
 @functools.lru_cache(maxsize=16)
 def _files(path: str, _process: int) -> _Files:
-    return _Files(place_of(path))
+    return _Files(place_of(path, _error, private=True))
+
+
+def _error(message: str) -> StoreError:
+    return StoreError(f"the store in {message}. {ELSEWHERE}")
 
 
 class _Files:
@@ -197,11 +203,12 @@ class _Files:
 
     def merge_if_many(self, pile: Pile) -> None:
         """Merge small segments, unless somebody else is at it."""
-        if not pile.to_merge():
+        groups = pile.to_merge()
+        if not groups:
             return
         with turn(self.place) as taken:
             if taken:
-                pile.merge(pile.to_merge(), taken.renew)
+                pile.merge(groups, taken.renew)
                 self.place.sweep(ABANDONED)
 
     def sum_up_if_many(self, fingerprint: str) -> None:

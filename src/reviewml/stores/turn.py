@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reviewml.stores.places import Place
+from reviewml.places import Place
 
 FOLDER = "turns"
 

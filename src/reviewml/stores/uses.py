@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 
 from reviewml.interfaces.store import Shelf
-from reviewml.stores.places import Place
+from reviewml.places import Place
 
 FOLDER = "uses"
 
