@@ -182,3 +182,18 @@ def test_models(run, run_json, model: Path, tmp_path: Path) -> None:
     assert "@champion" in run("models", "visits", "--registry", registry).stdout
     assert "no models in" in run("models", "--registry", tmp_path).stdout
     assert run("models", "vists", "--registry", registry, code=1).stderr.startswith("error: ")
+
+
+def test_a_registry_may_be_a_url(run, run_json, files, tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/models"
+    keep = ("--registry", url, "--name", "visits", "--alias", "champion")
+    kept = run_json("fit", files["train"], *FIT, "--exclude", "text", *keep)
+    assert (kept["registry"], kept["version"]) == (url, "visits@1 @champion")
+    assert (tmp_path / "models" / "visits" / "events" / "00000001.json").exists()
+    assert "visits@1" in run("models", "--registry", url).stdout
+    assert run_json("predict", "visits@champion", files["test"], "--registry", url)["rows"] == 300
+
+
+def test_a_registry_shows_no_password(run) -> None:
+    said = run("models", "--registry", "memory://key:secret@nothing/models").stdout
+    assert said == "no models in memory://…@nothing/models\n"

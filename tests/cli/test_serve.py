@@ -13,12 +13,20 @@ from pathlib import Path
 import httpx
 import pytest
 
+from reviewml import SharedRegistry, load
+
 
 def test_check_loads_the_model_and_ends(run, run_json, model: Path) -> None:
     kept = ("serve", "visits@champion", "--registry", model.parent / "models", "--check")
     described = run_json(*kept)
     assert described["model"] == "visits@1"
     assert "rating: int64" in run(*kept).stdout
+
+
+def test_a_registry_may_be_a_url(run_json, model: Path, tmp_path: Path) -> None:
+    SharedRegistry(tmp_path).log(load(model), name="visits")
+    kept = ("serve", "visits", "--registry", f"file://{tmp_path}", "--check")
+    assert run_json(*kept)["model"] == "visits@1"
 
 
 def test_a_model_that_is_not_there_is_told_at_once(run, model: Path) -> None:

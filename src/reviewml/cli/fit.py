@@ -11,6 +11,7 @@ import click
 from reviewml.cli import options
 from reviewml.cli.answers import answer
 from reviewml.cli.building import FEATURES, Settings, build
+from reviewml.masking import masked
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--exclude", metavar="COL", multiple=True, help="Column the model must not see.")
 @click.option("--trainer", metavar="NAME", default="xgboost", show_default=True)
 @click.option("--save", metavar="FOLDER", help="Write the model to a folder.")
-@click.option("--registry", metavar="DIR", help="Log the model in this registry.")
+@click.option("--registry", metavar="PLACE", help="Log the model in the registry there.")
 @click.option("--name", metavar="NAME", help="Name of the model in the registry.")
 @click.option("--alias", metavar="ALIAS", help="Alias to point at it, such as champion.")
 @options.on_error
@@ -49,7 +50,7 @@ def fit(
 ) -> None:
     """Learn to predict a column of the rows.
 
-    DATA is a file, folder, glob or URL. Keep the model with --save FOLDER, with --registry DIR
+    DATA is a file, folder, glob or URL. Keep the model with --save FOLDER, with --registry PLACE
     --name NAME, or with both.
     """
     keeper = Keeper(save, registry, name, alias)
@@ -75,7 +76,7 @@ class Keeper:
     def check(self) -> None:
         """Refuse what does not fit together, before time is spent on learning."""
         if self.folder is None and self.registry is None:
-            raise click.UsageError("where to? Give --save FOLDER, or --registry DIR --name NAME.")
+            raise click.UsageError("where to? Give --save FOLDER, or --registry PLACE --name NAME.")
         if (self.registry is None) != (self.name is None):
             raise click.UsageError("--registry and --name go together.")
         if self.alias is not None and self.registry is None:
@@ -89,11 +90,11 @@ class Keeper:
         if self.folder is not None:
             kept["folder"] = str(pipeline.save(self.folder))
         if self.registry is not None and self.name is not None:
-            from reviewml import LocalRegistry
+            from reviewml.registries.choosing import registry_at
 
-            registry = LocalRegistry(self.registry)
+            registry = registry_at(self.registry)
             version = registry.log(pipeline, name=self.name, alias=self.alias)
-            kept |= {"registry": self.registry, "version": str(version)}
+            kept |= {"registry": masked(self.registry), "version": str(version)}
         return kept
 
 

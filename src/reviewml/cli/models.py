@@ -10,6 +10,7 @@ import click
 
 from reviewml.cli import options
 from reviewml.cli.answers import answer
+from reviewml.masking import masked
 from reviewml.tables import Table
 
 if TYPE_CHECKING:
@@ -18,20 +19,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option(
-    "--registry", metavar="DIR", default="models", show_default=True, help="Where models are kept."
-)
+@options.registry
 @options.as_json
 def models(name: str | None, registry: str, as_json: bool) -> None:
     """List the models of a registry, or one with its history."""
-    from reviewml import LocalRegistry
+    from reviewml.registries.choosing import registry_at
 
-    kept = LocalRegistry(registry)
+    kept = registry_at(registry)
     versions = [
         version for each in ([name] if name else kept.names()) for version in kept.versions(each)
     ]
     found: dict[str, Any] = {"versions": [dataclasses.asdict(version) for version in versions]}
-    text = _versions(versions) if versions else f"no models in {registry}"
+    text = _versions(versions) if versions else f"no models in {masked(registry)}"
     if name:
         history = kept.history(name)
         found["history"] = [dataclasses.asdict(event) for event in history]

@@ -13,6 +13,14 @@ Verb = Callable[..., Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+registry = click.option(
+    "--registry",
+    metavar="PLACE",
+    default="models",
+    show_default=True,
+    help="Folder or URL where models are kept.",
+)
+
 group = click.option("--group", metavar="COL", help="Rows with one value of it stay together.")
 
 on_error = click.option(
@@ -130,8 +138,9 @@ def model(verb: Verb) -> Verb:
     @click.argument("model", metavar="MODEL")
     @click.option(
         "--registry",
-        metavar="DIR",
-        help="Registry; MODEL is then a reference such as name@champion, otherwise a folder.",
+        metavar="PLACE",
+        help="Folder or URL of a registry; MODEL is then a reference such as name@champion, "
+        "otherwise a folder.",
     )
     @functools.wraps(verb)
     def with_model(*, model: str, registry: str | None, **rest: Any) -> Any:
@@ -145,9 +154,9 @@ def _loaded(model: str, registry: str | None) -> Any:
         from reviewml import load
 
         return load(model)
-    from reviewml import LocalRegistry
+    from reviewml.registries.choosing import registry_at
 
-    return LocalRegistry(registry).load(model)
+    return registry_at(registry).load(model)
 
 
 def _names(steps: str | None, roles: dict[str, Any]) -> list[str]:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option(
-    "--registry", metavar="DIR", default="models", show_default=True, help="Where models are kept."
-)
+@options.registry
 @options.reviews
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
@@ -53,10 +51,11 @@ def serve(
     MODEL is a reference such as name@champion: where the alias moves, its new version takes over,
     and no request is lost.
     """
-    from reviewml import LocalRegistry, plugins
+    from reviewml import plugins
+    from reviewml.registries.choosing import registry_at
     from reviewml.serve import create_app
 
-    kept = LocalRegistry(registry)
+    kept = registry_at(registry)
     kept.find(model)
     app = create_app(kept, model, reviews=reviews, refresh=refresh, reread=reread)
     if check:
