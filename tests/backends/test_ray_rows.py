@@ -22,11 +22,14 @@ from ray import cloudpickle  # noqa: E402
 from reviewml import Files, Frame, LocalStore, Pipeline, SharedStore  # noqa: E402
 from reviewml.backends.local.backend import LocalBackend  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
+from reviewml.datasets import make_reviews  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
-from reviewml.errors import BackendError, ParameterError, RowsFailed, SourceError  # noqa: E402
+from reviewml.errors import BackendError, ParameterError, SchemaError, SourceError  # noqa: E402
+from reviewml.featurizers import Features  # noqa: E402
 from reviewml.interfaces import Enricher, Resources  # noqa: E402
 from reviewml.schema import Roles  # noqa: E402
 from reviewml.testing.rows import example_rows  # noqa: E402
+from reviewml.trainers import LogisticRegression  # noqa: E402
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_cluster")]
 
@@ -81,13 +84,6 @@ class Unready(Enricher):
         return batch
 
 
-class Refusing(Kept):
-    """Is kept, and fails."""
-
-    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        raise ValueError("not these")
-
-
 @pytest.fixture
 def uncollected() -> Iterator[None]:
     """Let no garbage be collected."""
@@ -109,18 +105,20 @@ def cores_come_back() -> bool:
 def test_a_step_that_cannot_start_says_why_and_leaves_its_cores() -> None:
     rows = RayBackend(store=None).read(example_rows(60), ROLES)
     with pytest.raises(BackendError, match=r"failed: OSError: no model in this folder$"):
-        rows.enrich(Unready()).count()
+        rows.enrich(Unready()).to_arrow()
     assert cores_come_back()
 
 
 @pytest.mark.usefixtures("uncollected")
 def test_an_error_of_a_worker_is_raised_as_it_was_there() -> None:
-    pipe = Pipeline([("refusing", Refusing())], id="id", text="text").on("ray", store=None)
-    with pytest.raises(
-        RowsFailed, match=r"^row .* failed in refusing: .* find them in \.errors\.$"
-    ) as raised:
-        pipe.enrich(Frame(example_rows(60)), on_error="raise").to_arrow()
-    assert raised.type is RowsFailed
+    rows = make_reviews(300).select(["id", "text", "price", "recommended"])
+    steps = [("kept", Kept()), ("features", Features()), ("model", LogisticRegression())]
+    pipe = Pipeline(steps, id="id", text="text").on("local", store=None)
+    pipe.fit(Frame(rows), target="recommended")
+    other = rows.set_column(2, "price", rows.column("price").cast(pa.string()))
+    with pytest.raises(SchemaError, match=r"^column 'price' holds string.* fit again\.$") as raised:
+        pipe.on("ray", store=None, resources={"kept": {"concurrency": 1}}).predict(other.to_pandas())
+    assert raised.type is SchemaError
     assert cores_come_back()
 
 
