@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +19,17 @@ ray = pytest.importorskip("ray")
 
 from ray import cloudpickle  # noqa: E402
 
-from reviewml import Files, LocalStore, Pipeline, SharedStore  # noqa: E402
+from reviewml import Files, Frame, LocalStore, Pipeline, SharedStore  # noqa: E402
 from reviewml.backends.local.backend import LocalBackend  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
+from reviewml.datasets import make_reviews  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
-from reviewml.errors import BackendError, ParameterError, SourceError  # noqa: E402
+from reviewml.errors import BackendError, ParameterError, SchemaError, SourceError  # noqa: E402
+from reviewml.featurizers import Features  # noqa: E402
 from reviewml.interfaces import Enricher, Resources  # noqa: E402
 from reviewml.schema import Roles  # noqa: E402
 from reviewml.testing.rows import example_rows  # noqa: E402
+from reviewml.trainers import LogisticRegression  # noqa: E402
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_cluster")]
 
@@ -62,6 +69,66 @@ class Kept(Enricher):
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         lengths = pa.compute.utf8_length(batch.column("text")).cast(pa.int64())
         return batch.append_column("characters", lengths)
+
+
+class Unready(Enricher):
+    """Cannot load what it needs."""
+
+    stored = True
+    adds = {"never": pa.int64()}
+
+    def setup(self) -> None:
+        raise OSError("no model in this folder")
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Let no garbage be collected."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def cores_come_back() -> bool:
+    """Wait until all cores of the cluster are free, or tell that they are not."""
+    give_up = time.monotonic() + 20
+    while ray.available_resources().get("CPU", 0) < 2 and time.monotonic() < give_up:
+        time.sleep(0.1)
+    return bool(ray.available_resources().get("CPU", 0) == 2)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_step_that_cannot_start_says_why_and_leaves_its_cores() -> None:
+    rows = RayBackend(store=None).read(example_rows(60), ROLES)
+    with pytest.raises(BackendError, match=r"failed: OSError: no model in this folder$"):
+        rows.enrich(Unready()).to_arrow()
+    assert cores_come_back()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_an_error_of_a_worker_is_raised_as_it_was_there() -> None:
+    rows = make_reviews(300).select(["id", "text", "price", "recommended"])
+    steps = [("kept", Kept()), ("features", Features()), ("model", LogisticRegression())]
+    pipe = Pipeline(steps, id="id", text="text").on("local", store=None)
+    pipe.fit(Frame(rows), target="recommended")
+    other = rows.set_column(2, "price", rows.column("price").cast(pa.string()))
+    with pytest.raises(SchemaError, match=r"^column 'price' holds string.* fit again\.$") as raised:
+        pipe.on("ray", store=None, resources={"kept": {"concurrency": 1}}).predict(other.to_pandas())
+    assert raised.type is SchemaError
+    assert cores_come_back()
+
+
+@pytest.mark.parametrize("concurrency", [0, (3, 1), (1, 2, 3), "two", 1.5])
+def test_a_concurrency_that_is_none_is_refused(concurrency: Any) -> None:
+    pipe = Pipeline([("language", Language())], text="text")
+    with pytest.raises(ParameterError, match="at least 1, or the fewest and the most"):
+        pipe.on("ray", concurrency=concurrency)
+    with pytest.raises(ParameterError, match="at least 1, or the fewest and the most"):
+        pipe.on("ray", resources={"language": {"concurrency": concurrency}})
 
 
 def test_what_ray_reads_is_read() -> None:

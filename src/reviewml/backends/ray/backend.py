@@ -90,7 +90,7 @@ class RayBackend(Backend):
 
     def check(self, steps: Mapping[str, Enrichment]) -> None:
         super().check(steps)
-        pool.checked(self.resources or {})
+        pool.check(self.resources or {}, self.concurrency)
         known = [name for step in steps for name in _names(step, steps[step])]
         for name in self.resources or {}:
             if name not in known:

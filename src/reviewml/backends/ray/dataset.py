@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -257,7 +258,9 @@ class RayDataset(Dataset):
         try:
             yield
         except ray.exceptions.RayError as error:
-            raise _cause(error) from error
+            failure = _cause(error)
+            _let_go(error)
+            raise failure from None
         self._backend.ledger().report()
 
 
@@ -275,10 +278,35 @@ class Parts:
         return pa.record_batch([pa.array([pickle.dumps(parts)], PARTS[0].type)], schema=PARTS)
 
 
-def _cause(error: BaseException) -> Exception:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ReviewmlError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return BackendError(f"the work on the Ray cluster failed: {error}")
+RETRIED = re.compile(r"\nFailed to .* after \d+/\d+ attempts.*", re.DOTALL)
+"""What Ray adds to the message of an error, about settings that do not help here."""
+
+
+def _cause(error: ray.exceptions.RayError) -> Exception:
+    # Ray raises a copy of what it carries, of the same type, with a trace in its message.
+    carried = [one for one in _chain(error) if not isinstance(one, ray.exceptions.RayError)]
+    for one in carried:
+        if isinstance(one, ReviewmlError):
+            one.args = tuple(RETRIED.sub("", str(arg)) for arg in one.args)
+            return one
+    said = carried[0] if carried else error
+    told = RETRIED.sub("", f"{type(said).__name__}: {said}")
+    return BackendError(f"the work on the Ray cluster failed: {told}")
+
+
+def _let_go(error: BaseException) -> None:
+    # By their traces Ray's errors hold the actors of the work, and these their cores, until garbage
+    # is next collected. Other work would wait for them, maybe for ever.
+    waiting, done = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        one.__traceback__ = None
+        done.add(id(one))
+        before = (one.__cause__, one.__context__)
+        waiting += [other for other in before if other is not None and id(other) not in done]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = getattr(error, "cause", None) or error.__cause__

@@ -89,7 +89,10 @@ class Ledger:
         if context.get_actor_id() is None:
             again = context.worker.core_worker.get_current_task_attempt_number() > 0
         else:
-            again = context.was_current_actor_reconstructed
+            with warnings.catch_warnings():
+                # Ray's own property uses one that Ray calls deprecated.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                again = context.was_current_actor_reconstructed
         if again and ray.get(self.notes.restarted.remote(step)) > MOST_DEATHS:
             raise WorkerDied(
                 f"{step}: workers died {MOST_DEATHS} times in a row and finished nothing. The logs "

@@ -154,11 +154,27 @@ def _task(steps: Steps) -> Any:
     return run
 
 
-def checked(resources: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise `ParameterError` when an option of a step is none."""
+def check(resources: Mapping[str, Mapping[str, Any]], concurrency: Concurrency) -> None:
+    """Raise `ParameterError` when an option of a step is none, or no worker could do the work."""
+    check_concurrency(concurrency)
     for step, options in resources.items():
         for name in options:
             if name not in OPTIONS:
                 raise ParameterError(
                     f"resources: {step!r} has no option {name!r}. {did_you_mean(name, OPTIONS)}"
                 )
+        check_concurrency(options.get("concurrency"))
+
+
+def check_concurrency(concurrency: Any) -> None:
+    """Raise `ParameterError` unless it says how many workers there are, if anything."""
+    if concurrency is None:
+        return
+    fewest_and_most = concurrency if isinstance(concurrency, (tuple, list)) else (concurrency,) * 2
+    match fewest_and_most:
+        case [int(fewest), int(most)] if 1 <= fewest <= most:
+            return
+    raise ParameterError(
+        f"concurrency={concurrency!r}: give a number of workers, at least 1, or the fewest and the "
+        "most, such as (1, 8)."
+    )

@@ -73,10 +73,17 @@ class Actor:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
+        self.failure: Exception | None = None
         steps.ledger.started(steps.name)
-        steps.setup()
+        try:
+            steps.setup()
+        except Exception as error:
+            # Of what is raised here Ray tells the text alone, so it waits for the first block.
+            self.failure = error
 
     def __call__(self, block: pa.Table) -> pa.Table:
+        if self.failure is not None:
+            raise self.failure
         return self.steps(block)
 
 
