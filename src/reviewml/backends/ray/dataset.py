@@ -15,6 +15,7 @@ import ray
 
 from reviewml.backends.local.join import Join
 from reviewml.backends.ray import cluster, shuffle
+from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import LITTLE, Pool
 from reviewml.backends.ray.worker import Steps, batches_of, empty_batch
 from reviewml.backends.ray.writing import write_parts
@@ -29,6 +30,7 @@ from reviewml.interfaces.store import EnrichmentStore
 from reviewml.interfaces.stored_batch import StoredBatch
 from reviewml.interfaces.windows import Window
 from reviewml.interfaces.writing import WRITERS
+from reviewml.masking import masked
 from reviewml.schema import Roles
 
 if TYPE_CHECKING:
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 Blocks = Any
 """Ray's own dataset, `ray.data.Dataset`."""
 
-Make = Callable[[float], Blocks]
-"""Starts a new computation, given the cores that a task claims which loads nothing."""
+Make = Callable[[Ledger, float], Blocks]
+"""Starts a new computation, given where its workers tell what happened and the cores that a task
+claims which loads nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,24 +122,23 @@ class RayDataset(Dataset):
     def full_schema(self) -> pa.Schema:
         return self._schema
 
-    def blocks(self, task_cpus: float | None = None) -> Blocks:
+    def blocks(self, ledger: Ledger, task_cpus: float | None = None) -> Blocks:
         """Return Ray's own dataset of the rows, to be computed when it is read."""
         claimed = task_cpus or (LITTLE if self._keeps_actors else 1.0)
-        blocks = self._make(claimed)
+        blocks = self._make(ledger, claimed)
         for stage in self._stages:
             for store in stage.stores:
                 cluster.check_shared(store)
-            pool, ledger = stage.pool, self._backend.ledger()
-            steps = Steps(
-                stage.schema, stage.functions, stage.result, stage.name, pool.threads, ledger
-            )
-            blocks = pool.apply(blocks, steps, claimed)
+            threads = stage.pool.threads
+            steps = Steps(stage.schema, stage.functions, stage.result, stage.name, threads, ledger)
+            blocks = stage.pool.apply(blocks, steps, claimed)
         return blocks
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
         found = False
-        with self._reported():
-            for block in self.blocks().iter_batches(batch_format="pyarrow", batch_size=None):
+        with self._reported() as ledger:
+            blocks = self.blocks(ledger)
+            for block in blocks.iter_batches(batch_format="pyarrow", batch_size=None):
                 for batch in batches_of(block, self._schema):
                     found = True
                     yield batch
@@ -173,10 +175,10 @@ class RayDataset(Dataset):
         join = Join.of(self, right, on, left_on, right_on, how, validate)
         left_keys, right_keys = zip(*join.keys, strict=True)
 
-        def make(_: float) -> Blocks:
+        def make(ledger: Ledger, _: float) -> Blocks:
             work = shuffle.JoinShard(join.keys, how, validate)
             sides = (shuffle.Side(self, left_keys), shuffle.Side(right, right_keys))
-            return shuffle.by_key(*sides, work, join.schema, self._backend.ledger())
+            return shuffle.by_key(*sides, work, join.schema, ledger)
 
         return RayDataset(self._backend, join.schema, make)
 
@@ -196,13 +198,13 @@ class RayDataset(Dataset):
         schema = aggregates.schema(self._schema)
         kinds = [narrow.schema.field(name).type for name in aggregates.keys.values()]
 
-        def make(_: float) -> Blocks:
+        def make(ledger: Ledger, _: float) -> Blocks:
             sides = (
                 shuffle.Side(self, tuple(aggregates.keys), tuple(kinds)),
                 shuffle.Side(self.beside(narrow), tuple(aggregates.keys.values())),
             )
             work = shuffle.AsofShard(aggregates)
-            return shuffle.by_key(*sides, work, schema, self._backend.ledger())
+            return shuffle.by_key(*sides, work, schema, ledger)
 
         return RayDataset(self._backend, schema, make, rows=self.rows)
 
@@ -211,19 +213,19 @@ class RayDataset(Dataset):
 
     def limit(self, n: int) -> RayDataset:
         check_rows("limit", n)
-        return self._like(self._schema, lambda task_cpus: self.blocks(task_cpus).limit(n))
+        return self._like(self._schema, lambda *claimed: self.blocks(*claimed).limit(n))
 
     def persist(self) -> RayDataset:
         if self._at_hand:
             return self
-        with self._reported():
-            blocks = self.blocks().materialize()
+        with self._reported() as ledger:
+            blocks = self.blocks(ledger).materialize()
         rows = blocks.count()
-        return RayDataset(self._backend, self._schema, lambda _: blocks, at_hand=True, rows=rows)
+        return RayDataset(self._backend, self._schema, lambda *_: blocks, at_hand=True, rows=rows)
 
     def count(self) -> int:
-        with self._reported():
-            return int(self.blocks().count())
+        with self._reported() as ledger:
+            return int(self.blocks(ledger).count())
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -252,13 +254,15 @@ class RayDataset(Dataset):
         return Path(path)
 
     @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _reported(self) -> Iterator[Ledger]:
         """Raise what went wrong on a worker as what it was there, and warn of what it told."""
+        ledger = self._backend.ledger()
         try:
-            yield
+            yield ledger
         except ray.exceptions.RayError as error:
-            raise _cause(error) from error
-        self._backend.ledger().report()
+            # Ray's own error repeats it, and what it says is not masked.
+            raise _cause(error) from None
+        ledger.report()
 
 
 PARTS = pa.schema([("part", pa.large_binary())])
@@ -278,7 +282,18 @@ class Parts:
 def _cause(error: BaseException) -> Exception:
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ReviewmlError):
-            return seen
+        # What Ray makes of an error of ours is one of ours too, with a traceback for a message.
+        if isinstance(seen, ReviewmlError) and not isinstance(seen, ray.exceptions.RayError):
+            return _unannotated(seen)
         seen = getattr(seen, "cause", None) or seen.__cause__
-    return BackendError(f"the work on the Ray cluster failed: {error}")
+    return BackendError(masked(f"the work on the Ray cluster failed: {error}"))
+
+
+ANNOTATION = "\nFailed to apply UDF transform"
+"""Begins what Ray writes into a message, to tell how often it tried."""
+
+
+def _unannotated(error: ReviewmlError) -> ReviewmlError:
+    if error.args and isinstance(error.args[0], str):
+        error.args = (error.args[0].partition(ANNOTATION)[0], *error.args[1:])
+    return error
