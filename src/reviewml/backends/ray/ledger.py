@@ -124,18 +124,18 @@ class Ledger:
         return int(ray.get(self.notes.restarted.remote(self.work, step, _worker(), process)))
 
     def begin(self, what: str) -> int:
-        """Note that this task begins something.
+        """Note that this worker begins something.
 
         Returns
         -------
         int
             How often it began that before, in a process that died of it.
         """
-        return int(ray.get(self.notes.begin.remote(self.work, _of_task(what))))
+        return int(ray.get(self.notes.begin.remote(self.work, _by_worker(what))))
 
     def end(self, what: str) -> None:
-        """Note that this task ended something."""
-        self.notes.end.remote(self.work, _of_task(what), _worker())
+        """Note that this worker ended something."""
+        self.notes.end.remote(self.work, _by_worker(what), _worker())
 
     def tell(self, what: str, part: Hashable, tally: Tally) -> None:
         """Tell what was counted in a part of some work."""
@@ -168,6 +168,6 @@ def _worker() -> str:
     return str(context.get_actor_id() or context.get_task_id())
 
 
-def _of_task(what: str) -> str:
+def _by_worker(what: str) -> str:
     # Rows need not differ: two workers may be given such as are called the same.
-    return f"{ray.get_runtime_context().get_task_id()} {what}"
+    return f"{_worker()} {what}"
