@@ -128,3 +128,13 @@ def test_times_that_stand_for_no_end() -> None:
     assert found.column("ever_count").to_pylist() == [0, 2, 3]
     assert found.column("short_count").to_pylist() == [0, 0, 0]
     assert found.column("ahead_count").to_pylist() == [0, 0, 0]
+
+
+def test_keys_that_equal_no_whole_number_have_no_events() -> None:
+    times = pa.array([5] * 4, pa.timestamp("us", "UTC"))
+    rows = pa.table({"key": pa.array([1.0, 1.5, float("nan"), 1e300]), "at": times})
+    events = pa.table({"key": pa.array([1, 2]), "when": times[:2]})
+    found = as_dataset(Frame(rows, time="at")).asof_aggregate(
+        as_dataset(Frame(events, time="when")), by="key", windows={"ever": Window(None, 9)}
+    )
+    assert found.column("ever_count").to_pylist() == [1, 0, 0, 0]

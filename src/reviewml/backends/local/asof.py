@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reviewml.backends.local.events import EventIndex, Integers, moments_of
 from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
@@ -88,15 +89,21 @@ class LeftOut(Tally):
 
 
 def typed_keys(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
-    """Return keys of rows in the types that those of the events have."""
+    """Return keys of rows in the types that those of the events have, null where none is equal."""
     columns = [
-        column.cast(kind)
-        if pa.types.is_null(column.type)
-        or (pa.types.is_floating(column.type) and pa.types.is_integer(kind))
-        else column
+        column if column.type == kind else _exact(column, kind)
         for column, kind in zip(keys.columns, kinds, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, keys.schema.names)
+
+
+def _exact(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_null(column.type):
+        return column.cast(kind)
+    # Arrow would raise for 1.5 or NaN, which are no whole number's equal.
+    whole = column.cast(kind, safe=False)
+    same = pc.equal(whole.cast(column.type, safe=False), column)
+    return pc.if_else(same, whole, pa.scalar(None, kind))
 
 
 @dataclasses.dataclass

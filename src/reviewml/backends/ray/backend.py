@@ -108,16 +108,15 @@ class RayBackend(Backend):
     def scan(self, source: Source) -> RayDataset:
         schema = source.schema
 
-        def make(task_cpus: float) -> Blocks:
-            self.connect()
+        def make(_: Ledger, task_cpus: float) -> Blocks:
             cluster.check_visible(source.local_paths())
-            with _context(keeps_order=source.at_hand):
-                if source.at_hand:
-                    return from_batches(_batches(source), schema)
-                partitions = Partitions(source, schema)
-                return ray.data.read_datasource(
-                    partitions, num_cpus=task_cpus, override_num_blocks=partitions.tasks
-                )
+            if source.at_hand:
+                return _settled(from_batches(_batches(source), schema), keeps_order=True)
+            partitions = Partitions(source, schema)
+            blocks = ray.data.read_datasource(
+                partitions, num_cpus=task_cpus, override_num_blocks=partitions.tasks
+            )
+            return _settled(blocks, keeps_order=False)
 
         return RayDataset(self, schema, make, rows=source.rows)
 
@@ -161,11 +160,12 @@ class RayBackend(Backend):
         self.connect()
         return deploy(registry, reference, **options)
 
-    def _of_ray(self, rows: ray.data.Dataset) -> RayDataset:
+    def _of_ray(self, given: ray.data.Dataset) -> RayDataset:
         self.connect()
+        rows = _settled(given, keeps_order=given.context.execution_options.preserve_order)
         placed = Placed.of(rows)
 
-        def make(task_cpus: float) -> Blocks:
+        def make(_: Ledger, task_cpus: float) -> Blocks:
             return rows.map_batches(
                 placed, batch_size=None, batch_format="pyarrow", num_cpus=task_cpus
             )
@@ -175,10 +175,8 @@ class RayBackend(Backend):
     def _brought(self, rows: Dataset) -> RayDataset:
         schema = rows.full_schema
 
-        def make(_: float) -> Blocks:
-            self.connect()
-            with _context(keeps_order=True):
-                return from_batches(rows.full_batches(), schema)
+        def make(*_: Any) -> Blocks:
+            return _settled(from_batches(rows.full_batches(), schema), keeps_order=True)
 
         return RayDataset(self, schema, make, rows=rows.rows)
 
@@ -187,7 +185,7 @@ class RayBackend(Backend):
         cluster.connect(self.address, self.runtime_env)
 
     def ledger(self) -> Ledger:
-        """Return where workers of this cluster tell what happened."""
+        """Return where workers of a computation tell what happened."""
         self.connect()
         return Ledger.of(cluster.connection())
 
@@ -217,9 +215,10 @@ def _batches(source: Source) -> Iterator[pa.RecordBatch]:
         yield from partition.read()
 
 
-def _context(*, keeps_order: bool) -> Any:
-    context = ray.data.DataContext.get_current().copy()
-    context.target_max_block_size = BLOCK_BYTES
-    context.raise_original_map_exception = True
-    context.execution_options.preserve_order = keeps_order
-    return ray.data.DataContext.current(context)
+def _settled(blocks: Blocks, *, keeps_order: bool) -> Blocks:
+    # A copy has options of its own: neither the user's dataset nor the process is changed.
+    settled = ray.data.Dataset.copy(blocks, _deep_copy=True)
+    settled.context.target_max_block_size = BLOCK_BYTES
+    settled.context.raise_original_map_exception = True
+    settled.context.execution_options.preserve_order = keeps_order
+    return settled

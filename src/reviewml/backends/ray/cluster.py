@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import socket
+import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -49,14 +50,18 @@ def connect(
     VersionMismatch
         When machines of the cluster have other versions than this one.
     """
-    if ray.is_initialized():
-        _check_same(address, runtime_env)
-    else:
-        _start(address, runtime_env, options)
+    with _connecting:
+        if ray.is_initialized():
+            _check_same(address, runtime_env)
+        else:
+            _start(address, runtime_env, options)
     here = connection()
     if here not in _CHECKED:
         check_versions()
         _CHECKED.add(here)
+
+
+_connecting = threading.Lock()
 
 
 def connection() -> str:
@@ -78,9 +83,11 @@ def _start(
         ray.init(address=address, runtime_env=environment, **options)
     except RuntimeError as error:
         if "ersion mismatch" in str(error):
-            raise VersionMismatch(str(error)) from error
-        where = masked(str(address))
-        raise BackendError(f"cannot connect to the Ray cluster {where!r}: {error}") from error
+            raise VersionMismatch(masked(str(error))) from None
+        # Ray repeats the address, which may hold a password.
+        raise BackendError(
+            masked(f"cannot connect to the Ray cluster {address!r}: {error}")
+        ) from None
     except OSError as error:
         where = masked(str(address))
         raise BackendError(

@@ -16,6 +16,7 @@ import ray
 
 from reviewml.backends.local.join import Join
 from reviewml.backends.ray import cluster, shuffle
+from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import LITTLE, Pool
 from reviewml.backends.ray.worker import Steps, batches_of, empty_batch
 from reviewml.backends.ray.writing import write_parts
@@ -30,6 +31,7 @@ from reviewml.interfaces.store import EnrichmentStore
 from reviewml.interfaces.stored_batch import StoredBatch
 from reviewml.interfaces.windows import Window
 from reviewml.interfaces.writing import WRITERS
+from reviewml.masking import masked
 from reviewml.schema import Roles
 
 if TYPE_CHECKING:
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
 Blocks = Any
 """Ray's own dataset, `ray.data.Dataset`."""
 
-Make = Callable[[float], Blocks]
-"""Starts a new computation, given the cores that a task claims which loads nothing."""
+Make = Callable[[Ledger, float], Blocks]
+"""Starts a new computation, given where its workers tell what happened and the cores that a task
+claims which loads nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,24 +123,23 @@ class RayDataset(Dataset):
     def full_schema(self) -> pa.Schema:
         return self._schema
 
-    def blocks(self, task_cpus: float | None = None) -> Blocks:
+    def blocks(self, ledger: Ledger, task_cpus: float | None = None) -> Blocks:
         """Return Ray's own dataset of the rows, to be computed when it is read."""
         claimed = task_cpus or (LITTLE if self._keeps_actors else 1.0)
-        blocks = self._make(claimed)
+        blocks = self._make(ledger, claimed)
         for stage in self._stages:
             for store in stage.stores:
                 cluster.check_shared(store)
-            pool, ledger = stage.pool, self._backend.ledger()
-            steps = Steps(
-                stage.schema, stage.functions, stage.result, stage.name, pool.threads, ledger
-            )
-            blocks = pool.apply(blocks, steps, claimed)
+            threads = stage.pool.threads
+            steps = Steps(stage.schema, stage.functions, stage.result, stage.name, threads, ledger)
+            blocks = stage.pool.apply(blocks, steps, claimed)
         return blocks
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
         found = False
-        with self._reported():
-            for block in self.blocks().iter_batches(batch_format="pyarrow", batch_size=None):
+        with self._reported() as ledger:
+            blocks = self.blocks(ledger)
+            for block in blocks.iter_batches(batch_format="pyarrow", batch_size=None):
                 for batch in batches_of(block, self._schema):
                     found = True
                     yield batch
@@ -174,10 +176,10 @@ class RayDataset(Dataset):
         join = Join.of(self, right, on, left_on, right_on, how, validate)
         left_keys, right_keys = zip(*join.keys, strict=True)
 
-        def make(_: float) -> Blocks:
+        def make(ledger: Ledger, _: float) -> Blocks:
             work = shuffle.JoinShard(join.keys, how, validate)
             sides = (shuffle.Side(self, left_keys), shuffle.Side(right, right_keys))
-            return shuffle.by_key(*sides, work, join.schema, self._backend.ledger())
+            return shuffle.by_key(*sides, work, join.schema, ledger)
 
         return RayDataset(self._backend, join.schema, make)
 
@@ -197,13 +199,13 @@ class RayDataset(Dataset):
         schema = aggregates.schema(self._schema)
         kinds = [narrow.schema.field(name).type for name in aggregates.keys.values()]
 
-        def make(_: float) -> Blocks:
+        def make(ledger: Ledger, _: float) -> Blocks:
             sides = (
                 shuffle.Side(self, tuple(aggregates.keys), tuple(kinds)),
                 shuffle.Side(self.beside(narrow), tuple(aggregates.keys.values())),
             )
             work = shuffle.AsofShard(aggregates)
-            return shuffle.by_key(*sides, work, schema, self._backend.ledger())
+            return shuffle.by_key(*sides, work, schema, ledger)
 
         return RayDataset(self._backend, schema, make, rows=self.rows)
 
@@ -212,19 +214,19 @@ class RayDataset(Dataset):
 
     def limit(self, n: int) -> RayDataset:
         check_rows("limit", n)
-        return self._like(self._schema, lambda task_cpus: self.blocks(task_cpus).limit(n))
+        return self._like(self._schema, lambda *claimed: self.blocks(*claimed).limit(n))
 
     def persist(self) -> RayDataset:
         if self._at_hand:
             return self
-        with self._reported():
-            blocks = self.blocks().materialize()
+        with self._reported() as ledger:
+            blocks = self.blocks(ledger).materialize()
         rows = blocks.count()
-        return RayDataset(self._backend, self._schema, lambda _: blocks, at_hand=True, rows=rows)
+        return RayDataset(self._backend, self._schema, lambda *_: blocks, at_hand=True, rows=rows)
 
     def count(self) -> int:
-        with self._reported():
-            return int(self.blocks().count())
+        with self._reported() as ledger:
+            return int(self.blocks(ledger).count())
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -253,15 +255,17 @@ class RayDataset(Dataset):
         return Path(path)
 
     @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _reported(self) -> Iterator[Ledger]:
         """Raise what went wrong on a worker as what it was there, and warn of what it told."""
+        ledger = self._backend.ledger()
         try:
-            yield
+            yield ledger
         except ray.exceptions.RayError as error:
             failure = _cause(error)
             _let_go(error)
+            # Ray's own error repeats it, and what it says is not masked.
             raise failure from None
-        self._backend.ledger().report()
+        ledger.report()
 
 
 PARTS = pa.schema([("part", pa.large_binary())])
@@ -291,7 +295,7 @@ def _cause(error: ray.exceptions.RayError) -> Exception:
             return one
     said = carried[0] if carried else error
     told = RETRIED.sub("", f"{type(said).__name__}: {said}")
-    return BackendError(f"the work on the Ray cluster failed: {told}")
+    return BackendError(masked(f"the work on the Ray cluster failed: {told}"))
 
 
 def _let_go(error: BaseException) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import uuid
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 from typing import Any, Self
 
@@ -16,49 +17,74 @@ from reviewml.errors import WorkerDied
 from reviewml.interfaces.tally import Tally
 
 MOST_DEATHS = 20
-"""Workers that may die one after the other before the work is given up."""
+"""Times in a row that one worker may die before the work is given up."""
+
+
+@dataclasses.dataclass
+class Work:
+    """What is known of one computation.
+
+    Parameters
+    ----------
+    restarts
+        How often workers of each step took the place of one that died.
+    tallies
+        What was counted, and by which part of the work.
+    begun
+        How often something was begun and did not end.
+    deaths
+        How often each worker died since it ended anything.
+    lives
+        Processes that took the place of one that died.
+    """
+
+    restarts: Counter[str] = dataclasses.field(default_factory=Counter)
+    tallies: dict[str, dict[Hashable, Tally]] = dataclasses.field(default_factory=dict)
+    begun: Counter[str] = dataclasses.field(default_factory=Counter)
+    deaths: Counter[str] = dataclasses.field(default_factory=Counter)
+    lives: set[tuple[str, str]] = dataclasses.field(default_factory=set)
 
 
 class Notes:
     """The actor that gathers; it lives beside the process that asked for the work."""
 
     def __init__(self) -> None:
-        self._restarts: Counter[str] = Counter()
-        self._tallies: dict[str, dict[Hashable, Tally]] = {}
-        self._begun: Counter[str] = Counter()
-        self._deaths_in_a_row = 0
+        self._works: defaultdict[str, Work] = defaultdict(Work)
 
-    def begin(self, what: str) -> int:
+    def begin(self, work: str, what: str) -> int:
         """Note that something was begun, and return how often it was before and never ended."""
-        self._begun[what] += 1
-        return self._begun[what] - 1
+        begun = self._works[work].begun
+        begun[what] += 1
+        return begun[what] - 1
 
-    def end(self, what: str) -> None:
-        """Note that something was ended."""
-        del self._begun[what]
-        self._deaths_in_a_row = 0
+    def end(self, work: str, what: str, worker: str) -> None:
+        """Note that a worker ended something."""
+        del self._works[work].begun[what]
+        del self._works[work].deaths[worker]
 
-    def restarted(self, step: str) -> int:
-        """Count a worker that took the place of one that died.
+    def restarted(self, work: str, step: str, worker: str, process: str) -> int:
+        """Count a process that took the place of one that died, once.
 
         Returns
         -------
         int
-            How many did since anything was ended.
+            How many did for this worker since it ended anything.
         """
-        self._restarts[step] += 1
-        self._deaths_in_a_row += 1
-        return self._deaths_in_a_row
+        known = self._works[work]
+        if (worker, process) not in known.lives:
+            known.lives.add((worker, process))
+            known.restarts[step] += 1
+            known.deaths[worker] += 1
+        return known.deaths[worker]
 
-    def tell(self, work: str, part: Hashable, tally: Tally) -> None:
+    def tell(self, work: str, what: str, part: Hashable, tally: Tally) -> None:
         """Keep what was counted in a part of some work; a part that is done again counts once."""
-        self._tallies.setdefault(work, {})[part] = tally
+        self._works[work].tallies.setdefault(what, {})[part] = tally
 
-    def take(self) -> tuple[Counter[str], list[Tally]]:
-        """Return what was gathered since it was last asked for."""
-        restarts, tallies = self._restarts, list(map(_merged, self._tallies.values()))
-        self._restarts, self._tallies = Counter(), {}
-        return restarts, tallies
+    def take(self, work: str) -> tuple[Counter[str], list[Tally]]:
+        """Return what was gathered of some work, and forget it."""
+        known = self._works.pop(work, Work())
+        return known.restarts, list(map(_merged, known.tallies.values()))
 
 
 def _merged(parts: dict[Hashable, Tally]) -> Tally:
@@ -70,18 +96,15 @@ def _merged(parts: dict[Hashable, Tally]) -> Tally:
 
 @dataclasses.dataclass(frozen=True)
 class Ledger:
-    """A handle on the notes that workers can be given."""
+    """A handle on the notes of one computation, that its workers can be given."""
 
     notes: Any
+    work: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
-    @functools.lru_cache(maxsize=1)
     def of(cls, connection: str) -> Self:
-        """Return the one of a connection to a cluster; it lives beside this process."""
-        node = ray.get_runtime_context().get_node_id()
-        where = NodeAffinitySchedulingStrategy(node, soft=True)
-        options = {"num_cpus": 0, "scheduling_strategy": where, "name": f"reviewml {connection}"}
-        return cls(ray.remote(**options)(Notes).remote())
+        """Return a new one, in the notes of a connection to a cluster."""
+        return cls(_notes(connection))
 
     def started(self, step: str) -> None:
         """Tell that a worker begins with a step; it matters when another died of it before."""
@@ -93,28 +116,37 @@ class Ledger:
                 # Ray's own property uses one that Ray calls deprecated.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 again = context.was_current_actor_reconstructed
-        if again and ray.get(self.notes.restarted.remote(step)) > MOST_DEATHS:
+        if again and self._deaths(step, context.get_worker_id()) > MOST_DEATHS:
             raise WorkerDied(
-                f"{step}: workers died {MOST_DEATHS} times in a row and finished nothing. The logs "
-                "of Ray say how; if they ran out of memory, let each claim more, as in "
+                f"{step}: a worker died {MOST_DEATHS} times in a row and finished nothing. The "
+                "logs of Ray say how; if it ran out of memory, let each claim more, as in "
                 f"resources={{{step!r}: {{'memory': 8 * 2**30}}}}, or make concurrency= smaller."
             )
 
+    def _deaths(self, step: str, process: str) -> int:
+        return int(ray.get(self.notes.restarted.remote(self.work, step, _worker(), process)))
+
     def begin(self, what: str) -> int:
-        """Note that something was begun, and return how often it was before and never ended."""
-        return int(ray.get(self.notes.begin.remote(what)))
+        """Note that this worker begins something.
+
+        Returns
+        -------
+        int
+            How often it began that before, in a process that died of it.
+        """
+        return int(ray.get(self.notes.begin.remote(self.work, _by_worker(what))))
 
     def end(self, what: str) -> None:
-        """Note that something was ended."""
-        self.notes.end.remote(what)
+        """Note that this worker ended something."""
+        self.notes.end.remote(self.work, _by_worker(what), _worker())
 
-    def tell(self, work: str, part: Hashable, tally: Tally) -> None:
+    def tell(self, what: str, part: Hashable, tally: Tally) -> None:
         """Tell what was counted in a part of some work."""
-        ray.get(self.notes.tell.remote(work, part, tally))
+        ray.get(self.notes.tell.remote(self.work, what, part, tally))
 
     def report(self) -> None:
-        """Warn of what workers told since the last report."""
-        restarts, tallies = ray.get(self.notes.take.remote())
+        """Warn of what workers told."""
+        restarts, tallies = ray.get(self.notes.take.remote(self.work))
         for step, times in sorted(restarts.items()):
             many = "a worker" if times == 1 else f"{times:,} workers"
             warnings.warn(
@@ -124,3 +156,21 @@ class Ledger:
             )
         for tally in tallies:
             tally.warn()
+
+
+@functools.lru_cache(maxsize=1)
+def _notes(connection: str) -> Any:  # noqa: ARG001 (what it is kept by)
+    node = ray.get_runtime_context().get_node_id()
+    where = NodeAffinitySchedulingStrategy(node, soft=True)
+    return ray.remote(num_cpus=0, scheduling_strategy=where)(Notes).remote()
+
+
+def _worker() -> str:
+    """Return what stays the same when another process takes the place of this one."""
+    context = ray.get_runtime_context()
+    return str(context.get_actor_id() or context.get_task_id())
+
+
+def _by_worker(what: str) -> str:
+    # Rows need not differ: two workers may be given such as are called the same.
+    return f"{_worker()} {what}"

@@ -114,7 +114,7 @@ def by_key(
     ledger
         Where it tells what it counted.
     """
-    sides = [side.rows.persist().blocks() for side in (left, right)]
+    sides = [side.rows.persist().blocks(ledger) for side in (left, right)]
     shards = _shards(sum(blocks.size_bytes() or 0 for blocks in sides))
     packed = [
         blocks.map_batches(
@@ -182,9 +182,17 @@ class Packed:
         return (chosen % np.uint64(self.shards)).astype(np.int64)
 
 
+WITHOUT_TEXT = (pa.types.is_nested, pa.types.is_duration, pa.types.is_float16)
+
+
 def _comparable(column: pa.Array) -> pa.Array:
-    # As texts, -0.0 and 0.0 would be two keys.
-    return pa.compute.add(column, 0.0) if pa.types.is_floating(column.type) else column
+    if pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
+        # As texts, -0.0 and 0.0 would be two keys.
+        return pa.compute.add(column, 0.0)
+    if any(is_kind(column.type) for is_kind in WITHOUT_TEXT):
+        # Rows are parted by the rest of the key, if there is one.
+        return pa.compute.if_else(column.is_valid(), True, pa.scalar(None, pa.bool_()))
+    return column
 
 
 @dataclasses.dataclass(frozen=True)

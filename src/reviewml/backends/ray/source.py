@@ -16,6 +16,7 @@ from ray.data.context import DataContext
 
 from reviewml.backends.local.dataset import scanned
 from reviewml.backends.ray.worker import batches_of, empty_batch
+from reviewml.errors import SourceError
 from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.row_keys import row_keys
 from reviewml.interfaces.source import Partition, Source
@@ -90,8 +91,18 @@ class Placed:
 
     @classmethod
     def of(cls, rows: ray.data.Dataset) -> Placed:
-        """Return it for rows, whose first block is read for their columns."""
-        return cls(plain_schema(pa.schema(rows.schema().base_schema)))
+        """Return it for rows, whose first block is read for their columns.
+
+        Raises
+        ------
+        SourceError
+            When there is none.
+        """
+        # As Arrow: Ray's own blocks may be pandas frames.
+        schema = rows.map_batches(_same, batch_format="pyarrow", batch_size=None).schema()
+        if schema is None:
+            raise SourceError("the Ray dataset has no rows, so that its columns are not known.")
+        return cls(plain_schema(pa.schema(schema.base_schema)))
 
     @property
     def result(self) -> pa.Schema:
@@ -105,6 +116,10 @@ class Placed:
             with_bookkeeping(batch, _places(batch)) for batch in batches_of(plain, self.schema)
         ]
         return pa.Table.from_batches(placed, schema=self.result)
+
+
+def _same(block: pa.Table) -> pa.Table:
+    return block
 
 
 def _places(batch: pa.RecordBatch) -> pa.Array:

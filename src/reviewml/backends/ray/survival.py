@@ -16,7 +16,7 @@ from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.schema import PLACE
 
 PATIENCE = 2
-"""Times that a worker may die of a batch before its rows are tried one by one.
+"""Times that a worker may die of a batch before its rows are tried one by one, and of a row.
 
 A worker may die of something else, such as the loss of its machine; rows are then not to blame.
 """
@@ -27,31 +27,28 @@ class Survivor:
     """Applies functions to batches, and survives rows that kill the process.
 
     Each batch is noted before it is begun, where a death does not reach. A batch that was begun
-    before and never ended is done row by row; so is each row noted, and one that was begun and
-    never ended has nulls and an error from then on.
+    before and never ended is done row by row; so is each row noted, and one that was begun as
+    often and never ended has nulls and an error from then on.
 
     Parameters
     ----------
     functions
         In order.
-    work
-        Names the work, and no other.
     ledger
         Where it is noted.
     """
 
     functions: Sequence[BatchFunction]
-    work: str
     ledger: Ledger
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not any(isinstance(function, EnrichBatch) for function in self.functions):
+        costly = any(isinstance(function, EnrichBatch) for function in self.functions)
+        if not (costly and len(batch)):
             return self._apply(batch)
-        what = f"{self.work} {_name(batch)}"
+        what = _name(batch)
         deaths = self.ledger.begin(what)
-        done = self._apply(batch) if deaths < PATIENCE else self._row_by_row(batch)
-        self.ledger.end(what)
-        return done
+        do = self._apply if deaths < PATIENCE else self._row_by_row
+        return self._ended(what, do, batch)
 
     def _apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         for function in self.functions:
@@ -60,21 +57,27 @@ class Survivor:
 
     def _row_by_row(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         for function in self.functions:
-            if isinstance(function, EnrichBatch):
-                rows = (batch.slice(row, 1) for row in range(len(batch)))
-                batch = pa.concat_batches([self._row(function, row) for row in rows])
+            # A function before it may have left no row.
+            if isinstance(function, EnrichBatch) and len(batch):
+                rows = (self._row(function, batch, row) for row in range(len(batch)))
+                batch = pa.concat_batches(rows)
             else:
                 batch = function(batch)
         return batch
 
-    def _row(self, function: EnrichBatch, row: pa.RecordBatch) -> pa.RecordBatch:
-        what = f"{self.work} {function.stage} {row.column(PLACE)[0]}"
+    def _row(self, function: EnrichBatch, batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
+        row, what = batch.slice(number, 1), f"{_name(batch)} {function.stage} {number}"
         deaths = self.ledger.begin(what)
-        if deaths:
-            return function.lost(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
-        done = function(row)
-        self.ledger.end(what)
-        return done
+        if deaths < PATIENCE:
+            return self._ended(what, function, row)
+        return function.lost(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
+
+    def _ended(self, what: str, do: BatchFunction, batch: pa.RecordBatch) -> pa.RecordBatch:
+        try:
+            return do(batch)
+        finally:
+            # Also when it raises: that is no death.
+            self.ledger.end(what)
 
 
 def _name(batch: pa.RecordBatch) -> str:

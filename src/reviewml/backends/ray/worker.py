@@ -59,7 +59,7 @@ class Steps:
         use_threads(self.threads)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        metrics, apply = Metrics.of(self.name), Survivor(self.functions, self.key, self.ledger)
+        metrics, apply = Metrics.of(self.name), Survivor(self.functions, self.ledger)
         done = []
         for batch in batches_of(block, self.schema):
             started = time.perf_counter()

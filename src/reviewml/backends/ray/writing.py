@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reviewml.backends.ray.worker import empty_batch
 from reviewml.errors import SourceError
 from reviewml.filesystems import filesystem
 from reviewml.interfaces.batches import ResultErrors
@@ -53,11 +54,22 @@ def write_parts(rows: RayDataset, url: str) -> pa.Table:
     try:
         part = Part(url, unfinished, tuple(visible(rows.full_schema.names)))
         done = pa.Table.from_batches(rows.map(part, WRITTEN).full_batches())
-        for number, name in enumerate(sorted(done.column("name").drop_null().to_pylist())):
+        names = sorted(done.column("name").drop_null().to_pylist())
+        # Without any row, a file is still there for its columns.
+        for number, name in enumerate(names or [part.write(empty_batch(rows.full_schema))]):
             files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
     finally:
         files.rm(unfinished, recursive=True)
-    return pa.concat_tables(map(_table, done.column("errors").to_pylist()))
+    errors = [ResultErrors(rows.full_schema).table()]
+    return _together([*errors, *map(_table, done.column("errors").to_pylist())])
+
+
+def _together(errors: list[pa.Table]) -> pa.Table:
+    if len({table.schema for table in errors}) > 1:
+        # Where a row without an id failed, it goes by its place, which is text.
+        ids = [table.column("id").cast(pa.string()) for table in errors]
+        errors = [table.set_column(0, "id", i) for table, i in zip(errors, ids, strict=True)]
+    return pa.concat_tables(errors)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +83,12 @@ class Part:
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         seen = ResultErrors(batch.schema)
         seen.add(batch)
-        name = self._write(batch) if len(batch) else None
+        name = self.write(batch) if len(batch) else None
         columns = [pa.array([name], pa.string()), pa.array([_bytes(seen.table())], WRITTEN[1].type)]
         return pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
-    def _write(self, batch: pa.RecordBatch) -> str:
+    def write(self, batch: pa.RecordBatch) -> str:
+        """Write the batch, and return the name of its file."""
         files, _ = filesystem(self.url)
         name = posixpath.join(self.folder, f"{uuid.uuid4().hex}.parquet")
         with files.open(name, "wb") as file:
