@@ -10,6 +10,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -235,10 +236,10 @@ def test_asks_for_machines_and_waits_for_them(cluster: Cluster) -> None:
     where = RayBackend()
     where.scale(num_cpus=has)
     # Nobody makes machines here, so that the test stands in for Ray's autoscaler.
-    thread = threading.Timer(1.0, cluster.add_node, kwargs={"num_cpus": 1})
-    thread.start()
-    where.scale(num_cpus=has + 1, timeout=60)
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(where.scale, num_cpus=has + 1, timeout=60)
+        cluster.add_node(num_cpus=1)
+        waiting.result()
     assert ray.cluster_resources()["CPU"] == has + 1
     with pytest.raises(BackendError, match="has no autoscaler, or may not grow so far"):
         where.scale(num_cpus=1_000, timeout=1)

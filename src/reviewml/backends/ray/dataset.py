@@ -293,7 +293,8 @@ def _cause(error: ray.exceptions.RayError) -> Exception:
         if isinstance(one, ReviewmlError):
             one.args = tuple(RETRIED.sub("", str(arg)) for arg in one.args)
             return one
-    said = carried[0] if carried else error
+    # An error of Ray Data's that says nothing stands for one that does.
+    said = next((one for one in carried if str(one).strip()), error)
     told = RETRIED.sub("", f"{type(said).__name__}: {said}")
     return BackendError(masked(f"the work on the Ray cluster failed: {told}"))
 

@@ -160,9 +160,10 @@ class Ledger:
 
 @functools.lru_cache(maxsize=1)
 def _notes(connection: str) -> Any:  # noqa: ARG001 (what it is kept by)
-    node = ray.get_runtime_context().get_node_id()
-    where = NodeAffinitySchedulingStrategy(node, soft=True)
-    return ray.remote(num_cpus=0, scheduling_strategy=where)(Notes).remote()
+    # On no other machine, which may be lost; whoever cannot reach it for a moment asks again.
+    where = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+    return ray.remote(scheduling_strategy=where, **options)(Notes).remote()
 
 
 def _worker() -> str:
