@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # Machines are shared and slow at times: how long an example takes says nothing.
@@ -30,3 +32,15 @@ NUMBERS = itertools.count()
 def store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty store, so that none finds what another has computed."""
     monkeypatch.setenv("REVIEWML_STORE", str(Path(STORES.name, str(next(NUMBERS)))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_cluster_at_a_time(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Let one module at a time have a Ray cluster, which takes all the cores there are."""
+    if request.node.get_closest_marker("xdist_group") is None:
+        yield
+        return
+    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
+        yield
