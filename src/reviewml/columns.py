@@ -4,7 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+
+def as_lists(matrix: npt.NDArray[Any]) -> pa.Array:
+    """Return a matrix as one column: a list for each row.
+
+    Parameters
+    ----------
+    matrix
+        Shape ``(n_rows, n)``, or ``(n_rows,)`` for lists of one.
+
+    Examples
+    --------
+    >>> as_matrix(as_lists(np.array([[1.0, 2.0], [3.0, 4.0]])).slice(1))
+    array([[3., 4.]])
+    """
+    width = matrix.shape[1] if matrix.ndim == 2 else 1
+    flat = pa.array(np.ascontiguousarray(matrix).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, width)
+
+
+def as_matrix(lists: pa.Array) -> npt.NDArray[Any]:
+    """Return a column of lists without nulls as a matrix, shape ``(n_rows, n)``."""
+    return np.asarray(lists.flatten()).reshape(len(lists), lists.type.list_size)
 
 
 def as_array(values: Any) -> pa.Array:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.columns import as_lists, as_matrix
 from reviewml.interfaces.batches import (
     ResultErrors,
     RowWise,
@@ -121,9 +122,7 @@ class Numbers(RowWise):
         numbers: npt.NDArray[Any] = self.featurizer.matrix(batch)
         if self.model is not None:
             numbers = self.model.predict(numbers)
-        flat = pa.array(np.ascontiguousarray(numbers).ravel())
-        column = pa.FixedSizeListArray.from_arrays(flat, self.kind.list_size)
-        return with_columns(batch, {NUMBERS: column}, self.schema(batch.schema))
+        return with_columns(batch, {NUMBERS: as_lists(numbers)}, self.schema(batch.schema))
 
     def gather(self, rows: Dataset, *, in_order: bool) -> tuple[npt.NDArray[Any], pa.Table]:
         """Compute the numbers of all rows, in memory.
@@ -146,9 +145,9 @@ class Numbers(RowWise):
         errors, parts, places = ResultErrors(computed.full_schema), [], []
         for batch in computed.full_batches():
             errors.add(batch)
-            parts.append(np.asarray(batch.column(NUMBERS).flatten()))
+            parts.append(as_matrix(batch.column(NUMBERS)))
             places.append(batch.column(PLACE))
-        numbers = np.concatenate(parts).reshape(-1, self.kind.list_size)
+        numbers = np.concatenate(parts)
         if in_order:
             # Rows of a frame go by their position, and a cluster keeps no order.
             position = pa.chunked_array(places).cast(pa.int64())

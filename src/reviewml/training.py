@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.columns import as_lists, as_matrix
 from reviewml.errors import TargetError
 from reviewml.hashing import splitmix, stable_hash
 from reviewml.interfaces.batches import ResultErrors, RowWise, row_ids, with_columns
@@ -134,9 +135,8 @@ class Featurized(RowWise):
         return with_roles(pa.schema(fields), Roles(id=roles.id, target=roles.target))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        matrix = np.ascontiguousarray(self.featurizer.matrix(batch))
         computed = {
-            FEATURES: pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1]),
+            FEATURES: as_lists(self.featurizer.matrix(batch)),
             HASH: pa.array(stable_hash(row_ids(batch, roles_of(batch.schema)))),
             UNREADABLE: pa.array(unreadable(batch)),
         }
@@ -167,9 +167,8 @@ def _parts(
         bad = np.asarray(batch.column(UNREADABLE))
         kept = has_target(batch, roles) & ~bad
         used = batch if kept.all() else batch.filter(pa.array(kept))
-        features = used.column(FEATURES)
         yield _Part(
-            features=np.asarray(features.flatten()).reshape(len(used), features.type.list_size),
+            features=as_matrix(used.column(FEATURES)),
             target=used.column(roles.target),
             hashes=np.asarray(used.column(HASH)),
             columns={name: used.column(name) for name in columns},

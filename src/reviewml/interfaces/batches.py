@@ -29,6 +29,11 @@ def hidden(schema: pa.Schema) -> pa.Schema:
     return pa.schema(kept, metadata=schema.metadata)
 
 
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch of a schema without any row."""
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
 def with_bookkeeping(
     batch: pa.RecordBatch, places: pa.Array, errors: pa.Array | None = None
 ) -> pa.RecordBatch:

@@ -24,7 +24,7 @@ from reviewml.interfaces.labelling import labelled
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.sampling import Sampled, SmallestHashes
 from reviewml.interfaces.source import By, Validate
-from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.statistics import Statistic, merged, parts_of
 from reviewml.interfaces.windows import Duration, Window, microseconds
 from reviewml.schema import Roles, require, roles_of, visible, with_roles
 
@@ -269,12 +269,7 @@ class Dataset(ABC):
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         """Compute exact statistics in one pass over the rows."""
-        found: dict[str, Any] = {}
-        for batch in self.full_batches():
-            for name, statistic in statistics.items():
-                part = statistic.part(batch)
-                found[name] = statistic.merge(found[name], part) if name in found else part
-        return found
+        return merged(statistics, (parts_of(statistics, batch) for batch in self.full_batches()))
 
     def count(self) -> int:
         """Return the number of rows, those that failed included."""

@@ -14,6 +14,7 @@ from reviewml.interfaces.batches import (
     RowWise,
     added_errors,
     before_bookkeeping,
+    empty_batch,
     errors_array,
     with_columns,
 )
@@ -74,7 +75,7 @@ class RoleView(RowWise):
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of the narrow batch."""
-        return self(_empty(schema)).schema
+        return self(empty_batch(schema)).schema
 
     def _missing(self, name: str, schema: pa.Schema) -> str:
         step = type(self.enricher).__name__
@@ -89,10 +90,6 @@ class RoleView(RowWise):
                 f"The columns are {', '.join(map(repr, known))}."
             )
         return f"{step} needs the column {name!r}. {did_you_mean(name, known)}"
-
-
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
 
 
 def _with_view_roles(schema: pa.Schema) -> pa.Schema:

@@ -10,6 +10,7 @@ import datetime
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,25 @@ class Statistic(ABC):
     @abstractmethod
     def merge(self, one: Any, other: Any) -> Any:
         """Return the aggregate of two parts together."""
+
+
+Parts = dict[str, Any]
+"""What named statistics say of some rows."""
+
+
+def parts_of(statistics: Mapping[str, Statistic], batch: pa.RecordBatch) -> Parts:
+    """Return what each statistic says of a batch."""
+    return {name: statistic.part(batch) for name, statistic in statistics.items()}
+
+
+def merged(statistics: Mapping[str, Statistic], parts: Iterable[Parts]) -> Parts:
+    """Return what each statistic says of all rows, given the parts; nothing without any."""
+    found: Parts = {}
+    for part in parts:
+        for name, value in part.items():
+            merge = statistics[name].merge
+            found[name] = merge(found[name], value) if name in found else value
+    return found
 
 
 class Count(Statistic):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from reviewml.errors import SchemaError, SourceError, did_you_mean
+from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.labelling import horizon
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
@@ -21,7 +22,6 @@ from reviewml.sources.casting import full_schema, typed
 from reviewml.sources.delimited import Csv
 from reviewml.sources.finding import File, find, local_root
 from reviewml.sources.formats import Format
-from reviewml.sources.frame import no_rows
 from reviewml.sources.jsonl import Jsonl
 from reviewml.sources.parquet import Parquet
 from reviewml.sources.stage import Stage
@@ -167,7 +167,7 @@ class FilesPartition(Partition):
             nothing = False
             yield typed(rows, self.schema)
         if nothing:
-            yield no_rows(self.schema)
+            yield empty_batch(self.schema)
 
 
 def _of_one_kind(files: list[File], path: str, *, as_csv: bool) -> tuple[str, list[File]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import with_bookkeeping
+from reviewml.interfaces.batches import empty_batch, with_bookkeeping
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Partition, Source
 from reviewml.schema import Roles, plain_schema, with_roles
@@ -86,15 +86,10 @@ class FramePartition(Partition):
 
     def read(self) -> Iterator[pa.RecordBatch]:
         first = 0
-        for batch in self.table.to_batches(max_chunksize=ROWS) or [no_rows(self.table.schema)]:
+        for batch in self.table.to_batches(max_chunksize=ROWS) or [empty_batch(self.table.schema)]:
             places = pa.array(np.arange(first, first + len(batch))).cast(pa.string())
             yield with_bookkeeping(batch, places)
             first += len(batch)
-
-
-def no_rows(schema: pa.Schema) -> pa.RecordBatch:
-    """Return a batch of this schema without any row."""
-    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
 
 
 def to_arrow(frame: Any) -> pa.Table:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import SourceError
+from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
 from reviewml.schema import Roles, plain_schema
 from reviewml.sources.casting import full_schema, typed
 from reviewml.sources.finding import File, find, local_root
 from reviewml.sources.formats import Rows, places
-from reviewml.sources.frame import no_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -127,7 +127,7 @@ class TablePartition(Partition):
                 yield typed(Rows(columns, places(self.file, done, len(batch))), schema)
                 done += len(batch)
         if not done:
-            yield no_rows(schema)
+            yield empty_batch(schema)
 
     def _schema(self, reader: pa.RecordBatchReader) -> pa.Schema:
         columns = plain_schema(reader.schema).remove_metadata()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import JoinError
-from reviewml.interfaces.batches import added_errors
+from reviewml.interfaces.batches import added_errors, empty_batch
 from reviewml.interfaces.source import Validate
 from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.schema import (
@@ -173,7 +173,7 @@ class Join:
             yield joined if self.how == "left" else joined.filter(found)
         if not total:
             # Statistics, such as those of a sample, need a batch.
-            yield pa.RecordBatch.from_pylist([], schema=schema)
+            yield empty_batch(schema)
         self.report(Unmatched(self.how, total, unmatched, example))
 
 

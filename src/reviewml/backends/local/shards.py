@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.hashing import key_hashes
@@ -61,13 +63,8 @@ class Shards:
     def _spill(self) -> None:
         for batch in self._waiting:
             hashes, _ = key_hashes([batch.column(name) for name in self._keys], self._seed)
-            parts = hashes // np.uint64(2**64 // SHARDS)
-            order = np.argsort(parts, kind="stable")
-            ordered = batch.take(pa.array(order))
-            shards, starts = np.unique(parts[order], return_index=True)
-            ends = [*starts[1:].tolist(), len(batch)]
-            for shard, start, end in zip(shards.tolist(), starts.tolist(), ends, strict=True):
-                self._writer(shard).write_batch(ordered.slice(start, end - start))
+            for shard, rows in parted(batch, hashes // np.uint64(2**64 // SHARDS)):
+                self._writer(shard).write_batch(rows)
         self._waiting, self._bytes = [], 0
 
     def _writer(self, shard: int) -> pa.RecordBatchFileWriter:
@@ -77,6 +74,23 @@ class Shards:
 
     def _path(self, shard: int) -> Path:
         return self._folder / f"{shard}.arrow"
+
+
+def parted(batch: pa.RecordBatch, parts: npt.NDArray[Any]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the parts of a batch, each with its number, in order.
+
+    Parameters
+    ----------
+    batch
+        Rows, which keep their order within a part.
+    parts
+        Number of the part that each is in.
+    """
+    order = np.argsort(parts, kind="stable")
+    ordered = batch.take(pa.array(order))
+    found, starts = np.unique(parts[order], return_index=True)
+    for part, start, end in zip(found, starts, [*starts[1:], len(batch)], strict=False):
+        yield int(part), ordered.slice(start, end - start)
 
 
 def _together(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:

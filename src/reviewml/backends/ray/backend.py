@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import pyarrow as pa
 import ray
 
 from reviewml.backends.local.backend import LocalBackend
+from reviewml.backends.local.dataset import Scan
 from reviewml.backends.ray import cluster, pool, tuning
 from reviewml.backends.ray.dataset import Blocks, RayDataset
 from reviewml.backends.ray.ledger import Ledger
@@ -111,7 +111,7 @@ class RayBackend(Backend):
         def make(_: Ledger, task_cpus: float) -> Blocks:
             cluster.check_visible(source.local_paths())
             if source.at_hand:
-                return _settled(from_batches(_batches(source), schema), keeps_order=True)
+                return _settled(from_batches(Scan(source, schema)(), schema), keeps_order=True)
             partitions = Partitions(source, schema)
             blocks = ray.data.read_datasource(
                 partitions, num_cpus=task_cpus, override_num_blocks=partitions.tasks
@@ -208,11 +208,6 @@ class RayBackend(Backend):
 def _names(name: str, step: Enrichment) -> list[str]:
     inner = [inner for inner, _ in getattr(step, "enrichers", ())]
     return [name, *inner, *(f"{name}.{one}" for one in inner)]
-
-
-def _batches(source: Source) -> Iterator[pa.RecordBatch]:
-    for partition in source.partitions():
-        yield from partition.read()
 
 
 def _settled(blocks: Blocks, *, keeps_order: bool) -> Blocks:

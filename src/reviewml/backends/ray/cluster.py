@@ -152,6 +152,8 @@ def check_visible(paths: Sequence[str]) -> None:
     SourceError
         Naming a path that one does not see, and what to do.
     """
+    if not paths:
+        return
     for node, missing in _ask_each_node(functools.partial(_missing, tuple(paths))).items():
         if missing:
             raise SourceError(

@@ -18,15 +18,15 @@ from reviewml.backends.local.join import Join
 from reviewml.backends.ray import cluster, shuffle
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import LITTLE, Pool
-from reviewml.backends.ray.worker import Steps, batches_of, empty_batch
+from reviewml.backends.ray.worker import Steps, batches_of
 from reviewml.backends.ray.writing import write_parts
 from reviewml.errors import BackendError, ReviewmlError
 from reviewml.interfaces.asof import AsofAggregates
-from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.batches import RowWise, empty_batch
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Validate, check_rows
-from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.statistics import Statistic, merged, parts_of
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.interfaces.stored_batch import StoredBatch
 from reviewml.interfaces.windows import Window
@@ -65,8 +65,8 @@ class Stage:
         named = [getattr(f, "stage", None) for f in self.functions]
         return ", ".join(filter(None, named)) or type(self.functions[-1]).__name__
 
-    def takes(self, pool: Pool, function: BatchFunction) -> bool:
-        """Tell whether its workers may do this as well."""
+    def takes(self, pool: Pool) -> bool:
+        """Tell whether its workers may do what this pool would."""
         if not pool.actors:
             # What needs no device must not keep one waiting.
             return self.pool.num_gpus == 0
@@ -152,7 +152,7 @@ class RayDataset(Dataset):
     ) -> RayDataset:
         pool = self._backend.pool(function, resources)
         *before, last = self._stages or (Stage(pool, (), self._schema, self._schema),)
-        if last.functions and not last.takes(pool, function):
+        if last.functions and not last.takes(pool):
             before, last = [*self._stages], Stage(pool, (), self._schema, self._schema)
         stage = last.and_then(function, pool, schema)
         rows = self.rows if isinstance(function, RowWise) else None
@@ -229,14 +229,10 @@ class RayDataset(Dataset):
             return int(self.blocks(ledger).count())
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for batch in self.map(Parts(dict(statistics)), PARTS).full_batches():
-            for part in batch.column(0).to_pylist():
-                # What a worker of ours wrote a moment ago.
-                for name, value in pickle.loads(part).items():  # noqa: S301
-                    merge = statistics[name].merge
-                    found[name] = merge(found[name], value) if name in found else value
-        return found
+        parts = self.map(Parts(dict(statistics)), PARTS).full_batches()
+        cells = (cell for batch in parts for cell in batch.column(0).to_pylist())
+        # What workers of ours wrote a moment ago.
+        return merged(statistics, map(pickle.loads, cells))
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the rows to a file, or to a folder of Parquet files.
@@ -250,8 +246,7 @@ class RayDataset(Dataset):
         """
         if Path(path).suffix in WRITERS and "://" not in os.fspath(path):
             return super().write(path)
-        with self._reported():
-            self._errors = write_parts(self, os.fspath(path))
+        self._errors = write_parts(self, os.fspath(path))
         return Path(path)
 
     @contextlib.contextmanager
@@ -278,8 +273,8 @@ class Parts:
     statistics: dict[str, Statistic]
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        parts = {name: statistic.part(batch) for name, statistic in self.statistics.items()}
-        return pa.record_batch([pa.array([pickle.dumps(parts)], PARTS[0].type)], schema=PARTS)
+        part = pickle.dumps(parts_of(self.statistics, batch))
+        return pa.record_batch([pa.array([part], PARTS[0].type)], schema=PARTS)
 
 
 RETRIED = re.compile(r"\nFailed to .* after \d+/\d+ attempts.*", re.DOTALL)

@@ -17,10 +17,12 @@ from ray.data.context import ShuffleStrategy
 from reviewml.backends.local.asof import AsofBatch, typed_keys
 from reviewml.backends.local.dataset import LocalDataset, large
 from reviewml.backends.local.join import How, Join
+from reviewml.backends.local.shards import parted
 from reviewml.backends.ray.ledger import Ledger
-from reviewml.backends.ray.worker import batches_of, empty_batch, use_threads
+from reviewml.backends.ray.worker import batches_of, from_bytes, to_bytes, use_threads
 from reviewml.hashing import key_hashes, splitmix, stable_hash
 from reviewml.interfaces.asof import AsofAggregates
+from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.source import Validate
 from reviewml.interfaces.tally import Tally
 from reviewml.schema import PLACE
@@ -156,21 +158,11 @@ class Packed:
         return pa.Table.from_batches(packed, schema=PACKED)
 
     def _packed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        shards = self._shards(batch)
-        order = np.argsort(shards, kind="stable")
-        ordered = batch.take(pa.array(order))
-        found, starts = np.unique(shards[order], return_index=True)
-        ends = [*starts[1:].tolist(), len(batch)]
-        rows = [
-            _to_bytes(ordered.slice(start, end - start))
-            for start, end in zip(starts.tolist(), ends, strict=False)
+        packed = [
+            {"shard": shard, "side": self.side, "rows": to_bytes(rows)}
+            for shard, rows in parted(batch, self._shards(batch))
         ]
-        sides = np.full(len(found), self.side)
-        columns = [
-            pa.array(values, field.type)
-            for values, field in zip((found, sides, rows), PACKED, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=PACKED)
+        return pa.RecordBatch.from_pylist(packed, schema=PACKED)
 
     def _shards(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
         keys = batch.select(list(self.keys))
@@ -218,16 +210,5 @@ class Together:
     def _side(self, shard: pa.Table, side: int) -> LocalDataset:
         packed = shard.filter(pa.compute.equal(shard.column("side"), side)).column("rows")
         schema = self.schemas[side]
-        rows = [_from_bytes(cell.as_buffer()) for cell in packed] or [empty_batch(schema)]
+        rows = [from_bytes(cell.as_buffer()) for cell in packed] or [empty_batch(schema)]
         return LocalDataset(schema, functools.partial(iter, rows), at_hand=True)
-
-
-def _to_bytes(batch: pa.RecordBatch) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
-
-
-def _from_bytes(packed: pa.Buffer) -> pa.RecordBatch:
-    return pa.ipc.open_stream(packed).read_next_batch()

@@ -15,9 +15,9 @@ from ray.data.block import BlockMetadata
 from ray.data.context import DataContext
 
 from reviewml.backends.local.dataset import scanned
-from reviewml.backends.ray.worker import batches_of, empty_batch
+from reviewml.backends.ray.worker import batches_of
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import with_bookkeeping
+from reviewml.interfaces.batches import empty_batch, with_bookkeeping
 from reviewml.interfaces.row_keys import row_keys
 from reviewml.interfaces.source import Partition, Source
 from reviewml.schema import plain_schema

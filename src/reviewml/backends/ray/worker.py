@@ -16,6 +16,7 @@ import threadpoolctl
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.metrics import Metrics
 from reviewml.backends.ray.survival import Survivor
+from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.dataset import BatchFunction
 
 
@@ -121,9 +122,18 @@ def batches_of(block: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     yield from whole.to_batches() or [empty_batch(schema)]
 
 
-def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
-    """Return a batch of a schema without any row."""
-    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+def to_bytes(batch: pa.RecordBatch) -> bytes:
+    """Return a batch as one message, which can be a cell of another."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    raw: bytes = sink.getvalue().to_pybytes()
+    return raw
+
+
+def from_bytes(raw: bytes | pa.Buffer) -> pa.RecordBatch:
+    """Return the batch that `to_bytes` was given."""
+    return pa.ipc.open_stream(raw).read_next_batch()
 
 
 def use_threads(threads: int) -> None:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reviewml.backends.ray.worker import empty_batch
+from reviewml.backends.ray.worker import from_bytes, to_bytes
 from reviewml.errors import SourceError
 from reviewml.filesystems import filesystem
-from reviewml.interfaces.batches import ResultErrors
+from reviewml.interfaces.batches import ResultErrors, empty_batch
 from reviewml.masking import masked
-from reviewml.schema import visible
+from reviewml.schema import BOOKKEEPING, ERRORS, roles_of, visible
 
 if TYPE_CHECKING:
     from reviewml.backends.ray.dataset import RayDataset
 
-WRITTEN = pa.schema([("name", pa.string()), ("errors", pa.large_binary())])
+WRITTEN = pa.schema([("name", pa.string()), ("failed", pa.large_binary())])
 
 
 def write_parts(rows: RayDataset, url: str) -> pa.Table:
@@ -60,32 +60,27 @@ def write_parts(rows: RayDataset, url: str) -> pa.Table:
             files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
     finally:
         files.rm(unfinished, recursive=True)
-    errors = [ResultErrors(rows.full_schema).table()]
-    return _together([*errors, *map(_table, done.column("errors").to_pylist())])
-
-
-def _together(errors: list[pa.Table]) -> pa.Table:
-    if len({table.schema for table in errors}) > 1:
-        # Where a row without an id failed, it goes by its place, which is text.
-        ids = [table.column("id").cast(pa.string()) for table in errors]
-        errors = [table.set_column(0, "id", i) for table, i in zip(errors, ids, strict=True)]
-    return pa.concat_tables(errors)
+    seen = ResultErrors(rows.full_schema)
+    for failed in done.column("failed").to_pylist():
+        seen.add(from_bytes(failed))
+    return seen.table()
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Writes a batch to a file of its own, and returns its name and the errors of its rows."""
+    """Writes a batch to a file of its own, and returns its name and the rows that failed."""
 
     url: str = dataclasses.field(repr=False)
     folder: str = dataclasses.field(repr=False)
     columns: tuple[str, ...] = ()
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        seen = ResultErrors(batch.schema)
-        seen.add(batch)
         name = self.write(batch) if len(batch) else None
-        columns = [pa.array([name], pa.string()), pa.array([_bytes(seen.table())], WRITTEN[1].type)]
-        return pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
+        told = [name for name in (roles_of(batch.schema).id, *BOOKKEEPING) if name is not None]
+        failed = batch.filter(batch.column(ERRORS).is_valid()).select(told)
+        return pa.RecordBatch.from_pylist(
+            [{"name": name, "failed": to_bytes(failed)}], schema=WRITTEN
+        )
 
     def write(self, batch: pa.RecordBatch) -> str:
         """Write the batch, and return the name of its file."""
@@ -94,15 +89,3 @@ class Part:
         with files.open(name, "wb") as file:
             pq.write_table(pa.Table.from_batches([batch.select(list(self.columns))]), file)
         return name
-
-
-def _bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    raw: bytes = sink.getvalue().to_pybytes()
-    return raw
-
-
-def _table(raw: bytes) -> pa.Table:
-    return pa.ipc.open_stream(raw).read_all()
