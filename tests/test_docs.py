@@ -239,8 +239,10 @@ def session(
     for module in set(sys.modules) - loaded:
         if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
             del sys.modules[module]
-    # Plugins that a page registered are gone with it.
+    # Plugins that a page registered are gone with it, and so is the cluster that it started.
     plugins.catalogue.cache_clear()
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 # -- code -----------------------------------------------------------------------------------------

@@ -75,3 +75,17 @@ def test_a_path_that_one_machine_does_not_see_is_named(cluster: Cluster, tmp_pat
     finally:
         node.terminate()
         node.wait()
+
+
+def test_what_somebody_else_started_here_is_left_alone(cluster: Cluster) -> None:
+    RayBackend().connect()
+    assert ray.get_runtime_context().gcs_address != cluster.address
+    RayBackend(address="local").connect()
+
+
+def test_the_address_in_the_environment_is_taken(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    RayBackend().connect()
+    assert ray.get_runtime_context().gcs_address == cluster.address

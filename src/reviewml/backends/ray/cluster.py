@@ -78,6 +78,9 @@ def _start(
     address: str | None, runtime_env: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> None:
     environment = dict(runtime_env) if runtime_env else None
+    # Left to itself, Ray takes the last cluster that anybody started on this machine, and waits for
+    # minutes where that has died.
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         _check_listening(address)
         ray.init(address=address, runtime_env=environment, **options)
