@@ -43,7 +43,7 @@ $(VENV)/core: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,openvino,ray]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,openvino,ray,snowflake-double]" --group dev
 	touch $@
 
 clean:

@@ -38,6 +38,7 @@ KINDS = (
 EXTRAS = {
     "mlflow": "mlflow",
     "ray": "ray",
+    "fakesnow": "snowflake-double",
     "snowflake": "snowflake",
     "torch": "transformers",
     "transformers": "transformers",

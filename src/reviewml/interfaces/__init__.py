@@ -10,6 +10,7 @@ from reviewml.interfaces.model import Model
 from reviewml.interfaces.registry import Event, ModelVersion, Registry
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Partition, Source
+from reviewml.interfaces.sql_enricher import Call, SqlEnricher
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.trainer import Examples, Target, Trainer
 from reviewml.interfaces.windows import Window
@@ -18,6 +19,7 @@ from reviewml.plugins import API_VERSION
 __all__ = [
     "API_VERSION",
     "Backend",
+    "Call",
     "Capabilities",
     "Component",
     "Dataset",
@@ -36,6 +38,7 @@ __all__ = [
     "Shelf",
     "ShelfSummary",
     "Source",
+    "SqlEnricher",
     "Target",
     "Trainer",
     "Window",

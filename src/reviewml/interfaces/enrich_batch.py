@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -92,6 +92,18 @@ class RoleView(RowWise):
         return f"{step} needs the column {name!r}. {did_you_mean(name, known)}"
 
 
+def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -> pa.Schema:
+    """Return the schema with the columns that a step adds, which must be new."""
+    for name, kind in adds.items():
+        if name in schema.names:
+            raise SchemaError(
+                f"{stage} adds the column {name!r}, which the rows already have: "
+                "rename that column, or take out one of the two steps."
+            )
+        schema = before_bookkeeping(schema, pa.field(name, kind))
+    return schema
+
+
 def _with_view_roles(schema: pa.Schema) -> pa.Schema:
     named = {role: role for role in ROLE_NAMES if role in schema.names}
     return with_roles(schema, Roles.of(**named))
@@ -112,14 +124,7 @@ class EnrichBatch(RowWise):
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema with the added columns, which must be new."""
         self.view.schema(schema)
-        for name, kind in self.enricher.adds.items():
-            if name in schema.names:
-                raise SchemaError(
-                    f"{self.stage} adds the column {name!r}, which the rows already have: "
-                    "rename that column, or take out one of the two steps."
-                )
-            schema = before_bookkeeping(schema, pa.field(name, kind))
-        return schema
+        return with_added(schema, self.enricher.adds, self.stage)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         view = self.view.columns(batch, roles_of(batch.schema))

@@ -1,0 +1,1 @@
+"""Snowflake: rows stay there, and work is pushed down to them."""

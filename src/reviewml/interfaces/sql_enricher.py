@@ -1,0 +1,123 @@
+"""SqlEnricher: adds columns that a database computes; a batch never gets to Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from reviewml.errors import CapabilityError
+from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.enrich_batch import with_added
+from reviewml.interfaces.enrichment import Enrichment
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.dataset import Dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What to ask a database about one row, and how to read its answer.
+
+    Parameters
+    ----------
+    answer
+        SQL expression, evaluated once for each distinct row.
+    values
+        Column that is added → SQL expression of its value, given the SQL name of the answer.
+    error
+        SQL expression of what went wrong, null when nothing did, given the same.
+
+    Notes
+    -----
+    `values` and `error` are templates with ``{answer}`` where the name goes.
+    """
+
+    answer: str
+    values: Mapping[str, str]
+    error: str = "NULL"
+
+
+class SqlEnricher(Enrichment):
+    """Adds columns by asking the database that holds the rows; refused elsewhere.
+
+    A subclass says what it `needs` and `adds`, and writes `call`. What it asks is asked once for
+    each distinct row, and the answer kept, where `stored`.
+    """
+
+    needs: tuple[str, ...] = ("text",)
+    """Roles or literal columns that `call` is given, under these names."""
+
+    adds: Mapping[str, pa.DataType] = {}
+    """Columns that are added; may depend on parameters, never on data."""
+
+    stored: bool = True
+    """Whether answers are kept in the store, where the rows have one."""
+
+    @abstractmethod
+    def call(self, columns: Mapping[str, str]) -> Call:
+        """Return what to ask.
+
+        Parameters
+        ----------
+        columns
+            SQL expressions of what it `needs`, by name.
+        """
+
+    def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Return the rows with the columns; one that the database fails on has nulls and an error.
+
+        Raises
+        ------
+        CapabilityError
+            When the rows are not in a database that can be asked.
+        """
+        step = AskDatabase(self, stage or type(self).__name__)
+        return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
+
+    def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Return the rows with the columns; there is nothing to learn."""
+        return self.enrich_dataset(dataset, stage=stage)
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Return itself; there is nothing to learn."""
+        return self
+
+    @property
+    def learns(self) -> bool:
+        return False
+
+
+@dataclasses.dataclass(frozen=True)
+class AskDatabase(RowWise):
+    """Stands for a step that a dataset has to hand to its database.
+
+    Parameters
+    ----------
+    enricher
+        What to ask.
+    stage
+        Name of the step, for messages.
+    """
+
+    enricher: SqlEnricher
+    stage: str
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema with the added columns, which must be new."""
+        return with_added(schema, self.enricher.adds, self.stage)
+
+    def setup(self) -> None:
+        """Raise: batches are only made of rows that have left their database."""
+        raise CapabilityError(
+            f"step {self.stage!r} ({type(self.enricher).__name__}) is computed by Snowflake, and "
+            "the rows are not there: run the pipeline with .on('snowflake'), or use an enricher "
+            "that is written in Python."
+        )
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.setup()
+        return batch
