@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +35,27 @@ def store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REVIEWML_STORE", str(Path(STORES.name, str(next(NUMBERS)))))
 
 
+@pytest.fixture(scope="session")
+def cluster_lock(tmp_path_factory: pytest.TempPathFactory) -> FileLock:
+    """Return the lock that whoever starts a Ray cluster holds: one takes all the cores there are.
+
+    The worker that has it may take it again.
+    """
+    return FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock")
+
+
 @pytest.fixture(scope="module", autouse=True)
-def one_cluster_at_a_time(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
-    """Let one module at a time have a Ray cluster, which takes all the cores there are."""
+def one_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let one module at a time have a cluster, and leave none to the next."""
     if request.node.get_closest_marker("xdist_group") is None:
         yield
         return
-    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
+    with request.getfixturevalue("cluster_lock"):
         yield
+        disconnect()
+
+
+def disconnect() -> None:
+    """Leave the cluster that this process may be connected to."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 def ray_cluster() -> Iterator[None]:
     """Start a Ray cluster on this machine, with two cores whatever it has."""
     ray = pytest.importorskip("ray")
+    # Ray Train looks every two seconds whether a training has ended.
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
     ray.init(
         address="local",
         num_cpus=2,

@@ -47,9 +47,13 @@ class Patient(Enricher):
         self.log = log
 
     def setup(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         (Path(self.log) / f"{os.getpid()}.{ray.get_runtime_context().get_node_id()}").touch()
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self._begin()
         time.sleep(SECONDS_A_ROW * len(batch))
         texts = batch.column("text")
         if "poison" in texts.to_pylist():
@@ -120,9 +124,19 @@ def reviews(tmp_path: Path) -> Files:
 
 
 def workers(log: Path) -> list[tuple[int, str]]:
-    """Return process and machine of those that work, the last one first."""
+    """Return process and machine of those that work, the one that began a batch last first."""
     files = sorted(log.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
     return [(int(file.stem), file.suffix[1:]) for file in files]
+
+
+def busy(log: Path) -> int:
+    """Return a process that is at work on a batch, and will be for a while."""
+    while True:
+        began = {int(file.stem): file.stat().st_mtime for file in log.iterdir()}
+        last = max(began, key=lambda process: began[process])
+        if time.time() - began[last] < 0.1:
+            return last
+        time.sleep(0.01)
 
 
 def later(seconds: float, log: Path, kill: Callable[[], None]) -> threading.Thread:
@@ -171,7 +185,7 @@ def test_a_worker_process_is_killed(
     killed: Counter[int] = Counter()
 
     def kill() -> None:
-        process, _ = workers(log)[0]
+        process = busy(log)
         os.kill(process, signal.SIGKILL)
         killed[process] += 1
 

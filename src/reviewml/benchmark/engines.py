@@ -151,7 +151,7 @@ class RayPipeline(ZeroShotEngine):
         import ray
 
         threads = self.setting.threads
-        ray.init(num_cpus=threads, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=threads, include_dashboard=False, log_to_driver=False)
         ray.data.DataContext.get_current().enable_progress_bars = False
 
     def scores(self, texts: Sequence[str]) -> Floats:
