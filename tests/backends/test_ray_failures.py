@@ -46,14 +46,8 @@ class Patient(Enricher):
     def __init__(self, log: str) -> None:
         self.log = log
 
-    def setup(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
-        (Path(self.log) / f"{os.getpid()}.{ray.get_runtime_context().get_node_id()}").touch()
-
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self._begin()
+        (Path(self.log) / f"{os.getpid()}.{ray.get_runtime_context().get_node_id()}").touch()
         time.sleep(SECONDS_A_ROW * len(batch))
         texts = batch.column("text")
         if "poison" in texts.to_pylist():
