@@ -129,9 +129,9 @@ class Double:
 
     def session(self, **parameters: Any) -> SnowparkSession:
         """Return a session of Snowpark, with parameters of the connection where given."""
-        return SnowparkSession.builder.configs(
-            {**self.connection_parameters, **parameters}
-        ).create()
+        given = {**self.connection_parameters, **parameters}
+        made: SnowparkSession = SnowparkSession.builder.configs(given).create()
+        return made
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[Watch]:

@@ -123,11 +123,11 @@ LEXEMES = re.compile(
 
 
 def normalised(sql: str) -> str:
-    """Return a statement without comments and superfluous white space.
+    r"""Return a statement without comments and superfluous white space.
 
     Examples
     --------
-    >>> normalised("select  'a  b' -- why\\n from  t;")
+    >>> normalised("select  'a  b' -- why\n from  t;")
     "select 'a  b' from t"
     """
     text = LEXEMES.sub(lambda found: found["kept"] or " ", sql)
