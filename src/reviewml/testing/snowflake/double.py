@@ -62,6 +62,8 @@ class Double:
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, Format] = {}
         self.functions: dict[tuple[Full, int], Function] = {}
+        self.chunks = Results()
+        self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
         self.loaded: set[tuple[int, Path, str]] = set()
 
     def start(self) -> None:
@@ -71,8 +73,8 @@ class Double:
 
     def stop(self) -> None:
         """End it, and remove what was stored."""
-        self.server.stop()
         self.forget()
+        self.server.stop()
 
     def reset(self) -> None:
         """Forget databases, stages, sessions and statements: as new, at the same address."""
@@ -89,10 +91,17 @@ class Double:
         self.formats.clear()
         self.functions.clear()
         self.loaded.clear()
+        self.chunks.clear()
         self.statements.clear()
 
     def forget(self) -> None:
-        """End sessions and remove what was stored."""
+        """End sessions and remove what was stored.
+
+        Clients are closed while there is an answer to their goodbye: they wait for one.
+        """
+        for client in self.opened:
+            client.close()
+        self.opened.clear()
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()
@@ -125,12 +134,15 @@ class Double:
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
         """Return a connection of the connector, with parameters of its own where given."""
-        return snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        made = snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        self.opened.append(made)
+        return made
 
     def session(self, **parameters: Any) -> SnowparkSession:
         """Return a session of Snowpark, with parameters of the connection where given."""
         given = {**self.connection_parameters, **parameters}
         made: SnowparkSession = SnowparkSession.builder.configs(given).create()
+        self.opened.append(made)
         return made
 
     @contextlib.contextmanager

@@ -184,8 +184,15 @@ def with_names(sql: str, binds: list[Any]) -> tuple[str, list[Any]]:
 
 def run_batch(cursor: Cursor, sql: str, batch: list[list[Any]]) -> Answer:
     """Run a statement once for each row of values, and tell how many rows it touched."""
-    touched = 0
-    for values in batch:
+    first, *rest = batch
+    cursor.run(sql, first)
+    touched = cursor.rowcount or 0
+    if rest and isinstance(cursor.statement, exp.Insert):  # parsed once
+        with refusals():
+            cursor.session.duck.executemany(cursor.statement.sql("duckdb"), rest)
+        touched += len(rest)
+        rest = []
+    for values in rest:
         cursor.run(sql, values)
         touched += cursor.rowcount or 0
     done = rows([("number of rows inserted", "fixed")], [[touched]])

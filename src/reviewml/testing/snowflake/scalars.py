@@ -61,7 +61,13 @@ def with_scalars(tree: exp.Expr, session: Session) -> exp.Expr:
     return rewriting.everywhere(tree, write)
 
 
+SEQUENCES = (exp.Seq1, exp.Seq2, exp.Seq4, exp.Seq8)
+
+
 def write(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Window) and node.args.get("order") and node.find(*SEQUENCES):
+        node.set("order", None)  # rows of GENERATOR are in that order
+        return node
     if isinstance(node, exp.Trim) and node.expression:
         side = {"LEADING": "LTRIM", "TRAILING": "RTRIM"}.get(str(node.args.get("position")), "TRIM")
         return call(side, node.this, node.expression)

@@ -70,10 +70,13 @@ class Answer:
         ``data`` of the reply, as the connector reads it.
     rows
         How many rows it carries.
+    chunks
+        Number of rows, and the rows in Arrow, of each part that is fetched by itself.
     """
 
     data: dict[str, Any]
     rows: int = 0
+    chunks: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
