@@ -1,6 +1,8 @@
 """The double as the connector sees it: values, names, sessions, transactions, the log."""
 
 import datetime as dt
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -310,6 +312,23 @@ def test_a_double_that_is_reset_has_forgotten_all():
         assert double.cortex.sentiment is not str
         with pytest.raises(ProgrammingError, match="'T' does not exist"):
             double.connect().cursor().execute("SELECT * FROM T")
+
+
+@pytest.mark.slow  # it starts Python
+@pytest.mark.parametrize("end", ["pass", "raise ValueError('the end')", "double.reset()"])
+def test_a_script_ends_with_its_clients_left_open(end):
+    script = f"""
+from reviewml.testing.snowflake import snowflake_double
+with snowflake_double() as double:
+    kept = double.session(), double.connect()
+    kept[0].sql("SELECT 1").collect()
+    {end}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], timeout=60, capture_output=True, text=True
+    )
+    assert done.returncode == ("raise" in end)
+    assert ("the end" in done.stderr) == ("raise" in end)
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,36 @@ def test_merge_refuses_to_change_a_row_twice(ask):
         )
 
 
+def test_gathered_values_leave_out_nulls_and_are_empty_for_no_row(ask):
+    ask("CREATE TABLE T AS SELECT $1 AS X FROM VALUES ('b'), (NULL), ('a'), ('b')")
+    asked = (
+        "ARRAY_AGG(X) WITHIN GROUP (ORDER BY X DESC), ARRAY_SIZE(ARRAY_AGG(DISTINCT X)), "
+        "LISTAGG(X, '-') WITHIN GROUP (ORDER BY X), ARRAY_AGG(OBJECT_CONSTRUCT('x', X))"
+    )
+    (row,) = ask(f"SELECT {asked} FROM T")
+    assert json.loads(row[0]) == ["b", "b", "a"]
+    assert row[1:3] == (2, "a-b-b")
+    assert len(json.loads(row[3])) == 4
+    assert ask(f"SELECT {asked} FROM T WHERE X = 'z'") == [("[]", 0, "", "[]")]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE DYNAMIC TABLE D TARGET_LAG = '1 minute' WAREHOUSE = W AS SELECT 1 AS A",
+        "CREATE MATERIALIZED VIEW V AS SELECT 1 AS A",
+        "CREATE EXTERNAL TABLE E (A INT) LOCATION = @X",
+        "ALTER SESSION SET TIMEZONE = 'Europe/Berlin'",
+        "SELECT * FROM T AT(OFFSET => -60)",
+        "INSERT ALL INTO T VALUES (1) SELECT 1",
+    ],
+)
+def test_what_would_be_done_by_half_is_refused(ask, sql):
+    ask("CREATE TABLE T (A INT)")
+    with pytest.raises(ProgrammingError, match=r"docs/reference/testing\.md"):
+        ask(sql)
+
+
 def test_tables_change(ask):
     ask("CREATE TABLE T (A INT)")
     ask("ALTER TABLE T ADD COLUMN IF NOT EXISTS B FLOAT")

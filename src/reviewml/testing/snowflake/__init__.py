@@ -7,8 +7,8 @@ way of fakesnow. A request takes this way:
 - `statements`: the table of handlers. `context`, `stages`, `formats`, `copying`, `describing`,
   `functions` and `packages` fill it.
 - `running`: what DuckDB runs. `dialect` parses, `knowing` refuses what Snowflake lacks, `naming`,
-  `temporary`, `values`, `cortex`, `variants`, `scalars` and `joining` rewrite the tree, and
-  `staged` and `table_functions` put rows in the place of files and of functions.
+  `temporary`, `values`, `cortex`, `variants`, `scalars`, `aggregates` and `joining` rewrite the
+  tree, and `staged` and `table_functions` put rows in the place of files and of functions.
 - `wire`: rows as Snowflake sends them.
 
 It does not do: stored procedures, tasks, streams, pipes, functions in languages but Python,

@@ -10,7 +10,15 @@ from sqlglot import exp
 from reviewml.sql import Name
 from reviewml.testing.snowflake import rewriting
 from reviewml.testing.snowflake.running import run
-from reviewml.testing.snowflake.statements import Answer, Call, missing, on, rows, status
+from reviewml.testing.snowflake.statements import (
+    Answer,
+    Call,
+    missing,
+    not_understood,
+    on,
+    rows,
+    status,
+)
 from reviewml.testing.snowflake.texts import PART, options
 
 if TYPE_CHECKING:
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 @on(r"^ALTER SESSION SET (?P<options>.*)$")
 def alter_session(double: Double, call: Call) -> Answer:
     for key, value in options(call.match["options"]).items():
+        if key == "TIMEZONE" and value not in ("UTC", "Etc/UTC"):
+            raise not_understood(f"ALTER SESSION SET TIMEZONE = {value}: sessions are in UTC.")
         call.session.parameters[key] = str(value)
         if key == "QUERY_TAG":
             call.session.tag = value

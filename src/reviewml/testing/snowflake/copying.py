@@ -154,7 +154,10 @@ def all_or_nothing(session: Session) -> Iterator[None]:
         return
     try:
         yield
-        session.duck.commit()
+        if session._autocommit:
+            session.duck.commit()
+        else:
+            session._in_transaction = True
     except BaseException:
         session.duck.rollback()
         raise

@@ -13,6 +13,7 @@ from typing import Any
 import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
+from snowflake.snowpark.exceptions import SnowparkClientException
 
 from reviewml.testing.snowflake import packages, variants
 from reviewml.testing.snowflake.cortex import Cortex
@@ -37,6 +38,7 @@ HANDLERS = (
     "variants",
     "scalars",
     "joining",
+    "aggregates",
 )
 """Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
@@ -102,7 +104,8 @@ class Double:
         Clients are closed while there is an answer to their goodbye: they wait for one.
         """
         for client in self.opened:
-            client.close()
+            with contextlib.suppress(snowflake.connector.Error, SnowparkClientException):
+                client.close()
         self.opened.clear()
         for session in self.sessions.values():
             session.close()

@@ -31,6 +31,14 @@ STATEMENTS = (
     exp.Show,
     exp.Comment,
 )
+PROPERTIES = (
+    exp.TemporaryProperty,
+    exp.TransientProperty,
+    exp.Cluster,
+    exp.ClusterProperty,
+    exp.SchemaCommentProperty,
+    exp.CopyGrantsProperty,
+)
 KINDS = ("TABLE", "VIEW", "SCHEMA", "DATABASE", "SEQUENCE")
 AS_THEY_ARE = frozenset(
     [
@@ -55,6 +63,12 @@ AS_THEY_ARE = frozenset(
 """Functions of Snowflake that sqlglot does not know and fakesnow or DuckDB does."""
 
 
+def properties(tree: exp.Expr) -> list[exp.Expr]:
+    """Return what a statement says of the thing that it creates."""
+    found = tree.args.get("properties") if isinstance(tree, exp.Create) else None
+    return found.expressions if found else []
+
+
 def known(tree: exp.Expr, session: Session) -> exp.Expr:
     """Return a statement, if it is one that the double knows.
 
@@ -67,6 +81,9 @@ def known(tree: exp.Expr, session: Session) -> exp.Expr:
         raise not_understood(f"the statement {tree.sql('snowflake')[:200]!r} is not known.")
     if isinstance(tree, exp.Create | exp.Drop) and tree.kind not in KINDS:
         raise not_understood(f"{tree.key.upper()} {tree.kind} is not known.")
+    for one in properties(tree):
+        if not isinstance(one, PROPERTIES):
+            raise not_understood(f"CREATE with {one.sql('snowflake')[:100]} is not known.")
     for table in tree.find_all(exp.Table):
         if isinstance(table.this, exp.Func):
             raise not_understood(f"rows of {table.this.sql('snowflake')[:200]} without TABLE().")

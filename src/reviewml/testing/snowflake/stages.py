@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from reviewml.testing.snowflake.sessions import Full, Session
 from reviewml.testing.snowflake.statements import (
@@ -248,11 +247,7 @@ def put(double: Double, call: Call) -> Answer:
 
 def local(url: str) -> str:
     """Return the path on this machine that a ``file://`` of SQL names."""
-    return (
-        unquote(read_text(url).removeprefix("file://"))
-        if "%" in url
-        else read_text(url).removeprefix("file://")
-    )
+    return read_text(url).removeprefix("file://")
 
 
 @on(rf"^GET (?P<location>{LOCATION}) (?P<file>{FILE})(?: (?P<options>.*))?$")
