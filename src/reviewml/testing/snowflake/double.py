@@ -1,0 +1,167 @@
+"""The double: what it holds, and how clients get to it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import snowflake.connector
+from fakesnow.instance import FakeSnow
+from snowflake.snowpark import Session as SnowparkSession
+from snowflake.snowpark.exceptions import SnowparkClientException
+
+from reviewml.testing.snowflake import packages, variants
+from reviewml.testing.snowflake.cortex import Cortex
+from reviewml.testing.snowflake.formats import Format
+from reviewml.testing.snowflake.functions import Function
+from reviewml.testing.snowflake.log import Statement, Watch
+from reviewml.testing.snowflake.server import Server
+from reviewml.testing.snowflake.sessions import Full, Results, Session
+from reviewml.testing.snowflake.stages import Stage
+
+HANDLERS = (
+    "context",
+    "formats",
+    "stages",
+    "describing",
+    "copying",
+    "functions",
+    "packages",
+    "temporary",
+    "values",
+    "cortex",
+    "variants",
+    "scalars",
+    "joining",
+    "aggregates",
+)
+"""Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
+
+for name in HANDLERS:
+    importlib.import_module(f"reviewml.testing.snowflake.{name}")
+
+
+class Double:
+    """A small Snowflake on this machine, for tests without an account.
+
+    Attributes
+    ----------
+    statements
+        What was answered, in order.
+    cortex
+        What answers AI functions.
+    """
+
+    def __init__(self) -> None:
+        self.server = Server(self)
+        self.statements: list[Statement] = []
+        self.sessions: dict[str, Session] = {}
+        self.stages: dict[Full, Stage] = {}
+        self.formats: dict[Full, Format] = {}
+        self.functions: dict[tuple[Full, int], Function] = {}
+        self.chunks = Results()
+        self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
+        self.loaded: set[tuple[int, Path, str]] = set()
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self.reset()
+        self.server.start()
+
+    def stop(self) -> None:
+        """End it, and remove what was stored."""
+        self.forget()
+        self.server.stop()
+
+    def reset(self) -> None:
+        """Forget databases, stages, sessions and statements: as new, at the same address."""
+        if hasattr(self, "files"):
+            self.forget()
+        self.instance = FakeSnow()
+        self.instance.results_cache = Results()
+        self.instance.duck_conn.execute("SET enable_external_access = false")
+        self.instance.duck_conn.execute("SET GLOBAL python_enable_replacements = false")
+        self.cortex = Cortex()
+        self.cortex.install(self.instance.duck_conn)
+        variants.install(self.instance.duck_conn)
+        packages.install(self.instance.duck_conn)
+        self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
+        self.stages.clear()
+        self.formats.clear()
+        self.functions.clear()
+        self.loaded.clear()
+        self.chunks.clear()
+        self.statements.clear()
+
+    def forget(self) -> None:
+        """End sessions and remove what was stored.
+
+        Clients are closed while there is an answer to their goodbye: they wait for one.
+        """
+        for client in self.opened:
+            with contextlib.suppress(snowflake.connector.Error, SnowparkClientException):
+                client.close()
+        self.opened.clear()
+        for session in self.sessions.values():
+            session.close()
+        self.sessions.clear()
+        self.instance.duck_conn.close()
+        shutil.rmtree(self.files)
+
+    def user_stage(self) -> Stage:
+        """Return the stage ``@~``."""
+        folder = self.files / "user"
+        folder.mkdir(exist_ok=True)
+        return Stage(("", "", ""), folder)
+
+    @property
+    def connection_parameters(self) -> dict[str, Any]:
+        """What ``snowflake.connector.connect`` takes."""
+        return {
+            "account": "double",
+            "user": "DOUBLE",
+            "password": "double",
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "protocol": "http",
+            "database": "REVIEWS",
+            "schema": "PUBLIC",
+            "warehouse": "DOUBLE_WH",
+            "role": "DOUBLE_ROLE",
+            "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
+            "login_timeout": 20,
+        }
+
+    def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
+        """Return a connection of the connector, with parameters of its own where given."""
+        made = snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        self.opened.append(made)
+        return made
+
+    def session(self, **parameters: Any) -> SnowparkSession:
+        """Return a session of Snowpark, with parameters of the connection where given."""
+        given = {**self.connection_parameters, **parameters}
+        made: SnowparkSession = SnowparkSession.builder.configs(given).create()
+        self.opened.append(made)
+        return made
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[Watch]:
+        """Give the statements that are answered from here on."""
+        yield Watch(self.statements, len(self.statements))
+
+
+@contextlib.contextmanager
+def snowflake_double() -> Iterator[Double]:
+    """Give a double that answers until the block ends."""
+    double = Double()
+    double.start()
+    try:
+        yield double
+    finally:
+        double.stop()
