@@ -14,6 +14,7 @@ from reviewml.backends.local.dataset import Scan
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
+from reviewml.backends.snowflake.source import SnowflakeSource
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.errors import ParameterError
 from reviewml.interfaces.backend import Backend, Capabilities
@@ -81,8 +82,14 @@ class SnowflakeBackend(Backend):
         return read
 
     def scan(self, source: Source) -> SnowflakeDataset:
+        if isinstance(source, SnowflakeSource) and self._has(source):
+            rows = source.rows_in(self.database())
+            return SnowflakeDataset(self, rows.schema, lambda: rows)
         schema = source.schema
         return self._uploaded(Scan(source, schema), schema, source.rows)
+
+    def _has(self, source: SnowflakeSource) -> bool:
+        return source.connection is None or source.access == self.access
 
     def _uploaded(
         self, stream: Callable[[], Any], schema: pa.Schema, rows: int | None
