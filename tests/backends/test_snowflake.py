@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +11,11 @@ pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.session import Access
+from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.interfaces import Backend
-from reviewml.testing import BackendContract
+from reviewml.interfaces.store import EnrichmentStore
+from reviewml.testing import BackendContract, StoreContract
 from reviewml.testing.snowflake import Double, snowflake_double
 
 
@@ -26,3 +30,22 @@ class TestSnowflakeBackend(BackendContract):
     def backend(self, double: Double) -> Iterator[Backend]:
         with double.session() as session:
             yield SnowflakeBackend(session=session, store=None)
+
+
+DOUBLES: list[Double] = []
+
+SCHEMAS = itertools.count()
+
+
+def connected() -> object:
+    """Return a session: what is pickled with a store is the name of this function."""
+    return DOUBLES[-1].session()
+
+
+class TestSnowflakeStore(StoreContract):
+    @pytest.fixture
+    def store(self, double: Double) -> EnrichmentStore:
+        DOUBLES.append(double)
+        schema = f"S{next(SCHEMAS)}"
+        Access(connected).database().run(f"CREATE SCHEMA {schema}")
+        return SnowflakeStore(connected, schema=f"reviews.{schema}")

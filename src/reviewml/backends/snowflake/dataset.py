@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from reviewml.backends.local.dataset import Mapped, Stream
-from reviewml.backends.snowflake import aggregating, asof, joining, push_down, python_udf
+from reviewml.backends.snowflake import (  # noqa: F401  (some register what they push down)
+    aggregating,
+    asof,
+    filtering,
+    joining,
+    labelling,
+    python_udf,
+    sampling,
+)
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.push_down import needs_database, push_down
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
@@ -77,7 +86,7 @@ class SnowflakeDataset(Dataset):
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
         rows = self.rows if isinstance(function, RowWise) else None
-        step = push_down.push_down(function, self._schema, schema)
+        step = push_down(function, self._schema, schema)
         if step is None:
             step = python_udf.step(function, self._schema, schema, resources)
         if step is not None:
@@ -176,7 +185,7 @@ class StreamedDataset(SnowflakeDataset):
     def map(
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
-        if push_down.needs_database(function):
+        if needs_database(function):
             return super().map(function, schema, resources=resources)
         rows = self.rows if isinstance(function, RowWise) else None
         return StreamedDataset(self.backend, schema, Mapped(self._stream, function), rows=rows)
