@@ -14,21 +14,23 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
-from reviewml.testing.snowflake import variants
+from reviewml.testing.snowflake import packages, variants
 from reviewml.testing.snowflake.cortex import Cortex
 from reviewml.testing.snowflake.formats import Format
+from reviewml.testing.snowflake.functions import Function
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
 HANDLERS = (
-    "naming",
     "context",
     "formats",
     "stages",
     "describing",
     "copying",
+    "functions",
+    "packages",
     "temporary",
     "values",
     "cortex",
@@ -59,6 +61,7 @@ class Double:
         self.sessions: dict[str, Session] = {}
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, Format] = {}
+        self.functions: dict[tuple[Full, int], Function] = {}
         self.loaded: set[tuple[int, Path, str]] = set()
 
     def start(self) -> None:
@@ -80,9 +83,11 @@ class Double:
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
         variants.install(self.instance.duck_conn)
+        packages.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
         self.stages.clear()
         self.formats.clear()
+        self.functions.clear()
         self.loaded.clear()
         self.statements.clear()
 
@@ -116,7 +121,6 @@ class Double:
             "role": "DOUBLE_ROLE",
             "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
             "login_timeout": 20,
-            "network_timeout": 60,
         }
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
