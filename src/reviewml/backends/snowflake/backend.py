@@ -26,9 +26,8 @@ from reviewml.schema import Roles
 class SnowflakeBackend(Backend):
     """Runs a pipeline next to the data: rows stay in Snowflake, and work goes there as SQL.
 
-    What SQL cannot say and is written in Python alone runs in the warehouse as a function; the
-    rest is computed by this process, on rows that are fetched a batch at a time, and a line in
-    the log says which step that was. Their order is not kept.
+    What SQL cannot say is computed by this process, on rows that are fetched a batch at a time,
+    and a line in the log says which step that was. The order of rows is not kept.
 
     Parameters
     ----------

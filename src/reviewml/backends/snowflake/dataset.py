@@ -19,7 +19,6 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     joining,
     labelling,
     merging,
-    python_udf,
     sampling,
 )
 from reviewml.backends.snowflake.fetching import fetched
@@ -91,8 +90,6 @@ class SnowflakeDataset(Dataset):
     ) -> SnowflakeDataset:
         rows = self.rows if isinstance(function, RowWise) else None
         step = push_down(function, self._schema, schema)
-        if step is None:
-            step = python_udf.step(function, self._schema, schema, resources)
         if step is not None:
             return self._then(step, schema, rows)
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
