@@ -286,7 +286,8 @@ def _session(connection: Connection) -> Session:
     if isinstance(connection, Session):
         return connection
     if isinstance(connection, SnowflakeConnection):
-        return Session.builder.configs({"connection": connection}).create()
+        made: Session = Session.builder.configs({"connection": connection}).create()
+        return made
     if isinstance(connection, str):
         return _session(connect(connection_name=connection))
     if connection is None:
