@@ -1,0 +1,77 @@
+"""From a request to an answer: handlers first, DuckDB for the rest, all of it logged."""
+
+from __future__ import annotations
+
+import re
+import traceback
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from reviewml.testing.snowflake import binds
+from reviewml.testing.snowflake.log import Statement
+from reviewml.testing.snowflake.running import run
+from reviewml.testing.snowflake.statements import (
+    HANDLERS,
+    Answer,
+    Call,
+    Refused,
+    normalised,
+    not_understood,
+)
+
+if TYPE_CHECKING:
+    from reviewml.testing.snowflake.double import Double
+    from reviewml.testing.snowflake.sessions import Session
+
+ANYTHING = re.compile("")
+
+
+def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the ``data`` of the reply to a request.
+
+    Raises
+    ------
+    Refused
+        With what Snowflake would say, or that the double does not understand the statement.
+    """
+    sql = normalised(request["sqlText"])
+    tag = (request.get("parameters") or {}).get("QUERY_TAG") or session.tag
+    rows = 0
+    try:
+        with session.lock:
+            answered = dispatch(double, session, sql, request)
+        rows = answered.rows
+        return finished(answered, session)
+    except Refused:
+        raise
+    except Exception as error:
+        told = "".join(traceback.format_exception_only(error)).strip()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise not_understood(
+            f"{sql[:200]}\n{told} (in {where.name}, line {where.lineno})"
+        ) from error
+    finally:
+        double.statements.append(Statement(sql, tag, rows))
+
+
+def dispatch(double: Double, session: Session, sql: str, request: dict[str, Any]) -> Answer:
+    """Return what the first handler that matches answers, or DuckDB."""
+    bound, batch = binds.values(request.get("bindings"))
+    for pattern, handler in HANDLERS:
+        if match := pattern.search(sql):
+            return handler(double, Call(sql, bound, session, match, batch))
+    match = ANYTHING.match(sql)
+    assert match
+    return run(Call(sql, bound, session, match, batch))
+
+
+def finished(answered: Answer, session: Session) -> dict[str, Any]:
+    """Return an answer's data with what each reply tells of the session."""
+    return {
+        "queryId": str(uuid.uuid4()),
+        "finalDatabaseName": session.database,
+        "finalSchemaName": session.schema,
+        "finalWarehouseName": session.identity.warehouse,
+        "finalRoleName": session.identity.role,
+        **answered.data,
+    }

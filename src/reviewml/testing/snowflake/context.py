@@ -1,0 +1,93 @@
+"""Where and who a session is: its parameters, query tag, warehouse and role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from reviewml.testing.snowflake import rewriting
+from reviewml.testing.snowflake.statements import Answer, Call, on, rows, status
+from reviewml.testing.snowflake.texts import PART, options
+
+if TYPE_CHECKING:
+    from reviewml.testing.snowflake.double import Double
+    from reviewml.testing.snowflake.sessions import Session
+
+
+@on(r"^ALTER SESSION SET (?P<options>.*)$")
+def alter_session(double: Double, call: Call) -> Answer:
+    for key, value in options(call.match["options"]).items():
+        call.session.parameters[key] = str(value)
+        if key == "QUERY_TAG":
+            call.session.tag = value
+        if key == "AUTOCOMMIT":
+            call.session.autocommit(value)
+    return status()
+
+
+@on(r"^ALTER SESSION UNSET (?P<names>.*)$")
+def unset(double: Double, call: Call) -> Answer:
+    for key in map(str.strip, call.match["names"].upper().split(",")):
+        call.session.parameters.pop(key, None)
+        if key == "QUERY_TAG":
+            call.session.tag = ""
+    return status()
+
+
+@on(r"^SHOW PARAMETERS(?: LIKE '(?P<like>[^']*)')?(?: IN SESSION)?$")
+def show_parameters(double: Double, call: Call) -> Answer:
+    kept = {"QUERY_TAG": call.session.tag, **call.session.parameters}
+    wanted = (call.match["like"] or "").upper()
+    found = [(k, v, "", "SESSION", "", "STRING") for k, v in kept.items() if wanted in ("", "%", k)]
+    return rows(["key", "value", "default", "level", "description", "type"], found)
+
+
+@on(rf"^USE (?P<kind>WAREHOUSE|ROLE) (?P<name>{PART})$")
+def use(double: Double, call: Call) -> Answer:
+    name = call.session.full(call.match["name"])[-1]
+    setattr(call.session.identity, call.match["kind"].lower(), name)
+    return status()
+
+
+@on(r"^USE SECONDARY ROLES (ALL|NONE)$")
+def secondary_roles(double: Double, call: Call) -> Answer:
+    return status()
+
+
+def named(node: exp.Expression) -> str:
+    """Return the name of a function that is called without arguments, or ''."""
+    if isinstance(node, exp.Anonymous):
+        return str(node.this).upper() if not node.expressions else ""
+    return node.sql_name() if isinstance(node, exp.Func) else ""
+
+
+def with_context(tree: exp.Expression, session: Session) -> exp.Expression:
+    """Write in what CURRENT_WAREHOUSE() and the like answer."""
+    identity = session.identity
+    known = {
+        "CURRENT_WAREHOUSE": identity.warehouse,
+        "CURRENT_ROLE": identity.role,
+        "CURRENT_USER": identity.user,
+        "CURRENT_DATABASE": session.database,
+        "CURRENT_SCHEMA": session.schema,
+        "CURRENT_ACCOUNT": "DOUBLE",
+        "CURRENT_ACCOUNT_NAME": "DOUBLE",
+        "CURRENT_ORGANIZATION_NAME": "REVIEWML",
+        "CURRENT_REGION": "LOOPBACK",
+        "CURRENT_SESSION": str(id(session)),
+        "CURRENT_SECONDARY_ROLES": "",
+        "CURRENT_CLIENT": "",
+    }
+
+    def write(node: exp.Expression) -> exp.Expression:
+        name = named(node)
+        if name not in known:
+            return node
+        value = known[name]
+        return exp.null() if value is None else exp.Literal.string(value)
+
+    return tree.transform(write, copy=False)
+
+
+rewriting.BEFORE.append(with_context)

@@ -1,0 +1,114 @@
+"""The double: what it holds, and how clients get to it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import snowflake.connector
+from fakesnow.instance import FakeSnow
+from snowflake.snowpark import Session as SnowparkSession
+
+from reviewml.testing.snowflake.log import Statement, Watch
+from reviewml.testing.snowflake.server import Server
+from reviewml.testing.snowflake.sessions import Full, Session
+from reviewml.testing.snowflake.stages import Stage
+
+HANDLERS = ("context", "stages")
+"""Modules whose handlers answer statements, the first that matches."""
+
+for name in HANDLERS:
+    importlib.import_module(f"reviewml.testing.snowflake.{name}")
+
+
+class Double:
+    """A small Snowflake on this machine, for tests without an account.
+
+    Attributes
+    ----------
+    statements
+        What was answered, in order.
+    """
+
+    def __init__(self) -> None:
+        self.server = Server(self)
+        self.statements: list[Statement] = []
+        self.sessions: dict[str, Session] = {}
+        self.stages: dict[Full, Stage] = {}
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self.reset()
+        self.server.start()
+
+    def stop(self) -> None:
+        """End it, and remove what was stored."""
+        self.server.stop()
+        self.sessions.clear()
+        shutil.rmtree(self.files)
+
+    def reset(self) -> None:
+        """Forget databases, stages, sessions and statements: as new, at the same address."""
+        if hasattr(self, "files"):
+            shutil.rmtree(self.files)
+        self.instance = FakeSnow()
+        self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
+        self.sessions.clear()
+        self.stages.clear()
+        self.statements.clear()
+
+    def user_stage(self) -> Stage:
+        """Return the stage ``@~``."""
+        folder = self.files / "user"
+        folder.mkdir(exist_ok=True)
+        return Stage(("", "", ""), folder)
+
+    @property
+    def connection_parameters(self) -> dict[str, Any]:
+        """What ``snowflake.connector.connect`` takes."""
+        return {
+            "account": "double",
+            "user": "DOUBLE",
+            "password": "double",
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "protocol": "http",
+            "database": "REVIEWS",
+            "schema": "PUBLIC",
+            "warehouse": "DOUBLE_WH",
+            "role": "DOUBLE_ROLE",
+            "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
+            "login_timeout": 20,
+            "network_timeout": 60,
+        }
+
+    def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
+        """Return a connection of the connector, with parameters of its own where given."""
+        return snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+
+    def session(self, **parameters: Any) -> SnowparkSession:
+        """Return a session of Snowpark, with parameters of the connection where given."""
+        return SnowparkSession.builder.configs(
+            {**self.connection_parameters, **parameters}
+        ).create()
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[Watch]:
+        """Give the statements that are answered from here on."""
+        yield Watch(self.statements, len(self.statements))
+
+
+@contextlib.contextmanager
+def snowflake_double() -> Iterator[Double]:
+    """Give a double that answers until the block ends."""
+    double = Double()
+    double.start()
+    try:
+        yield double
+    finally:
+        double.stop()

@@ -1,0 +1,33 @@
+"""Snowflake's SQL as DuckDB's, where fakesnow leaves it: trees are changed, never text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+if TYPE_CHECKING:
+    from reviewml.testing.snowflake.sessions import Session
+
+Rewrite = Callable[[exp.Expression, "Session"], exp.Expression]
+
+BEFORE: list[Rewrite] = []
+"""Applied to the tree of Snowflake's SQL, before fakesnow's own."""
+
+AFTER: list[Rewrite] = []
+"""Applied to what fakesnow made of it."""
+
+
+def before(tree: exp.Expression, session: Session) -> exp.Expression:
+    """Return a statement of Snowflake's as fakesnow takes it."""
+    for rewrite in BEFORE:
+        tree = rewrite(tree, session)
+    return tree
+
+
+def after(tree: exp.Expression, session: Session) -> exp.Expression:
+    """Return a statement of fakesnow's as DuckDB takes it."""
+    for rewrite in AFTER:
+        tree = rewrite(tree, session)
+    return tree

@@ -1,0 +1,123 @@
+"""Statements that DuckDB runs: parsed, rewritten from Snowflake's SQL, executed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import snowflake.connector.errors
+from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.statement_type import DML_TYPE_IDS, statement_type_id
+from sqlglot import exp
+
+from reviewml.testing.snowflake import rewriting
+from reviewml.testing.snowflake.sessions import Session
+from reviewml.testing.snowflake.statements import Answer, Call, Refused, not_understood, rows
+from reviewml.testing.snowflake.wire import arrow_answer
+
+STRANGE = re.compile(r"Function with name|Macro Function|syntax error|not implemented", re.I)
+
+
+class Recording:
+    """A connection to DuckDB that keeps the types of the columns it last handed over.
+
+    Parameters
+    ----------
+    duck
+        The connection.
+    """
+
+    def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
+        self.duck = duck
+        self.types: list[tuple[str, str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.duck, name)
+
+    def to_arrow_table(self) -> pa.Table:
+        self.types = [(name, str(kind)) for name, kind, *_ in self.duck.description or []]
+        return self.duck.to_arrow_table()
+
+
+class Cursor(FakeSnowflakeCursor):
+    """A cursor of fakesnow that also rewrites what fakesnow leaves.
+
+    Parameters
+    ----------
+    session
+        Whose.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.recording = Recording(session.duck)
+        self.session = session
+        super().__init__(session, self.recording)  # type: ignore[arg-type]
+
+    def _transform(self, expression: exp.Expression, params: Any) -> exp.Expression:
+        before = rewriting.before(expression, self.session)
+        return rewriting.after(super()._transform(before, params), self.session)
+
+    @property
+    def types(self) -> list[tuple[str, str]]:
+        return self.recording.types
+
+    @property
+    def table(self) -> pa.Table:
+        return self._arrow_table
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Say as Snowflake would what went wrong in DuckDB or fakesnow."""
+    try:
+        yield
+    except snowflake.connector.errors.Error as error:
+        if STRANGE.search(error.msg or ""):
+            raise not_understood(str(error.msg)) from error
+        raise Refused(error.errno, str(error.msg), error.sqlstate or "42000") from error
+    except duckdb.Error as error:
+        raise Refused(100038, str(error), "22000") from error
+    except (NotImplementedError, AssertionError, ValueError, KeyError) as error:
+        raise not_understood(f"{type(error).__name__}: {error}") from error
+
+
+def run(call: Call) -> Answer:
+    """Return what DuckDB answers to a statement of Snowflake's."""
+    with refusals():
+        cursor = Cursor(call.session)
+        if call.batch is not None:
+            return run_batch(cursor, call.sql, call.batch)
+        cursor.execute(call.sql, binding_params=call.binds or None, server=True)
+        return answer(cursor)
+
+
+def run_batch(cursor: Cursor, sql: str, batch: list[list[Any]]) -> Answer:
+    """Run a statement once for each row of values, and tell how many rows it touched."""
+    touched = 0
+    for values in batch:
+        cursor.execute(sql, binding_params=values, server=True)
+        touched += cursor.rowcount or 0
+    done = rows([("number of rows inserted", "fixed")], [[touched]])
+    done.data["statementTypeId"] = statement_type_id(cursor._last_transformed)
+    done.rows = 0
+    return done
+
+
+def answer(cursor: Cursor) -> Answer:
+    """Return what a cursor holds, as JSON where it counts rows that were changed."""
+    kind = statement_type_id(cursor._last_transformed)
+    if kind in DML_TYPE_IDS:
+        names = [(name, "fixed") for name, _ in cursor.types]
+        done = rows(names, zip(*(c.to_pylist() for c in cursor.table.columns), strict=True))
+        done.data |= {"statementTypeId": kind, "queryId": cursor.sfqid}
+        done.rows = 0
+        return done
+    done = arrow_answer(cursor.table, cursor.types, cursor.sfqid or "")
+    done.data["statementTypeId"] = kind
+    if not isinstance(cursor._last_transformed, exp.Query):
+        done.rows = 0
+    return done

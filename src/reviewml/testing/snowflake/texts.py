@@ -1,0 +1,83 @@
+"""Names, texts and options, read from SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlglot
+from sqlglot.tokens import Token, TokenType
+
+from reviewml.testing.snowflake.statements import Refused
+
+PART = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
+NAME = rf"(?:{PART}(?:\.{PART}){{0,2}})"
+"""Pattern of the name of an object."""
+
+TEXT = r"(?:'(?:[^'\\]|\\.|'')*')"
+"""Pattern of a text within quotes."""
+
+
+def tokens(sql: str) -> list[Token]:
+    """Return the tokens of a piece of SQL."""
+    return list(sqlglot.tokenize(sql, read="snowflake"))
+
+
+def read_text(sql: str) -> str:
+    """Return the text that stands in quotes, or the word that stands without.
+
+    Examples
+    --------
+    >>> read_text(r"'it\\'s'")
+    "it's"
+    """
+    if not sql.startswith(("'", "$$")):
+        return sql
+    return tokens(sql)[0].text
+
+
+def read_value(token: Token) -> Any:
+    if token.token_type in (TokenType.STRING, TokenType.RAW_STRING):
+        return token.text
+    word = token.text.upper()
+    if token.token_type is TokenType.NUMBER:
+        return int(token.text)
+    return {"TRUE": True, "FALSE": False, "NULL": None}.get(word, word)
+
+
+def options(sql: str) -> dict[str, Any]:
+    """Return the options of a statement: ``KEY = VALUE``, where a value can be a list of options.
+
+    Examples
+    --------
+    >>> options("FILE_FORMAT = (TYPE = csv SKIP_HEADER = 1) OVERWRITE = TRUE")
+    {'FILE_FORMAT': {'TYPE': 'CSV', 'SKIP_HEADER': 1}, 'OVERWRITE': True}
+    """
+    found, rest = read_options(tokens(sql))
+    if rest:
+        raise Refused(1003, f"SQL compilation error: syntax error at {rest[0].text!r} in {sql!r}")
+    return found
+
+
+def read_options(given: Sequence[Token]) -> tuple[dict[str, Any], Sequence[Token]]:
+    found: dict[str, Any] = {}
+    while given and given[0].token_type is not TokenType.R_PAREN:
+        if given[0].token_type is TokenType.COMMA:
+            given = given[1:]
+            continue
+        if len(given) < 3 or given[1].token_type not in (TokenType.EQ, TokenType.FARROW):
+            return found, given
+        key, given = given[0].text.upper(), given[2:]
+        found[key], given = read_option(given)
+    return found, given
+
+
+def read_option(given: Sequence[Token]) -> tuple[Any, Sequence[Token]]:
+    if given[0].token_type is not TokenType.L_PAREN:
+        return read_value(given[0]), given[1:]
+    if len(given) > 2 and given[2].token_type in (TokenType.EQ, TokenType.FARROW):
+        inner, given = read_options(given[1:])
+        return inner, given[1:]
+    end = next(i for i, token in enumerate(given) if token.token_type is TokenType.R_PAREN)
+    listed = [read_value(t) for t in given[1:end] if t.token_type is not TokenType.COMMA]
+    return listed, given[end + 1 :]
