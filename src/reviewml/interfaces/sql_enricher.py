@@ -17,6 +17,7 @@ from reviewml.interfaces.enrichment import Enrichment
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
     from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.store import EnrichmentStore
 
 Range = tuple[float, float]
 """The least and the most that something is expected to be."""
@@ -124,7 +125,9 @@ class SqlEnricher(Enrichment):
         """
         # What it refuses is said before anything is read.
         self.sql({name: "NULL" for name in self.needs})
-        step = AskDatabase(self, stage or type(self).__name__)
+        step = AskDatabase(
+            self, stage or type(self).__name__, dataset.store if self.stored else None
+        )
         return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
@@ -150,10 +153,13 @@ class AskDatabase(RowWise):
         What to ask: its `sql` is not None.
     stage
         Name of the step, for messages.
+    store
+        Where answers are found and kept; None asks each time.
     """
 
     enricher: SqlEnricher | Enricher
     stage: str
+    store: EnrichmentStore | None = None
 
     def call(self, columns: Mapping[str, str]) -> Call:
         """Return what to ask, given SQL expressions of what the enricher needs."""
