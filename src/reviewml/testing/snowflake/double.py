@@ -19,8 +19,8 @@ from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "stages")
-"""Modules whose handlers answer statements, the first that matches."""
+HANDLERS = ("context", "stages", "temporary", "values")
+"""Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
 for name in HANDLERS:
     importlib.import_module(f"reviewml.testing.snowflake.{name}")

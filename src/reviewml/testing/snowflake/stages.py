@@ -101,6 +101,12 @@ def located(double: Double, session: Session, text: str) -> tuple[Stage, str]:
     return find(double, session, session.full(place["name"])), path
 
 
+def folder_of(double: Double, session: Session, text: str) -> Path:
+    """Return the folder that a location of SQL names."""
+    stage, path = located(double, session, text)
+    return stage.folder / path
+
+
 def of_call(double: Double, call: Call) -> tuple[Stage, str]:
     """Return the location that a statement names, or that is bound to it."""
     text = call.match["location"]
