@@ -14,12 +14,13 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
+from reviewml.testing.snowflake.cortex import Cortex
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "stages", "temporary", "values")
+HANDLERS = ("context", "stages", "temporary", "values", "cortex")
 """Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
 for name in HANDLERS:
@@ -33,6 +34,8 @@ class Double:
     ----------
     statements
         What was answered, in order.
+    cortex
+        What answers AI functions.
     """
 
     def __init__(self) -> None:
@@ -49,18 +52,26 @@ class Double:
     def stop(self) -> None:
         """End it, and remove what was stored."""
         self.server.stop()
-        self.sessions.clear()
-        shutil.rmtree(self.files)
+        self.forget()
 
     def reset(self) -> None:
         """Forget databases, stages, sessions and statements: as new, at the same address."""
         if hasattr(self, "files"):
-            shutil.rmtree(self.files)
+            self.forget()
         self.instance = FakeSnow()
+        self.cortex = Cortex()
+        self.cortex.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
-        self.sessions.clear()
         self.stages.clear()
         self.statements.clear()
+
+    def forget(self) -> None:
+        """End sessions and remove what was stored."""
+        for session in self.sessions.values():
+            session.close()
+        self.sessions.clear()
+        self.instance.duck_conn.close()
+        shutil.rmtree(self.files)
 
     def user_stage(self) -> Stage:
         """Return the stage ``@~``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from fakesnow.conn import FakeSnowflakeConnection
@@ -40,6 +41,8 @@ class Session(FakeSnowflakeConnection):
         Current ones, made where they are missing.
     identity
         What CURRENT_WAREHOUSE() and the like answer.
+    unknown_functions
+        Names of functions of Cortex that the account does not know.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Session(FakeSnowflakeConnection):
         schema: str | None,
         identity: Identity,
         *,
+        unknown_functions: Set[str] = frozenset(),
         autocommit: bool = True,
     ) -> None:
         super().__init__(
@@ -59,6 +63,7 @@ class Session(FakeSnowflakeConnection):
             autocommit=autocommit,
         )
         self.identity = identity
+        self.unknown_functions = unknown_functions
         self.tag = ""
         self.parameters: dict[str, str] = {}
         self.temporary: dict[Full, str] = {}
