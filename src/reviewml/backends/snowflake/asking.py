@@ -151,7 +151,7 @@ class Asking:
         todo = count(database, str(unseen))
         for chunk in progress(self._chunks(todo), self.step.stage, todo, part=True):
             part = f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop}"
-            if self.call.price is not None:
+            if self.call.price is not None and self.rows.budget.max_credits is not None:
                 self._pay(part, chunk.start, todo)
             answered = database.temporary_table(f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}")
             self._keep(answered)
