@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reviewml.errors import CapabilityError
 from reviewml.interfaces.batches import RowWise
-from reviewml.interfaces.enrich_batch import with_added
+from reviewml.interfaces.enrich_batch import RoleView, with_added
 from reviewml.interfaces.enrichment import Enrichment
 
 if TYPE_CHECKING:
@@ -49,6 +49,28 @@ class Price:
     prompt: Range
     answer: Range = (0, 0)
     echo: Range = (0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What it would take to ask about some rows.
+
+    Parameters
+    ----------
+    rows
+        Different rows that would be asked about.
+    stored
+        Different rows whose answers are in the store; None where none are kept.
+    tokens
+        Charged, from the least to the most.
+    credits
+        Likewise.
+    """
+
+    rows: int
+    stored: int | None
+    tokens: Range
+    credits: Range
 
 
 ANSWER = '"__answer__"'
@@ -169,6 +191,7 @@ class AskDatabase(RowWise):
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema with the added columns, which must be new."""
+        RoleView(self.enricher, self.enricher.needs).schema(schema)
         return with_added(schema, self.enricher.adds, self.stage)
 
     def setup(self) -> None:

@@ -223,7 +223,7 @@ class EnrichmentStore(ABC):
         shelf = Shelf.of(enricher)
         _check_types(shelf, dataset.full_schema)
         self.prepare(shelf)
-        view = RoleView(enricher, enricher.needs)
+        view = RoleView(enricher, enricher.needs, enricher.optional)
         return sum(self._seeded(shelf, view, batch) for batch in dataset.full_batches())
 
     def _seeded(self, shelf: Shelf, view: RoleView, batch: pa.RecordBatch) -> int:
