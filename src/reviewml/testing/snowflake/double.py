@@ -15,12 +15,13 @@ from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
 from reviewml.testing.snowflake.cortex import Cortex
+from reviewml.testing.snowflake.formats import Format
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
-from reviewml.testing.snowflake.sessions import Full, Session
+from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "stages", "temporary", "values", "cortex")
+HANDLERS = ("context", "formats", "stages", "copying", "temporary", "values", "cortex")
 """Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
 for name in HANDLERS:
@@ -43,6 +44,8 @@ class Double:
         self.statements: list[Statement] = []
         self.sessions: dict[str, Session] = {}
         self.stages: dict[Full, Stage] = {}
+        self.formats: dict[Full, Format] = {}
+        self.loaded: set[tuple[int, Path, str]] = set()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -59,10 +62,13 @@ class Double:
         if hasattr(self, "files"):
             self.forget()
         self.instance = FakeSnow()
+        self.instance.results_cache = Results()
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
         self.stages.clear()
+        self.formats.clear()
+        self.loaded.clear()
         self.statements.clear()
 
     def forget(self) -> None:

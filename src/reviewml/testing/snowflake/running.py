@@ -6,7 +6,7 @@ import contextlib
 import re
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -17,9 +17,13 @@ from sqlglot import exp
 
 from reviewml.testing.snowflake import rewriting
 from reviewml.testing.snowflake.sessions import Session
+from reviewml.testing.snowflake.staged import forget, with_staged
 from reviewml.testing.snowflake.statements import Answer, Call, Refused, not_understood, rows
 from reviewml.testing.snowflake.texts import tokens
 from reviewml.testing.snowflake.wire import arrow_answer
+
+if TYPE_CHECKING:
+    from reviewml.testing.snowflake.double import Double
 
 SCOPED = re.compile(r"^(CREATE (?:OR REPLACE )?)SCOPED (TEMP)", re.I)
 IDENTIFIER = re.compile(r"\bIDENTIFIER ?\( ?\? ?\)", re.I)
@@ -93,15 +97,24 @@ def refusals() -> Iterator[None]:
         raise not_understood(f"{type(error).__name__}: {error}") from error
 
 
-def run(call: Call) -> Answer:
+def run(double: Double, call: Call) -> Answer:
     """Return what DuckDB answers to a statement of Snowflake's."""
     with refusals():
         cursor = Cursor(call.session)
         if call.batch is not None:
             return run_batch(cursor, call.sql, call.batch)
-        sql, binds = with_names(SCOPED.sub(r"\1\2", call.sql), call.binds)
-        cursor.execute(sql, binding_params=binds or None, server=True)
-        return answer(cursor)
+        try:
+            execute(double, cursor, call.sql, call.binds)
+            return answer(cursor)
+        finally:
+            forget(call.session)
+
+
+def execute(double: Double, cursor: Cursor, sql: str, binds: list[Any]) -> None:
+    """Run a statement of Snowflake's."""
+    sql, binds = with_names(SCOPED.sub(r"\1\2", sql), binds)
+    sql, binds = with_staged(double, cursor.session, sql, binds)
+    cursor.execute(sql, binding_params=binds or None, server=True)
 
 
 def with_names(sql: str, binds: list[Any]) -> tuple[str, list[Any]]:
@@ -129,6 +142,7 @@ def run_batch(cursor: Cursor, sql: str, batch: list[list[Any]]) -> Answer:
 def answer(cursor: Cursor) -> Answer:
     """Return what a cursor holds, as JSON where it counts rows that were changed."""
     kind = statement_type_id(cursor._last_transformed)
+    cursor.session.results_cache[cursor.sfqid or ""] = (cursor.table, cursor.types)
     if kind in DML_TYPE_IDS:
         names = [(name, "fixed") for name, _ in cursor.types]
         done = rows(names, zip(*(c.to_pylist() for c in cursor.table.columns), strict=True))

@@ -21,6 +21,17 @@ Full = tuple[str, str, str]
 """Database, schema and name."""
 
 
+class Results(dict[str, tuple[Any, ...]]):
+    """What statements gave, by their ids: of the last ones."""
+
+    KEPT = 100
+
+    def __setitem__(self, query: str, result: tuple[Any, ...]) -> None:
+        super().__setitem__(query, result)
+        while len(self) > self.KEPT:
+            del self[next(iter(self))]
+
+
 @dataclasses.dataclass
 class Identity:
     """What a session says it is."""
@@ -68,6 +79,9 @@ class Session(FakeSnowflakeConnection):
         self.parameters: dict[str, str] = {}
         self.temporary: dict[Full, str] = {}
         self.stages: dict[Full, Stage] = {}
+        self.formats: dict[Full, dict[str, Any]] = {}
+        self.registered: list[str] = []
+        self.columns: dict[str, set[str]] = {}
         self.lock = threading.RLock()
 
     @property
