@@ -14,9 +14,7 @@ from reviewml.interfaces.named_list import named_list
 Floats = npt.NDArray[np.float64]
 
 
-def check_labels(
-    labels: Sequence[str], parameter: str = "candidate_labels"
-) -> tuple[str, ...]:
+def check_labels(labels: Sequence[str], parameter: str = "candidate_labels") -> tuple[str, ...]:
     """Return candidate labels, or raise `ParameterError` when they cannot be chosen from."""
     if isinstance(labels, str):
         given = [label.strip() for label in labels.split(",")]

@@ -226,9 +226,7 @@ class CortexClassify(SqlEnricher):
         """The label, whether each was given, and the answer."""
         return {
             self.column: pa.string(),
-            f"{self.column}_scores": named_list(
-                pa.float32(), check_labels(self.candidate_labels)
-            ),
+            f"{self.column}_scores": named_list(pa.float32(), check_labels(self.candidate_labels)),
             f"{self.column}_answer": pa.list_(pa.string()),
         }
 

@@ -31,6 +31,7 @@ from reviewml.interfaces.asof import LAST_TYPE, keys_of, time_of
 from reviewml.interfaces.backend import as_source
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.sql_enricher import AskDatabase
 from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset, is_frame
 from reviewml.interfaces.source import By
@@ -326,6 +327,14 @@ class ReviewHistory(Enrichment):
     def asks_a_database(self) -> bool:
         """Whether one of the enrichers of the reviews does."""
         return any(step.asks_a_database for _, step in self.enrichers)
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        reviews = rows.beside(self.reviews)
+        return [
+            question
+            for name, step in self.enrichers
+            for question in step.questions(reviews, f"{stage}.{name}")
+        ]
 
     def _check(self) -> None:
         microseconds(self.delay)

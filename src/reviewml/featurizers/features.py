@@ -156,7 +156,8 @@ class Features(Featurizer):
         return self._features
 
     def beyond_operators(self) -> Features:
-        return clone(self).with_state(self.state | {"columns_": []})
+        alone: Features = clone(self)
+        return alone.with_state(self.state | {"columns_": []})
 
     def _made(self) -> Iterator[Feature]:
         for record in self.columns_:

@@ -14,7 +14,7 @@ from reviewml.interfaces.frames import as_dataset
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
     from reviewml.interfaces.enrich_batch import EnrichBatch
-    from reviewml.interfaces.sql_enricher import Call
+    from reviewml.interfaces.sql_enricher import AskDatabase, Call
 
 
 class Enricher(Enrichment):
@@ -89,6 +89,13 @@ class Enricher(Enrichment):
     def effort(self) -> Mapping[str, int]:
         """Return what it has taken so far in this process, in units such as tokens, for plans."""
         return {}
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        from reviewml.interfaces.sql_enricher import AskDatabase
+
+        if self.sql({name: "NULL" for name in self.needs}) is None:
+            return []
+        return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
     def _fit(self, rows: Dataset) -> None:
         """Learn from rows that have `needs` and `fit_needs` as columns, and what is optional."""

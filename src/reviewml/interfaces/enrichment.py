@@ -17,6 +17,7 @@ from reviewml.schema import ROLE_NAMES, Roles
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
+    from reviewml.interfaces.sql_enricher import AskDatabase
 
 
 class Enrichment(Component, ABC):
@@ -42,6 +43,18 @@ class Enrichment(Component, ABC):
     def asks_a_database(self) -> bool:
         """Whether only a database that holds the rows can compute it, or a part of it."""
         return False
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        """Return what a database would be asked, and about which rows, for plans.
+
+        Parameters
+        ----------
+        rows
+            All rows of the pipeline.
+        stage
+            Name of the step.
+        """
+        return []
 
     @abstractmethod
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from reviewml.errors import CapabilityError
-from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.enrich_batch import RoleView, with_added
 from reviewml.interfaces.enrichment import Enrichment
 
@@ -145,12 +145,13 @@ class SqlEnricher(Enrichment):
         ParameterError
             When the database would refuse a parameter, naming it.
         """
-        # What it refuses is said before anything is read.
-        self.sql({name: "NULL" for name in self.needs})
-        step = AskDatabase(
-            self, stage or type(self).__name__, dataset.store if self.stored else None
-        )
+        [(step, _)] = self.questions(dataset, stage or type(self).__name__)
         return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        # What is refused is said before anything is read.
+        self.sql({name: "NULL" for name in self.needs})
+        return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; there is nothing to learn."""
@@ -205,3 +206,22 @@ class AskDatabase(RowWise):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()
         return batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Blank(RowWise):
+    """Adds the columns that a question would add, all null.
+
+    Parameters
+    ----------
+    question
+        That is not asked.
+    """
+
+    question: AskDatabase
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        added = {
+            name: pa.nulls(len(batch), kind) for name, kind in self.question.enricher.adds.items()
+        }
+        return with_columns(batch, added, self.question.schema(batch.schema))

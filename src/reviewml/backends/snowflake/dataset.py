@@ -26,6 +26,7 @@ from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
 from reviewml.interfaces.source import By, Validate, check_rows
 from reviewml.interfaces.statistics import Statistic
 from reviewml.interfaces.windows import Window
@@ -100,9 +101,7 @@ class SnowflakeDataset(Dataset):
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
 
     def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:
-        return SnowflakeDataset(
-            self.backend, schema, lambda: step(self.query()), rows=rows
-        )
+        return SnowflakeDataset(self.backend, schema, lambda: step(self.query()), rows=rows)
 
     def join(
         self,
@@ -153,6 +152,9 @@ class SnowflakeDataset(Dataset):
         return SnowflakeDataset(
             self.backend, self._schema, lambda: kept, at_hand=True, rows=int(count)
         )
+
+    def estimate(self, question: AskDatabase) -> Estimate | None:
+        return asking.estimate(self.query(), question)
 
     def count(self) -> int:
         rows = self.query()

@@ -100,6 +100,6 @@ def with_error(stage: str, message: str, errors: str = quoted(ERRORS)) -> str:
     record = ", ".join(
         f"{literal(field.name)}, {parts[field.name]}" for field in ERROR_TYPE if field.name in parts
     )
-    one = f"OBJECT_CONSTRUCT({record})"
-    more = f"IFF({errors} IS NULL, ARRAY_CONSTRUCT({one}), ARRAY_APPEND({errors}, {one}))"
+    before = f"COALESCE({errors}, ARRAY_CONSTRUCT())"
+    more = f"ARRAY_CAT({before}, ARRAY_CONSTRUCT(OBJECT_CONSTRUCT({record})))"
     return f"IFF(({message}) IS NULL, {errors}, {more})"
