@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.origins import with_origin
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
@@ -124,7 +125,8 @@ class Enricher(Enrichment):
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; one that it fails on has nulls and an error."""
         step = self._step(dataset, stage or type(self).__name__)
-        return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
+        schema = with_origin(step.schema(dataset.full_schema), self.adds, self.origin())
+        return dataset.map(step, schema, resources=self.resources)
 
     def _step(self, dataset: Dataset, stage: str) -> EnrichBatch:
         from reviewml.interfaces.enrich_batch import EnrichBatch

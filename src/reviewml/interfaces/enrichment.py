@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.frames import as_dataset, like
+from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.resources import Resources
 from reviewml.schema import ROLE_NAMES, Roles
 
@@ -117,6 +118,18 @@ class Enrichment(Component, ABC):
         """Return the parameters that values depend on: not what the user calls the columns."""
         params = super().decisive_params()
         return {name: value for name, value in params.items() if name not in ROLE_NAMES}
+
+    def origin(self) -> Origin | None:
+        """Return what its columns say of where they come from; None when they say nothing."""
+        held = {name: id(value) for name, value in vars(self).items() if not name.startswith("_")}
+        # Hashing fitted state again for each batch that is served would take longer than the rest.
+        if getattr(self, "_origin_of", None) != held:
+            self._origin = Origin(type(self).__name__, self._fingerprint_of_columns())
+            self._origin_of = held
+        return self._origin
+
+    def _fingerprint_of_columns(self) -> str:
+        return self.fingerprint()
 
     def before(self, moment: int) -> Self:
         """Return one that learns only from what was known before a moment.

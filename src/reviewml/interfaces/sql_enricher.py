@@ -13,6 +13,7 @@ from reviewml.errors import CapabilityError
 from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.enrich_batch import RoleView, with_added
 from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.origins import with_origin
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
@@ -146,7 +147,8 @@ class SqlEnricher(Enrichment):
             When the database would refuse a parameter, naming it.
         """
         [(step, _)] = self.questions(dataset, stage or type(self).__name__)
-        return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
+        schema = with_origin(step.schema(dataset.full_schema), self.adds, self.origin())
+        return dataset.map(step, schema, resources=self.resources)
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
         # What is refused is said before anything is read.
