@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.errors import ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.frames import as_dataset, like
 from reviewml.interfaces.origins import Origin
@@ -124,9 +125,15 @@ class Enrichment(Component, ABC):
         held = {name: id(value) for name, value in vars(self).items() if not name.startswith("_")}
         # Hashing fitted state again for each batch that is served would take longer than the rest.
         if getattr(self, "_origin_of", None) != held:
-            self._origin = Origin(type(self).__name__, self._fingerprint_of_columns())
-            self._origin_of = held
+            self._origin, self._origin_of = self._told_origin(), held
         return self._origin
+
+    def _told_origin(self) -> Origin | None:
+        try:
+            return Origin(type(self).__name__, self._fingerprint_of_columns())
+        except (TypeError, ImportError, ReviewmlError):
+            # What is no plain data, or not on this machine, cannot be told from others.
+            return None
 
     def _fingerprint_of_columns(self) -> str:
         return self.fingerprint()
