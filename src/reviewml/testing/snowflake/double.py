@@ -14,6 +14,7 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
+from reviewml.testing.snowflake import variants
 from reviewml.testing.snowflake.cortex import Cortex
 from reviewml.testing.snowflake.formats import Format
 from reviewml.testing.snowflake.log import Statement, Watch
@@ -21,7 +22,20 @@ from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "formats", "stages", "copying", "temporary", "values", "cortex")
+HANDLERS = (
+    "naming",
+    "context",
+    "formats",
+    "stages",
+    "describing",
+    "copying",
+    "temporary",
+    "values",
+    "cortex",
+    "variants",
+    "scalars",
+    "joining",
+)
 """Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
 for name in HANDLERS:
@@ -65,6 +79,7 @@ class Double:
         self.instance.results_cache = Results()
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
+        variants.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
         self.stages.clear()
         self.formats.clear()
