@@ -10,6 +10,9 @@ def register_sources(register: Register) -> None:
     register("files", "reviewml.sources.files:Files")
     register("frame", "reviewml.sources.frame:Frame")
     register("table", "reviewml.sources.table:Table")
+    for name, target in (("snowflake-table", "SnowflakeTable"), ("snowflake-query", "SnowflakeQuery")):
+        source = f"reviewml.backends.snowflake.source:{target}"
+        register(name, source, needs=["snowflake"])
 
 
 @hookimpl
@@ -59,6 +62,9 @@ def register_registries(register: Register) -> None:
 def register_backends(register: Register) -> None:
     register("local", "reviewml.backends.local.backend:LocalBackend")
     register("ray", "reviewml.backends.ray.backend:RayBackend", needs=["ray"])
+    register(
+        "snowflake", "reviewml.backends.snowflake.backend:SnowflakeBackend", needs=["snowflake"]
+    )
 
 
 @hookimpl

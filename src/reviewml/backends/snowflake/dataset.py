@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from reviewml.backends.local.dataset import Mapped, Stream
-from reviewml.backends.snowflake import (
+from reviewml.backends.snowflake import (  # noqa: F401  (some register what they push down)
     aggregating,
     asking,
     asof,
     features,
+    filtering,
     joining,
-    push_down,
+    labelling,
     python_udf,
+    sampling,
 )
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from reviewml.backends.snowflake.backend import SnowflakeBackend
 
 log = logging.getLogger(__name__)
-
-PUSHED = (asking, features)
-"""Modules that say what Snowflake does itself."""
 
 
 class SnowflakeDataset(Dataset):
@@ -89,10 +89,10 @@ class SnowflakeDataset(Dataset):
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
         rows = self.rows if isinstance(function, RowWise) else None
-        step = push_down.push_down(function, self._schema, schema)
+        step = push_down(function, self._schema, schema)
         if step is None:
             step = python_udf.step(function, self._schema, schema, resources)
-        if isinstance(step, push_down.Parted):
+        if isinstance(step, Parted):
             fetched_rows = self._then(step.step, step.schema)
             stream = Fetched(fetched_rows, step.rest)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
@@ -193,7 +193,7 @@ class StreamedDataset(SnowflakeDataset):
     def map(
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
-        if push_down.needs_database(function):
+        if needs_database(function):
             return super().map(function, schema, resources=resources)
         rows = self.rows if isinstance(function, RowWise) else None
         return StreamedDataset(self.backend, schema, Mapped(self._stream, function), rows=rows)

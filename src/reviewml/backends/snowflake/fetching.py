@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -12,10 +12,18 @@ from reviewml.interfaces.batches import empty_batch
 from reviewml.sql import quoted
 
 
-def fetched(rows: Rows) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in exactly their schema; one batch of none where there are no rows."""
+def fetched(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in exactly their schema; one batch of none where there are no rows.
+
+    Parameters
+    ----------
+    rows
+        In the database.
+    order
+        SQL expressions that they are sorted by; in no order without.
+    """
     some = False
-    for table in rows.database.batches(fetching(rows)):
+    for table in rows.database.batches(fetching(rows, order)):
         for batch in table.to_batches():
             if len(batch):
                 some = True
@@ -25,13 +33,14 @@ def fetched(rows: Rows) -> Iterator[pa.RecordBatch]:
         yield empty_batch(rows.schema)
 
 
-def fetching(rows: Rows) -> str:
+def fetching(rows: Rows, order: Sequence[str] = ()) -> str:
     """Return the query that sends the rows in forms that lose nothing on the way."""
     cells = [
         f"{sql_type(field).fetched.format(quoted(field.name))} AS {quoted(field.name)}"
         for field in rows.schema
     ]
-    return f"SELECT {', '.join(cells)} FROM ({rows.query})"
+    sorted_by = f" ORDER BY {', '.join(order)}" if order else ""
+    return f"SELECT {', '.join(cells)} FROM ({rows.query}){sorted_by}"
 
 
 def _restored(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -12,10 +12,6 @@ from reviewml.interfaces.row_keys import KEY_BYTES
 from reviewml.schema import ERROR_TYPE, ERRORS, roles_of
 from reviewml.sql import literal, quoted
 
-KEY_NAME = "__key__"
-KEY = quoted(KEY_NAME)
-"""What rows are found by in tables of answers."""
-
 
 def role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
     """Return the SQL expressions of roles or literal columns; see `reviewml.schema.role_column`.
@@ -46,7 +42,7 @@ def joined_text(columns: Sequence[str]) -> str:
 
 
 def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
-    """Return the hash of cells, 128 bits of SHA-256 [1]_; null where all of them are.
+    """Return the hash of cells, 128 bits of SHA-256 [1]_ in hexadecimal; null where all are.
 
     Cells are framed by their lengths, so that what ends one cannot begin the next.
 
@@ -64,14 +60,14 @@ def id_key_cell(column: str) -> str:
     return f"IFF({quoted(column)} IS NULL, NULL, {_hashed(_frame(f'{quoted(column)}::TEXT'))})"
 
 
-def id_keys_there(ids: Iterable[Any]) -> list[bytes]:
+def id_keys_there(ids: Iterable[Any]) -> list[str]:
     """Return what `id_key_cell` makes of ids; 5 and ``"5"`` are one."""
     texts = [f"1{len(text)}:{text}" for text in map(str, ids)]
-    return [hashlib.sha256(text.encode()).digest()[:KEY_BYTES] for text in texts]
+    return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in texts]
 
 
 def _hashed(text: str) -> str:
-    return f"TO_BINARY(LEFT(SHA2({text}, 256), {2 * KEY_BYTES}), 'HEX')"
+    return f"LEFT(SHA2({text}, 256), {2 * KEY_BYTES})"
 
 
 def _framed(schema: pa.Schema, name: str, cell: str) -> str:

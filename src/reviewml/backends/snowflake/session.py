@@ -85,9 +85,11 @@ class Access:
             When there is no such connection, or Snowflake refuses it.
         """
         key = (os.getpid(), self._key)
-        known = _databases.get(key)
+        _, known = _databases.get(key, (None, None))
         if known is None or known.closed:
-            known = _databases[key] = Database(_opened(self.connection, str(self)))
+            known = Database(_opened(self.connection, str(self)))
+            # What is kept here cannot hand its number on to another.
+            _databases[key] = self.connection, known
         return known
 
     @property
@@ -126,7 +128,7 @@ class Access:
         return repr(self.connection) if named else f"<{type(self.connection).__name__}>"
 
 
-_databases: dict[tuple[int, object], Database] = {}
+_databases: dict[tuple[int, object], tuple[Connection, Database]] = {}
 
 
 class Database:
@@ -136,10 +138,16 @@ class Database:
     ----------
     session
         Snowpark's.
+
+    Attributes
+    ----------
+    made
+        Tables that are known to be there.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.made: set[Name] = set()
         self._unused: deque[Name] = deque()
         self._tag: dict[str, str] | None = None
         self._numbers = itertools.count()
@@ -158,6 +166,8 @@ class Database:
     def batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
         with self._executed(query) as cursor:
+            if not cursor.rowcount:
+                return
             tables = _tried(cursor.fetch_arrow_batches)
             while (table := _tried(lambda: next(tables, None))) is not None:
                 yield table

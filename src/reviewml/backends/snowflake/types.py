@@ -67,6 +67,11 @@ class SqlType:
     restored: Change
     written: Change
 
+    def wire(self, cell: str) -> str:
+        """Return the expression that is sent of a cell that is still as Parquet held it."""
+        # What is sent in a form of its own has the form that Parquet held.
+        return self.loaded.format(cell) if self.fetched == "{0}" else cell
+
 
 def sql_type(field: pa.Field) -> SqlType:
     """Return how a column is kept.
@@ -112,9 +117,10 @@ def _text(kind: pa.DataType) -> SqlType:
 
 
 def _integer(kind: pa.DataType) -> SqlType:
-    # Parquet's unsigned numbers are read as signed ones.
-    written = _cast(pa.decimal128(20, 0)) if kind == pa.uint64() else _cast(pa.int64())
-    return SqlType(WHOLE, "{0}", WHOLE, "{0}", _cast(kind), written)
+    if kind == pa.uint64():
+        # Parquet's unsigned numbers are read as signed ones.
+        return dataclasses.replace(_decimal(pa.decimal128(20, 0)), restored=_cast(kind))
+    return SqlType(WHOLE, "{0}", WHOLE, "{0}", _cast(kind), _cast(pa.int64()))
 
 
 def _real(kind: pa.DataType) -> SqlType:
