@@ -7,6 +7,8 @@ import traceback
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from reviewml.testing.snowflake import binds
 from reviewml.testing.snowflake.log import Statement
 from reviewml.testing.snowflake.running import run
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
     from reviewml.testing.snowflake.sessions import Session
 
+KINDS = {"fixed": "BIGINT", "real": "DOUBLE", "boolean": "BOOLEAN"}
 ANYTHING = re.compile("")
 
 
@@ -41,7 +44,7 @@ def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[st
         with session.lock:
             answered = dispatch(double, session, sql, request)
         rows = answered.rows
-        return finished(answered, session)
+        return finished(double, answered, session)
     except Refused:
         raise
     except Exception as error:
@@ -59,16 +62,43 @@ def dispatch(double: Double, session: Session, sql: str, request: dict[str, Any]
     bound, batch = binds.values(request.get("bindings"))
     for pattern, handler in HANDLERS:
         if match := pattern.search(sql):
-            return handler(double, Call(sql, bound, session, match, batch))
+            answered = handler(double, Call(sql, bound, session, match, batch))
+            keep(answered, session)
+            return answered
     match = ANYTHING.match(sql)
     assert match
     return run(double, Call(sql, bound, session, match, batch))
 
 
-def finished(answered: Answer, session: Session) -> dict[str, Any]:
+def keep(answered: Answer, session: Session) -> None:
+    """Keep the rows of an answer for RESULT_SCAN."""
+    query = answered.data.setdefault("queryId", str(uuid.uuid4()))
+    described = answered.data.get("rowtype")
+    if described is None or "rowset" not in answered.data:
+        return
+    kinds = [KINDS.get(one["type"], "VARCHAR") for one in described]
+    columns = zip(*answered.data["rowset"], strict=True) if answered.rows else [[]] * len(kinds)
+    arrays = [pa.array(list(column), pa.string()) for column in columns]
+    names = [one["name"] for one in described]
+    types = list(zip(names, kinds, strict=True))
+    session.results_cache[query] = (pa.table(arrays, names=names), types)
+
+
+def finished(double: Double, answered: Answer, session: Session) -> dict[str, Any]:
     """Return an answer's data with what each reply tells of the session."""
+    query = answered.data.setdefault("queryId", str(uuid.uuid4()))
+    if answered.chunks:
+        double.chunks[query] = tuple(chunk for _, chunk in answered.chunks)
+        answered.data["chunks"] = [
+            {
+                "url": f"{double.server.address}/chunks/{query}/{n}",
+                "rowCount": count,
+                "uncompressedSize": len(chunk),
+                "compressedSize": len(chunk),
+            }
+            for n, (count, chunk) in enumerate(answered.chunks)
+        ]
     return {
-        "queryId": str(uuid.uuid4()),
         "finalDatabaseName": session.database,
         "finalSchemaName": session.schema,
         "finalWarehouseName": session.identity.warehouse,

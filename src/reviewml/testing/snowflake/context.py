@@ -72,14 +72,14 @@ def cancel_all_queries(double: Double, call: Call) -> Answer:
     return rows(["SYSTEM$CANCEL_ALL_QUERIES"], [["0 queries cancelled."]])
 
 
-def named(node: exp.Expression) -> str:
+def named(node: exp.Expr) -> str:
     """Return the name of a function that is called without arguments, or ''."""
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper() if not node.expressions else ""
     return node.sql_name() if isinstance(node, exp.Func) else ""
 
 
-def with_context(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_context(tree: exp.Expr, session: Session) -> exp.Expr:
     """Write in what CURRENT_WAREHOUSE() and the like answer."""
     identity = session.identity
     known = {
@@ -97,7 +97,7 @@ def with_context(tree: exp.Expression, session: Session) -> exp.Expression:
         "CURRENT_CLIENT": "",
     }
 
-    def write(node: exp.Expression) -> exp.Expression:
+    def write(node: exp.Expr) -> exp.Expr:
         name = named(node)
         if name not in known:
             return node

@@ -14,21 +14,23 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
-from reviewml.testing.snowflake import variants
+from reviewml.testing.snowflake import packages, variants
 from reviewml.testing.snowflake.cortex import Cortex
 from reviewml.testing.snowflake.formats import Format
+from reviewml.testing.snowflake.functions import Function
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
 HANDLERS = (
-    "naming",
     "context",
     "formats",
     "stages",
     "describing",
     "copying",
+    "functions",
+    "packages",
     "temporary",
     "values",
     "cortex",
@@ -59,6 +61,9 @@ class Double:
         self.sessions: dict[str, Session] = {}
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, Format] = {}
+        self.functions: dict[tuple[Full, int], Function] = {}
+        self.chunks = Results()
+        self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
         self.loaded: set[tuple[int, Path, str]] = set()
 
     def start(self) -> None:
@@ -68,8 +73,8 @@ class Double:
 
     def stop(self) -> None:
         """End it, and remove what was stored."""
-        self.server.stop()
         self.forget()
+        self.server.stop()
 
     def reset(self) -> None:
         """Forget databases, stages, sessions and statements: as new, at the same address."""
@@ -80,14 +85,23 @@ class Double:
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
         variants.install(self.instance.duck_conn)
+        packages.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
         self.stages.clear()
         self.formats.clear()
+        self.functions.clear()
         self.loaded.clear()
+        self.chunks.clear()
         self.statements.clear()
 
     def forget(self) -> None:
-        """End sessions and remove what was stored."""
+        """End sessions and remove what was stored.
+
+        Clients are closed while there is an answer to their goodbye: they wait for one.
+        """
+        for client in self.opened:
+            client.close()
+        self.opened.clear()
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()
@@ -116,18 +130,20 @@ class Double:
             "role": "DOUBLE_ROLE",
             "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
             "login_timeout": 20,
-            "network_timeout": 60,
         }
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
         """Return a connection of the connector, with parameters of its own where given."""
-        return snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        made = snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        self.opened.append(made)
+        return made
 
     def session(self, **parameters: Any) -> SnowparkSession:
         """Return a session of Snowpark, with parameters of the connection where given."""
-        return SnowparkSession.builder.configs(
-            {**self.connection_parameters, **parameters}
-        ).create()
+        given = {**self.connection_parameters, **parameters}
+        made: SnowparkSession = SnowparkSession.builder.configs(given).create()
+        self.opened.append(made)
+        return made
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[Watch]:

@@ -16,19 +16,17 @@ TEXTS = ("TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR")
 COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Like, exp.ILike)
 
 
-def call(name: str, *arguments: exp.Expression) -> exp.Expression:
+def call(name: str, *arguments: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def if_type(
-    value: exp.Expression, duck_type: str, then: exp.Expression, other: exp.Expression
-) -> exp.Expression:
+def if_type(value: exp.Expr, duck_type: str, then: exp.Expr, other: exp.Expr) -> exp.Expr:
     """Return one expression where a value is of a type, another where it is not."""
     test = exp.EQ(this=call("TYPEOF", value.copy()), expression=exp.Literal.string(duck_type))
     return exp.Case(ifs=[exp.If(this=test, true=then)], default=other)
 
 
-def octet_length(value: exp.Expression) -> exp.Expression:
+def octet_length(value: exp.Expr) -> exp.Expr:
     """Return the number of bytes of a text or of bytes."""
     return if_type(
         value,
@@ -38,12 +36,12 @@ def octet_length(value: exp.Expression) -> exp.Expression:
     )
 
 
-def regexp_count(text: exp.Expression, pattern: exp.Expression) -> exp.Expression:
+def regexp_count(text: exp.Expr, pattern: exp.Expr) -> exp.Expr:
     """Return how often a pattern is in a text."""
     return call("LEN", call("REGEXP_EXTRACT_ALL", text, pattern))
 
 
-def zoned(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def zoned(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """Return TO_TIMESTAMP_LTZ and TO_TIMESTAMP_TZ, of a text, a time, or a number in a scale."""
     kind = exp.DataType.build("TIMESTAMPTZ", dialect="duckdb")
     if len(arguments) == 1:
@@ -54,20 +52,28 @@ def zoned(name: str, arguments: list[exp.Expression]) -> exp.Expression:
     digits = int(arguments[1].name)
     number = exp.cast(arguments[0], "BIGINT")
     factor = exp.Literal.number(10 ** abs(6 - digits))
-    build = exp.Mul if digits <= 6 else exp.IntDiv
-    return call("MAKE_TIMESTAMPTZ", build(this=number, expression=factor))
+    scaled = exp.Mul if digits <= 6 else exp.IntDiv
+    return call("MAKE_TIMESTAMPTZ", scaled(this=number, expression=factor))
 
 
-def with_scalars(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_scalars(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have functions mean those of DuckDB that do the same."""
     return rewriting.everywhere(tree, write)
 
 
-def write(node: exp.Expression) -> exp.Expression:
+SEQUENCES = (exp.Seq1, exp.Seq2, exp.Seq4, exp.Seq8)
+
+
+def write(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Window) and node.args.get("order") and node.find(*SEQUENCES):
+        node.set("order", None)  # rows of GENERATOR are in that order
+        return node
     if isinstance(node, exp.Trim) and node.expression:
         side = {"LEADING": "LTRIM", "TRAILING": "RTRIM"}.get(str(node.args.get("position")), "TRIM")
         return call(side, node.this, node.expression)
-    if isinstance(node, exp.Div) and not (node.expression.is_number and float(node.expression.name)):
+    if isinstance(node, exp.Div) and not (
+        node.expression.is_number and float(node.expression.name)
+    ):
         node.set("expression", nonzero(node.expression))
         return node
     if isinstance(node, exp.TryCast) and node.to.this.name in ("TIMESTAMP", "TIMESTAMPNTZ"):
@@ -86,25 +92,25 @@ def write(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def nonzero(value: exp.Expression) -> exp.Expression:
+def nonzero(value: exp.Expr) -> exp.Expr:
     """Return a divisor, or an error where it is zero: DuckDB would divide by it."""
     zero = exp.EQ(this=value.copy(), expression=exp.Literal.number(0))
     error = call("ERROR", exp.Literal.string("Division by zero"))
     return exp.Case(ifs=[exp.If(this=zero, true=error)], default=value)
 
 
-def tried(value: exp.Expression) -> exp.Expression:
+def tried(value: exp.Expr) -> exp.Expr:
     """Return a value as a time without a zone, NULL where it is none."""
     kind = exp.DataType.build("TIMESTAMPTZ", dialect="duckdb")
     return call("MAKE_TIMESTAMP", call("EPOCH_US", exp.TryCast(this=value, to=kind)))
 
 
-def with_texts(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_texts(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have a VARIANT that is cast to a text, or compared with one, give the text within."""
     return rewriting.everywhere(tree, text_within)
 
 
-def text_within(node: exp.Expression) -> exp.Expression:
+def text_within(node: exp.Expr) -> exp.Expr:
     if isinstance(node, COMPARED):
         return compared(node)
     if not isinstance(node, exp.Cast) or node.to.this.name not in TEXTS:
@@ -118,27 +124,24 @@ def text_within(node: exp.Expression) -> exp.Expression:
     return if_type(inner, "JSON", unpacked, node.copy())
 
 
-def compared(node: exp.Expression) -> exp.Expression:
+def compared(node: exp.Expr) -> exp.Expr:
     """Return a comparison in which a path that meets a text gives the text within."""
     for key, other in (("this", "expression"), ("expression", "this")):
         side = node.args.get(key)
         path = side.unnest() if side else None
-        if isinstance(path, exp.JSONExtract) and is_text(
-            node.args.get(other) or node.expressions
-        ):
+        if isinstance(path, exp.JSONExtract) and is_text(node.args.get(other) or node.expressions):
             node.set(key, scalar(path))
     return node
 
 
-def is_text(value: exp.Expression | list[exp.Expression]) -> bool:
+def is_text(value: exp.Expr | list[exp.Expr]) -> bool:
     values = value if isinstance(value, list) else [value]
     return bool(values) and all(isinstance(v, exp.Literal) and v.is_string for v in values)
 
 
-def scalar(node: exp.JSONExtract) -> exp.Expression:
+def scalar(node: exp.JSONExtract) -> exp.Expr:
     return exp.Paren(this=exp.JSONExtractScalar(this=node.this, expression=node.expression))
 
 
 rewriting.BEFORE.append(with_scalars)
 rewriting.AFTER.append(with_texts)
-

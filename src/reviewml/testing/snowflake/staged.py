@@ -161,9 +161,7 @@ def register(session: Session, table: pa.Table, kinds: dict[str, str] | None = N
         session.columns[name] = set(inner)
         fields = ", ".join(f"{quoted(one)} := {quoted('$1:' + one)}" for one in inner)
         listed.append(f'to_json(struct_pack({fields})) AS "$1"')
-    session.duck.execute(
-        f"CREATE TEMP VIEW {name} AS SELECT {', '.join(listed)} FROM {name}_rows"
-    )
+    session.duck.execute(f"CREATE TEMP VIEW {name} AS SELECT {', '.join(listed)} FROM {name}_rows")
     return f'"temp"."main"."{name}"'
 
 
@@ -191,9 +189,7 @@ def inferred(double: Double, session: Session, given: dict[str, Any]) -> pa.Tabl
     ]
     kinds = (pa.string(), pa.string(), pa.bool_(), pa.string(), pa.string(), pa.int64())
     listed = list(zip(*values, strict=True)) or [()] * len(INFERRED)
-    return pa.table(
-        {n: pa.array(v, k) for n, v, k in zip(INFERRED, listed, kinds, strict=True)}
-    )
+    return pa.table({n: pa.array(v, k) for n, v, k in zip(INFERRED, listed, kinds, strict=True)})
 
 
 def schema_of(file: Path, given: Format) -> pa.Schema:

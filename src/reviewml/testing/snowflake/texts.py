@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlglot
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from reviewml.testing.snowflake.statements import Call, Refused
 
@@ -24,11 +24,11 @@ def tokens(sql: str) -> list[Token]:
 
 
 def read_text(sql: str) -> str:
-    """Return the text that stands in quotes, or the word that stands without.
+    r"""Return the text that stands in quotes, or the word that stands without.
 
     Examples
     --------
-    >>> read_text(r"'it\\'s'")
+    >>> read_text(r"'it\'s'")
     "it's"
     """
     if not sql.startswith(("'", "$$")):
@@ -50,7 +50,7 @@ def read_value(token: Token) -> Any:
         return token.text
     word = token.text.upper()
     if token.token_type is TokenType.NUMBER:
-        return int(token.text)
+        return int(token.text) if token.text.isdigit() else token.text
     return {"TRUE": True, "FALSE": False, "NULL": None}.get(word, word)
 
 
