@@ -10,9 +10,12 @@ def register_sources(register: Register) -> None:
     register("files", "reviewml.sources.files:Files")
     register("frame", "reviewml.sources.frame:Frame")
     register("table", "reviewml.sources.table:Table")
-    for name, target in (("snowflake-table", "SnowflakeTable"), ("snowflake-query", "SnowflakeQuery")):
-        source = f"reviewml.backends.snowflake.source:{target}"
-        register(name, source, needs=["snowflake"])
+    for name, target in (
+        ("snowflake-table", "source:SnowflakeTable"),
+        ("snowflake-query", "source:SnowflakeQuery"),
+        ("snowflake-stage", "stage:SnowflakeStage"),
+    ):
+        register(name, f"reviewml.backends.snowflake.{target}", needs=["snowflake"])
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
+from snowflake.snowpark import DataFrame
 
 from reviewml.backends.local.dataset import Mapped, Stream
 from reviewml.backends.snowflake import (  # noqa: F401  (some register what they push down)
@@ -18,6 +19,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     filtering,
     joining,
     labelling,
+    merging,
     python_udf,
     sampling,
 )
@@ -34,6 +36,7 @@ from reviewml.interfaces.source import By, Validate, check_rows
 from reviewml.interfaces.statistics import Statistic
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
+from reviewml.sql import Name
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.backend import SnowflakeBackend
@@ -163,6 +166,34 @@ class SnowflakeDataset(Dataset):
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         return aggregating.aggregated(self.query(), statistics)
+
+    def merge(self, table: str) -> merging.Merged:
+        """Write the rows to a table of Snowflake's, so that writing them again changes nothing.
+
+        Rows are found again by their id; the table is made where there is none, and gets the
+        columns that it lacks.
+
+        Parameters
+        ----------
+        table
+            As of `SnowflakeTable`.
+
+        Raises
+        ------
+        SchemaError
+            When rows have no role ``id``, or one has no id, or two the same; when a column has
+            another type in the table.
+        """
+        name = Name.parse(table)
+        return merging.merge(self.query(), name)
+
+    def to_snowpark(self) -> DataFrame:
+        """Return the rows as a Snowpark data frame, bookkeeping included."""
+        rows = self.query()
+        frame = rows.database.session.sql(rows.query)
+        # Temporary tables are there as long as what reads them.
+        frame._reviewml_held = rows.held
+        return frame
 
 
 class StreamedDataset(SnowflakeDataset):

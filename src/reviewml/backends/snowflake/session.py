@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import os
 import re
 import uuid
@@ -150,7 +149,6 @@ class Database:
         self.made: set[Name] = set()
         self._unused: deque[Name] = deque()
         self._tag: dict[str, str] | None = None
-        self._numbers = itertools.count()
 
     @property
     def closed(self) -> bool:
@@ -179,9 +177,11 @@ class Database:
 
     def temporary_name(self, what: str) -> Name:
         """Return a new name, for what goes with the session."""
-        number = next(self._numbers)
-        own = f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:12].upper()}_{number}"
-        return Name((*self._schema, own))
+        return self.own_name(f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:16].upper()}")
+
+    def own_name(self, name: str) -> Name:
+        """Return the full name of something in the schema of the session."""
+        return Name((*self._schema, name))
 
     def temporary_table(self, query: str) -> TemporaryTable:
         """Return a table of the rows of a query, which stays while somebody refers to it."""
