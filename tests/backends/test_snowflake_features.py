@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reviewml import Pipeline
+from reviewml import Frame, Pipeline
 from reviewml.featurizers import Features
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.named_list import named_list
 from reviewml.schema import Roles
 from reviewml.scoring import Numbers
 from reviewml.testing.rows import example_rows
-from reviewml.trainers import LogisticRegression
+from reviewml.trainers import LogisticRegression, XGBoost
 
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
@@ -173,3 +174,61 @@ def test_what_a_featurizer_was_not_fitted_on_is_refused(backend: SnowflakeBacken
         Numbers(featurizer).gather(
             backend.read(examples().drop(["text", "price"]), ROLES), in_order=True
         )
+
+
+TEXTS = ["Great!! 5/5", "质量很好，非常满意", "ดีมาก 10", "Ça va? ¿Sí?", "", None, "it's ''; --", "😀"]
+
+
+def with_texts() -> pa.Table:
+    rows = examples()
+    texts = pa.array([TEXTS[place % len(TEXTS)] for place in range(len(rows))])
+    return rows.set_column(rows.schema.get_field_index("text"), "text", texts)
+
+
+def fitted(**features: Any) -> Pipeline:
+    steps = [("features", Features(**features)), ("model", LogisticRegression())]
+    pipe = Pipeline(steps, id="id", text="text", time="time", target="bought")
+    return pipe.fit(with_texts())
+
+
+def test_texts_are_measured_by_our_own_code(backend: SnowflakeBackend) -> None:
+    pipe = fitted(ngrams=20, min_reviews=2)
+    assert len(pipe.features_) > 20
+    assert bits(pipe.on(backend).transform(with_texts())) == bits(pipe.transform(with_texts()))
+
+
+def by_id(table: pa.Table) -> list[Any]:
+    return table.sort_by("id").to_pylist()
+
+
+@pytest.mark.parametrize("target", ["bought", "layout", "price"])
+def test_predictions_are_those_of_this_process(backend: SnowflakeBackend, target: str) -> None:
+    rows = with_texts()
+    steps = [("features", Features(ngrams=5, min_reviews=2)), ("model", LogisticRegression())]
+    if target == "price":
+        steps[1] = ("model", XGBoost(n_estimators=5))
+        rows = rows.filter(pc.is_finite(rows.column("price")).fill_null(False))
+    pipe = Pipeline(steps, id="id", text="text", time="time", target=target).fit(rows)
+    here = pipe.predict(Frame(rows)).to_arrow()
+    there = pipe.on(backend).predict(Frame(rows)).to_arrow()
+    assert there.schema == here.schema
+    assert by_id(there) == by_id(here)
+
+
+def test_predictions_do_not_pass_through_this_process(
+    running: Double, backend: SnowflakeBackend
+) -> None:
+    pipe = fitted().on(backend)
+    rows = backend.read(pa.concat_tables([with_texts()] * 10), Roles.of(id="id", text="text"))
+    with running.watch() as seen:
+        assert pipe.predict(rows).persist().count() == 600
+    assert sum(statement.rows for statement in seen.statements) < 30
+
+
+def test_the_same_model_is_taken_there_once(running: Double, backend: SnowflakeBackend) -> None:
+    pipe = fitted().on(backend)
+    scored = pipe.predict(Frame(with_texts()))
+    scored.to_arrow()
+    with running.watch() as seen:
+        scored.to_arrow()
+    assert not [one.sql for one in seen.statements if "FUNCTION" in one.sql and "CREATE" in one.sql]

@@ -155,9 +155,9 @@ class Features(Featurizer):
             self._features = tuple(_named_once(self._made()))
         return self._features
 
-    def beyond_operators(self) -> Features:
+    def beyond_operators(self) -> tuple[Features, Sequence[str]]:
         alone: Features = clone(self)
-        return alone.with_state(self.state | {"columns_": []})
+        return alone.with_state(self.state | {"columns_": []}), self.text_
 
     def _made(self) -> Iterator[Feature]:
         for record in self.columns_:

@@ -80,11 +80,17 @@ class Featurizer(Component, ABC):
     def check(self, schema: pa.Schema) -> None:
         """Raise `SchemaError` when a column is absent or holds what it was not fitted on."""
 
-    def beyond_operators(self) -> Featurizer | None:
-        """Return what computes, alone and in their order, the features that no database can.
+    def beyond_operators(self) -> tuple[Featurizer, Sequence[str]] | None:
+        """Return what computes the features that no database can, apart from the others.
 
         Those are on texts, `TextMeasure` included: words and digits of all scripts are found by
-        our own code everywhere. None when they cannot be computed apart from the others.
+        our own code everywhere.
+
+        Returns
+        -------
+        tuple or None
+            A featurizer of nothing but these, in their order, and the columns that it reads,
+            which are texts; None when they cannot be parted.
         """
         return None
 

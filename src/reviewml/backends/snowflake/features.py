@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from reviewml.backends.snowflake import python_udf
 from reviewml.backends.snowflake.push_down import Parted, push_down
-from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.python_cells import parts_of, python_function
+from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.types import PER_SECOND, sql_type
 from reviewml.interfaces.expressions import (
     MICROSECONDS_IN_A_DAY,
@@ -30,7 +30,7 @@ from reviewml.interfaces.expressions import (
     write_numbers,
 )
 from reviewml.interfaces.featurizer import Featurizer, Matrix
-from reviewml.schema import BOOKKEEPING, Roles, roles_of, with_roles
+from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
 from reviewml.scoring import Numbers, Score
 from reviewml.sql import literal, quoted
 from reviewml.training import Featurized
@@ -174,14 +174,22 @@ class SqlFeatures:
         texts = self.featurizer.beyond_operators() if None in self.cells else None
         places = iter(range(len(self.cells)))
         if texts is not None:
-            array = TextFeatures(texts).cell(rows)
-            rows = rows.select(self.schema.append(pa.field(TEXTS, pa.list_(pa.float32()))), array)
+            rows = _with_text_features(rows, *texts)
         cells = [
             f"GET({quoted(TEXTS)}, {next(places)})::FLOAT" if one is None else one
             for one in self.cells
         ]
         schema = pa.schema([*kept, *self.fields()], kept.metadata)
         return rows.select(schema, dict(zip(self.names(), cells, strict=True)))
+
+
+def _with_text_features(rows: Rows, featurizer: Featurizer, columns: Sequence[str]) -> Rows:
+    parts = parts_of([("features", featurizer)])
+    kinds = ["TEXT"] * len(columns)
+    function = python_function(rows.database, "text_features", parts, kinds, [columns])
+    call = f"{function}({', '.join(f'{quoted(column)}::TEXT' for column in columns)})"
+    schema = rows.schema.append(pa.field(TEXTS, pa.list_(pa.float64())))
+    return rows.select(schema, {TEXTS: call})
 
 
 def as_features(batch: pa.RecordBatch, names: Sequence[str]) -> Matrix:
@@ -238,3 +246,53 @@ def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
     wanted = {roles.id, roles.target, *further, *BOOKKEEPING}
     fields = [field for field in schema if field.name in wanted]
     return with_roles(pa.schema(fields), Roles(id=roles.id, target=roles.target))
+
+
+# -- predictions --------------------------------------------------------------------------------
+
+MOST_ARGUMENTS = 400
+"""Features that a function in the warehouse is given; models of more predict in this process."""
+
+SCORES = "__scores__"
+
+
+@push_down.register
+def _(function: Score, before: pa.Schema, after: pa.Schema) -> Step | Parted | None:
+    features = SqlFeatures.of(function.featurizer, before)
+    if features is None:
+        return None
+    kept = kept_columns(before)
+    if len(features.cells) > MOST_ARGUMENTS:
+        schema = pa.schema([*kept, *features.fields()], kept.metadata)
+        rest = Finish(function, tuple(features.names()))
+        return Parted(lambda rows: features.made(rows, kept), schema, rest)
+    return lambda rows: _scored(features.made(rows, kept), features, function, after)
+
+
+def _scored(rows: Rows, features: SqlFeatures, function: Score, after: pa.Schema) -> Rows:
+    """Return the answers of the model, which runs in the warehouse."""
+    kinds = ["FLOAT"] * len(features.cells) + ["TEXT"]
+    predict = python_function(rows.database, "scores", parts_of(model=function.model), kinds)
+    arguments = [*map(quoted, features.names()), f"TO_JSON({quoted(ERRORS)})"]
+    schema = rows.schema.append(pa.field(SCORES, pa.list_(pa.float64())))
+    scored = rows.select(schema, {SCORES: f"{predict}({', '.join(arguments)})"})
+    return scored.select(after, _answers(function, after, roles_of(rows.schema).id or PLACE))
+
+
+def _answers(function: Score, after: pa.Schema, id_column: str) -> dict[str, str]:
+    array, model = quoted(SCORES), function.model
+    cells = {"id": quoted(id_column)}
+    if "prediction" in after.names:
+        kind = sql_type(after.field("prediction")).name
+        cases = [f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(model.classes)]
+        cells["prediction"] = (
+            f"GET({array}, 0)::FLOAT"
+            if model.task == "regression"
+            else f"(CASE GET({array}, 0)::INTEGER {' '.join(cases)} END)::{kind}"
+        )
+    if "probability" in function.outputs:
+        # The first is which class is likeliest; of two classes the second's is told.
+        first = 2 if model.task == "binary" else 1
+        for place, name in enumerate(function.probability_names(), start=first):
+            cells[name] = f"GET({array}, {place})::FLOAT"
+    return cells
