@@ -176,7 +176,16 @@ def test_what_a_featurizer_was_not_fitted_on_is_refused(backend: SnowflakeBacken
         )
 
 
-TEXTS = ["Great!! 5/5", "质量很好，非常满意", "ดีมาก 10", "Ça va? ¿Sí?", "", None, "it's ''; --", "😀"]
+TEXTS = [
+    "Great!! 5/5",
+    "质量很好，非常满意",
+    "ดีมาก 10",
+    "Ça va? ¿Sí?",
+    "",
+    None,
+    "it's ''; --",
+    "😀",
+]
 
 
 def with_texts() -> pa.Table:

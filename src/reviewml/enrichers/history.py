@@ -31,10 +31,10 @@ from reviewml.interfaces.asof import LAST_TYPE, keys_of, time_of
 from reviewml.interfaces.backend import as_source
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.sql_enricher import AskDatabase
 from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset, is_frame
 from reviewml.interfaces.source import By
+from reviewml.interfaces.sql_enricher import AskDatabase
 from reviewml.interfaces.statistics import Max, ValueCounts
 from reviewml.interfaces.windows import Duration, Window, microseconds, written
 from reviewml.schema import Roles

@@ -136,9 +136,7 @@ class Sentiment(Enricher):
         models = [_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
         unlearned = self.unlearned_ or _alike(part, self.n_folds)
         return dataset.enrich(
-            CrossFitted(
-                grounds=self._grounds(unlearned), models=models, stands_for=self.origin()
-            ),
+            CrossFitted(grounds=self._grounds(unlearned), models=models, stands_for=self.origin()),
             stage=stage or type(self).__name__,
         )
 

@@ -94,7 +94,7 @@ class Enricher(Enrichment):
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
         from reviewml.interfaces.sql_enricher import AskDatabase
 
-        if self.sql({name: "NULL" for name in self.needs}) is None:
+        if self.sql(dict.fromkeys(self.needs, "NULL")) is None:
             return []
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 

@@ -152,7 +152,7 @@ class SqlEnricher(Enrichment):
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
         # What is refused is said before anything is read.
-        self.sql({name: "NULL" for name in self.needs})
+        self.sql(dict.fromkeys(self.needs, "NULL"))
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:

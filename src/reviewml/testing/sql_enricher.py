@@ -21,7 +21,7 @@ from reviewml.testing.rows import example_rows, rebatched
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
 
-HOSTILE = "it's \"so\"; DROP TABLE reviews; -- /* \\ \n\t\U0001f600 {answer} $1 %s ?"
+HOSTILE = 'it\'s "so"; DROP TABLE reviews; -- /* \\ \n\t\U0001f600 {answer} $1 %s ?'
 
 
 class SqlEnricherContract:

@@ -209,7 +209,9 @@ def _answers(question: AskDatabase, shelf: Shelf, database: Database) -> object:
         store.prepare(shelf)
         return store.table(shelf)
     cells = [f"NULL::{sql_type(f).carried} AS C{place}" for place, f in enumerate(shelf.columns)]
-    return database.temporary_table(f"SELECT {', '.join(['NULL::TEXT AS KEY', *cells])} WHERE FALSE")
+    return database.temporary_table(
+        f"SELECT {', '.join(['NULL::TEXT AS KEY', *cells])} WHERE FALSE"
+    )
 
 
 def _typed(cell: str, field: pa.Field) -> str:

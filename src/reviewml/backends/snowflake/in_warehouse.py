@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ def text_features(archive: str, names: Sequence[str]) -> Compute:
 
     def compute(frame: pd.DataFrame) -> Values:
         columns = [pa.array(frame[place], pa.string(), from_pandas=True) for place in frame]
-        matrix = featurizer.matrix(pa.RecordBatch.from_arrays(columns, list(names)))  # type: ignore[attr-defined]
+        matrix = featurizer.matrix(pa.RecordBatch.from_arrays(columns, list(names)))
         return _lists(matrix.astype(np.float64))
 
     return compute
@@ -80,12 +80,13 @@ def _unread(errors: pd.Series) -> npt.NDArray[np.bool_]:
 
 def _lists(matrix: npt.NDArray[np.float64]) -> Values:
     # An array of Snowflake's is JSON, which has no NaN.
-    missing: Any = np.where(np.isnan(matrix), None, matrix.astype(object))
-    return list(missing.tolist())
+    values = matrix.astype(object)
+    values[np.isnan(matrix)] = None
+    return list(values.tolist())
 
 
 def _saved(archive: str) -> saving.Parts:
-    imports = Path(sys._xoptions["snowflake_import_directory"])  # type: ignore[arg-type]
+    imports = Path(sys._xoptions["snowflake_import_directory"])
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(imports / archive) as file:
         file.extractall(folder)
         return saving.load(Path(folder))
