@@ -10,7 +10,7 @@ from sqlglot import exp
 from reviewml.sql import Name
 from reviewml.testing.snowflake import rewriting
 from reviewml.testing.snowflake.running import run
-from reviewml.testing.snowflake.statements import Answer, Call, on, rows, status
+from reviewml.testing.snowflake.statements import Answer, Call, missing, on, rows, status
 from reviewml.testing.snowflake.texts import PART, options
 
 if TYPE_CHECKING:
@@ -60,6 +60,24 @@ def use_database(double: Double, call: Call) -> Answer:
     call.session.duck.execute(f"CREATE SCHEMA IF NOT EXISTS {Name((database, 'PUBLIC')).sql}")
     run(double, dataclasses.replace(call, sql=f"USE SCHEMA {Name((database, 'PUBLIC')).sql}"))
     return done
+
+
+@on(rf"^DROP DATABASE (?P<unless>IF EXISTS )?(?P<name>{PART})(?: CASCADE| RESTRICT)?$")
+def drop_database(double: Double, call: Call) -> Answer:
+    session = call.session
+    name = session.full(call.match["name"])[-1]
+    if not session.query("SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [name]):
+        if call.match["unless"]:
+            return status("Drop statement executed successfully.")
+        raise missing("Database", name)
+    session.duck.execute("USE memory")
+    session.duck.execute(f"DETACH {Name((name,)).sql}")
+    if session.database == name:
+        session.database, session._schema = None, None
+        session.database_set = session.schema_set = False
+    elif session.database and session.schema:
+        session.duck.execute(f"USE {Name((session.database, session.schema)).sql}")
+    return status(f"{name} successfully dropped.")
 
 
 @on(r"^USE SECONDARY ROLES (ALL|NONE)$")

@@ -82,6 +82,8 @@ class Double:
             self.forget()
         self.instance = FakeSnow()
         self.instance.results_cache = Results()
+        self.instance.duck_conn.execute("SET enable_external_access = false")
+        self.instance.duck_conn.execute("SET GLOBAL python_enable_replacements = false")
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
         variants.install(self.instance.duck_conn)

@@ -68,6 +68,11 @@ def write(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Window) and node.args.get("order") and node.find(*SEQUENCES):
         node.set("order", None)  # rows of GENERATOR are in that order
         return node
+    if isinstance(node, exp.CountIf):
+        counted = exp.If(this=node.this, true=exp.Literal.number(1))
+        return exp.Count(this=exp.Case(ifs=[counted]))
+    if isinstance(node, exp.ToNumber) and not node.args.get("safe"):
+        return number(node)
     if isinstance(node, exp.Trim) and node.expression:
         side = {"LEADING": "LTRIM", "TRAILING": "RTRIM"}.get(str(node.args.get("position")), "TRIM")
         return call(side, node.this, node.expression)
@@ -90,6 +95,15 @@ def write(node: exp.Expr) -> exp.Expr:
     if name.endswith(("TO_TIMESTAMP_LTZ", "TO_TIMESTAMP_TZ")):
         return zoned(name, node.expressions)
     return node
+
+
+def number(node: exp.ToNumber) -> exp.Expr:
+    """Return TO_NUMBER as a cast, which fails where a text is no number."""
+    if node.args.get("format"):
+        raise not_understood("TO_NUMBER with a format is not known.")
+    sizes = [one.name if (one := node.args.get(key)) else None for key in ("precision", "scale")]
+    precision, scale = sizes[0] or "38", sizes[1] or "0"
+    return exp.cast(node.this, exp.DataType.build(f"DECIMAL({precision}, {scale})"))
 
 
 def nonzero(value: exp.Expr) -> exp.Expr:

@@ -54,6 +54,12 @@ def insert(value: dict[str, Any], key: str, new: Any, replace: bool = False) -> 
     return {**value, key: new}
 
 
+def construct(*given: Any) -> dict[str, Any]:
+    """Return an object of keys and values in turn, without those that are NULL."""
+    pairs = zip(given[::2], given[1::2], strict=True)
+    return {str(key): value for key, value in pairs if key is not None and value is not None}
+
+
 def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -87,6 +93,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "GET": (get, "JSON"),
     "IS_ARRAY": (lambda v: isinstance(v, list), "BOOLEAN"),
     "IS_OBJECT": (lambda v: isinstance(v, dict), "BOOLEAN"),
+    "OBJECT_CONSTRUCT": (construct, "JSON"),
     "OBJECT_DELETE": (lambda o, *k: {n: v for n, v in o.items() if n not in k}, "JSON"),
     "OBJECT_INSERT": (insert, "JSON"),
     "OBJECT_KEYS": (sorted, "JSON"),
@@ -96,7 +103,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 """By name: what computes it, and the type of its answer in DuckDB."""
 
-WITH_NULLS = {"ARRAY_APPEND", "ARRAY_CONSTRUCT_COMPACT", "ARRAY_PREPEND", "OBJECT_INSERT"}
+WITH_NULLS = {
+    "ARRAY_APPEND",
+    "ARRAY_CONSTRUCT_COMPACT",
+    "ARRAY_PREPEND",
+    "OBJECT_CONSTRUCT",
+    "OBJECT_INSERT",
+}
 """Those that answer something where an argument is NULL."""
 
 
@@ -133,10 +146,14 @@ def json_array(values: list[exp.Expr]) -> exp.Expr:
     return exp.Anonymous(this="JSON_ARRAY", expressions=values)
 
 
-def json_object(node: exp.Struct) -> exp.Expr:
-    """Return ``{'key': value}`` as JSON."""
-    pairs = [(exp.Literal.string(one.name), one.expression) for one in node.expressions]
-    return exp.Anonymous(this="JSON_OBJECT", expressions=[x for pair in pairs for x in pair])
+def literal_object(node: exp.Struct) -> exp.Expr:
+    """Return ``{'key': value}`` as a call of OBJECT_CONSTRUCT."""
+    given = [x for one in node.expressions for x in (key_of(one.this), one.expression)]
+    return exp.Anonymous(this="OBJECT_CONSTRUCT", expressions=given)
+
+
+def key_of(key: exp.Expr) -> exp.Expr:
+    return exp.Literal.string(key.name) if isinstance(key, exp.Identifier) else key
 
 
 SEMI_STRUCTURED = ("VARIANT", "ARRAY", "OBJECT")
@@ -163,7 +180,7 @@ def written(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Array):
         return json_array(node.expressions)
     if isinstance(node, exp.Struct):
-        return json_object(node)
+        return written(literal_object(node))
     if isinstance(node, exp.Cast) and node.to.this.name in SEMI_STRUCTURED:
         return exp.Anonymous(this="TO_JSON", expressions=[node.this])
     if not isinstance(node, exp.Anonymous):
@@ -171,6 +188,8 @@ def written(node: exp.Expr) -> exp.Expr:
     name = str(node.this).upper()
     if name == "ARRAY_CONSTRUCT":
         return json_array(node.expressions)
+    if name == "OBJECT_CONSTRUCT" and any(one.is_star for one in node.expressions):
+        return exp.StarMap(this=node.expressions[0])
     if name in FUNCTIONS:
         packed = exp.cast(json_array(node.expressions), "VARCHAR")
         return exp.Anonymous(this=in_duckdb(name), expressions=[packed])
