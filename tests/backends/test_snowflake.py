@@ -85,7 +85,9 @@ class TestMerging:
 
     def test_what_changed_is_updated(self, backend: SnowflakeBackend) -> None:
         read(backend, {"id": 1, "stars": 5}, {"id": 2, "stars": None}).merge("changing")
-        changed = read(backend, {"id": 2, "stars": 3, "new": "a"}, {"id": 3, "stars": 1, "new": None})
+        changed = read(
+            backend, {"id": 2, "stars": 3, "new": "a"}, {"id": 3, "stars": 1, "new": None}
+        )
         assert changed.merge("changing") == Merged(1, 1, 0)
         rows = backend.read(SnowflakeTable("changing", id="id")).to_arrow().sort_by("id")
         assert rows.to_pylist() == [

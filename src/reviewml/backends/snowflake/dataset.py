@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -191,8 +192,8 @@ class SnowflakeDataset(Dataset):
         """Return the rows as a Snowpark data frame, bookkeeping included."""
         rows = self.query()
         frame = rows.database.session.sql(rows.query)
-        # Temporary tables are there as long as what reads them.
-        frame._reviewml_held = rows.held
+        # What it reads must stay as long as it does.
+        weakref.finalize(frame, lambda held: None, rows.held).atexit = False
         return frame
 
 

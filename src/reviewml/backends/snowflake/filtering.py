@@ -143,7 +143,11 @@ class _Reader:
         if name in ("and", "or"):
             return Sql(f"({f' {name.upper()} '.join(texts)})")
         [text] = texts
-        patterns = {"not": "(NOT {0})", "is_null": "({0} IS NULL)", "is_not_null": "({0} IS NOT NULL)"}
+        patterns = {
+            "not": "(NOT {0})",
+            "is_null": "({0} IS NULL)",
+            "is_not_null": "({0} IS NOT NULL)",
+        }
         if name == "is_nan" and arguments[0].kind == "real":
             return Sql(f"({text} = {NAN})")
         return Sql(patterns[name].format(text))

@@ -160,7 +160,9 @@ class SnowflakeStage(SnowflakeSource):
 
     def __repr__(self) -> str:
         pattern = f", pattern={self.pattern!r}" if self.pattern else ""
-        return f"SnowflakeStage({self.location!r}{pattern}, format={self.format!r}{shown(self.roles)})"
+        return (
+            f"SnowflakeStage({self.location!r}{pattern}, format={self.format!r}{shown(self.roles)})"
+        )
 
     # -- formats --------------------------------------------------------------------------------
 
@@ -209,7 +211,9 @@ class SnowflakeStage(SnowflakeSource):
         cells = []
         for name, kind in found:
             cell = f"$1:{quoted(name)}::{kind}"
-            cells.append((name, type_named(name, kind), f"TO_JSON({cell})" if kind in JSON else cell))
+            cells.append(
+                (name, type_named(name, kind), f"TO_JSON({cell})" if kind in JSON else cell)
+            )
         return cells, "NULL::ARRAY"
 
 
