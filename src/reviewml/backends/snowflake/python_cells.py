@@ -1,4 +1,4 @@
-"""Columns that our own Python computes in the warehouse, from a saved folder: nothing is pickled."""
+"""Columns that our own Python computes in the warehouse, from a saved folder, never a pickle."""
 
 from __future__ import annotations
 
