@@ -11,17 +11,21 @@ import pytest
 
 from reviewml import Pipeline
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate, Language
-from reviewml.errors import BackendError, CreditsExhausted, ParameterError
+from reviewml.errors import BackendError, CreditsExhausted, ParameterError, SchemaError
+from reviewml.featurizers import Features
 from reviewml.interfaces import Backend, Call, Enricher, SqlEnricher
+from reviewml.interfaces.origins import origin_of
 from reviewml.schema import Roles
 from reviewml.testing import SqlEnricherContract
 from reviewml.testing.sql_enricher import HOSTILE
+from reviewml.trainers import LogisticRegression
 
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import asking
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.testing.snowflake import Double, snowflake_double
 
 if TYPE_CHECKING:
@@ -351,3 +355,44 @@ def test_a_function_without_a_price_is_refused_by_name(session: Session) -> None
         assert price is not None
         other = type(price)("AI_OTHER", price.text, price.counted, price.prompt)
         backend.budget.credits(other, asking.Texts(1, 1, 1))
+
+
+# -- where columns come from --------------------------------------------------------------------
+
+
+def test_a_table_tells_which_enricher_a_column_came_from(
+    double: Double, backend: SnowflakeBackend
+) -> None:
+    enricher = CortexSentiment(["it's"])
+    rows = backend.read(reviews("x", "y"), ROLES)
+    rows.enrich(enricher).merge("moods")
+    for name in ("moods", "public.moods", "reviews.public.moods"):
+        schema = SnowflakeTable(name, id="id", connection=backend.session).schema
+        told = {field.name for field in schema if origin_of(field) == enricher.origin()}
+        assert told == set(enricher.adds)
+    # Written again, nothing changes.
+    rows.enrich(enricher).merge("moods")
+    with pytest.raises(SchemaError, match=r"'sentiment' of .*MOODS.* cannot hold both"):
+        rows.enrich(CortexSentiment(legacy=True)).merge("moods")
+
+
+def test_a_pipeline_refuses_a_table_of_another_enricher(
+    double: Double, backend: SnowflakeBackend
+) -> None:
+    double.cortex.sentiment = lambda text, *_: {
+        "categories": [{"name": "overall", "sentiment": text.split()[0]}]
+    }
+    texts = [f"{('positive', 'negative')[n % 2]} {n}" for n in range(40)]
+    rows = reviews(*texts).append_column("bought", pa.array([n % 4 == 0 for n in range(40)]))
+    dataset = backend.read(rows, Roles.of(id="id", text="text", target="bought"))
+    dataset.enrich(CortexSentiment()).merge("learned")
+    dataset.enrich(CortexSentiment(legacy=True)).merge("others")
+
+    def table(name: str) -> SnowflakeTable:
+        return SnowflakeTable(name, id="id", connection=backend.session)
+
+    steps = [("features", Features(exclude=["text"])), ("model", LogisticRegression())]
+    pipe = Pipeline(steps, id="id", target="bought", backend=backend).fit(table("learned"))
+    assert pipe.predict(table("learned")).count() == 40
+    with pytest.raises(SchemaError, match="'sentiment' was added by CortexSentiment"):
+        pipe.predict(table("others"))
