@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reviewml import Frame, Pipeline
+from reviewml import Frame, Pipeline, saving
 from reviewml.featurizers import Features
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.named_list import named_list
@@ -27,6 +30,7 @@ from reviewml.trainers import LogisticRegression, XGBoost
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
+from reviewml.backends.snowflake import own_code, python_cells
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.testing.snowflake import Double, snowflake_double
 
@@ -241,3 +245,30 @@ def test_the_same_model_is_taken_there_once(running: Double, backend: SnowflakeB
     with running.watch() as seen:
         scored.to_arrow()
     assert not [one.sql for one in seen.statements if "FUNCTION" in one.sql and "CREATE" in one.sql]
+
+
+ALONE = """
+import sys
+sys.path.insert(0, {archive!r})
+sys._xoptions["snowflake_import_directory"] = {folder!r}
+import reviewml
+assert reviewml.__file__.startswith({archive!r})
+import pandas
+from reviewml.backends.snowflake.in_warehouse import scores
+rows = pandas.DataFrame({{place: [1.0, float("nan")] for place in range({width})}})
+rows[{width}] = [None, '[{{"stage": "read"}}]']
+[known, unread] = scores("saved.zip")(rows)
+assert unread is None and abs(sum(known[1:]) - 1) < 1e-9
+assert "snowflake" not in sys.modules and "ray" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
+    pipe = fitted()
+    parts = python_cells.parts_of(model=pipe.model_)
+    folder = saving.save(parts, tmp_path / "saved")
+    python_cells.zipped(folder, tmp_path / "saved.zip")
+    archive = own_code.archive(tmp_path)
+    code = ALONE.format(archive=str(archive), folder=f"{tmp_path}/", width=len(pipe.features_))
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

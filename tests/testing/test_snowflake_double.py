@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
-from snowflake.connector import ProgrammingError  # noqa: E402
+from snowflake.connector import ProgrammingError
 
-from reviewml.testing.snowflake import snowflake_double  # noqa: E402
-from reviewml.testing.snowflake.statements import normalised  # noqa: E402
+from reviewml.testing.snowflake import snowflake_double
+from reviewml.testing.snowflake.statements import normalised
 
 TEXTS = [
     "",
@@ -139,7 +139,7 @@ def test_the_log_tells_statements_tags_and_rows(double, ask):
         ask("ALTER SESSION UNSET QUERY_TAG")
         ask("CREATE TABLE T (A INT)")
     assert seen.sql[1] == "SELECT 1 UNION ALL SELECT 2"
-    assert [one.tag for one in seen.statements[1:]] == ["it's {\"step\": 1}"] * 2 + [""]
+    assert [one.tag for one in seen.statements[1:]] == ['it\'s {"step": 1}'] * 2 + [""]
     assert [one.rows for one in seen.statements] == [0, 2, 0, 0]
     assert seen.rows == 2
 

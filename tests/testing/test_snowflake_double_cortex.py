@@ -7,11 +7,18 @@ import pytest
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
-from snowflake.connector import ProgrammingError  # noqa: E402
+from snowflake.connector import ProgrammingError
 
-from reviewml.testing.snowflake import cortex, lexicon  # noqa: E402
+from reviewml.testing.snowflake import cortex, lexicon
 
-REVIEWS = ["Great food", "awful, cold and rude", "Good food but slow", "", None, "日本語 😀 it's \\"]
+REVIEWS = [
+    "Great food",
+    "awful, cold and rude",
+    "Good food but slow",
+    "",
+    None,
+    "日本語 😀 it's \\",
+]
 
 
 @pytest.fixture
@@ -110,10 +117,10 @@ def test_a_function_that_the_account_lacks(double, reviews):
 
 
 def test_snowpark_asks_them_too(double, database, reviews):
-    from snowflake.snowpark import functions as F
+    from snowflake.snowpark import functions
 
     session = double.session(database=database, schema="PUBLIC")
-    asked = F.ai_classify(F.col("T"), ["food", "other"]).alias("A")
+    asked = functions.ai_classify(functions.col("T"), ["food", "other"]).alias("A")
     rows = session.table("REVIEWS").sort("N").select(asked).collect()
     assert json.loads(rows[0].A) == {"labels": ["food"]}
     session.close()

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
-from snowflake.connector import ProgrammingError  # noqa: E402
-from snowflake.snowpark import functions as F  # noqa: E402
-from snowflake.snowpark.types import (  # noqa: E402
+from snowflake.connector import ProgrammingError
+from snowflake.snowpark import functions
+from snowflake.snowpark.types import (
     ArrayType,
     FloatType,
     IntegerType,
@@ -35,7 +35,7 @@ PYTHON = f"LANGUAGE PYTHON RUNTIME_VERSION = '{VERSION}'"
 def table(session):
     session.sql("CREATE TABLE T (A INT, B VARCHAR)").collect()
     session.sql("INSERT INTO T VALUES (2, 'x'), (1, 'é'), (NULL, NULL)").collect()
-    return session.table("T").sort(F.col("A").desc_nulls_last())
+    return session.table("T").sort(functions.col("A").desc_nulls_last())
 
 
 def values(frame):
@@ -47,7 +47,7 @@ def test_a_function_of_values(session, table):
         return f"{a}{b}"
 
     session.udf.register(joined, name="JOINED", packages=["pandas"])
-    called = F.call_udf("JOINED", F.col("A"), F.col("B"))
+    called = functions.call_udf("JOINED", functions.col("A"), functions.col("B"))
     assert values(table.select(called)) == ["2x", "1é", "NoneNone"]
     assert session.sql("SELECT joined(3, 'q')").collect()[0][0] == "3q"
 
@@ -75,12 +75,17 @@ def test_variants_and_arrays_go_in_and_come_out(session, table):
         return_type=VariantType(),
         input_types=[VariantType()],
     )
-    rows = values(table.select(described(F.to_variant(F.array_construct("A", "B")))))
+    rows = values(
+        table.select(described(functions.to_variant(functions.array_construct("A", "B"))))
+    )
     assert json.loads(rows[0]) == {"got": [2, "x"], "kind": "list"}
     extended = session.udf.register(
         lambda a: [*a, "end"], return_type=ArrayType(), input_types=[ArrayType()]
     )
-    assert json.loads(values(table.select(extended(F.array_construct("B"))))[1]) == ["é", "end"]
+    assert json.loads(values(table.select(extended(functions.array_construct("B"))))[1]) == [
+        "é",
+        "end",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,9 @@ def test_a_strict_function_is_not_asked_about_null(ask):
 
 
 def test_code_from_a_stage(ask, tmp_path):
-    (tmp_path / "words.py").write_text("import table\ndef count(text):\n    return table.NUMBERS[text]\n")
+    (tmp_path / "words.py").write_text(
+        "import table\ndef count(text):\n    return table.NUMBERS[text]\n"
+    )
     (tmp_path / "data.txt").write_text("7")
     with zipfile.ZipFile(tmp_path / "table.zip", "w") as archive:
         archive.writestr(
@@ -225,7 +232,7 @@ def repeated(session):
 
 def test_rows_for_each_row(session, table, repeated):
     kept = table.filter("A IS NOT NULL")
-    rows = kept.join_table_function("REPEATED", F.col("A"), F.col("B")).collect()
+    rows = kept.join_table_function("REPEATED", functions.col("A"), functions.col("B")).collect()
     assert [tuple(row) for row in rows] == [
         (2, "x", 0, "x!"),
         (2, "x", 1, "x!"),
@@ -236,7 +243,7 @@ def test_rows_for_each_row(session, table, repeated):
 
 def test_rows_for_each_partition(session, table, repeated):
     kept = table.filter("A IS NOT NULL")
-    called = F.call_table_function("REPEATED", F.col("A"), F.col("B"))
+    called = functions.call_table_function("REPEATED", functions.col("A"), functions.col("B"))
     rows = kept.join_table_function(called.over(partition_by="B", order_by="A")).collect()
     assert sorted((tuple(row) for row in rows), key=str) == [
         (1, "é", 0, "é!"),
@@ -248,7 +255,7 @@ def test_rows_for_each_partition(session, table, repeated):
 
 
 def test_rows_of_a_function_alone(session, repeated):
-    rows = session.table_function("REPEATED", F.lit(1), F.lit("k")).collect()
+    rows = session.table_function("REPEATED", functions.lit(1), functions.lit("k")).collect()
     assert [tuple(row) for row in rows] == [(0, "k!"), (99, "end")]
 
 
@@ -259,7 +266,7 @@ def test_partitions_in_pandas(session, table):
         input_types=[PandasDataFrameType([IntegerType(), StringType()])],
         name="TENFOLD",
     )
-    called = F.call_table_function("TENFOLD", "A", "B").over(partition_by=F.lit(1))
+    called = functions.call_table_function("TENFOLD", "A", "B").over(partition_by=functions.lit(1))
     rows = table.select(called).collect()
     assert {tuple(row) for row in rows} == {(20, "x"), (10, "é"), (None, None)}
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
-from snowflake.connector import ProgrammingError  # noqa: E402
+from snowflake.connector import ProgrammingError
 
 DOCUMENT = {
     "c": [{"x": "é"}, 2, None],
@@ -24,9 +24,7 @@ DOCUMENT = {
 def compute(double):
     with double.connect(database="COMPUTE", schema="PUBLIC") as connection:
         cursor = connection.cursor()
-        cursor.execute(
-            "CREATE TABLE D AS SELECT PARSE_JSON(%s) AS V", (json.dumps(DOCUMENT),)
-        )
+        cursor.execute("CREATE TABLE D AS SELECT PARSE_JSON(%s) AS V", (json.dumps(DOCUMENT),))
         yield lambda expression: cursor.execute(f"SELECT {expression} FROM D").fetchone()[0]
 
 
@@ -71,7 +69,10 @@ def test_paths_and_casts_of_variants(compute, expression, expected):
         ("[1, 'a', {'Key': 2}]", [1, "a", {"Key": 2}]),
         ("ARRAY_CONSTRUCT(OBJECT_CONSTRUCT('a', 1))", [{"a": 1}]),
         ("OBJECT_CONSTRUCT('a', 1, 'b', NULL, 'c', ARRAY_CONSTRUCT('x'))", {"a": 1, "c": ["x"]}),
-        ("ARRAY_CAT(V:labels, ARRAY_CONSTRUCT(1, OBJECT_CONSTRUCT('q', 1)))", ["a", "b", 1, {"q": 1}]),
+        (
+            "ARRAY_CAT(V:labels, ARRAY_CONSTRUCT(1, OBJECT_CONSTRUCT('q', 1)))",
+            ["a", "b", 1, {"q": 1}],
+        ),
         ("ARRAY_APPEND(V:labels, 'c')", ["a", "b", "c"]),
         ("ARRAY_SLICE(V:labels, 0, 1)", ["a"]),
         ("ARRAY_DISTINCT(ARRAY_CONSTRUCT(1, 1, 2))", [1, 2]),
@@ -168,7 +169,7 @@ def test_flatten_keeps_the_order(ask):
     assert ask("SELECT ID, F.VALUE FROM D, LATERAL FLATTEN(V:nothing, OUTER => TRUE) F") == [
         (1, None)
     ]
-    assert ask("SELECT KEY FROM TABLE(FLATTEN(PARSE_JSON('{\"b\": 1, \"a\": 2}')))") == [
+    assert ask('SELECT KEY FROM TABLE(FLATTEN(PARSE_JSON(\'{"b": 1, "a": 2}\')))') == [
         ("a",),
         ("b",),
     ]

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
-from snowflake.connector import ProgrammingError  # noqa: E402
-from snowflake.connector.pandas_tools import write_pandas  # noqa: E402
+from snowflake.connector import ProgrammingError
+from snowflake.connector.pandas_tools import write_pandas
 
 FRAME = pd.DataFrame(
     {
@@ -71,7 +71,7 @@ def test_stages_are_shown_and_dropped(ask):
         ("B", "", "INTERNAL TEMPORARY"),
     ]
     ask("DROP STAGE A")
-    with pytest.raises(ProgrammingError, match="'[A-Z0-9]*.PUBLIC.A' does not exist"):
+    with pytest.raises(ProgrammingError, match=r"'[A-Z0-9]*.PUBLIC.A' does not exist"):
         ask("DESCRIBE STAGE A")
 
 
@@ -147,7 +147,12 @@ def test_files_are_copied_once(ask, stage):
     assert ask(copy)[0][:4] == ("in/p.parquet", "LOADED", 2, 2)
     assert ask(copy) == [("Copy executed with 0 files processed.",)]
     assert ask(f"{copy} FORCE = TRUE")[0][3] == 2
-    assert ask('SELECT "t x", ID FROM T ORDER BY ID, 1') == [("é", 1), ("é", 1), (None, 2), (None, 2)]
+    assert ask('SELECT "t x", ID FROM T ORDER BY ID, 1') == [
+        ("é", 1),
+        ("é", 1),
+        (None, 2),
+        (None, 2),
+    ]
 
 
 def test_a_copy_that_selects(ask, stage, database):

@@ -79,7 +79,7 @@ def python_function(
         Arguments of the handler behind the archive.
     """
     with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
-        archive = _zipped(saving.save(parts, Path(folder) / "saved"), Path(folder) / SAVED)
+        archive = zipped(saving.save(parts, Path(folder) / "saved"), Path(folder) / SAVED)
         text = repr([handler, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
@@ -122,7 +122,8 @@ def _pinned() -> list[str]:
     return [f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES]
 
 
-def _zipped(folder: Path, archive: Path) -> Path:
+def zipped(folder: Path, archive: Path) -> Path:
+    """Write the files of a folder into an archive, and return that."""
     with zipfile.ZipFile(archive, "w") as file:
         for path in sorted(each for each in folder.rglob("*") if each.is_file()):
             # With one time for all, the same content is the same archive.

@@ -178,7 +178,7 @@ def load(
         fields = ", ".join(f"${n + 1}" for n in range(width))
     width = max(map(int, re.findall(r"\$(\d+)", fields)), default=1)
     rows_of_file = one.table(width)
-    name = register(session, rows_of_file)
+    name = register(session, rows_of_file, one.kinds)
     target = f"{into} ({columns})" if columns else into
     execute(double, Cursor(session), f"INSERT INTO {target} SELECT {fields} FROM {name}", [])
     forget(session)

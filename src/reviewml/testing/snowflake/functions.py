@@ -107,7 +107,7 @@ class Function:
         values = [kind.values(c) for (_, kind), c in zip(self.arguments, columns, strict=True)]
         return [
             None if self.strict and None in row else handler(*row)
-            for row in zip(*values, strict=True)
+            for row in (zip(*values, strict=True) if values else [()])
         ]
 
     def vectorised(self, handler: Callable[..., Any], columns: list[pa.Array]) -> list[Any]:
@@ -264,16 +264,17 @@ def split(kinds: str) -> list[str]:
     return [one for one in re.split(r",(?![^()]*\))", kinds) if one.strip()]
 
 
-@on(r"^SHOW USER FUNCTIONS(?: LIKE '(?P<like>[^']*)')?(?: IN .*)?$")
+@on(r"^SHOW USER FUNCTIONS(?: LIKE '(?P<like>[^']*)')?(?P<all> IN ACCOUNT)?$")
 def show_functions(double: Double, call: Call) -> Answer:
     held = double.functions | call.session.functions
     wanted = (call.match["like"] or "").upper()
+    here = (call.session.database, call.session.schema)
     return rows(
         ["name", "catalog_name", "schema_name", ("min_num_arguments", "fixed"), "language"],
         [
             (name[2], *name[:2], count, "PYTHON")
             for name, count in held
-            if wanted in ("", "%", name[2])
+            if wanted in ("", "%", name[2]) and (call.match["all"] or name[:2] == here)
         ],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -157,5 +158,16 @@ def scalar(node: exp.JSONExtract) -> exp.Expr:
     return exp.Paren(this=exp.JSONExtractScalar(this=node.this, expression=node.expression))
 
 
+PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def with_quotes(tree: exp.Expr, session: Session) -> exp.Expr:
+    """Quote the names that need it: fakesnow writes some of them without."""
+    for name in tree.find_all(exp.Identifier):
+        if not PLAIN.fullmatch(name.name):
+            name.set("quoted", True)
+    return tree
+
+
 rewriting.BEFORE.append(with_scalars)
-rewriting.AFTER.append(with_texts)
+rewriting.AFTER += [with_texts, with_quotes]

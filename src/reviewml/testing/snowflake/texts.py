@@ -81,12 +81,17 @@ def read_options(given: Sequence[Token]) -> tuple[dict[str, Any], Sequence[Token
     return found, given
 
 
+def read_single(given: Sequence[Token]) -> tuple[Any, Sequence[Token]]:
+    """Return a value that can be a name of several parts."""
+    value, given = read_value(given[0]), given[1:]
+    while len(given) > 1 and given[0].token_type is TokenType.DOT:
+        value, given = f"{value}.{given[1].text}", given[2:]
+    return value, given
+
+
 def read_option(given: Sequence[Token]) -> tuple[Any, Sequence[Token]]:
     if given[0].token_type is not TokenType.L_PAREN:
-        value, given = read_value(given[0]), given[1:]
-        while given and given[0].token_type is TokenType.DOT:  # a name of several parts
-            value, given = f"{value}.{given[1].text.upper()}", given[2:]
-        return value, given
+        return read_single(given)
     if len(given) > 2 and given[2].token_type in (TokenType.EQ, TokenType.FARROW):
         inner, given = read_options(given[1:])
         return inner, given[1:]
