@@ -32,8 +32,8 @@ from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
 from reviewml.interfaces.source import By, Validate, check_rows
+from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
 from reviewml.interfaces.statistics import Statistic
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
