@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
-from reviewml import Pipeline
-from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate, Language
+from reviewml import Frame, Pipeline
+from reviewml.enrichers import (
+    CortexClassify,
+    CortexSentiment,
+    CortexTranslate,
+    Language,
+    ReviewHistory,
+)
 from reviewml.errors import BackendError, CreditsExhausted, ParameterError, SchemaError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Backend, Call, Enricher, SqlEnricher
@@ -396,3 +403,33 @@ def test_a_pipeline_refuses_a_table_of_another_enricher(
     assert pipe.predict(table("learned")).count() == 40
     with pytest.raises(SchemaError, match="'sentiment' was added by CortexSentiment"):
         pipe.predict(table("others"))
+
+
+def test_reviews_that_a_step_looks_at_are_asked_about_once(
+    double: Double, backend: SnowflakeBackend
+) -> None:
+    days = [datetime.datetime(2026, 5, 1 + place % 20) for place in range(30)]
+    told = pa.table(
+        {
+            "sku": [f"s{place % 3}" for place in range(30)],
+            "text": [f"text {place % 10}" for place in range(30)],
+            "posted": pa.array(days, pa.timestamp("us")),
+        }
+    )
+    seen = datetime.datetime(2026, 6, 1)
+    visits = pa.table(
+        {"id": ["a", "b", "c"], "sku": ["s0", "s1", "s9"], "at": pa.array([seen] * 3)}
+    )
+    history = ReviewHistory(
+        Frame(told, text="text", time="posted"),
+        by="sku",
+        enrichers=[("mood", CortexSentiment())],
+        windows=(None,),
+    )
+    pipe = Pipeline([("product", history)], id="id", time="at", backend=backend)
+    planned = pipe.plan(visits)
+    assert [(step.rows, step.stored) for step in planned.steps] == [(10, 0)]
+    assert set(double.cortex.calls) <= {"AI_COUNT_TOKENS"}
+    enriched = pipe.fit(visits).enrich(visits).to_arrow().sort_by("id")
+    assert enriched.column("product_count_all").to_pylist() == [10, 10, 0]
+    assert double.cortex.calls["AI_SENTIMENT"] == 10
