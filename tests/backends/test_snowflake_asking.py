@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 ROLES = Roles.of(id="id", text="text")
 
+UTC = pa.timestamp("us", "UTC")
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Double]:
@@ -413,12 +415,12 @@ def test_reviews_that_a_step_looks_at_are_asked_about_once(
         {
             "sku": [f"s{place % 3}" for place in range(30)],
             "text": [f"text {place % 10}" for place in range(30)],
-            "posted": pa.array(days, pa.timestamp("us")),
+            "posted": pa.array(days, UTC),
         }
     )
     seen = datetime.datetime(2026, 6, 1)
     visits = pa.table(
-        {"id": ["a", "b", "c"], "sku": ["s0", "s1", "s9"], "at": pa.array([seen] * 3)}
+        {"id": ["a", "b", "c"], "sku": ["s0", "s1", "s9"], "at": pa.array([seen] * 3, UTC)}
     )
     history = ReviewHistory(
         Frame(told, text="text", time="posted"),
