@@ -26,6 +26,7 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
+from reviewml.interfaces.origins import check_origins, origin_of
 from reviewml.judging import explain_rows, score_rows
 from reviewml.plan import Plan, plan
 from reviewml.schema import ROLE_NAMES, Roles, require
@@ -60,6 +61,8 @@ class Pipeline(Estimator):
         ``"binary"``, ``"multiclass"`` or ``"regression"``, as given or inferred.
     classes_
         Values of the target in the order of `predict_proba`; not for regression.
+    origins_
+        Columns that had been added by enrichers before, and the `Origin` of each.
     report_
         What happened while fitting: rows read and left out, the split, warnings, times.
 
@@ -134,11 +137,14 @@ class Pipeline(Estimator):
         self.report_ = fitted.report
         self.roles_ = rows.roles
         self.schema_ = {field.name: str(field.type) for field in rows.schema}
-        for attribute in ("model_", "task_", "classes_"):
+        for attribute in ("model_", "task_", "classes_", "origins_"):
             if hasattr(self, attribute):
                 delattr(self, attribute)
         if fitted.model is not None:
             self._set_model(fitted.model)
+            made_of = {feature.column for feature in self.features_}
+            origins = {field.name: origin_of(field) for field in rows.schema}
+            self.origins_ = {n: o for n, o in origins.items() if o is not None and n in made_of}
         return self
 
     def _set_model(self, model: Model) -> None:
@@ -394,6 +400,7 @@ class Pipeline(Estimator):
             roles=self.roles_,
             schema=self.schema_,
             report=self.report_,
+            origins=getattr(self, "origins_", {}),
         )
         return saving.save(parts, Path(folder), metrics=metrics)
 
@@ -425,6 +432,7 @@ class Pipeline(Estimator):
         )
 
     def _enriched(self, rows: Dataset, reviews: Any = None) -> Dataset:
+        check_origins(getattr(self, "origins_", {}), rows.full_schema)
         return self._chain(looking_at(self._fitted("steps_"), reviews)).enriched(rows)
 
     def _scored(self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError) -> Dataset:
@@ -476,6 +484,7 @@ def load(folder: str | PathLike[str]) -> Pipeline:
     pipeline.report_ = dict(parts.report)
     pipeline.roles_ = parts.roles
     pipeline.schema_ = dict(parts.schema)
+    pipeline.origins_ = dict(parts.origins)
     if parts.model is not None:
         pipeline._set_model(parts.model)
     return pipeline

@@ -16,6 +16,7 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.sql_enricher import Blank, Range
 from reviewml.interfaces.stored_batch import StoredBatch
 
 SAMPLE = 2_000
@@ -44,7 +45,9 @@ class StepPlan:
     effort
         What it would take in units of its own, such as tokens.
     seconds
-        Expected time on this machine.
+        Expected time on this machine; none for what a database computes.
+    credits
+        What a database would charge, from the least to the most; None where none is asked.
     """
 
     step: str
@@ -52,12 +55,14 @@ class StepPlan:
     stored: int | None
     effort: Mapping[str, int]
     seconds: float
+    credits: Range | None = None
 
     def __str__(self) -> str:
         parts = [f"{self.step:<20} {self.seconds:>10,.1f} s"]
         if self.stored is not None:
             parts.append(f"{self.rows:,} to do, {self.stored:,} in the store")
         parts += [f"{amount:,} {unit}" for unit, amount in self.effort.items()]
+        parts += [] if self.credits is None else [_shown(self.credits)]
         return "  ".join([parts[0], ", ".join(parts[1:])]).rstrip()
 
 
@@ -84,14 +89,29 @@ class Plan:
         """Expected time of all steps together."""
         return sum(step.seconds for step in self.steps)
 
+    @property
+    def credits(self) -> Range | None:
+        """What databases would charge for all steps; None where none is asked."""
+        charged = [step.credits for step in self.steps if step.credits is not None]
+        return _sum(charged) if charged else None
+
     def to_dict(self) -> dict[str, object]:
         """Return the plan as plain data."""
-        return {**dataclasses.asdict(self), "seconds": self.seconds}
+        return {**dataclasses.asdict(self), "seconds": self.seconds, "credits": self.credits}
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows; expected time from {self.sampled:,} of them:"]
         lines += [f"  {step}" for step in self.steps]
-        return "\n".join([*lines, f"  {'together':<20} {self.seconds:>10,.1f} s"])
+        together = f"  {'together':<20} {self.seconds:>10,.1f} s"
+        return "\n".join([*lines, f"{together}  {_shown(self.credits)}".rstrip()])
+
+
+def _shown(charged: Range | None) -> str:
+    return "" if charged is None else f"{charged[0]:,.4g} to {charged[1]:,.4g} credits"
+
+
+def _sum(ranges: Sequence[Range]) -> Range:
+    return sum(low for low, _ in ranges), sum(high for _, high in ranges)
 
 
 def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
@@ -125,6 +145,9 @@ def _planned(
     learner: Enrichment, name: str, rows: Dataset, sample: Dataset, *, fitted: bool
 ) -> tuple[StepPlan, Dataset, int]:
     """Return what a step would cost, the sample behind it, and how many rows that rests on."""
+    asked = _asked(learner, name, rows)
+    if asked is not None:
+        return asked, _blank(learner, name, sample), SAMPLE
     ready, fitting = (True, 0.0) if fitted or not learner.learns else _made_ready(learner, sample)
     todo, stored = _to_do(learner, name, rows) if ready else (rows.count(), None)
     if stored and not todo:
@@ -135,6 +158,34 @@ def _planned(
     effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
     step = StepPlan(name, todo, stored, effort, fitting + measured.seconds * share)
     return step, measured.rows, measured.rows.count()
+
+
+def _asked(learner: Enrichment, name: str, rows: Dataset) -> StepPlan | None:
+    """Return what asking a database would cost, without asking; None where none is asked."""
+    questions = learner.questions(rows, name)
+    found = [each.estimate(question) for question, each in questions]
+    estimates = [estimate for estimate in found if estimate is not None]
+    if not estimates:
+        return None
+    stored = [estimate.stored for estimate in estimates if estimate.stored is not None]
+    low, high = _sum([estimate.tokens for estimate in estimates])
+    return StepPlan(
+        name,
+        rows=sum(estimate.rows for estimate in estimates),
+        stored=sum(stored) if stored else None,
+        effort={"tokens at least": round(low), "tokens at most": round(high)},
+        seconds=0.0,
+        credits=_sum([estimate.credits for estimate in estimates]),
+    )
+
+
+def _blank(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
+    """Return the sample with nulls for what is not asked, for the steps behind it."""
+    for question, rows in learner.questions(sample, name):
+        if rows is sample:
+            blank = Blank(question)
+            sample = sample.map(blank, question.schema(sample.full_schema))
+    return sample
 
 
 def _made_ready(learner: Enrichment, sample: Dataset) -> tuple[bool, float]:

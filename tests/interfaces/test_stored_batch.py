@@ -190,7 +190,7 @@ def test_work_is_kept_a_few_rows_at_a_time(
     [(256, 0.01, 256, 1024), (256, 7680.0, 256, 1), (256, 1e5, 256, 1), (100, 60.0, 256, 50)],
 )
 def test_the_pace_follows_the_work(rows: int, seconds: float, before: int, expected: int) -> None:
-    assert module._next_rows(rows, seconds, before) == expected
+    assert module.next_rows(rows, seconds, before) == expected
 
 
 def test_what_was_done_before_a_crash_is_kept(

@@ -1,6 +1,7 @@
 """Enrichers: what is added to rows of text, wherever it runs."""
 
 from reviewml.enrichers.cascade import Cascade
+from reviewml.enrichers.cortex import CortexClassify, CortexSentiment, CortexTranslate
 from reviewml.enrichers.embedding_zero_shot import EmbeddingZeroShot
 from reviewml.enrichers.history import ReviewHistory
 from reviewml.enrichers.language import Language
@@ -11,6 +12,9 @@ from reviewml.enrichers.zero_shot import ZeroShot
 
 __all__ = [
     "Cascade",
+    "CortexClassify",
+    "CortexSentiment",
+    "CortexTranslate",
     "EmbeddingZeroShot",
     "Language",
     "Quality",

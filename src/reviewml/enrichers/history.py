@@ -34,6 +34,7 @@ from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset, is_frame
 from reviewml.interfaces.source import By
+from reviewml.interfaces.sql_enricher import AskDatabase
 from reviewml.interfaces.statistics import Max, ValueCounts
 from reviewml.interfaces.windows import Duration, Window, microseconds, written
 from reviewml.schema import Roles
@@ -321,6 +322,19 @@ class ReviewHistory(Enrichment):
         return f"reviews up to {self.last_review_}, seen {self.delay} after they are posted{drawn}"
 
     # -- inside -------------------------------------------------------------------------------
+
+    @property
+    def asks_a_database(self) -> bool:
+        """Whether one of the enrichers of the reviews does."""
+        return any(step.asks_a_database for _, step in self.enrichers)
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        reviews = rows.beside(self.reviews)
+        return [
+            question
+            for name, step in self.enrichers
+            for question in step.questions(reviews, f"{stage}.{name}")
+        ]
 
     def _check(self) -> None:
         microseconds(self.delay)

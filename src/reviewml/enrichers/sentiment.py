@@ -19,6 +19,7 @@ from reviewml.errors import RowErrors, SchemaError
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.resources import Resources
 from reviewml.models.calibration import Calibration
 from reviewml.splitting import folds
@@ -135,7 +136,7 @@ class Sentiment(Enricher):
         models = [_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
         unlearned = self.unlearned_ or _alike(part, self.n_folds)
         return dataset.enrich(
-            CrossFitted(grounds=self._grounds(unlearned), models=models),
+            CrossFitted(grounds=self._grounds(unlearned), models=models, stands_for=self.origin()),
             stage=stage or type(self).__name__,
         )
 
@@ -190,15 +191,23 @@ class CrossFitted(Enricher):
         What the sentiment it stands for learned from.
     models
         One for each fold.
+    stands_for
+        What its columns say of where they come from.
     """
 
     optional = Sentiment.optional
     adds = Sentiment.adds
     resources = Sentiment.resources
 
-    def __init__(self, *, grounds: Grounds, models: Sequence[NgramModel]) -> None:
+    def __init__(
+        self, *, grounds: Grounds, models: Sequence[NgramModel], stands_for: Origin | None
+    ) -> None:
         self.grounds = grounds
         self.models = models
+        self.stands_for = stands_for
+
+    def origin(self) -> Origin | None:
+        return self.stands_for
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()

@@ -107,10 +107,13 @@ class TransformerClassifier(TextClassifier):
     def fingerprint(self) -> str:
         """Return a hash of parameters, the model's weights and how they are run."""
         how = [self.backend, self.placement().precision]
+        return digest([self._fingerprint_of_columns(), self.checkpoint.identity(), *how])
+
+    def _fingerprint_of_columns(self) -> str:
+        # Known before work starts, and wherever: without the model, and whatever the device.
         # What was measured changes no value, so that one fitted anew finds what it stored.
         unfitted = type(self)(**self.get_params(deep=False))
-        parameters = super(TransformerClassifier, unfitted).fingerprint()
-        return digest([parameters, self.checkpoint.identity(), *how])
+        return super(TransformerClassifier, unfitted).fingerprint()
 
     def _fit(self, rows: Dataset) -> None:
         if self.exact:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reviewml.interfaces.enrichment import Enrichment
+    from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
     from reviewml.interfaces.store import EnrichmentStore
 
 BATCH_SIZE = 16_384
@@ -164,6 +165,16 @@ class Dataset(ABC):
     @abstractmethod
     def persist(self) -> Dataset:
         """Compute the rows once and keep them outside memory, until nobody refers to them."""
+
+    def estimate(self, question: AskDatabase) -> Estimate | None:
+        """Return what it would cost to ask the database that holds the rows, without asking.
+
+        Returns
+        -------
+        Estimate or None
+            None where no database is asked.
+        """
+        return None
 
     # -- what is derived ----------------------------------------------------------------------
 

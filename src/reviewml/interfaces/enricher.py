@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.frames import as_dataset
+from reviewml.interfaces.origins import with_origin
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
     from reviewml.interfaces.enrich_batch import EnrichBatch
+    from reviewml.interfaces.sql_enricher import AskDatabase, Call
 
 
 class Enricher(Enrichment):
@@ -70,9 +72,31 @@ class Enricher(Enrichment):
         the rows have them: roles under their role name whatever the user calls them.
         """
 
+    def sql(self, columns: Mapping[str, str]) -> Call | None:
+        """Return how a database that holds the rows computes the same values, where it can.
+
+        Parameters
+        ----------
+        columns
+            SQL expressions of what it `needs`, by name.
+
+        Returns
+        -------
+        Call or None
+            None leaves it to `enrich`.
+        """
+        return None
+
     def effort(self) -> Mapping[str, int]:
         """Return what it has taken so far in this process, in units such as tokens, for plans."""
         return {}
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        from reviewml.interfaces.sql_enricher import AskDatabase
+
+        if self.sql(dict.fromkeys(self.needs, "NULL")) is None:
+            return []
+        return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
     def _fit(self, rows: Dataset) -> None:
         """Learn from rows that have `needs` and `fit_needs` as columns, and what is optional."""
@@ -101,7 +125,8 @@ class Enricher(Enrichment):
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; one that it fails on has nulls and an error."""
         step = self._step(dataset, stage or type(self).__name__)
-        return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
+        schema = with_origin(step.schema(dataset.full_schema), self.adds, self.origin())
+        return dataset.map(step, schema, resources=self.resources)
 
     def _step(self, dataset: Dataset, stage: str) -> EnrichBatch:
         from reviewml.interfaces.enrich_batch import EnrichBatch

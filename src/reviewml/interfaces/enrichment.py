@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.errors import ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.frames import as_dataset, like
+from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.resources import Resources
 from reviewml.schema import ROLE_NAMES, Roles
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
+    from reviewml.interfaces.sql_enricher import AskDatabase
 
 
 class Enrichment(Component, ABC):
@@ -37,6 +40,23 @@ class Enrichment(Component, ABC):
 
     looks_back: bool = False
     """Whether it looks at other rows, as they were known at the time of each row."""
+
+    @property
+    def asks_a_database(self) -> bool:
+        """Whether only a database that holds the rows can compute it, or a part of it."""
+        return False
+
+    def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
+        """Return what a database would be asked, and about which rows, for plans.
+
+        Parameters
+        ----------
+        rows
+            All rows of the pipeline.
+        stage
+            Name of the step.
+        """
+        return []
 
     @abstractmethod
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
@@ -99,6 +119,24 @@ class Enrichment(Component, ABC):
         """Return the parameters that values depend on: not what the user calls the columns."""
         params = super().decisive_params()
         return {name: value for name, value in params.items() if name not in ROLE_NAMES}
+
+    def origin(self) -> Origin | None:
+        """Return what its columns say of where they come from; None when they say nothing."""
+        held = {name: id(value) for name, value in vars(self).items() if not name.startswith("_")}
+        # Hashing fitted state again for each batch that is served would take longer than the rest.
+        if getattr(self, "_origin_of", None) != held:
+            self._origin, self._origin_of = self._told_origin(), held
+        return self._origin
+
+    def _told_origin(self) -> Origin | None:
+        try:
+            return Origin(type(self).__name__, self._fingerprint_of_columns())
+        except (TypeError, ImportError, ReviewmlError):
+            # What is no plain data, or not on this machine, cannot be told from others.
+            return None
+
+    def _fingerprint_of_columns(self) -> str:
+        return self.fingerprint()
 
     def before(self, moment: int) -> Self:
         """Return one that learns only from what was known before a moment.

@@ -77,6 +77,23 @@ class Featurizer(Component, ABC):
     def features(self) -> Sequence[Feature]:
         """Return the features of the fitted state, in the order of the matrix."""
 
+    def check(self, schema: pa.Schema) -> None:
+        """Raise `SchemaError` when a column is absent or holds what it was not fitted on."""
+
+    def beyond_operators(self) -> tuple[Featurizer, Sequence[str]] | None:
+        """Return what computes the features that no database can, apart from the others.
+
+        Those are on texts, `TextMeasure` included: words and digits of all scripts are found by
+        our own code everywhere.
+
+        Returns
+        -------
+        tuple or None
+            A featurizer of nothing but these, in their order, and the columns that it reads,
+            which are texts; None when they cannot be parted.
+        """
+        return None
+
     def summary(self) -> dict[str, Any]:
         """Return what the report of fitting says of it, as plain data."""
         return {"features": len(self.features())}

@@ -17,6 +17,7 @@ from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
+from reviewml.interfaces.origins import Origin
 from reviewml.saving import manifest
 from reviewml.saving.card import card
 from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
@@ -99,6 +100,7 @@ def load(folder: Path) -> Parts:
             roles=Roles.of(**described["roles"]),
             schema=dict(described["columns"]),
             report=report,
+            origins={name: Origin(**said) for name, said in described.get("origins", {}).items()},
         )
 
 
@@ -138,6 +140,10 @@ def _write(parts: Parts, folder: Path, metrics: Mapping[str, float]) -> None:
         "roles": dataclasses.asdict(parts.roles),
         "columns": dict(parts.schema),
     }
+    if parts.origins:
+        described["origins"] = {
+            name: dataclasses.asdict(origin) for name, origin in parts.origins.items()
+        }
     _write_json(folder / PIPELINE, described)
     _write_json(folder / FEATURES, [_feature(feature) for feature in parts.features])
     _write_json(folder / REPORT, encode(dict(parts.report), {}))

@@ -9,6 +9,7 @@ from typing import Any
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.model import Model
+from reviewml.interfaces.origins import Origin
 from reviewml.schema import Roles
 
 
@@ -28,6 +29,8 @@ class Parts:
         Of the rows it was fitted on: roles, and each column's type.
     report
         What happened while fitting, as plain data.
+    origins
+        Enrichers of columns that the rows had already, and features were made of.
     """
 
     parameters: Mapping[str, Any]
@@ -36,6 +39,7 @@ class Parts:
     roles: Roles
     schema: Mapping[str, str]
     report: Mapping[str, Any]
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict)
 
     @property
     def features(self) -> Sequence[Feature]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.labelling import horizon
+from reviewml.interfaces.origins import origin_of
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
 from reviewml.schema import Roles, visible
@@ -141,7 +142,7 @@ class Files(Source):
             raise SchemaError(f"dtypes: there is no column {unknown[0]!r}. {nearest}")
         known = {n: pa.string() if pa.types.is_null(k) else k for n, k in columns.items()}
         roles = self.roles.filled_from(stage.ROLES) if is_stage else self.roles
-        return _with_labels(full_schema(known.items(), roles), heads)
+        return _with_meanings(full_schema(known.items(), roles), heads)
 
     def _given(self) -> dict[str, pa.DataType]:
         given = {name: as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
@@ -209,11 +210,17 @@ def _heads(format: Format, files: list[File]) -> list[pa.Schema]:
         return list(pool.map(lambda file: format.head(file, SAMPLE_ROWS // 10), files))
 
 
-def _with_labels(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
-    """Keep of the labels among the columns that they are labels."""
+def _with_meanings(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
+    """Keep that columns are labels, or which enricher they came from."""
     for field in itertools.chain.from_iterable(heads):
         place = schema.get_field_index(field.name)
-        if place >= 0 and horizon(field) is not None:
+        if place >= 0 and (horizon(field) is not None or origin_of(field) is not None):
+            known, found = origin_of(schema.field(place)), origin_of(field)
+            if known is not None and found != known:
+                raise SourceError(
+                    f"column {field.name!r} was added by {known} in some of the files and by "
+                    f"{found} in others: read them apart."
+                )
             schema = schema.set(place, schema.field(place).with_metadata(field.metadata))
     return schema
 

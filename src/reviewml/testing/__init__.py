@@ -17,6 +17,7 @@ from reviewml.testing.enricher import EnricherContract
 from reviewml.testing.featurizer import FeaturizerContract
 from reviewml.testing.registry import RegistryContract
 from reviewml.testing.source import SourceContract
+from reviewml.testing.sql_enricher import SqlEnricherContract
 from reviewml.testing.store import StoreContract
 from reviewml.testing.trainer import TrainerContract
 
@@ -26,6 +27,7 @@ __all__ = [
     "FeaturizerContract",
     "RegistryContract",
     "SourceContract",
+    "SqlEnricherContract",
     "StoreContract",
     "TrainerContract",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from reviewml.backends.local.dataset import Scan
+from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
@@ -41,6 +43,12 @@ class SnowflakeBackend(Backend):
         Where values that enrichers keep are: ``"auto"`` for tables in the schema of the session,
         a store, or None for nowhere.
 
+    max_credits
+        Work stops before Snowflake's models would charge more than this, by the upper estimate,
+        all steps of this backend together; None for no end.
+    prices
+        Credits per million tokens by name of the function, instead of those of a dated table.
+
     Examples
     --------
     >>> SnowflakeBackend(connection="prod")
@@ -48,7 +56,7 @@ class SnowflakeBackend(Backend):
     """
 
     name = "snowflake"
-    capabilities = Capabilities(ordered=False)
+    capabilities = Capabilities(ordered=False, sql=True)
 
     def __init__(
         self,
@@ -56,10 +64,14 @@ class SnowflakeBackend(Backend):
         connection: Connection = None,
         session: Connection = None,
         store: Literal["auto"] | EnrichmentStore | None = "auto",
+        max_credits: float | None = None,
+        prices: Mapping[str, float] | None = None,
     ) -> None:
         self.connection = connection
         self.session = session
         self.store = store
+        self.max_credits = max_credits
+        self.prices = prices
 
     @property
     def access(self) -> Access:
@@ -81,7 +93,8 @@ class SnowflakeBackend(Backend):
 
     def scan(self, source: Source) -> SnowflakeDataset:
         if isinstance(source, SnowflakeSource) and self._has(source):
-            rows = source.rows_in(self.database())
+            found = source.rows_in(self.database())
+            rows = dataclasses.replace(found, budget=self.budget)
             return SnowflakeDataset(self, rows.schema, lambda: rows)
         schema = source.schema
         return self._uploaded(Scan(source, schema), schema, source.rows)
@@ -95,9 +108,15 @@ class SnowflakeBackend(Backend):
         @functools.cache
         def make() -> Rows:
             # Once: unlike reading again, bringing rows there again would take long.
-            return upload(self.database(), stream(), schema)
+            rows = upload(self.database(), stream(), schema)
+            return dataclasses.replace(rows, budget=self.budget)
 
         return SnowflakeDataset(self, schema, make, rows=rows)
+
+    @functools.cached_property
+    def budget(self) -> Budget:
+        """What may be spent, and was."""
+        return Budget(self.max_credits, self.prices)
 
     def enrichment_store(self) -> EnrichmentStore | None:
         """Return where values of enrichers are kept, if anywhere."""
@@ -106,10 +125,12 @@ class SnowflakeBackend(Backend):
         return self.store
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"access": self.access, "store": self.store}
+        spending = {"max_credits": self.max_credits, "prices": self.prices}
+        return {"access": self.access, "store": self.store, **spending}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(connection=state["access"].connection, store=state["store"])  # type: ignore[misc]
+        access = state.pop("access")
+        self.__init__(connection=access.connection, **state)  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SnowflakeBackend:
         return self

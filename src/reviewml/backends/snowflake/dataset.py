@@ -14,7 +14,9 @@ from snowflake.snowpark import DataFrame
 from reviewml.backends.local.dataset import Mapped, Stream
 from reviewml.backends.snowflake import (  # noqa: F401  (some register what they push down)
     aggregating,
+    asking,
     asof,
+    features,
     filtering,
     joining,
     labelling,
@@ -22,7 +24,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     sampling,
 )
 from reviewml.backends.snowflake.fetching import fetched
-from reviewml.backends.snowflake.push_down import needs_database, push_down
+from reviewml.backends.snowflake.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
@@ -30,6 +32,7 @@ from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Validate, check_rows
+from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
 from reviewml.interfaces.statistics import Statistic
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
@@ -90,6 +93,10 @@ class SnowflakeDataset(Dataset):
     ) -> SnowflakeDataset:
         rows = self.rows if isinstance(function, RowWise) else None
         step = push_down(function, self._schema, schema)
+        if isinstance(step, Parted):
+            fetched_rows = self._then(step.step, step.schema)
+            stream = Fetched(fetched_rows, step.rest)
+            return StreamedDataset(self.backend, schema, stream, rows=rows)
         if step is not None:
             return self._then(step, schema, rows)
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
@@ -146,6 +153,9 @@ class SnowflakeDataset(Dataset):
         return SnowflakeDataset(
             self.backend, self._schema, lambda: kept, at_hand=True, rows=int(count)
         )
+
+    def estimate(self, question: AskDatabase) -> Estimate | None:
+        return asking.estimate(self.query(), question)
 
     def count(self) -> int:
         rows = self.query()

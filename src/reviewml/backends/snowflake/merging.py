@@ -7,6 +7,7 @@ import dataclasses
 import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
+from reviewml.backends.snowflake.comments import check_same_origins, keep_origins
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.types import kind_name, sql_type
@@ -53,12 +54,14 @@ def merge(rows: Rows, table: Name) -> Merged:
             f"write: rows are found again in {table} by their id, and no column has that role: "
             "say which one, as in Pipeline(..., id='column')."
         )
+    check_same_origins(rows.database, table, rows.schema)
     kept = rows.settled()
     _check_ids(kept, key)
     fields = list(hidden(rows.schema))
     columns = ", ".join(f"{quoted(field.name)} {sql_type(field).name}" for field in fields)
     kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
     _widen(kept, table, fields)
+    keep_origins(kept.database, table, rows.schema)
     # Of a table of ids alone nothing can be updated, and then that is not told.
     [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
     [(total,)] = kept.database.run(f"SELECT COUNT(*) FROM ({kept.query})")

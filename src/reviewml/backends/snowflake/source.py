@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
+from reviewml.backends.snowflake.comments import schema_with_origins
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
@@ -145,6 +146,11 @@ class SnowflakeTable(_Described):
         self.name = name
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
         self.connection = connection
+
+    def rows_in(self, database: Database) -> Rows:
+        rows = super().rows_in(database)
+        schema = schema_with_origins(database, Name.parse(self.name), rows.schema)
+        return dataclasses.replace(rows, schema=schema)
 
     def _table(self) -> str:
         return Name.parse(self.name).sql

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.backends.snowflake.role_cells import id_keys_there
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.backends.snowflake.types import SqlType, restored, sql_type
 from reviewml.backends.snowflake.uploading import carried
@@ -92,12 +93,16 @@ class SnowflakeStore(EnrichmentStore):
             columns = zip(found.columns[1:], shelf.columns, strict=True)
             parts.append(pa.table([restored(c, f) for c, f in columns], schema=shelf.columns))
         positions = np.concatenate(places)
+        self.used(shelf, len(positions), len(keys) - len(positions))
+        return positions, _one_batch(pa.concat_tables(parts))
+
+    def used(self, shelf: Shelf, hits: int, misses: int) -> None:
+        """Count how many values were looked up and found, and how many were not."""
         self._ready().run(
-            f"UPDATE {self._shelves} SET HITS = HITS + {len(positions)}, "
-            f"MISSES = MISSES + {len(keys) - len(positions)}, LAST_USED = {literal(time.time())} "
+            f"UPDATE {self._shelves} SET HITS = HITS + {hits}, "
+            f"MISSES = MISSES + {misses}, LAST_USED = {literal(time.time())} "
             f"WHERE FINGERPRINT = {literal(shelf.fingerprint)}"
         )
-        return positions, _one_batch(pa.concat_tables(parts))
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
         mask = np.zeros(len(keys), bool)
@@ -131,26 +136,28 @@ class SnowflakeStore(EnrichmentStore):
         batch = pa.RecordBatch.from_arrays([_hex(column) for column in links.columns], LINK)
         incoming = carried(database, [batch], [TEXT, TEXT], LINK)
         database.run(
-            f"MERGE INTO {self._links} AS t USING (SELECT DISTINCT ID, KEY FROM {incoming}) AS s "
+            f"MERGE INTO {self.links} AS t USING (SELECT DISTINCT ID, KEY FROM {incoming}) AS s "
             "ON t.ID = s.ID AND t.KEY = s.KEY "
             "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
         )
 
     def forget(self, ids: Iterable[Any]) -> int:
         # One by one: ids that were typed may be of several types.
-        hashed = [id_keys(pa.array([one]))[0].as_py() for one in ids]
-        wanted = [one.hex() for one in hashed if one is not None]
+        given = list(ids)
+        hashed = [id_keys(pa.array([one]))[0].as_py() for one in given]
+        # As they were hashed here, and there.
+        wanted = [one.hex() for one in hashed if one is not None] + id_keys_there(given)
         return sum(map(self._forgotten, _chunks(wanted)))
 
     def _forgotten(self, ids: Sequence[str]) -> int:
         database = self._ready()
         listed = ", ".join(map(literal, ids))
-        led_to = f"SELECT DISTINCT KEY FROM {self._links} WHERE ID IN ({listed})"
+        led_to = f"SELECT DISTINCT KEY FROM {self.links} WHERE ID IN ({listed})"
         table = database.temporary_table(led_to)
         forgotten = f"KEY IN (SELECT KEY FROM {table})"
         kept = [self._named(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
         gone = sum(_deleted(database, name, forgotten) for name in kept)
-        _deleted(database, self._links, forgotten)
+        _deleted(database, self.links, forgotten)
         return gone
 
     def prune(self, older_than: Duration) -> int:
@@ -165,7 +172,7 @@ class SnowflakeStore(EnrichmentStore):
                 _deleted(database, self._shelves, f"FINGERPRINT = {fingerprint}")
         left = [self._named(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
         keys = " UNION ALL ".join(f"SELECT KEY FROM {name}" for name in left)
-        _deleted(database, self._links, f"KEY NOT IN ({keys})" if keys else "TRUE")
+        _deleted(database, self.links, f"KEY NOT IN ({keys})" if keys else "TRUE")
         return gone
 
     def describe(self) -> list[ShelfSummary]:
@@ -216,7 +223,7 @@ class SnowflakeStore(EnrichmentStore):
     def _ready(self) -> Database:
         """Return what runs statements, the tables being there that no shelf has for itself."""
         database = Access(self.connection).database()
-        for name, columns in ((self._shelves, SHELVES), (self._links, "ID TEXT, KEY TEXT")):
+        for name, columns in ((self._shelves, SHELVES), (self.links, "ID TEXT, KEY TEXT")):
             if name not in database.made:
                 database.run(TABLE.format(name, columns))
                 database.made.add(name)
@@ -239,7 +246,8 @@ class SnowflakeStore(EnrichmentStore):
         return self._kept_in("SHELVES")
 
     @property
-    def _links(self) -> Name:
+    def links(self) -> Name:
+        """The name of the table of ids and the keys that they led to, both hashed."""
         return self._kept_in("LINKS")
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""Origins: which enricher a column came from, kept with the column."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from reviewml.errors import SchemaError
+
+ORIGIN = b"reviewml:origin"
+"""Key in the metadata of the field of a column that an enricher added."""
+
+SHOWN = 12
+"""Digits of a fingerprint in messages."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Which enricher added a column.
+
+    Parameters
+    ----------
+    enricher
+        Name of its class.
+    fingerprint
+        Hash of its class, parameters and fitted state.
+    """
+
+    enricher: str
+    fingerprint: str
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Origin | None:
+        """Return what `text` wrote; None for anything else, as a comment of somebody's."""
+        try:
+            said = json.loads(text)
+            return cls(str(said["enricher"]), str(said["fingerprint"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    @property
+    def text(self) -> str:
+        """The origin as text, for a field's metadata or a comment on a column."""
+        return json.dumps(dataclasses.asdict(self))
+
+    def __str__(self) -> str:
+        return f"{self.enricher} (fingerprint {self.fingerprint[:SHOWN]})"
+
+
+def origin_of(field: pa.Field) -> Origin | None:
+    """Return which enricher added a column, where that is known."""
+    stored = (field.metadata or {}).get(ORIGIN)
+    return None if stored is None else Origin.read(stored)
+
+
+def with_origin(schema: pa.Schema, columns: Iterable[str], origin: Origin | None) -> pa.Schema:
+    """Return the schema with the columns marked as added by an enricher."""
+    if origin is None:
+        return schema
+    for name in columns:
+        place = schema.get_field_index(name)
+        field = schema.field(place)
+        marked = field.with_metadata({**(field.metadata or {}), ORIGIN: origin.text})
+        schema = schema.set(place, marked)
+    return schema
+
+
+def check_origins(learned: Mapping[str, Origin], schema: pa.Schema) -> None:
+    """Raise when a column comes from another enricher than the one that was learned from.
+
+    Columns of which no origin is known are taken as they are.
+
+    Raises
+    ------
+    SchemaError
+        Naming the column and both enrichers.
+    """
+    for name, known in learned.items():
+        found = origin_of(schema.field(name)) if name in schema.names else None
+        if found is not None and found != known:
+            raise SchemaError(
+                f"column {name!r} was added by {found}, and this pipeline learned from one that "
+                f"{known} added, whose values mean something else. Refit it on rows with the new "
+                f"column, or enrich these rows with {known}."
+            )
