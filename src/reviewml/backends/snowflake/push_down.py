@@ -1,0 +1,41 @@
+"""Which functions of batches Snowflake does itself, and how."""
+
+from __future__ import annotations
+
+import functools
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.interfaces.batches import Selected
+from reviewml.interfaces.dataset import BatchFunction
+
+
+@functools.singledispatch
+def push_down(function: BatchFunction, before: pa.Schema, after: pa.Schema) -> Step | None:
+    """Return what does to rows in the database what a function does to batches.
+
+    A module that knows how registers it for the class of the function, and is imported by
+    `reviewml.backends.snowflake.dataset`.
+
+    Parameters
+    ----------
+    function
+        What `Dataset.map` is given.
+    before, after
+        Schemas of the rows it takes and of those it returns.
+
+    Returns
+    -------
+    callable or None
+        Takes `Rows` and returns others, once work starts; None when it has to be done in Python.
+    """
+    return None
+
+
+@push_down.register
+def _(function: Selected, before: pa.Schema, after: pa.Schema) -> Step:
+    def select(rows: Rows) -> Rows:
+        return rows.select(after)
+
+    return select

@@ -1,0 +1,69 @@
+"""Rows in Snowflake: a query, and what its columns stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.session import Database
+from reviewml.sql import quoted
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What a query gives; its columns have the names of the schema.
+
+    Parameters
+    ----------
+    database
+        Where it runs.
+    query
+        A ``SELECT``; may stand in parentheses wherever a table may.
+    schema
+        Of the rows, bookkeeping included: what the columns are once they are fetched.
+    held
+        Temporary tables that the query reads, and that stay while these rows are there.
+    """
+
+    database: Database
+    query: str
+    schema: pa.Schema
+    held: tuple[object, ...] = ()
+
+    def select(
+        self, schema: pa.Schema, cells: Mapping[str, str] | None = None, *, where: str | None = None
+    ) -> Rows:
+        """Return rows of other columns, or some of the rows.
+
+        Parameters
+        ----------
+        schema
+            Of the result.
+        cells
+            SQL expressions of columns that are new or changed; the others are kept.
+        where
+            SQL condition on the columns there are.
+        """
+        made = dict.fromkeys(schema.names) | dict(cells or {})
+        columns = [f"{cell or quoted(name)} AS {quoted(name)}" for name, cell in made.items()]
+        condition = "" if where is None else f" WHERE {where}"
+        query = f"SELECT {', '.join(columns)} FROM ({self.query}){condition}"
+        return dataclasses.replace(self, query=query, schema=schema)
+
+    def of(self, query: str, schema: pa.Schema, *held: object) -> Rows:
+        """Return the rows of a query on these and on temporary tables."""
+        return Rows(self.database, query, schema, (*self.held, *held))
+
+    def settled(self) -> Rows:
+        """Return the same rows, computed now and kept in a temporary table."""
+        table = self.database.temporary_table(self.query)
+        columns = ", ".join(map(quoted, self.schema.names))
+        # What the table was made of need not be kept.
+        return Rows(self.database, f"SELECT {columns} FROM {table}", self.schema, (table,))
+
+
+Step = Callable[[Rows], Rows]
+"""What happens to rows in the database; may run statements, since it is called when work starts.
+"""

@@ -1,0 +1,318 @@
+"""Sessions: how this process gets at Snowflake, and how statements are run there."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import os
+import re
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+from snowflake.connector import SnowflakeConnection, connect
+from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
+from snowflake.connector.errors import Error
+from snowflake.snowpark import Session
+from snowflake.snowpark.context import get_active_session
+from snowflake.snowpark.exceptions import SnowparkClientException
+
+from reviewml.errors import BackendError, ParameterError
+from reviewml.masking import masked
+from reviewml.sql import Name
+
+TAG = "reviewml"
+"""Query tag of our statements, where the user has set none."""
+
+SETTINGS = (
+    "account", "user", "password", "host", "port", "protocol", "database", "schema", "warehouse",
+    "role", "authenticator", "token", "token_file_path", "private_key_file",
+    "private_key_file_pwd", "passcode", "workload_identity_provider",
+)  # fmt: skip
+"""What is taken from ``SNOWFLAKE_*`` in the environment, in lower case."""
+
+REASONS = {
+    250001: "it cannot be reached, or refused the login",
+    250003: "it cannot be reached",
+    251001: "the account is missing",
+    251005: "the user is missing",
+    251006: "the password or another way to log in is missing",
+    390100: "it refused the user or the password",
+    390144: "it refused the key pair",
+    390195: "the token has expired",
+    390303: "it refused the OAuth token",
+}
+"""What the numbers of errors at login mean; the messages may quote what must not be shown."""
+
+VALUES = re.compile(r"(?<!\w)'.*'", re.DOTALL)
+"""From the first quoted value of a message to the last."""
+
+FIRST_OF_DATA = 100_000
+"""Numbers of errors from this one on are about values, and may quote texts."""
+
+log = logging.getLogger(__name__)
+
+Connection = str | Session | SnowflakeConnection | Callable[[], Any] | None
+"""A name in ``connections.toml``, what is open already, what opens it, or None for what there is.
+"""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Access:
+    """Says how to get at Snowflake; connects when work starts, once for each process.
+
+    Parameters
+    ----------
+    connection
+        A name in ``connections.toml``; a Snowpark session or a connection of the connector that
+        is open; a callable that returns one; or None for the active session, which there is
+        inside Snowflake, otherwise what ``SNOWFLAKE_*`` in the environment say, otherwise the
+        default connection of ``connections.toml``.
+    """
+
+    connection: Connection = None
+
+    def database(self) -> Database:
+        """Return what runs statements, connected.
+
+        Raises
+        ------
+        BackendError
+            When there is no such connection, or Snowflake refuses it.
+        """
+        key = (os.getpid(), self._key)
+        known = _databases.get(key)
+        if known is None or known.closed:
+            known = _databases[key] = Database(_opened(self.connection, str(self)))
+        return known
+
+    @property
+    def _key(self) -> object:
+        named = self.connection is None or isinstance(self.connection, str)
+        return self.connection if named else id(self.connection)
+
+    @property
+    def travels(self) -> bool:
+        """Whether another process can do with it."""
+        is_open = isinstance(self.connection, Session | SnowflakeConnection)
+        return not is_open
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not self.travels:
+            raise ParameterError(
+                "an open session cannot go to another process or be saved: give the name of a "
+                "connection in connections.toml, or a function that opens one."
+            )
+        return {"connection": self.connection}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        object.__setattr__(self, "connection", state["connection"])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Access:
+        return self
+
+    def __str__(self) -> str:
+        if isinstance(self.connection, str):
+            return f"connection={self.connection!r}"
+        return "the connection at hand" if self.connection is None else "the connection given"
+
+    def __repr__(self) -> str:
+        # What is open, or opens it, may show a password.
+        named = self.connection is None or isinstance(self.connection, str)
+        return repr(self.connection) if named else f"<{type(self.connection).__name__}>"
+
+
+_databases: dict[tuple[int, object], Database] = {}
+
+
+class Database:
+    """Runs statements in one session.
+
+    Parameters
+    ----------
+    session
+        Snowpark's.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._unused: deque[Name] = deque()
+        self._tag: dict[str, str] | None = None
+        self._numbers = itertools.count()
+
+    @property
+    def closed(self) -> bool:
+        """Whether somebody has closed the session."""
+        is_closed = getattr(self.session.connection, "is_closed", None)
+        return bool(is_closed and is_closed())
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement and return what it says."""
+        self._drop_unused()
+        with self._executed(statement) as cursor:
+            return list(cursor.fetchall())
+
+    def batches(self, query: str) -> Iterator[pa.Table]:
+        """Yield the rows of a query as they come, a few megabytes at a time."""
+        self._drop_unused()
+        with self._executed(query) as cursor, _in_our_words():
+            yield from cursor.fetch_arrow_batches()
+
+    def columns(self, query: str) -> list[ResultMetadata]:
+        """Return what the columns of a query are called, and their types."""
+        with self._executed(f"SELECT * FROM ({query}\n) LIMIT 0") as cursor:
+            return list(cursor.description)
+
+    def temporary_name(self, what: str) -> Name:
+        """Return a new name, for what goes with the session."""
+        number = next(self._numbers)
+        own = f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:12].upper()}_{number}"
+        return Name((*self._schema, own))
+
+    def temporary_table(self, query: str) -> TemporaryTable:
+        """Return a table of the rows of a query, which stays while somebody refers to it."""
+        table = self.held(self.temporary_name("rows"))
+        self.run(f"CREATE TEMPORARY TABLE {table} AS {query}")
+        return table
+
+    def held(self, name: Name) -> TemporaryTable:
+        """Return a reference to a table, which is dropped when the last of them is gone."""
+        table = TemporaryTable(name)
+        # Not at once: garbage is collected in the middle of anything.
+        weakref.finalize(table, self._unused.append, name).atexit = False
+        return table
+
+    @property
+    def _schema(self) -> tuple[str, ...]:
+        known = (self.session.get_current_database(), self.session.get_current_schema())
+        if None in known:
+            raise BackendError(
+                "the session has no database or no schema, where temporary tables could be: name "
+                "both in the connection."
+            )
+        return tuple(Name.parse(part).parts[0] for part in known if part is not None)
+
+    def _drop_unused(self) -> None:
+        while self._unused:
+            name = self._unused.popleft()
+            with self._executed(f"DROP TABLE IF EXISTS {name}"):
+                pass
+
+    @contextlib.contextmanager
+    def _executed(self, statement: str) -> Iterator[SnowflakeCursor]:
+        if self._tag is None:
+            self._tag = self._own_tag()
+        with self.session.connection.cursor() as cursor:
+            with _in_our_words():
+                cursor.execute(statement, _statement_params=self._tag)
+            yield cursor
+
+    def _own_tag(self) -> dict[str, str]:
+        with self.session.connection.cursor() as cursor, _in_our_words():
+            found = cursor.execute("SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION").fetchall()
+        return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
+
+    def __repr__(self) -> str:
+        return "Database()"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TemporaryTable:
+    """A table that is there while somebody refers to this."""
+
+    name: Name
+
+    def __str__(self) -> str:
+        return self.name.sql
+
+
+@contextlib.contextmanager
+def _in_our_words() -> Iterator[None]:
+    failure = None
+    try:
+        yield
+    except (Error, SnowparkClientException) as error:
+        failure = BackendError(said(error))
+    if failure is not None:
+        # Not from within: what it came from may quote texts, and would hang on it.
+        raise failure
+
+
+def said(error: Exception) -> str:
+    """Return what Snowflake says of a statement, without the values in it: they may be reviews."""
+    number = getattr(error, "errno", None) or -1
+    text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
+    text = masked(" ".join(str(text).split()))
+    if number >= FIRST_OF_DATA or number < 0:
+        text = VALUES.sub("'…'", text)
+    query = getattr(error, "sfqid", None)
+    of = f", query {query}" if query else ""
+    return f"Snowflake refused a statement (error {number}{of}): {text}"
+
+
+def _opened(connection: Connection, what: str) -> Session:
+    opened, reason = None, ""
+    try:
+        opened = _session(connection)
+    except Error as error:
+        reason = REASONS.get(error.errno, "see its documentation for what that means")
+        reason = f"error {error.errno}: {reason}"
+    except BackendError:
+        raise
+    except Exception as error:
+        # What it says may hold a secret.
+        reason = f"a {type(error).__name__} was raised"
+    if opened is None:
+        raise BackendError(
+            f"cannot connect to Snowflake with {what}: {reason}. Check account, user, role and "
+            "the way to log in, such as with `snow connection test`."
+        )
+    return opened
+
+
+def _session(connection: Connection) -> Session:
+    if isinstance(connection, Session):
+        return connection
+    if isinstance(connection, SnowflakeConnection):
+        return Session.builder.configs({"connection": connection}).create()
+    if isinstance(connection, str):
+        return _session(connect(connection_name=connection))
+    if connection is None:
+        return _at_hand()
+    if callable(connection):
+        return _session(_checked(connection()))
+    raise BackendError(
+        f"connection is a {type(connection).__name__}: give a name in connections.toml, an open "
+        "session, or a function that opens one."
+    )
+
+
+def _checked(opened: Any) -> Session | SnowflakeConnection:
+    if isinstance(opened, Session | SnowflakeConnection):
+        return opened
+    raise BackendError(
+        f"the function given as connection returned a {type(opened).__name__}: expected a "
+        "Snowpark session, or a connection of snowflake.connector."
+    )
+
+
+def _at_hand() -> Session:
+    with contextlib.suppress(SnowparkClientException):
+        return get_active_session()
+    return _session(connect(**_environment()))
+
+
+def _environment() -> dict[str, Any]:
+    given = {name: os.environ.get(f"SNOWFLAKE_{name.upper()}") for name in SETTINGS}
+    # Without any, the connector takes the default connection.
+    return {name: value for name, value in given.items() if value} if given["account"] else {}
+
+
+def names_of(described: Sequence[ResultMetadata]) -> list[str]:
+    """Return the names of described columns."""
+    return [column.name for column in described]
