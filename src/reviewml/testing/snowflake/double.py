@@ -19,7 +19,7 @@ from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "stages")
+HANDLERS = ("context", "models", "stages")
 """Modules whose handlers answer statements, the first that matches."""
 
 for name in HANDLERS:

@@ -58,6 +58,7 @@ class Session(FakeSnowflakeConnection):
             schema,
             autocommit=autocommit,
         )
+        self.instance = instance
         self.identity = identity
         self.tag = ""
         self.parameters: dict[str, str] = {}
