@@ -62,7 +62,7 @@ def dispatch(double: Double, session: Session, sql: str, request: dict[str, Any]
             return handler(double, Call(sql, bound, session, match, batch))
     match = ANYTHING.match(sql)
     assert match
-    return run(Call(sql, bound, session, match, batch))
+    return run(double, Call(sql, bound, session, match, batch))
 
 
 def finished(answered: Answer, session: Session) -> dict[str, Any]:

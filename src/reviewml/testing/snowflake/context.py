@@ -55,6 +55,11 @@ def secondary_roles(double: Double, call: Call) -> Answer:
     return status()
 
 
+@on(r"^SELECT SYSTEM\$CANCEL_ALL_QUERIES\(.*\)$")
+def cancel_all_queries(double: Double, call: Call) -> Answer:
+    return rows(["SYSTEM$CANCEL_ALL_QUERIES"], [["0 queries cancelled."]])
+
+
 def named(node: exp.Expression) -> str:
     """Return the name of a function that is called without arguments, or ''."""
     if isinstance(node, exp.Anonymous):

@@ -14,13 +14,15 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
+from reviewml.testing.snowflake.cortex import Cortex
+from reviewml.testing.snowflake.formats import Format
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
-from reviewml.testing.snowflake.sessions import Full, Session
+from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "models", "stages")
-"""Modules whose handlers answer statements, the first that matches."""
+HANDLERS = ("context", "models", "formats", "stages", "copying", "temporary", "values", "cortex")
+"""Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
 for name in HANDLERS:
     importlib.import_module(f"reviewml.testing.snowflake.{name}")
@@ -33,6 +35,8 @@ class Double:
     ----------
     statements
         What was answered, in order.
+    cortex
+        What answers AI functions.
     """
 
     def __init__(self) -> None:
@@ -40,6 +44,8 @@ class Double:
         self.statements: list[Statement] = []
         self.sessions: dict[str, Session] = {}
         self.stages: dict[Full, Stage] = {}
+        self.formats: dict[Full, Format] = {}
+        self.loaded: set[tuple[int, Path, str]] = set()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -49,18 +55,29 @@ class Double:
     def stop(self) -> None:
         """End it, and remove what was stored."""
         self.server.stop()
-        self.sessions.clear()
-        shutil.rmtree(self.files)
+        self.forget()
 
     def reset(self) -> None:
         """Forget databases, stages, sessions and statements: as new, at the same address."""
         if hasattr(self, "files"):
-            shutil.rmtree(self.files)
+            self.forget()
         self.instance = FakeSnow()
+        self.instance.results_cache = Results()
+        self.cortex = Cortex()
+        self.cortex.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
-        self.sessions.clear()
         self.stages.clear()
+        self.formats.clear()
+        self.loaded.clear()
         self.statements.clear()
+
+    def forget(self) -> None:
+        """End sessions and remove what was stored."""
+        for session in self.sessions.values():
+            session.close()
+        self.sessions.clear()
+        self.instance.duck_conn.close()
+        shutil.rmtree(self.files)
 
     def user_stage(self) -> Stage:
         """Return the stage ``@~``."""

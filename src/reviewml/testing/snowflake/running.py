@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -16,9 +17,16 @@ from sqlglot import exp
 
 from reviewml.testing.snowflake import rewriting
 from reviewml.testing.snowflake.sessions import Session
+from reviewml.testing.snowflake.staged import forget, with_staged
 from reviewml.testing.snowflake.statements import Answer, Call, Refused, not_understood, rows
+from reviewml.testing.snowflake.texts import tokens
 from reviewml.testing.snowflake.wire import arrow_answer
 
+if TYPE_CHECKING:
+    from reviewml.testing.snowflake.double import Double
+
+SCOPED = re.compile(r"^(CREATE (?:OR REPLACE )?)SCOPED (TEMP)", re.I)
+IDENTIFIER = re.compile(r"\bIDENTIFIER ?\( ?\? ?\)", re.I)
 STRANGE = re.compile(r"Function with name|Macro Function|syntax error|not implemented", re.I)
 
 
@@ -40,7 +48,9 @@ class Recording:
 
     def to_arrow_table(self) -> pa.Table:
         self.types = [(name, str(kind)) for name, kind, *_ in self.duck.description or []]
-        return self.duck.to_arrow_table()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that this is slower than another way
+            return self.duck.to_arrow_table()
 
 
 class Cursor(FakeSnowflakeCursor):
@@ -57,9 +67,11 @@ class Cursor(FakeSnowflakeCursor):
         self.session = session
         super().__init__(session, self.recording)  # type: ignore[arg-type]
 
+    def _transform_explode(self, expression: exp.Expression) -> list[exp.Expression]:
+        return list(super()._transform_explode(rewriting.before(expression, self.session)))
+
     def _transform(self, expression: exp.Expression, params: Any) -> exp.Expression:
-        before = rewriting.before(expression, self.session)
-        return rewriting.after(super()._transform(before, params), self.session)
+        return rewriting.after(super()._transform(expression, params), self.session)
 
     @property
     def types(self) -> list[tuple[str, str]]:
@@ -85,14 +97,34 @@ def refusals() -> Iterator[None]:
         raise not_understood(f"{type(error).__name__}: {error}") from error
 
 
-def run(call: Call) -> Answer:
+def run(double: Double, call: Call) -> Answer:
     """Return what DuckDB answers to a statement of Snowflake's."""
     with refusals():
         cursor = Cursor(call.session)
         if call.batch is not None:
             return run_batch(cursor, call.sql, call.batch)
-        cursor.execute(call.sql, binding_params=call.binds or None, server=True)
-        return answer(cursor)
+        try:
+            execute(double, cursor, call.sql, call.binds)
+            return answer(cursor)
+        finally:
+            forget(call.session)
+
+
+def execute(double: Double, cursor: Cursor, sql: str, binds: list[Any]) -> None:
+    """Run a statement of Snowflake's."""
+    sql, binds = with_names(SCOPED.sub(r"\1\2", sql), binds)
+    sql, binds = with_staged(double, cursor.session, sql, binds)
+    cursor.execute(sql, binding_params=binds or None, server=True)
+
+
+def with_names(sql: str, binds: list[Any]) -> tuple[str, list[Any]]:
+    """Return a statement, and what is bound to it, with ``IDENTIFIER(?)`` as the name itself."""
+    parts = IDENTIFIER.split(sql)
+    text, rest = parts[0], list(binds)
+    for part in parts[1:]:
+        place = sum(token.text == "?" for token in tokens(text))
+        text += f"{rest.pop(place)}{part}"
+    return text, rest
 
 
 def run_batch(cursor: Cursor, sql: str, batch: list[list[Any]]) -> Answer:
@@ -110,6 +142,7 @@ def run_batch(cursor: Cursor, sql: str, batch: list[list[Any]]) -> Answer:
 def answer(cursor: Cursor) -> Answer:
     """Return what a cursor holds, as JSON where it counts rows that were changed."""
     kind = statement_type_id(cursor._last_transformed)
+    cursor.session.results_cache[cursor.sfqid or ""] = (cursor.table, cursor.types)
     if kind in DML_TYPE_IDS:
         names = [(name, "fixed") for name, _ in cursor.types]
         done = rows(names, zip(*(c.to_pylist() for c in cursor.table.columns), strict=True))

@@ -128,6 +128,7 @@ class Server:
                 named(asked.get("roleName")) or Identity.role,
                 named(data.get("LOGIN_NAME")) or Identity.user,
             ),
+            unknown_functions=self.double.cortex.unknown,
             autocommit=parameters.get("AUTOCOMMIT", True),
         )
         session.tag = parameters.get("QUERY_TAG") or ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from fakesnow.conn import FakeSnowflakeConnection
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 Full = tuple[str, str, str]
 """Database, schema and name."""
+
+
+class Results(dict[str, tuple[Any, ...]]):
+    """What statements gave, by their ids: of the last ones."""
+
+    KEPT = 100
+
+    def __setitem__(self, query: str, result: tuple[Any, ...]) -> None:
+        super().__setitem__(query, result)
+        while len(self) > self.KEPT:
+            del self[next(iter(self))]
 
 
 @dataclasses.dataclass
@@ -40,6 +52,8 @@ class Session(FakeSnowflakeConnection):
         Current ones, made where they are missing.
     identity
         What CURRENT_WAREHOUSE() and the like answer.
+    unknown_functions
+        Names of functions of Cortex that the account does not know.
     """
 
     def __init__(
@@ -49,6 +63,7 @@ class Session(FakeSnowflakeConnection):
         schema: str | None,
         identity: Identity,
         *,
+        unknown_functions: Set[str] = frozenset(),
         autocommit: bool = True,
     ) -> None:
         super().__init__(
@@ -60,10 +75,14 @@ class Session(FakeSnowflakeConnection):
         )
         self.instance = instance
         self.identity = identity
+        self.unknown_functions = unknown_functions
         self.tag = ""
         self.parameters: dict[str, str] = {}
         self.temporary: dict[Full, str] = {}
         self.stages: dict[Full, Stage] = {}
+        self.formats: dict[Full, dict[str, Any]] = {}
+        self.registered: list[str] = []
+        self.columns: dict[str, set[str]] = {}
         self.lock = threading.RLock()
 
     @property

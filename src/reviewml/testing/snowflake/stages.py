@@ -24,7 +24,7 @@ from reviewml.testing.snowflake.statements import (
     rows,
     status,
 )
-from reviewml.testing.snowflake.texts import NAME, PART, TEXT, options, read_text
+from reviewml.testing.snowflake.texts import NAME, PART, TEXT, identifier, options, read_text
 
 if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
@@ -51,6 +51,8 @@ class Stage:
         When.
     temporary
         Whether it goes with the session.
+    format
+        How its files are read unless the reader says.
     """
 
     name: Full
@@ -58,6 +60,7 @@ class Stage:
     comment: str = ""
     created: dt.datetime = dataclasses.field(default_factory=lambda: dt.datetime.now(dt.UTC))
     temporary: bool = False
+    format: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def files(self, path: str = "") -> list[tuple[str, Path]]:
         """Return the files whose path begins so, by path within the stage."""
@@ -101,6 +104,12 @@ def located(double: Double, session: Session, text: str) -> tuple[Stage, str]:
     return find(double, session, session.full(place["name"])), path
 
 
+def folder_of(double: Double, session: Session, text: str) -> Path:
+    """Return the folder that a location of SQL names."""
+    stage, path = located(double, session, text)
+    return stage.folder / path
+
+
 def of_call(double: Double, call: Call) -> tuple[Stage, str]:
     """Return the location that a statement names, or that is bound to it."""
     text = call.match["location"]
@@ -122,7 +131,13 @@ def create(double: Double, call: Call, name: str) -> Answer:
     if unknown := sorted(given.keys() - {"COMMENT", "DIRECTORY", "ENCRYPTION", "FILE_FORMAT"}):
         raise not_understood(f"CREATE STAGE with {', '.join(unknown)} is not known.")
     folder = Path(tempfile.mkdtemp(dir=double.files))
-    held[full] = Stage(full, folder, given.get("COMMENT", ""), temporary=temporary)
+    held[full] = Stage(
+        full,
+        folder,
+        given.get("COMMENT", ""),
+        temporary=temporary,
+        format=given.get("FILE_FORMAT", {}),
+    )
     return status(f"Stage area {full[-1]} successfully created.")
 
 
@@ -132,21 +147,12 @@ def create(double: Double, call: Call, name: str) -> Answer:
     r"(?: (?P<options>.*))?$"
 )
 def create_stage(double: Double, call: Call) -> Answer:
-    return create(double, call, named(call))
-
-
-def named(call: Call) -> str:
-    """Return the name in a statement, which can be bound or a text: ``IDENTIFIER(…)``."""
-    name = call.match["name"]
-    if not name.lower().startswith("identifier("):
-        return str(name)
-    inner = name[len("identifier(") : -1]
-    return str(call.binds.pop(0)) if inner == "?" else read_text(inner)
+    return create(double, call, identifier(call))
 
 
 @on(rf"^DROP STAGE (?P<unless>IF EXISTS )?(?P<name>{NAME}|identifier\(\?\))$")
 def drop_stage(double: Double, call: Call) -> Answer:
-    full = call.session.full(named(call))
+    full = call.session.full(identifier(call))
     held = call.session.stages if full in call.session.stages else double.stages
     if full not in held:
         if call.match["unless"]:
@@ -185,7 +191,7 @@ def as_regex(like: str) -> re.Pattern[str]:
 
 @on(rf"^DESC(?:RIBE)? STAGE (?P<name>{NAME}|identifier\(\?\))$")
 def describe_stage(double: Double, call: Call) -> Answer:
-    stage = find(double, call.session, call.session.full(named(call)))
+    stage = find(double, call.session, call.session.full(identifier(call)))
     columns = ["parent_property", "property", "property_type", "property_value"]
     return rows(
         [*columns, "property_default"],

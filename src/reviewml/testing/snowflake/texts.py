@@ -8,7 +8,7 @@ from typing import Any
 import sqlglot
 from sqlglot.tokens import Token, TokenType
 
-from reviewml.testing.snowflake.statements import Refused
+from reviewml.testing.snowflake.statements import Call, Refused
 
 PART = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 NAME = rf"(?:{PART}(?:\.{PART}){{0,2}})"
@@ -34,6 +34,15 @@ def read_text(sql: str) -> str:
     if not sql.startswith(("'", "$$")):
         return sql
     return tokens(sql)[0].text
+
+
+def identifier(call: Call) -> str:
+    """Return the name in a statement, which can be bound or a text: ``IDENTIFIER(…)``."""
+    name = str(call.match["name"])
+    if not name.upper().startswith("IDENTIFIER("):
+        return name
+    inner = name[len("IDENTIFIER(") : -1]
+    return str(call.binds.pop(0)) if inner == "?" else read_text(inner)
 
 
 def read_value(token: Token) -> Any:
@@ -81,3 +90,19 @@ def read_option(given: Sequence[Token]) -> tuple[Any, Sequence[Token]]:
     end = next(i for i, token in enumerate(given) if token.token_type is TokenType.R_PAREN)
     listed = [read_value(t) for t in given[1:end] if t.token_type is not TokenType.COMMA]
     return listed, given[end + 1 :]
+
+
+def enclosed(sql: str, start: int) -> int:
+    """Return where what stands in parentheses ends, given where it starts."""
+    depth = 0
+    for token in tokens(sql[start:]):
+        depth += token.token_type is TokenType.L_PAREN
+        depth -= token.token_type is TokenType.R_PAREN
+        if not depth:
+            return start + token.end + 1
+    raise Refused(1003, f"SQL compilation error: unbalanced parentheses in {sql[start:][:100]!r}")
+
+
+def placeholders(sql: str) -> int:
+    """Return how many ``?`` a piece of SQL has."""
+    return sum(token.token_type is TokenType.PLACEHOLDER for token in tokens(sql))
