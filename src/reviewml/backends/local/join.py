@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROWS = 65_536
 
 How = Literal["left", "inner"]
+Side = Literal["left", "right"]
 Names = str | Sequence[str] | None
 
 
@@ -118,7 +119,7 @@ class Join:
     def _check_side(
         self,
         connection: duckdb.DuckDBPyConnection,
-        side: Literal["left", "right"],
+        side: Side,
         columns: Sequence[str],
         cells: Sequence[str],
     ) -> None:
@@ -128,12 +129,16 @@ class Join:
             f"GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
         ).fetchone()
         if twice is not None:
-            key = ", ".join(f"{c}={v!r}" for c, v in zip(columns, twice[:-1], strict=True))
-            raise JoinError(
-                f"validate={self.validate!r}, but {key} stands {twice[-1]} times on the {side}, "
-                "which would multiply rows: remove the duplicates, or say validate="
-                f"{'one_to_many' if side == 'right' else 'many_to_one'!r} or 'many_to_many'."
-            )
+            raise self.multiplied(side, dict(zip(columns, twice[:-1], strict=True)), twice[-1])
+
+    def multiplied(self, side: Side, key: Mapping[str, Any], times: int) -> JoinError:
+        """Return the error for a key that stands several times where it must be unique."""
+        named = ", ".join(f"{column}={value!r}" for column, value in key.items())
+        return JoinError(
+            f"validate={self.validate!r}, but {named} stands {times} times on the {side}, "
+            "which would multiply rows: remove the duplicates, or say validate="
+            f"{'one_to_many' if side == 'right' else 'many_to_one'!r} or 'many_to_many'."
+        )
 
     def _count_unreadable(self, connection: duckdb.DuckDBPyConnection) -> None:
         # Without a key they match no row that could carry their errors.

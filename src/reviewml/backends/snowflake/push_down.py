@@ -9,6 +9,7 @@ import pyarrow as pa
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.interfaces.batches import Selected
 from reviewml.interfaces.dataset import BatchFunction
+from reviewml.interfaces.sql_enricher import AskDatabase
 
 
 @functools.singledispatch
@@ -39,3 +40,8 @@ def _(function: Selected, before: pa.Schema, after: pa.Schema) -> Step:
         return rows.select(after)
 
     return select
+
+
+def needs_database(function: BatchFunction) -> bool:
+    """Tell whether nothing but the database can do it."""
+    return isinstance(function, AskDatabase)

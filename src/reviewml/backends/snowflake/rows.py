@@ -56,6 +56,11 @@ class Rows:
         """Return the rows of a query on these and on temporary tables."""
         return Rows(self.database, query, schema, (*self.held, *held))
 
+    def limited(self, n: int) -> Rows:
+        """Return `n` of the rows."""
+        columns = ", ".join(map(quoted, self.schema.names))
+        return self.of(f"SELECT {columns} FROM ({self.query}) LIMIT {n}", self.schema)
+
     def settled(self) -> Rows:
         """Return the same rows, computed now and kept in a temporary table."""
         table = self.database.temporary_table(self.query)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import logging
 import os
 import re
 import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from snowflake.connector import SnowflakeConnection, connect
@@ -55,7 +54,7 @@ VALUES = re.compile(r"(?<!\w)'.*'", re.DOTALL)
 FIRST_OF_DATA = 100_000
 """Numbers of errors from this one on are about values, and may quote texts."""
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 Connection = str | Session | SnowflakeConnection | Callable[[], Any] | None
 """A name in ``connections.toml``, what is open already, what opens it, or None for what there is.
@@ -153,15 +152,15 @@ class Database:
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement and return what it says."""
-        self._drop_unused()
         with self._executed(statement) as cursor:
-            return list(cursor.fetchall())
+            return _tried(lambda: list(cursor.fetchall()))
 
     def batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
-        self._drop_unused()
-        with self._executed(query) as cursor, _in_our_words():
-            yield from cursor.fetch_arrow_batches()
+        with self._executed(query) as cursor:
+            tables = _tried(cursor.fetch_arrow_batches)
+            while (table := _tried(lambda: next(tables, None))) is not None:
+                yield table
 
     def columns(self, query: str) -> list[ResultMetadata]:
         """Return what the columns of a query are called, and their types."""
@@ -197,24 +196,23 @@ class Database:
             )
         return tuple(Name.parse(part).parts[0] for part in known if part is not None)
 
-    def _drop_unused(self) -> None:
-        while self._unused:
-            name = self._unused.popleft()
-            with self._executed(f"DROP TABLE IF EXISTS {name}"):
-                pass
-
     @contextlib.contextmanager
     def _executed(self, statement: str) -> Iterator[SnowflakeCursor]:
         if self._tag is None:
             self._tag = self._own_tag()
         with self.session.connection.cursor() as cursor:
-            with _in_our_words():
-                cursor.execute(statement, _statement_params=self._tag)
+            while self._unused:
+                self._execute(cursor, f"DROP TABLE IF EXISTS {self._unused.popleft()}")
+            self._execute(cursor, statement)
             yield cursor
 
+    def _execute(self, cursor: SnowflakeCursor, statement: str) -> None:
+        _tried(lambda: cursor.execute(statement, _statement_params=self._tag))
+
     def _own_tag(self) -> dict[str, str]:
-        with self.session.connection.cursor() as cursor, _in_our_words():
-            found = cursor.execute("SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION").fetchall()
+        with self.session.connection.cursor() as cursor:
+            asked = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
+            found = _tried(lambda: cursor.execute(asked).fetchall())
         return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
 
     def __repr__(self) -> str:
@@ -231,16 +229,14 @@ class TemporaryTable:
         return self.name.sql
 
 
-@contextlib.contextmanager
-def _in_our_words() -> Iterator[None]:
-    failure = None
+def _tried(work: Callable[[], T]) -> T:
+    """Return what work returns, and raise what goes wrong in our words."""
     try:
-        yield
+        return work()
     except (Error, SnowparkClientException) as error:
         failure = BackendError(said(error))
-    if failure is not None:
-        # Not from within: what it came from may quote texts, and would hang on it.
-        raise failure
+    # Not above: what it came from may quote texts, and would hang on it.
+    raise failure
 
 
 def said(error: Exception) -> str:

@@ -1,0 +1,218 @@
+"""SnowflakeDataset: rows that are in Snowflake, and what is to be done with them there."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from reviewml.backends.local.dataset import Mapped, Stream
+from reviewml.backends.snowflake import aggregating, asof, joining, push_down, python_udf
+from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.uploading import upload
+from reviewml.interfaces.asof import AsofAggregates
+from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.source import By, Validate, check_rows
+from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.windows import Window
+from reviewml.schema import Roles
+
+if TYPE_CHECKING:
+    from reviewml.backends.snowflake.backend import SnowflakeBackend
+
+log = logging.getLogger(__name__)
+
+
+class SnowflakeDataset(Dataset):
+    """Rows of a query, which Snowflake runs again each time they are asked for.
+
+    Parameters
+    ----------
+    backend
+        Whose account it is.
+    schema
+        Of the rows, bookkeeping included.
+    make
+        Returns the query, once work starts.
+    at_hand
+        Whether the rows are computed already.
+    rows
+        How many there are, where that is known before they are read.
+    """
+
+    def __init__(
+        self,
+        backend: SnowflakeBackend,
+        schema: pa.Schema,
+        make: Callable[[], Rows],
+        *,
+        at_hand: bool = False,
+        rows: int | None = None,
+    ) -> None:
+        self.backend = backend
+        self._schema = schema
+        self._make = make
+        self._at_hand = at_hand
+        self.rows = rows
+        self.store = backend.enrichment_store()
+
+    @property
+    def full_schema(self) -> pa.Schema:
+        return self._schema
+
+    def query(self) -> Rows:
+        """Return the rows as a query on the database, after what has to run before."""
+        return self._make()
+
+    def full_batches(self) -> Iterator[pa.RecordBatch]:
+        return fetched(self.query())
+
+    def map(
+        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
+    ) -> SnowflakeDataset:
+        rows = self.rows if isinstance(function, RowWise) else None
+        step = push_down.push_down(function, self._schema, schema)
+        if step is None:
+            step = python_udf.step(function, self._schema, schema, resources)
+        if step is not None:
+            return self._then(step, schema, rows)
+        return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
+
+    def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:
+        return SnowflakeDataset(
+            self.backend, schema, lambda: step(self.query()), rows=rows
+        )
+
+    def join(
+        self,
+        other: Any,
+        *,
+        on: str | Sequence[str] | None = None,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: Literal["left", "inner"] = "left",
+        validate: Validate = "many_to_one",
+    ) -> SnowflakeDataset:
+        right = self.beside(other)
+        join = joining.SqlJoin.of(self, right, on, left_on, right_on, how, validate)
+        return SnowflakeDataset(
+            self.backend, join.schema, lambda: join.rows(self.query(), right.query())
+        )
+
+    def asof_aggregate(
+        self,
+        events: Dataset,
+        *,
+        by: By,
+        windows: Mapping[str, Window],
+        sums: Sequence[str] = (),
+        last: str | None = None,
+    ) -> SnowflakeDataset:
+        aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
+        schema, there = aggregates.schema(self._schema), self.beside(events)
+        return SnowflakeDataset(
+            self.backend,
+            schema,
+            lambda: asof.aggregated(self.query(), there.query(), aggregates, schema),
+            rows=self.rows,
+        )
+
+    def beside(self, data: Any, roles: Roles = Roles()) -> SnowflakeDataset:
+        return self.backend.read(data, roles)
+
+    def limit(self, n: int) -> SnowflakeDataset:
+        check_rows("limit", n)
+        return self._then(lambda rows: rows.limited(n), self._schema)
+
+    def persist(self) -> SnowflakeDataset:
+        if self._at_hand:
+            return self
+        kept = self.query().settled()
+        [(count,)] = kept.database.run(f"SELECT COUNT(*) FROM ({kept.query})")
+        return SnowflakeDataset(
+            self.backend, self._schema, lambda: kept, at_hand=True, rows=int(count)
+        )
+
+    def count(self) -> int:
+        rows = self.query()
+        [(count,)] = rows.database.run(f"SELECT COUNT(*) FROM ({rows.query})")
+        return int(count)
+
+    def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
+        return aggregating.aggregated(self.query(), statistics)
+
+
+class StreamedDataset(SnowflakeDataset):
+    """Rows that this process computes, since Snowflake cannot; they go there when that is needed.
+
+    Parameters
+    ----------
+    backend, schema, rows
+        As of `SnowflakeDataset`.
+    stream
+        Starts a pass over the rows.
+    """
+
+    def __init__(
+        self,
+        backend: SnowflakeBackend,
+        schema: pa.Schema,
+        stream: Stream,
+        *,
+        rows: int | None = None,
+    ) -> None:
+        super().__init__(backend, schema, self._uploaded, rows=rows)
+        self._stream = stream
+
+    def full_batches(self) -> Iterator[pa.RecordBatch]:
+        return self._stream()
+
+    def map(
+        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
+    ) -> SnowflakeDataset:
+        if push_down.needs_database(function):
+            return super().map(function, schema, resources=resources)
+        rows = self.rows if isinstance(function, RowWise) else None
+        return StreamedDataset(self.backend, schema, Mapped(self._stream, function), rows=rows)
+
+    def count(self) -> int:
+        return Dataset.count(self)
+
+    def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
+        return Dataset.aggregate(self, statistics)
+
+    def _uploaded(self) -> Rows:
+        return upload(self.backend.database(), self._stream(), self._schema)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetched:
+    """Applies a function to rows that leave Snowflake for it."""
+
+    rows: SnowflakeDataset
+    function: BatchFunction
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        counted = Counted(self.rows.full_batches)
+        yield from Mapped(counted, self.function)()
+        step = getattr(self.function, "stage", None) or type(self.function).__name__
+        log.info("step %s: this process computed it, of %d rows fetched", step, counted.rows)
+
+
+@dataclasses.dataclass
+class Counted:
+    """Counts the rows of a stream."""
+
+    stream: Stream
+    rows: int = 0
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.stream():
+            self.rows += len(batch)
+            yield batch

@@ -1,0 +1,93 @@
+"""Joining rows in the database, with the same checks, errors and warnings as elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from reviewml.backends.local.join import Join, Side, Unmatched, Unreadable
+from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.rows import Rows
+from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, visible
+from reviewml.sql import quoted
+
+
+class SqlJoin(Join):
+    """A join of two queries, in one."""
+
+    def rows(self, left: Rows, right: Rows) -> Rows:
+        """Return the joined rows, after looking whether they may be joined.
+
+        Raises
+        ------
+        JoinError
+            When keys are not as unique as `validate` says.
+        """
+        on_left, on_right = zip(*self.keys, strict=True)
+        one_left, _, one_right = self.validate.partition("_to_")
+        if one_left == "one":
+            self._check_keys("left", left, on_left)
+        if one_right == "one":
+            self._check_keys("right", right, on_right)
+        self.report(_unreadable(right, on_right))
+        self.report(self._unmatched(left, right))
+        kind = "LEFT JOIN" if self.how == "left" else "JOIN"
+        query = f"SELECT {', '.join(self._cells())} FROM {self._both(left, right, kind)}"
+        return left.of(query, self.schema, *right.held)
+
+    def _check_keys(self, side: Side, rows: Rows, columns: Sequence[str]) -> None:
+        names = [quoted(column) for column in columns]
+        listed = ", ".join(names)
+        known = " AND ".join(f"{name} IS NOT NULL" for name in names)
+        query = (
+            f"SELECT {listed}, COUNT(*) AS N FROM ({rows.query}) WHERE {known} "
+            f"GROUP BY {listed} HAVING COUNT(*) > 1 ORDER BY {listed} LIMIT 1"
+        )
+        schema = pa.schema([*map(rows.schema.field, columns), pa.field("N", pa.int64())])
+        for batch in fetched(rows.of(query, schema)):
+            for *key, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                raise self.multiplied(side, dict(zip(columns, key, strict=True)), times)
+
+    def _unmatched(self, left: Rows, right: Rows) -> Unmatched:
+        both, alone = self._both(left, right, "LEFT JOIN"), f"r.{quoted(PLACE)} IS NULL"
+        counted = f"SELECT COUNT(*), COUNT_IF({alone}) FROM {both}"
+        [(total, unmatched)] = left.database.run(counted)
+        example = None
+        if unmatched:
+            on_left = [key for key, _ in self.keys]
+            cells = ", ".join(f"l.{quoted(key)} AS {quoted(key)}" for key in on_left)
+            place = f"l.{quoted(PLACE)}"
+            query = f"SELECT {cells} FROM {both} WHERE {alone} ORDER BY {place} LIMIT 1"
+            example = _first(left.of(query, pa.schema([*map(left.schema.field, on_left)])))
+        return Unmatched(self.how, int(total), int(unmatched), example)
+
+    def _both(self, left: Rows, right: Rows, kind: str) -> str:
+        equal = [f"l.{quoted(one)} = r.{quoted(other)}" for one, other in self.keys]
+        return f"({left.query}) AS l {kind} ({right.query}) AS r ON {' AND '.join(equal)}"
+
+    def _cells(self) -> list[str]:
+        mine = [f"l.{name} AS {name}" for name in map(quoted, visible(self.left.schema.names))]
+        added = [f"r.{name} AS {name}" for name in map(quoted, self.new_columns)]
+        place, errors = map(quoted, BOOKKEEPING)
+        both = (
+            f"CASE WHEN r.{errors} IS NULL THEN l.{errors} WHEN l.{errors} IS NULL "
+            f"THEN r.{errors} ELSE ARRAY_CAT(l.{errors}, r.{errors}) END AS {errors}"
+        )
+        return [*mine, *added, f"l.{place} AS {place}", both]
+
+
+def _unreadable(right: Rows, keys: Sequence[str]) -> Unreadable:
+    unknown = " OR ".join(f"{quoted(key)} IS NULL" for key in keys)
+    # Without a key they match no row that could carry their errors.
+    [(rows, example)] = right.database.run(
+        f"SELECT COUNT(*), MIN({quoted(PLACE)}) FROM ({right.query}) "
+        f"WHERE {quoted(ERRORS)} IS NOT NULL AND ({unknown})"
+    )
+    return Unreadable(int(rows), example)
+
+
+def _first(rows: Rows) -> dict[str, Any] | None:
+    [first] = [row for batch in fetched(rows) for row in batch.to_pylist()]
+    return first
