@@ -20,6 +20,8 @@ def register_enrichers(register: Register) -> None:
     register("quality", "reviewml.enrichers.quality:Quality")
     # It needs torch only where its teacher or its student does.
     register("cascade", "reviewml.enrichers.cascade:Cascade")
+    for name in ("sentiment", "classify", "translate"):
+        register(f"cortex-{name}", f"reviewml.enrichers.cortex:Cortex{name.title()}")
     for name, target in (
         ("zero-shot", "zero_shot:ZeroShot"),
         ("transformer-sentiment", "transformer_sentiment:TransformerSentiment"),

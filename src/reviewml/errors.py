@@ -15,6 +15,7 @@
     ├── MissingExtra (ImportError)      an optional dependency is not installed
     ├── ModelUnavailable (OSError)      a transformer cannot be had
     ├── CapabilityError (TypeError)     a backend cannot run a step
+    ├── CreditsExhausted (RuntimeError) work would cost more than was allowed
     ├── BackendError (RuntimeError)     a cluster cannot be reached, or its work failed
     │   ├── VersionMismatch             its machines have other versions
     │   └── WorkerDied                  a worker dies of a row, or of a step, again and again
@@ -108,6 +109,10 @@ class ModelUnavailable(ReviewmlError, OSError):
 
 class CapabilityError(ReviewmlError, TypeError):
     """When a backend declares that it cannot run a step."""
+
+
+class CreditsExhausted(ReviewmlError, RuntimeError):
+    """When a database would charge more than ``max_credits`` for what is left to do."""
 
 
 class BackendError(ReviewmlError, RuntimeError):

@@ -18,7 +18,7 @@ from reviewml.interfaces.batches import (
     with_columns,
 )
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.featurizer import Featurizer
+from reviewml.interfaces.featurizer import Featurizer, Matrix
 from reviewml.interfaces.model import Model
 from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
 from reviewml.training import unreadable
@@ -59,8 +59,12 @@ class Score(RowWise):
         return [f"probability_{value}" for value in self.model.classes]
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return self.of_matrix(batch, self.featurizer.matrix(batch))
+
+    def of_matrix(self, batch: pa.RecordBatch, matrix: Matrix) -> pa.RecordBatch:
+        """Return the scored rows of a batch whose features are known."""
         schema = self.schema(batch.schema)
-        scores = self.model.predict(self.featurizer.matrix(batch))
+        scores = self.model.predict(matrix)
         missing = unreadable(batch)
         columns: list[pa.Array] = [ids_of(batch, roles_of(batch.schema))]
         if "prediction" in self.outputs:
@@ -119,7 +123,11 @@ class Numbers(RowWise):
         return with_roles(pa.schema([*fields, (NUMBERS, self.kind)]), Roles(id=roles.id))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        numbers: npt.NDArray[Any] = self.featurizer.matrix(batch)
+        return self.of_matrix(batch, self.featurizer.matrix(batch))
+
+    def of_matrix(self, batch: pa.RecordBatch, matrix: Matrix) -> pa.RecordBatch:
+        """Return what is kept of a batch whose features are known."""
+        numbers: npt.NDArray[Any] = matrix
         if self.model is not None:
             numbers = self.model.predict(numbers)
         return with_columns(batch, {NUMBERS: as_lists(numbers)}, self.schema(batch.schema))

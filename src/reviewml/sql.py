@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reviewml.errors import ParameterError
 
@@ -22,7 +22,7 @@ PART = re.compile(r'([A-Za-z_][A-Za-z0-9_$]*)|"((?:[^"]|"")+)"')
 
 ESCAPES = str.maketrans({"\\": "\\\\", "'": "''", "\0": "\\0"})
 
-Value = None | bool | int | float | str | bytes | Sequence["Value"]
+Value = None | bool | int | float | str | bytes | Sequence["Value"] | Mapping[str, "Value"]
 
 
 def quoted(identifier: str) -> str:
@@ -46,7 +46,7 @@ def quoted(identifier: str) -> str:
 
 
 def literal(value: Value) -> str:
-    """Return a value as SQL text; a list is an array.
+    """Return a value as SQL text; a list is an array, a mapping an object.
 
     Raises
     ------
@@ -70,6 +70,9 @@ def literal(value: Value) -> str:
         return "'" + value.translate(ESCAPES) + "'"
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
+    if isinstance(value, Mapping):
+        pairs = [part for pair in value.items() for part in map(literal, pair)]
+        return f"OBJECT_CONSTRUCT({', '.join(pairs)})"
     if isinstance(value, Sequence):
         return f"ARRAY_CONSTRUCT({', '.join(map(literal, value))})"
     raise ParameterError(f"a {type(value).__name__} cannot be written as an SQL value.")

@@ -135,8 +135,12 @@ class Featurized(RowWise):
         return with_roles(pa.schema(fields), Roles(id=roles.id, target=roles.target))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return self.of_matrix(batch, self.featurizer.matrix(batch))
+
+    def of_matrix(self, batch: pa.RecordBatch, matrix: Matrix) -> pa.RecordBatch:
+        """Return what is kept of a batch whose features are known."""
         computed = {
-            FEATURES: as_lists(self.featurizer.matrix(batch)),
+            FEATURES: as_lists(matrix),
             HASH: pa.array(stable_hash(row_ids(batch, roles_of(batch.schema)))),
             UNREADABLE: pa.array(unreadable(batch)),
         }

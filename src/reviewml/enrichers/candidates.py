@@ -14,24 +14,26 @@ from reviewml.interfaces.named_list import named_list
 Floats = npt.NDArray[np.float64]
 
 
-def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+def check_labels(
+    labels: Sequence[str], parameter: str = "candidate_labels"
+) -> tuple[str, ...]:
     """Return candidate labels, or raise `ParameterError` when they cannot be chosen from."""
     if isinstance(labels, str):
         given = [label.strip() for label in labels.split(",")]
-        raise ParameterError(f"candidate_labels={labels!r} is one text: give a list, {given!r}.")
+        raise ParameterError(f"{parameter}={labels!r} is one text: give a list, {given!r}.")
     if not isinstance(labels, Sequence | np.ndarray):
         # A dict would lose its descriptions, and a set has another order in each process.
         kind = type(labels).__name__
         raise ParameterError(
-            f"candidate_labels is a {kind}: give a list of texts. Descriptions of labels, as a "
+            f"{parameter} is a {kind}: give a list of texts. Descriptions of labels, as a "
             "dict, are for EmbeddingZeroShot."
         )
     found = tuple(labels)
     if not found or not all(isinstance(label, str) and label.strip() for label in found):
-        raise ParameterError(f"candidate_labels={list(found)!r}: give texts, one at least.")
+        raise ParameterError(f"{parameter}={list(found)!r}: give texts, one at least.")
     twice = [label for label in found if found.count(label) > 1]
     if twice:
-        raise ParameterError(f"candidate_labels names {twice[0]!r} twice.")
+        raise ParameterError(f"{parameter} names {twice[0]!r} twice.")
     return found
 
 

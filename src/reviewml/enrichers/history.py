@@ -322,6 +322,11 @@ class ReviewHistory(Enrichment):
 
     # -- inside -------------------------------------------------------------------------------
 
+    @property
+    def asks_a_database(self) -> bool:
+        """Whether one of the enrichers of the reviews does."""
+        return any(step.asks_a_database for _, step in self.enrichers)
+
     def _check(self) -> None:
         microseconds(self.delay)
         if isinstance(self.windows, str):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import pyarrow as pa
+from sklearn.base import clone
 
 from reviewml.errors import SchemaError
 from reviewml.featurizers import texts
@@ -154,6 +155,9 @@ class Features(Featurizer):
             self._features = tuple(_named_once(self._made()))
         return self._features
 
+    def beyond_operators(self) -> Features:
+        return clone(self).with_state(self.state | {"columns_": []})
+
     def _made(self) -> Iterator[Feature]:
         for record in self.columns_:
             yield from KINDS[record["kind"]].features(record)
@@ -170,10 +174,10 @@ class Features(Featurizer):
         SchemaError
             When a column is absent, or holds another kind of value than it was fitted on.
         """
-        self._check(batch.schema)
+        self.check(batch.schema)
         return super().matrix(self._with_texts(batch))
 
-    def _check(self, schema: pa.Schema) -> None:
+    def check(self, schema: pa.Schema) -> None:
         self.require_fitted("columns_")
         if self._checked is not None and schema.equals(self._checked):
             return

@@ -35,10 +35,13 @@ class Capabilities:
         Rows come back in the order of the source.
     python
         Enrichers written in Python run there.
+    sql
+        The rows are in a database that computes what a `SqlEnricher` asks.
     """
 
     ordered: bool = False
     python: bool = True
+    sql: bool = False
 
 
 class Backend(ABC):
@@ -60,8 +63,15 @@ class Backend(ABC):
         CapabilityError
             Naming the step.
         """
-        for name in steps:
-            if not self.capabilities.python:
+        for name, step in steps.items():
+            if step.asks_a_database:
+                if not self.capabilities.sql:
+                    raise CapabilityError(
+                        f"step {name!r} ({type(step).__name__}) is computed by Snowflake, which "
+                        f"the backend {self.name!r} does not ask: run the pipeline with "
+                        ".on('snowflake'), or use an enricher that is written in Python."
+                    )
+            elif not self.capabilities.python:
                 raise CapabilityError(
                     f"step {name!r} is written in Python, which the backend {self.name!r} does "
                     "not run."

@@ -30,6 +30,7 @@ from reviewml.schema import (
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.sql_enricher import SqlEnricher
 
 Failures = dict[int, tuple[Exception, int]]
 """Position in the batch → what was raised, and how many times the row was tried."""
@@ -44,9 +45,9 @@ QUOTE = 10
 class RoleView(RowWise):
     """Shows an enricher the columns it asked for, under the names it asked with."""
 
-    enricher: Enricher
+    enricher: Enricher | SqlEnricher
     needs: tuple[str, ...]
-    optional: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a narrow batch, with the bookkeeping."""
@@ -65,8 +66,7 @@ class RoleView(RowWise):
             asked = () if name in roles.named() else own.get(name, ())
             if column is None or not set(asked) <= set(batch.schema.names):
                 raise SchemaError(self._missing(name, batch.schema))
-        more = self.enricher.optional if self.optional is None else self.optional
-        optional = {name: role_column(batch, roles, name) for name in more}
+        optional = {name: role_column(batch, roles, name) for name in self.optional}
         found.update({name: column for name, column in optional.items() if column is not None})
         if not found:
             # An enricher may look at nothing but the number of rows.
@@ -115,7 +115,7 @@ class EnrichBatch(RowWise):
     def __init__(self, enricher: Enricher, stage: str) -> None:
         self.enricher = enricher
         self.stage = stage
-        self.view = RoleView(enricher, enricher.needs)
+        self.view = RoleView(enricher, enricher.needs, enricher.optional)
 
     def setup(self) -> None:
         """Load what the enricher needs on this worker."""

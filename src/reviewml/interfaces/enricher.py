@@ -14,6 +14,7 @@ from reviewml.interfaces.frames import as_dataset
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
     from reviewml.interfaces.enrich_batch import EnrichBatch
+    from reviewml.interfaces.sql_enricher import Call
 
 
 class Enricher(Enrichment):
@@ -69,6 +70,21 @@ class Enricher(Enrichment):
         Row count and order stay. The batch has the columns of `needs`, and of `optional` where
         the rows have them: roles under their role name whatever the user calls them.
         """
+
+    def sql(self, columns: Mapping[str, str]) -> Call | None:
+        """Return how a database that holds the rows computes the same values, where it can.
+
+        Parameters
+        ----------
+        columns
+            SQL expressions of what it `needs`, by name.
+
+        Returns
+        -------
+        Call or None
+            None leaves it to `enrich`.
+        """
+        return None
 
     def effort(self) -> Mapping[str, int]:
         """Return what it has taken so far in this process, in units such as tokens, for plans."""

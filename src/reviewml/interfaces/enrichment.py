@@ -38,6 +38,11 @@ class Enrichment(Component, ABC):
     looks_back: bool = False
     """Whether it looks at other rows, as they were known at the time of each row."""
 
+    @property
+    def asks_a_database(self) -> bool:
+        """Whether only a database that holds the rows can compute it, or a part of it."""
+        return False
+
     @abstractmethod
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns added.

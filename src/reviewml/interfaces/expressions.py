@@ -134,7 +134,7 @@ class Seconds(Expression):
         column = batch.column(self.column)
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
         unit = getattr(column.type, "unit", "s")
-        _write_numbers(_float64(_integers(column)) / per_second[unit], out)
+        write_numbers(_float64(_integers(column)) / per_second[unit], out)
 
 
 class Days(Expression):
@@ -142,7 +142,7 @@ class Days(Expression):
 
     def fill(self, batch: pa.RecordBatch, out: Column) -> None:
         moments = _float64(_integers(as_moments(batch.column(self.column))))
-        _write_numbers(moments / MICROSECONDS_IN_A_DAY, out)
+        write_numbers(moments / MICROSECONDS_IN_A_DAY, out)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _words(texts: pa.Array) -> pa.Array:
 
 
 def _write_ratio(part: pa.Array, whole: pa.Array, out: Column) -> None:
-    _write_numbers(_float64(part) / np.maximum(_float64(whole), 1), out)
+    write_numbers(_float64(part) / np.maximum(_float64(whole), 1), out)
 
 
 # -- columns as numbers -------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def _integers(column: pa.Array) -> pa.Array:
 
 
 def _write(column: pa.Array, out: Column) -> None:
-    _write_numbers(_float64(column), out)
+    write_numbers(_float64(column), out)
 
 
 def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
@@ -267,7 +267,8 @@ def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
     return np.asarray(column).astype(np.float64, copy=False)
 
 
-def _write_numbers(values: npt.NDArray[np.float64], out: Column) -> None:
+def write_numbers(values: npt.NDArray[np.float64], out: Column) -> None:
+    """Cast numbers to float32 by the rules of the operators, into `out`; NaN is missing."""
     with np.errstate(over="ignore"):
         np.copyto(out, values, casting="unsafe")
     np.clip(out, -LARGEST, LARGEST, out=out)

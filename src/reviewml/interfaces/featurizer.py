@@ -77,6 +77,17 @@ class Featurizer(Component, ABC):
     def features(self) -> Sequence[Feature]:
         """Return the features of the fitted state, in the order of the matrix."""
 
+    def check(self, schema: pa.Schema) -> None:
+        """Raise `SchemaError` when a column is absent or holds what it was not fitted on."""
+
+    def beyond_operators(self) -> Featurizer | None:
+        """Return what computes, alone and in their order, the features that no database can.
+
+        Those are on texts, `TextMeasure` included: words and digits of all scripts are found by
+        our own code everywhere. None when they cannot be computed apart from the others.
+        """
+        return None
+
     def summary(self) -> dict[str, Any]:
         """Return what the report of fitting says of it, as plain data."""
         return {"features": len(self.features())}

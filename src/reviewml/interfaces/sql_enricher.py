@@ -11,11 +11,70 @@ import pyarrow as pa
 
 from reviewml.errors import CapabilityError
 from reviewml.interfaces.batches import RowWise
-from reviewml.interfaces.enrich_batch import with_added
+from reviewml.interfaces.enrich_batch import RoleView, with_added
 from reviewml.interfaces.enrichment import Enrichment
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
+    from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.store import EnrichmentStore
+
+Range = tuple[float, float]
+"""The least and the most that something is expected to be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Price:
+    """What one call is charged for, in tokens.
+
+    Parameters
+    ----------
+    function
+        Name in the table of prices.
+    text
+        SQL expression of the text that is sent.
+    counted
+        SQL expression of the tokens sent, where the database can count them before it is asked.
+    prompt
+        Tokens that are sent with each text: labels, and the function's own words.
+    answer
+        Tokens that come back, apart from those in proportion to the text.
+    echo
+        Tokens that come back for each token of the text.
+    """
+
+    function: str
+    text: str
+    counted: str
+    prompt: Range
+    answer: Range = (0, 0)
+    echo: Range = (0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What it would take to ask about some rows.
+
+    Parameters
+    ----------
+    rows
+        Different rows that would be asked about.
+    stored
+        Different rows whose answers are in the store; None where none are kept.
+    tokens
+        Charged, from the least to the most.
+    credits
+        Likewise.
+    """
+
+    rows: int
+    stored: int | None
+    tokens: Range
+    credits: Range
+
+
+ANSWER = '"__answer__"'
+"""What SQL calls the answer of a `Call` where values are read from it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,29 +86,29 @@ class Call:
     answer
         SQL expression, evaluated once for each distinct row.
     values
-        Column that is added → SQL expression of its value, given the SQL name of the answer.
+        Column that is added → SQL expression of its value, made of the column `ANSWER`.
     error
-        SQL expression of what went wrong, null when nothing did, given the same.
-
-    Notes
-    -----
-    `values` and `error` are templates with ``{answer}`` where the name goes.
+        SQL expression of what went wrong, null when nothing did, made of the same. It must not
+        quote the row.
+    price
+        What the answer costs; None when nothing.
     """
 
     answer: str
     values: Mapping[str, str]
     error: str = "NULL"
+    price: Price | None = None
 
 
 class SqlEnricher(Enrichment):
     """Adds columns by asking the database that holds the rows; refused elsewhere.
 
-    A subclass says what it `needs` and `adds`, and writes `call`. What it asks is asked once for
+    A subclass says what it `needs` and `adds`, and writes `sql`. What it asks is asked once for
     each distinct row, and the answer kept, where `stored`.
     """
 
     needs: tuple[str, ...] = ("text",)
-    """Roles or literal columns that `call` is given, under these names."""
+    """Roles or literal columns that `sql` is given, under these names."""
 
     adds: Mapping[str, pa.DataType] = {}
     """Columns that are added; may depend on parameters, never on data."""
@@ -58,14 +117,23 @@ class SqlEnricher(Enrichment):
     """Whether answers are kept in the store, where the rows have one."""
 
     @abstractmethod
-    def call(self, columns: Mapping[str, str]) -> Call:
+    def sql(self, columns: Mapping[str, str]) -> Call:
         """Return what to ask.
 
         Parameters
         ----------
         columns
             SQL expressions of what it `needs`, by name.
+
+        Raises
+        ------
+        ParameterError
+            When the database would refuse a parameter, naming it.
         """
+
+    @property
+    def asks_a_database(self) -> bool:
+        return True
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; one that the database fails on has nulls and an error.
@@ -73,9 +141,15 @@ class SqlEnricher(Enrichment):
         Raises
         ------
         CapabilityError
-            When the rows are not in a database that can be asked.
+            When the rows are not in a database that can be asked, once they are read.
+        ParameterError
+            When the database would refuse a parameter, naming it.
         """
-        step = AskDatabase(self, stage or type(self).__name__)
+        # What it refuses is said before anything is read.
+        self.sql({name: "NULL" for name in self.needs})
+        step = AskDatabase(
+            self, stage or type(self).__name__, dataset.store if self.stored else None
+        )
         return dataset.map(step, step.schema(dataset.full_schema), resources=self.resources)
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
@@ -98,16 +172,26 @@ class AskDatabase(RowWise):
     Parameters
     ----------
     enricher
-        What to ask.
+        What to ask: its `sql` is not None.
     stage
         Name of the step, for messages.
+    store
+        Where answers are found and kept; None asks each time.
     """
 
-    enricher: SqlEnricher
+    enricher: SqlEnricher | Enricher
     stage: str
+    store: EnrichmentStore | None = None
+
+    def call(self, columns: Mapping[str, str]) -> Call:
+        """Return what to ask, given SQL expressions of what the enricher needs."""
+        call = self.enricher.sql(columns)
+        assert call is not None
+        return call
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema with the added columns, which must be new."""
+        RoleView(self.enricher, self.enricher.needs).schema(schema)
         return with_added(schema, self.enricher.adds, self.stage)
 
     def setup(self) -> None:

@@ -24,6 +24,7 @@ from reviewml.schema import require, roles_of
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.sql_enricher import SqlEnricher
 
 LINKS = pa.schema([pa.field("id", KEY), pa.field("key", KEY)])
 """Which ids led to which keys, both hashed."""
@@ -48,7 +49,7 @@ class Shelf:
     columns: pa.Schema
 
     @classmethod
-    def of(cls, enricher: Enricher) -> Shelf:
+    def of(cls, enricher: Enricher | SqlEnricher) -> Shelf:
         """Return the shelf of an enricher that is fitted and set up."""
         columns = pa.schema(list(enricher.adds.items()))
         types = [(field.name, str(field.type)) for field in columns]
@@ -222,7 +223,7 @@ class EnrichmentStore(ABC):
         shelf = Shelf.of(enricher)
         _check_types(shelf, dataset.full_schema)
         self.prepare(shelf)
-        view = RoleView(enricher, enricher.needs)
+        view = RoleView(enricher, enricher.needs, enricher.optional)
         return sum(self._seeded(shelf, view, batch) for batch in dataset.full_batches())
 
     def _seeded(self, shelf: Shelf, view: RoleView, batch: pa.RecordBatch) -> int:

@@ -86,7 +86,7 @@ class StoredBatch(EnrichBatch):
             started = time.perf_counter()
             yield chunk
             seconds = max(time.perf_counter() - started, 1e-9)
-            self.rows_at_once = _next_rows(len(chunk), seconds, self.rows_at_once)
+            self.rows_at_once = next_rows(len(chunk), seconds, self.rows_at_once)
 
     def _paid(
         self,
@@ -113,5 +113,6 @@ def _distinct(keys: pa.Array) -> tuple[pa.Array, Positions, Positions]:
     return encoded.dictionary, which, np.unique(which, return_index=True)[1]
 
 
-def _next_rows(rows: int, seconds: float, before: int) -> int:
+def next_rows(rows: int, seconds: float, before: int) -> int:
+    """Return how many rows to do before the next commit, given how long some took."""
     return max(1, min(int(rows * SECONDS / seconds), GROWTH * before))

@@ -120,7 +120,7 @@ class EnricherContract:
 
     def leaves_a_batch_untouched(self, fitted: Enricher, rows: pa.Table) -> None:
         """Raise unless what it was given is as it was, and comes back as it is."""
-        view_of = RoleView(fitted, fitted.needs)
+        view_of = RoleView(fitted, fitted.needs, fitted.optional)
         for batch in as_dataset(rows, ROLES).full_batches():
             view = view_of.columns(batch, roles_of(batch.schema))
             # Other buffers, since what is overwritten in place changes wherever it is shared.

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from reviewml.backends.local.dataset import Mapped, Stream
-from reviewml.backends.snowflake import aggregating, asof, joining, push_down, python_udf
+from reviewml.backends.snowflake import (
+    aggregating,
+    asking,
+    asof,
+    features,
+    joining,
+    push_down,
+    python_udf,
+)
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.uploading import upload
@@ -27,6 +35,9 @@ if TYPE_CHECKING:
     from reviewml.backends.snowflake.backend import SnowflakeBackend
 
 log = logging.getLogger(__name__)
+
+PUSHED = (asking, features)
+"""Modules that say what Snowflake does itself."""
 
 
 class SnowflakeDataset(Dataset):
@@ -80,6 +91,10 @@ class SnowflakeDataset(Dataset):
         step = push_down.push_down(function, self._schema, schema)
         if step is None:
             step = python_udf.step(function, self._schema, schema, resources)
+        if isinstance(step, push_down.Parted):
+            fetched_rows = self._then(step.step, step.schema)
+            stream = Fetched(fetched_rows, step.rest)
+            return StreamedDataset(self.backend, schema, stream, rows=rows)
         if step is not None:
             return self._then(step, schema, rows)
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import pyarrow as pa
@@ -12,8 +13,29 @@ from reviewml.interfaces.dataset import BatchFunction
 from reviewml.interfaces.sql_enricher import AskDatabase
 
 
+@dataclasses.dataclass(frozen=True)
+class Parted:
+    """What Snowflake does of a function, and what is left to the process that fetches the rows.
+
+    Parameters
+    ----------
+    step
+        What is done there.
+    schema
+        Of the rows that are fetched.
+    rest
+        What is done to their batches here.
+    """
+
+    step: Step
+    schema: pa.Schema
+    rest: BatchFunction
+
+
 @functools.singledispatch
-def push_down(function: BatchFunction, before: pa.Schema, after: pa.Schema) -> Step | None:
+def push_down(
+    function: BatchFunction, before: pa.Schema, after: pa.Schema
+) -> Step | Parted | None:
     """Return what does to rows in the database what a function does to batches.
 
     A module that knows how registers it for the class of the function, and is imported by
@@ -28,7 +50,7 @@ def push_down(function: BatchFunction, before: pa.Schema, after: pa.Schema) -> S
 
     Returns
     -------
-    callable or None
+    callable, Parted or None
         Takes `Rows` and returns others, once work starts; None when it has to be done in Python.
     """
     return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.session import Database
 from reviewml.sql import quoted
 
@@ -25,12 +26,15 @@ class Rows:
         Of the rows, bookkeeping included: what the columns are once they are fetched.
     held
         Temporary tables that the query reads, and that stay while these rows are there.
+    budget
+        What may be spent on them.
     """
 
     database: Database
     query: str
     schema: pa.Schema
     held: tuple[object, ...] = ()
+    budget: Budget = dataclasses.field(default_factory=Budget)
 
     def select(
         self, schema: pa.Schema, cells: Mapping[str, str] | None = None, *, where: str | None = None
@@ -54,7 +58,7 @@ class Rows:
 
     def of(self, query: str, schema: pa.Schema, *held: object) -> Rows:
         """Return the rows of a query on these and on temporary tables."""
-        return Rows(self.database, query, schema, (*self.held, *held))
+        return Rows(self.database, query, schema, (*self.held, *held), self.budget)
 
     def limited(self, n: int) -> Rows:
         """Return `n` of the rows."""
@@ -66,7 +70,8 @@ class Rows:
         table = self.database.temporary_table(self.query)
         columns = ", ".join(map(quoted, self.schema.names))
         # What the table was made of need not be kept.
-        return Rows(self.database, f"SELECT {columns} FROM {table}", self.schema, (table,))
+        query = f"SELECT {columns} FROM {table}"
+        return Rows(self.database, query, self.schema, (table,), self.budget)
 
 
 Step = Callable[[Rows], Rows]

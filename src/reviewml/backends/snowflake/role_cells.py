@@ -1,0 +1,105 @@
+"""What an enricher is shown of a row, and what that is found by, as SQL."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from reviewml.interfaces.row_keys import KEY_BYTES
+from reviewml.schema import ERROR_TYPE, ERRORS, roles_of
+from reviewml.sql import literal, quoted
+
+KEY_NAME = "__key__"
+KEY = quoted(KEY_NAME)
+"""What rows are found by in tables of answers."""
+
+
+def role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
+    """Return the SQL expressions of roles or literal columns; see `reviewml.schema.role_column`.
+
+    Parameters
+    ----------
+    schema
+        Of the rows; it has what is asked for.
+    names
+        Of roles or columns.
+    """
+    return {name: _role_cell(schema, name) for name in names}
+
+
+def _role_cell(schema: pa.Schema, name: str) -> str:
+    columns = roles_of(schema).named().get(name)
+    if columns is None or any(column not in schema.names for column in columns):
+        return quoted(name)
+    return joined_text(columns) if name == "text" else quoted(columns[0])
+
+
+def joined_text(columns: Sequence[str]) -> str:
+    """Return columns as one text, joined by a newline, nulls skipped; null where all are."""
+    joined, *others = (f"{quoted(column)}::TEXT" for column in columns)
+    for text in others:
+        joined = f"COALESCE({joined} || {literal(chr(10))} || {text}, {joined}, {text})"
+    return joined
+
+
+def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
+    """Return the hash of cells, 128 bits of SHA-256 [1]_; null where all of them are.
+
+    Cells are framed by their lengths, so that what ends one cannot begin the next.
+
+    References
+    ----------
+    .. [1] FIPS 180-4, Secure Hash Standard.
+    """
+    frames = " || ".join(_framed(schema, name, cell) for name, cell in cells.items())
+    none = " AND ".join(f"({cell}) IS NULL" for cell in cells.values())
+    return f"IFF({none}, NULL, {_hashed(frames)})"
+
+
+def id_key_cell(column: str) -> str:
+    """Return the hash of an id as SQL; `id_keys_there` are the same of ids that are here."""
+    return f"IFF({quoted(column)} IS NULL, NULL, {_hashed(_frame(f'{quoted(column)}::TEXT'))})"
+
+
+def id_keys_there(ids: Iterable[Any]) -> list[bytes]:
+    """Return what `id_key_cell` makes of ids; 5 and ``"5"`` are one."""
+    texts = [f"1{len(text)}:{text}" for text in map(str, ids)]
+    return [hashlib.sha256(text.encode()).digest()[:KEY_BYTES] for text in texts]
+
+
+def _hashed(text: str) -> str:
+    return f"TO_BINARY(LEFT(SHA2({text}, 256), {2 * KEY_BYTES}), 'HEX')"
+
+
+def _framed(schema: pa.Schema, name: str, cell: str) -> str:
+    nested = name in schema.names and pa.types.is_nested(schema.field(name).type)
+    text = f"TO_JSON({cell})" if nested else f"({cell})::TEXT"
+    return f"IFF(({cell}) IS NULL, '0', {_frame(text)})"
+
+
+def _frame(text: str) -> str:
+    return f"'1' || LENGTH({text})::TEXT || ':' || {text}"
+
+
+def with_error(stage: str, message: str, errors: str = quoted(ERRORS)) -> str:
+    """Return the errors of a row with one more.
+
+    Parameters
+    ----------
+    stage
+        Name of the step.
+    message
+        SQL expression of what went wrong; null when nothing did.
+    errors
+        SQL expression of what had gone wrong before; null when nothing had.
+    """
+    parts = {"stage": literal(stage), "error": message, "attempts": "1"}
+    record = ", ".join(
+        f"{literal(field.name)}, {parts[field.name]}" for field in ERROR_TYPE if field.name in parts
+    )
+    one = f"OBJECT_CONSTRUCT({record})"
+    more = f"IFF({errors} IS NULL, ARRAY_CONSTRUCT({one}), ARRAY_APPEND({errors}, {one}))"
+    return f"IFF(({message}) IS NULL, {errors}, {more})"
