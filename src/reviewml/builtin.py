@@ -53,6 +53,9 @@ def register_registries(register: Register) -> None:
     register("local", "reviewml.registries.local:LocalRegistry")
     register("shared", "reviewml.registries.shared:SharedRegistry")
     register("mlflow", "reviewml.registries.mlflow:MlflowRegistry", needs=["mlflow"])
+    register(
+        "snowflake", "reviewml.backends.snowflake.registry:SnowflakeRegistry", needs=["snowflake"]
+    )
 
 
 @hookimpl

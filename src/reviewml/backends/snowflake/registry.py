@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from reviewml.backends.snowflake import logging_models as uploading
+from reviewml.backends.snowflake.kept_model import (
+    GIVEN,
+    KeptModel,
+    KeptVersion,
+    Record,
+    version_name,
+)
+from reviewml.backends.snowflake.model_methods import Method, methods_of, version_sql
+from reviewml.backends.snowflake.model_upload import upload
+from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.errors import BackendError, DamagedModel, RegistryError
+from reviewml.errors import BackendError, RegistryError, UnknownName, did_you_mean
 from reviewml.interfaces.registry import (
     Event,
     ModelVersion,
@@ -22,13 +30,190 @@ from reviewml.interfaces.registry import (
     checked_metrics,
 )
 from reviewml.pipeline import Pipeline, load
-from reviewml.registries.history import now
+from reviewml.registries.history import ALIAS, LOGGED, now
 from reviewml.saving.manifest import fingerprint
-from reviewml.saving.plain import decode, encode
-from reviewml.sql import Name, literal, quoted
+from reviewml.sql import Name
 
 if TYPE_CHECKING:
     from snowflake.snowpark import DataFrame
 
-GIVEN = ("DEFAULT", "FIRST", "LAST")
-"""Aliases that Snowflake gives by itself."""
+PLATFORMS = ("WAREHOUSE", "SNOWPARK_CONTAINER_SERVICES")
+
+ATTEMPTS = 5
+"""Times that another number is tried when somebody else was faster."""
+
+
+class SnowflakeRegistry(Registry):
+    """Keeps pipelines in Snowflake's model registry, where they can also be run.
+
+    A version is a model that scores rows of the enriched columns: it holds the folder that
+    `Pipeline.save` writes, and reviewml itself. What Snowflake's client pickles of it is a class
+    that reads that folder; loading reads the folder too, and never the pickle. Version 3 is ``V3``
+    there; names and aliases are as they are here, so SQL quotes them:
+    ``MODEL("purchase", "champion")!"predict"(…)``.
+
+    Parameters
+    ----------
+    connection
+        As of `Access`.
+    database, schema
+        Where models are kept; those of the connection unless given.
+    target_platforms
+        Where models shall run.
+
+    Examples
+    --------
+    >>> SnowflakeRegistry("prod", database="shop", schema="models")
+    SnowflakeRegistry('prod', database='shop', schema='models')
+    """
+
+    def __init__(
+        self,
+        connection: Connection = None,
+        *,
+        database: str | None = None,
+        schema: str | None = None,
+        target_platforms: Sequence[str] = PLATFORMS,
+    ) -> None:
+        self.connection = connection
+        self.database = database
+        self.schema = schema
+        self.target_platforms = target_platforms
+
+    def __repr__(self) -> str:
+        where = f"database={self.database!r}, schema={self.schema!r}"
+        return f"SnowflakeRegistry({Access(self.connection)!r}, {where})"
+
+    # -- keeping ------------------------------------------------------------------------------
+
+    def log(
+        self,
+        pipeline: Pipeline,
+        *,
+        name: str,
+        alias: str | None = None,
+        metrics: Mapping[str, SupportsFloat] | None = None,
+        reason: str | None = None,
+    ) -> ModelVersion:
+        check_name(name)
+        if alias is not None:
+            _check_alias(alias)
+        figures = checked_metrics(metrics)
+        with tempfile.TemporaryDirectory() as folder:
+            saved = pipeline.save(Path(folder) / "pipeline", metrics=figures)
+            methods = methods_of(Packaged.load(saved))
+            self._require_plain_name(name)
+            number = self._upload(name, saved)
+            event = Event(now(), LOGGED, number, alias, reason)
+            record = Record(event, fingerprint(saved), methods, (), figures)
+        model = self._model(name)
+        model.keep(number, record)
+        if reason:
+            model.comment(number, reason)
+        if alias is not None:
+            model.move(alias, number, self._holder(name, alias))
+        return self.find(f"{name}@{number}")
+
+    def load(self, reference: str) -> Pipeline:
+        name, version = self._found(reference)
+        with tempfile.TemporaryDirectory() as folder:
+            return load(self._model(name).fetch(version, Path(folder)))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        return [version.described(name) for version in self._kept(name)]
+
+    def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
+        _check_alias(alias)
+        _, found = self._found(f"{name}@{version}")
+        event = Event(now(), ALIAS, found.number, alias, reason)
+        record = dataclasses.replace(found.record, moved=(*found.record.moved, event))
+        model = self._model(name)
+        model.keep(found.number, record)
+        model.move(alias, found.number, self._holder(name, alias))
+
+    def history(self, name: str) -> list[Event]:
+        records = [version.record for version in self._kept(name)]
+        events = [event for record in records for event in (record.logged, *record.moved)]
+        return sorted(events, key=lambda event: event.time)
+
+    def names(self) -> list[str]:
+        return sorted(name for name in self._all_names() if self._model(name).versions())
+
+    def set_default(self, name: str, version: int) -> None:
+        """Say which version SQL means that names none; the first one until then."""
+        _, found = self._found(f"{name}@{version}")
+        target = version_name(found.number)
+        self._at().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _at(self) -> Database:
+        return Access(self.connection).database()
+
+    def _name(self, name: str) -> Name:
+        session = self._at().session
+        where = self.database or session.get_current_database()
+        schema = self.schema or session.get_current_schema()
+        if where is None or schema is None:
+            raise BackendError(
+                "the connection has no database or no schema: give "
+                "SnowflakeRegistry(database=..., schema=...)."
+            )
+        return Name((Name.parse(where).parts[0], Name.parse(schema).parts[0], name))
+
+    def _model(self, name: str) -> KeptModel:
+        return KeptModel(self._at(), self._name(name))
+
+    def _all_names(self) -> list[str]:
+        schema = Name(self._name("x").parts[:2])
+        found = [row["name"] for row in self._at().records(f"SHOW MODELS IN SCHEMA {schema}")]
+        return [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+
+    def _kept(self, name: str) -> list[KeptVersion]:
+        check_name(name)
+        versions = self._model(name).versions() if name in self._all_names() else []
+        if not versions:
+            raise self.not_found(name)
+        return versions
+
+    def _found(self, reference: str) -> tuple[str, KeptVersion]:
+        found = self.find(reference)
+        [version] = [v for v in self._kept(found.name) if v.number == found.version]
+        return found.name, version
+
+    def _holder(self, name: str, alias: str) -> int | None:
+        """Return the version that an alias stands for now."""
+        return next((v.number for v in self._kept(name) if alias in v.aliases), None)
+
+    def _upload(self, name: str, saved: Path) -> int:
+        for attempt in range(ATTEMPTS):
+            known = name in self._all_names()
+            number = self._model(name).next_number() if known else 1
+            try:
+                upload(self._at(), self._name(name), number, saved, self.target_platforms)
+            except Exception:
+                taken = name in self._all_names() and self._model(name).next_number() > number
+                if not taken or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return number
+        raise AssertionError("the last attempt raises")
+
+    def _require_plain_name(self, name: str) -> None:
+        """Refuse a name that Snowflake's client would take for another: it looks by LIKE."""
+        like = re.compile(re.escape(name).replace("_", "."), re.IGNORECASE)
+        for other in self._all_names():
+            if other != name and like.fullmatch(other):
+                raise RegistryError(
+                    f"{name!r} cannot be told from {other!r}, which is there already, by "
+                    "Snowflake's client: to it '_' is any letter, and case does not matter. "
+                    "Choose another name."
+                )
+
+
+def _check_alias(alias: str) -> None:
+    check_alias(alias)
+    if alias.upper() in GIVEN:
+        raise RegistryError(
+            f"{alias!r} cannot be an alias in Snowflake, which gives {', '.join(GIVEN)} itself."
+        )

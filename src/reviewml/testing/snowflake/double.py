@@ -101,7 +101,6 @@ class Double:
             "role": "DOUBLE_ROLE",
             "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
             "login_timeout": 20,
-            "network_timeout": 60,
         }
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:

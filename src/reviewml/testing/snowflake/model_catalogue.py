@@ -152,4 +152,11 @@ _models: weakref.WeakKeyDictionary[FakeSnow, Models] = weakref.WeakKeyDictionary
 
 def models_of(session: Session) -> Models:
     """Return the models of the double that a session is of."""
-    return _models.setdefault(session.instance, Models())
+    return models_at(session.instance)
+
+
+def models_at(instance: FakeSnow) -> Models:
+    """Return the models of a double."""
+    if instance not in _models:
+        _models[instance] = Models()
+    return _models[instance]
