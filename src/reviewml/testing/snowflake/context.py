@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from reviewml.sql import Name
 from reviewml.testing.snowflake import rewriting
+from reviewml.testing.snowflake.running import run
 from reviewml.testing.snowflake.statements import Answer, Call, on, rows, status
 from reviewml.testing.snowflake.texts import PART, options
 
@@ -48,6 +51,15 @@ def use(double: Double, call: Call) -> Answer:
     name = call.session.full(call.match["name"])[-1]
     setattr(call.session.identity, call.match["kind"].lower(), name)
     return status()
+
+
+@on(rf"^(?:USE|CREATE) (?:OR REPLACE )?(?:TRANSIENT )?DATABASE (?:IF NOT EXISTS )?{PART}")
+def use_database(double: Double, call: Call) -> Answer:
+    done = run(double, call)
+    database = call.session.full(f"{call.sql.split()[-1]}.X")[1]
+    call.session.duck.execute(f"CREATE SCHEMA IF NOT EXISTS {Name((database, 'PUBLIC')).sql}")
+    run(double, dataclasses.replace(call, sql=f"USE SCHEMA {Name((database, 'PUBLIC')).sql}"))
+    return done
 
 
 @on(r"^USE SECONDARY ROLES (ALL|NONE)$")
@@ -92,7 +104,7 @@ def with_context(tree: exp.Expression, session: Session) -> exp.Expression:
         value = known[name]
         return exp.null() if value is None else exp.Literal.string(value)
 
-    return tree.transform(write, copy=False)
+    return rewriting.everywhere(tree, write)
 
 
 rewriting.BEFORE.append(with_context)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from reviewml.sql import Name, quoted
+from reviewml.testing.snowflake.describing import described
 from reviewml.testing.snowflake.running import Cursor, execute, refusals
 from reviewml.testing.snowflake.sessions import Full, Session
 from reviewml.testing.snowflake.staged import Staged, forget, matching, register, schema_of, staged
@@ -163,9 +164,8 @@ def load(
     into = Name(table).sql
     if not fields and given.get("MATCH_BY_COLUMN_NAME", "NONE") != "NONE":
         columns, fields = matched(session, one, into, given["MATCH_BY_COLUMN_NAME"])
-    known = [name for name, *_ in described(session, table)]
     if not fields:
-        width = len(known) if one.format["TYPE"] == "CSV" else 1
+        width = len(described(session, table)) if one.format["TYPE"] == "CSV" else 1
         fields = ", ".join(f"${n + 1}" for n in range(width))
     width = max(map(int, re.findall(r"\$(\d+)", fields)), default=1)
     rows_of_file = one.table(width)
@@ -174,12 +174,6 @@ def load(
     execute(double, Cursor(session), f"INSERT INTO {target} SELECT {fields} FROM {name}", [])
     forget(session)
     return int(rows_of_file.num_rows)
-
-
-def described(session: Session, table: Full) -> list[tuple[Any, ...]]:
-    """Return name and type of each column of a table."""
-    full = ("temp", "main", stored(table)) if table in session.temporary else table
-    return session.query(f"DESCRIBE {Name(full).sql}")
 
 
 def matched(session: Session, one: Staged, into: str, how: str) -> tuple[str, str]:

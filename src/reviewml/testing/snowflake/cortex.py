@@ -194,7 +194,7 @@ def with_cortex(tree: exp.Expression, session: Session) -> exp.Expression:
             this=in_duckdb(name), expressions=[exp.cast(packed(arguments), "VARCHAR")]
         )
 
-    return tree.transform(write, copy=False)
+    return rewriting.everywhere(tree, write)
 
 
 rewriting.BEFORE.append(with_cortex)

@@ -14,6 +14,7 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
+from reviewml.testing.snowflake import variants
 from reviewml.testing.snowflake.cortex import Cortex
 from reviewml.testing.snowflake.formats import Format
 from reviewml.testing.snowflake.log import Statement, Watch
@@ -21,7 +22,21 @@ from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
-HANDLERS = ("context", "models", "formats", "stages", "copying", "temporary", "values", "cortex")
+HANDLERS = (
+    "naming",
+    "context",
+    "models",
+    "formats",
+    "stages",
+    "describing",
+    "copying",
+    "temporary",
+    "values",
+    "cortex",
+    "variants",
+    "scalars",
+    "joining",
+)
 """Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 
 for name in HANDLERS:
@@ -46,6 +61,7 @@ class Double:
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, Format] = {}
         self.loaded: set[tuple[int, Path, str]] = set()
+        self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
 
     def start(self) -> None:
         """Begin to answer."""
@@ -54,6 +70,10 @@ class Double:
 
     def stop(self) -> None:
         """End it, and remove what was stored."""
+        for client in self.opened:
+            # Otherwise it says goodbye when Python ends, and waits for an answer.
+            client.close()
+        self.opened.clear()
         self.server.stop()
         self.forget()
 
@@ -65,6 +85,7 @@ class Double:
         self.instance.results_cache = Results()
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
+        variants.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
         self.stages.clear()
         self.formats.clear()
@@ -105,13 +126,16 @@ class Double:
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
         """Return a connection of the connector, with parameters of its own where given."""
-        return snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        opened = snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        self.opened.append(opened)
+        return opened
 
     def session(self, **parameters: Any) -> SnowparkSession:
         """Return a session of Snowpark, with parameters of the connection where given."""
-        return SnowparkSession.builder.configs(
-            {**self.connection_parameters, **parameters}
-        ).create()
+        settings = {**self.connection_parameters, **parameters}
+        opened = SnowparkSession.builder.configs(settings).create()
+        self.opened.append(opened)
+        return opened
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[Watch]:

@@ -31,3 +31,18 @@ def after(tree: exp.Expression, session: Session) -> exp.Expression:
     for rewrite in AFTER:
         tree = rewrite(tree, session)
     return tree
+
+
+def everywhere(
+    tree: exp.Expression, write: Callable[[exp.Expression], exp.Expression]
+) -> exp.Expression:
+    """Return a tree in which each expression is rewritten, the inner ones first."""
+    for node in reversed(list(tree.walk())):
+        new = write(node)
+        if new is node:
+            continue
+        if node is tree:
+            tree = new
+        else:
+            node.replace(new)
+    return tree

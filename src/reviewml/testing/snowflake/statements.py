@@ -51,7 +51,7 @@ def missing(kind: str, name: str) -> Refused:
     return Refused(
         2003,
         f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.",
-        "02000",
+        "42S02",
     )
 
 

@@ -35,18 +35,38 @@ def positional(tree: exp.Expression, session: Session) -> exp.Expression:
         for path in list(tree.find_all(exp.JSONExtract)):
             if (name := parquet_column(path)) in known:
                 path.replace(exp.column(exp.to_identifier(f"$1:{name}", quoted=True)))
+    for values in tree.find_all(exp.Values):
+        name_columns(values)
     for node in list(tree.find_all(exp.Parameter)):
         if number := position(node):
-            own = exp.to_identifier(f"${number}", quoted=True)
-            inside = isinstance(node.parent, exp.Column)  # as in t.$1
-            node.replace(own if inside else exp.column(own))
-    for values in tree.find_all(exp.Values):
-        if isinstance(values.parent, exp.From | exp.Join) and not values.alias:
-            width = len(values.expressions[0].expressions)
-            columns = [exp.to_identifier(f"${n + 1}", quoted=True) for n in range(width)]
-            alias = exp.TableAlias(this=exp.to_identifier("_values"), columns=columns)
-            values.set("alias", alias)
+            replace_position(node, number)
     return tree
+
+
+def name_columns(values: exp.Values) -> None:
+    """Have the columns of VALUES be called COLUMN1 and so on, unless they have names."""
+    if not isinstance(values.parent, exp.From | exp.Join):
+        return
+    alias = values.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_values"))
+    if not alias.args.get("columns"):
+        width = len(values.expressions[0].expressions)
+        names = [exp.to_identifier(f"COLUMN{n + 1}", quoted=True) for n in range(width)]
+        alias.set("columns", names)
+    values.set("alias", alias)
+
+
+def replace_position(node: exp.Parameter, number: int) -> None:
+    """Have ``$n`` mean the column of VALUES in that place, or that of a file."""
+    select = node.find_ancestor(exp.Select)
+    source = select.args.get("from_") if select else None
+    name = f"${number}"
+    if source and isinstance(source.this, exp.Values):
+        name = source.this.args["alias"].columns[number - 1].name
+    own = exp.to_identifier(name, quoted=True)
+    column = own if isinstance(node.parent, exp.Column) else exp.column(own)  # as in t.$1
+    if node.parent is select and name != f"${number}":
+        column = exp.alias_(column, exp.to_identifier(f"${number}", quoted=True))
+    node.replace(column)
 
 
 rewriting.BEFORE.append(positional)

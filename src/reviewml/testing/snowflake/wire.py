@@ -26,7 +26,7 @@ KINDS = {
     "SMALLINT": "fixed",
     "TIME": "time",
     "TIMESTAMP": "timestamp_ntz",
-    "TIMESTAMP WITH TIME ZONE": "timestamp_tz",
+    "TIMESTAMP WITH TIME ZONE": "timestamp_ltz",
     "TIMESTAMP_MS": "timestamp_ntz",
     "TIMESTAMP_NS": "timestamp_ntz",
     "TIMESTAMP_S": "timestamp_ntz",
@@ -72,7 +72,7 @@ def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
         texts = [None if v is None else json.dumps(v, default=str) for v in values.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())])
     if pa.types.is_timestamp(kind):
-        return values.cast(pa.timestamp("us", "UTC") if kind.tz else MICROSECONDS, safe=False)
+        return values.cast(MICROSECONDS, safe=False)
     if pa.types.is_float32(kind):
         return values.cast(pa.float64())
     if pa.types.is_unsigned_integer(kind):
