@@ -33,6 +33,7 @@ from reviewml.sql import literal, quoted
 
 NUMBER, ERROR = quoted("__number__"), quoted("__error__")
 
+
 class SnowflakeStore:
     pass
 
@@ -156,7 +157,9 @@ class Asking:
             part = f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop}"
             if self.call.price is not None and self.rows.budget.max_credits is not None:
                 self._pay(part, chunk.start, todo)
-            answered = database.temporary_table(f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}")
+            answered = database.temporary_table(
+                f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
+            )
             self._keep(answered)
             database.run(
                 f"INSERT INTO {failed} SELECT {KEY}, {self.call.error} FROM {answered} "
@@ -200,7 +203,7 @@ class Asking:
             return
         links = self.step.store.links()
         found = (
-            f"SELECT DISTINCT {id_key_cell(name)} AS \"id\", rows.{KEY} AS \"key\" "
+            f'SELECT DISTINCT {id_key_cell(name)} AS "id", rows.{KEY} AS "key" '
             f"FROM ({self.keyed()}) AS rows JOIN {self.answers} AS known "
             f"ON rows.{KEY} = known.{KEY} WHERE rows.{quoted(name)} IS NOT NULL"
         )
@@ -247,9 +250,7 @@ def estimate(rows: Rows, function: AskDatabase) -> Estimate:
     """
     asking = Asking.of(Ask(function.enricher, function.stage, function.store), rows)
     unseen = rows.database.temporary_table(asking.unseen())
-    [(distinct,)] = rows.database.run(
-        f"SELECT COUNT(DISTINCT {KEY}) FROM ({asking.keyed()})"
-    )
+    [(distinct,)] = rows.database.run(f"SELECT COUNT(DISTINCT {KEY}) FROM ({asking.keyed()})")
     todo = count(rows.database, str(unseen))
     stored = int(distinct) - todo if function.store is not None else None
     price = asking.call.price
@@ -279,4 +280,6 @@ def size_of(database: Database, rows: str, text: str, counted: str | None = None
 
 def _texts(database: Database, rows: str, sizes: list[str]) -> Texts:
     [found] = database.run(f"SELECT {', '.join(sizes)} FROM {rows}")
-    return Texts(*(None if at > 2 and size is None else int(size or 0) for at, size in enumerate(found)))
+    return Texts(
+        *(None if at > 2 and size is None else int(size or 0) for at, size in enumerate(found))
+    )

@@ -37,9 +37,7 @@ def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema
     UserWarning
         Of events without a key or a time.
     """
-    LeftOut(
-        (*what.keys.values(), what.event_time), *_counted(events, _known(events, what))
-    ).warn()
+    LeftOut((*what.keys.values(), what.event_time), *_counted(events, _known(events, what))).warn()
     query = _Query(rows, events, what)
     return rows.of(query.sql(schema), schema, *events.held)
 
@@ -74,7 +72,9 @@ class _Query:
             f"{cell} AS {quoted(name)}" for cell, name in zip(cells, schema.names, strict=True)
         )
         joins = " ".join(map(self._look_up, self._bounds))
-        return f"WITH e AS ({self._running()}) SELECT {listed} FROM ({self._bounded()}) AS r {joins}"
+        return (
+            f"WITH e AS ({self._running()}) SELECT {listed} FROM ({self._bounded()}) AS r {joins}"
+        )
 
     @property
     def _bounds(self) -> list[int]:

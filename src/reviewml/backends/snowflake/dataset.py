@@ -100,9 +100,7 @@ class SnowflakeDataset(Dataset):
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
 
     def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:
-        return SnowflakeDataset(
-            self.backend, schema, lambda: step(self.query()), rows=rows
-        )
+        return SnowflakeDataset(self.backend, schema, lambda: step(self.query()), rows=rows)
 
     def join(
         self,

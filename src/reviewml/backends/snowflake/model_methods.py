@@ -65,7 +65,9 @@ class Method:
             f"{SAID}[{literal(name)}]::{kind} AS {quoted(name)}" for name, kind in self.outputs
         )
         called = f"{model}!{quoted(method)}({arguments})"
-        return f"SELECT * EXCLUDE ({SAID}), {given} FROM (SELECT *, {called} AS {SAID} FROM ({rows}))"
+        return (
+            f"SELECT * EXCLUDE ({SAID}), {given} FROM (SELECT *, {called} AS {SAID} FROM ({rows}))"
+        )
 
 
 def methods_of(packaged: Packaged) -> dict[str, Method]:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BIAS = "(bias)"
-"""Where contributions start; no feature is called so."""
+"""Where contributions start."""
+
+EXPLANATION = "{}_explanation"
+"""What the contribution of a feature is called, as Snowflake calls its own."""
 
 MOMENT = pa.timestamp("ns")
 
@@ -105,12 +108,13 @@ class Packaged:
         return pa.table(self._probabilities(self.model.predict(self._matrix(rows))))
 
     def explain(self, rows: pd.DataFrame) -> pa.Table:
-        """Return the contribution of each feature to the margin, and where it starts.
+        """Return ``<feature>_explanation``, the contribution to the margin; and where it starts.
 
         With more than two classes there is one for each feature and class.
         """
         found = self.model.contributions(self._matrix(rows))
-        names = [*(feature.name for feature in self.featurizer.features()), BIAS]
+        features = [feature.name for feature in self.featurizer.features()]
+        names = [EXPLANATION.format(name) for name in (*features, BIAS)]
         if found.shape[1] == 1:
             return pa.table(dict(zip(names, found[:, 0].T, strict=True)))
         each = zip(self.model.classes, np.moveaxis(found, 1, 0), strict=True)

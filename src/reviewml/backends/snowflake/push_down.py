@@ -33,9 +33,7 @@ class Parted:
 
 
 @functools.singledispatch
-def push_down(
-    function: BatchFunction, before: pa.Schema, after: pa.Schema
-) -> Step | Parted | None:
+def push_down(function: BatchFunction, before: pa.Schema, after: pa.Schema) -> Step | Parted | None:
     """Return what does to rows in the database what a function does to batches.
 
     A module that knows how registers it for the class of the function, and is imported by

@@ -16,11 +16,12 @@ from reviewml.backends.snowflake.kept_model import (
     Record,
     version_name,
 )
-from reviewml.backends.snowflake.model_methods import Method, methods_of, version_sql
-from reviewml.backends.snowflake.model_upload import upload
+from reviewml.backends.snowflake.model_methods import methods_of
+from reviewml.backends.snowflake.model_running import Runnable, enriched, rows_of
+from reviewml.backends.snowflake.model_upload import client_version, upload
 from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.errors import BackendError, RegistryError, UnknownName, did_you_mean
+from reviewml.errors import BackendError, RegistryError
 from reviewml.interfaces.registry import (
     Event,
     ModelVersion,
@@ -145,6 +146,68 @@ class SnowflakeRegistry(Registry):
         target = version_name(found.number)
         self._at().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")
 
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self, reference: str, rows: str | DataFrame, *, method: str = "predict") -> DataFrame:
+        """Score rows in a warehouse; they stay there.
+
+        Parameters
+        ----------
+        reference
+            As of `load`.
+        rows
+            Name of a table or view, or a Snowpark data frame, with the enriched columns under
+            the names that the pipeline was fitted on, or the same in upper case.
+        method
+            ``"predict"``, ``"predict_proba"`` or ``"explain"``.
+
+        Returns
+        -------
+        snowflake.snowpark.DataFrame
+            The rows with the columns of the method: ``prediction``, ``probability`` (one for
+            each class when there are more than two), or the contribution of each feature. It is
+            computed when it is used.
+
+        Raises
+        ------
+        SchemaError
+            When a column is missing, or one that the method adds is there already.
+        """
+        database = self._at()
+        query = self._runnable(reference).query(rows_of(database, rows), method)
+        return database.session.sql(query)
+
+    def create_view(self, name: str, rows: str, reference: str, *, method: str = "predict") -> None:
+        """Make a view that enriches rows by SQL, and scores them.
+
+        Each time it is read, each row is asked about again; a table of
+        ``pipeline.on("snowflake").enrich(rows)`` is asked about once. It holds to the version
+        that the reference stands for now.
+
+        Parameters
+        ----------
+        name
+            Of the view; one of that name is replaced.
+        rows
+            Name of a table or view, with the columns that the pipeline was fitted on.
+        reference, method
+            As of `run`.
+
+        Raises
+        ------
+        CapabilityError
+            When an enricher is computed in Python, naming it.
+        """
+        database = self._at()
+        source = enriched(self.load(reference), rows_of(database, rows))
+        query = self._runnable(reference).query(source, method)
+        database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
+
+    def client_version(self, reference: str) -> Any:
+        """Return the ``ModelVersion`` of Snowflake's client, for services and ``run_batch``."""
+        name, version = self._found(reference)
+        return client_version(self._at(), self._name(name), version.number)
+
     # -- inside -------------------------------------------------------------------------------
 
     def _at(self) -> Database:
@@ -160,6 +223,10 @@ class SnowflakeRegistry(Registry):
                 "SnowflakeRegistry(database=..., schema=...)."
             )
         return Name((Name.parse(where).parts[0], Name.parse(schema).parts[0], name))
+
+    def _runnable(self, reference: str) -> Runnable:
+        name, version = self._found(reference)
+        return Runnable(self._model(name), version)
 
     def _model(self, name: str) -> KeptModel:
         return KeptModel(self._at(), self._name(name))
@@ -201,14 +268,18 @@ class SnowflakeRegistry(Registry):
 
     def _require_plain_name(self, name: str) -> None:
         """Refuse a name that Snowflake's client would take for another: it looks by LIKE."""
-        like = re.compile(re.escape(name).replace("_", "."), re.IGNORECASE)
         for other in self._all_names():
-            if other != name and like.fullmatch(other):
+            if other != name and (_is_like(other, name) or _is_like(name, other)):
                 raise RegistryError(
                     f"{name!r} cannot be told from {other!r}, which is there already, by "
                     "Snowflake's client: to it '_' is any letter, and case does not matter. "
                     "Choose another name."
                 )
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    wanted = re.escape(pattern).replace("_", ".")
+    return re.fullmatch(wanted, name, re.IGNORECASE) is not None
 
 
 def _check_alias(alias: str) -> None:

@@ -87,7 +87,10 @@ class _Described(SnowflakeSource):
         fields = [pa.field(column.name, arrow_type(column)) for column in described]
         schema = full_schema(fields, self.roles)
         cells = [f"{_cell(column)} AS {quoted(column.name)}" for column in described]
-        cells += [f"{self._place(described)} AS {quoted(PLACE)}", f"{NO_ERRORS} AS {quoted(ERRORS)}"]
+        cells += [
+            f"{self._place(described)} AS {quoted(PLACE)}",
+            f"{NO_ERRORS} AS {quoted(ERRORS)}",
+        ]
         return Rows(database, f"SELECT {', '.join(cells)} FROM {self._table()}", schema)
 
     def _place(self, described: Sequence[ResultMetadata]) -> str:

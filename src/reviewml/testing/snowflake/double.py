@@ -70,15 +70,22 @@ class Double:
 
     def stop(self) -> None:
         """End it, and remove what was stored."""
-        for client in self.opened:
-            # Otherwise it says goodbye when Python ends, and waits for an answer.
-            client.close()
-        self.opened.clear()
+        self.close_clients()
         self.server.stop()
         self.forget()
 
+    def close_clients(self) -> None:
+        """Close what `connect` and `session` opened.
+
+        Otherwise it says goodbye when Python ends, and waits for an answer that never comes.
+        """
+        for client in self.opened:
+            client.close()
+        self.opened.clear()
+
     def reset(self) -> None:
         """Forget databases, stages, sessions and statements: as new, at the same address."""
+        self.close_clients()
         if hasattr(self, "files"):
             self.forget()
         self.instance = FakeSnow()
