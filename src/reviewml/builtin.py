@@ -39,6 +39,11 @@ def register_featurizers(register: Register) -> None:
 def register_trainers(register: Register) -> None:
     register("xgboost", "reviewml.trainers.xgboost:XGBoost")
     register("ray-xgboost", "reviewml.backends.ray.trainer:RayXGBoost", needs=["ray"])
+    register(
+        "snowflake-xgboost",
+        "reviewml.backends.snowflake.trainer:SnowflakeXGBoost",
+        needs=["snowflake"],
+    )
     register("logistic-regression", "reviewml.trainers.logistic:LogisticRegression")
 
 

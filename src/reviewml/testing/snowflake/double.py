@@ -26,6 +26,7 @@ HANDLERS = (
     "naming",
     "context",
     "models",
+    "jobs",
     "formats",
     "stages",
     "describing",
