@@ -10,6 +10,12 @@ def register_sources(register: Register) -> None:
     register("files", "reviewml.sources.files:Files")
     register("frame", "reviewml.sources.frame:Frame")
     register("table", "reviewml.sources.table:Table")
+    for name, target in (
+        ("snowflake-table", "source:SnowflakeTable"),
+        ("snowflake-query", "source:SnowflakeQuery"),
+        ("snowflake-stage", "stage:SnowflakeStage"),
+    ):
+        register(name, f"reviewml.backends.snowflake.{target}", needs=["snowflake"])
 
 
 @hookimpl
@@ -67,6 +73,9 @@ def register_registries(register: Register) -> None:
 def register_backends(register: Register) -> None:
     register("local", "reviewml.backends.local.backend:LocalBackend")
     register("ray", "reviewml.backends.ray.backend:RayBackend", needs=["ray"])
+    register(
+        "snowflake", "reviewml.backends.snowflake.backend:SnowflakeBackend", needs=["snowflake"]
+    )
 
 
 @hookimpl

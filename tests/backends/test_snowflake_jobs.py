@@ -3,15 +3,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import jobs
+from reviewml.backends.snowflake.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError
+from reviewml.featurizers import Features
+from reviewml.pipeline import Pipeline
 from reviewml.testing import TrainerContract
+from reviewml.testing.rows import example_rows
 from reviewml.testing.snowflake import Double, snowflake_double
 from reviewml.testing.trainer import example_features, examples
 from reviewml.trainers import XGBoost
@@ -74,3 +79,25 @@ def test_a_pool_needs_a_stage() -> None:
     trainer = SnowflakeXGBoost(compute_pool="POOL")
     with pytest.raises(ParameterError, match="stage"):
         trainer.train(examples("binary"), example_features())
+
+
+@pytest.mark.slow
+def test_a_pipeline_is_fitted_there_and_logged(double: Double) -> None:
+    table = example_rows(200).select(["price", "clicks", "mobile", "layout", "bought"])
+    session = double.session()
+    session.create_dataframe(table.to_pandas()).write.save_as_table("VIEWS")
+    pipeline = Pipeline([("features", Features()), ("model", XGBoost(n_estimators=20, n_jobs=1))])
+    job = jobs.submit(
+        pipeline,
+        compute_pool="POOL",
+        stage="JOBS",
+        connection=session,
+        rows="VIEWS",
+        target="bought",
+        registry={"name": "purchase", "alias": "champion"},
+    )
+    assert job.wait(120) == "DONE", job.logs()
+    assert job.result()["version"] == "purchase@1 @champion"
+    here = job.pipeline()
+    kept = SnowflakeRegistry(session).load("purchase@champion")
+    np.testing.assert_array_equal(here.predict_proba(table), kept.predict_proba(table))

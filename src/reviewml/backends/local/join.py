@@ -57,7 +57,7 @@ class Join:
         right_on: Names,
         how: How,
         validate: Validate,
-    ) -> Join:
+    ) -> Self:
         """Check the arguments as the user gave them."""
         _check_one_of("how", how, get_args(How))
         _check_one_of("validate", validate, get_args(Validate))

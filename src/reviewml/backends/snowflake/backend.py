@@ -15,6 +15,7 @@ from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource
+from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.errors import ParameterError
 from reviewml.interfaces.backend import Backend, Capabilities
@@ -103,7 +104,9 @@ class SnowflakeBackend(Backend):
 
     def enrichment_store(self) -> EnrichmentStore | None:
         """Return where values of enrichers are kept, if anywhere."""
-        return None
+        if self.store == "auto":
+            return SnowflakeStore(self.access.connection)
+        return self.store
 
     def __getstate__(self) -> dict[str, Any]:
         return {"access": self.access, "store": self.store}

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
+from snowflake.snowpark import DataFrame
 
 from reviewml.backends.local.dataset import Mapped, Stream
-from reviewml.backends.snowflake import (
+from reviewml.backends.snowflake import (  # noqa: F401  (some register what they push down)
     aggregating,
-    asking,
     asof,
-    features,
+    filtering,
     joining,
-    push_down,
+    labelling,
+    merging,
     python_udf,
+    sampling,
 )
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.push_down import needs_database, push_down
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
@@ -30,14 +34,12 @@ from reviewml.interfaces.source import By, Validate, check_rows
 from reviewml.interfaces.statistics import Statistic
 from reviewml.interfaces.windows import Window
 from reviewml.schema import Roles
+from reviewml.sql import Name
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.backend import SnowflakeBackend
 
 log = logging.getLogger(__name__)
-
-PUSHED = (asking, features)
-"""Modules that say what Snowflake does itself."""
 
 
 class SnowflakeDataset(Dataset):
@@ -88,13 +90,9 @@ class SnowflakeDataset(Dataset):
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
         rows = self.rows if isinstance(function, RowWise) else None
-        step = push_down.push_down(function, self._schema, schema)
+        step = push_down(function, self._schema, schema)
         if step is None:
             step = python_udf.step(function, self._schema, schema, resources)
-        if isinstance(step, push_down.Parted):
-            fetched_rows = self._then(step.step, step.schema)
-            stream = Fetched(fetched_rows, step.rest)
-            return StreamedDataset(self.backend, schema, stream, rows=rows)
         if step is not None:
             return self._then(step, schema, rows)
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
@@ -160,6 +158,34 @@ class SnowflakeDataset(Dataset):
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         return aggregating.aggregated(self.query(), statistics)
 
+    def merge(self, table: str) -> merging.Merged:
+        """Write the rows to a table of Snowflake's, so that writing them again changes nothing.
+
+        Rows are found again by their id; the table is made where there is none, and gets the
+        columns that it lacks.
+
+        Parameters
+        ----------
+        table
+            As of `SnowflakeTable`.
+
+        Raises
+        ------
+        SchemaError
+            When rows have no role ``id``, or one has no id, or two the same; when a column has
+            another type in the table.
+        """
+        name = Name.parse(table)
+        return merging.merge(self.query(), name)
+
+    def to_snowpark(self) -> DataFrame:
+        """Return the rows as a Snowpark data frame, bookkeeping included."""
+        rows = self.query()
+        frame = rows.database.session.sql(rows.query)
+        # What it reads must stay as long as it does.
+        weakref.finalize(frame, lambda held: None, rows.held).atexit = False
+        return frame
+
 
 class StreamedDataset(SnowflakeDataset):
     """Rows that this process computes, since Snowflake cannot; they go there when that is needed.
@@ -189,7 +215,7 @@ class StreamedDataset(SnowflakeDataset):
     def map(
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
-        if push_down.needs_database(function):
+        if needs_database(function):
             return super().map(function, schema, resources=resources)
         rows = self.rows if isinstance(function, RowWise) else None
         return StreamedDataset(self.backend, schema, Mapped(self._stream, function), rows=rows)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import dataclasses
 import importlib.resources
 import json
+import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,8 @@ class Pool:
             brought = [str(own_code.archive(Path(folder)))]
             settings = self._settings(name)
             settings["imports"] = [*settings.get("imports", ()), *brought]
-            submitted = tried(lambda: jobs.remote(**settings)(function)(*args))
+            with _taken_along(function):
+                submitted = tried(lambda: jobs.remote(**settings)(function)(*args))
         return Job(submitted.id, self.connection, self.results(name))
 
     def _settings(self, name: str) -> dict[str, Any]:
@@ -111,6 +114,22 @@ class Pool:
             "artifact_repositories": [*self.artifact_repositories],
             "name": name,
         }
+
+
+@contextlib.contextmanager
+def _taken_along(function: Callable[..., Any]) -> Iterator[None]:
+    """Have the module of a function pickled with it: the job has only reviewml's."""
+    import cloudpickle
+
+    module = sys.modules.get(function.__module__)
+    if module is None or module.__name__.partition(".")[0] in ("__main__", "reviewml"):
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def payload(folder: Path) -> None:

@@ -88,6 +88,5 @@ def _unreadable(right: Rows, keys: Sequence[str]) -> Unreadable:
     return Unreadable(int(rows), example)
 
 
-def _first(rows: Rows) -> dict[str, Any] | None:
-    [first] = [row for batch in fetched(rows) for row in batch.to_pylist()]
-    return first
+def _first(rows: Rows) -> dict[str, Any]:
+    return dict(next(row for batch in fetched(rows) for row in batch.to_pylist()))

@@ -8,9 +8,12 @@ import functools
 import pyarrow as pa
 
 from reviewml.backends.snowflake.rows import Rows, Step
-from reviewml.interfaces.batches import Selected
+from reviewml.backends.snowflake.fetching import fetched
+from reviewml.interfaces.batches import Selected, Strict
 from reviewml.interfaces.dataset import BatchFunction
 from reviewml.interfaces.sql_enricher import AskDatabase
+from reviewml.schema import BOOKKEEPING, ERRORS, PLACE
+from reviewml.sql import quoted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,20 @@ def _(function: Selected, before: pa.Schema, after: pa.Schema) -> Step:
         return rows.select(after)
 
     return select
+
+
+@push_down.register
+def _(function: Strict, before: pa.Schema, after: pa.Schema) -> Step:
+    return _checked
+
+
+def _checked(rows: Rows) -> Rows:
+    bookkeeping = pa.schema([rows.schema.field(name) for name in BOOKKEEPING])
+    failed = rows.select(bookkeeping, where=f"{quoted(ERRORS)} IS NOT NULL")
+    query = f"{failed.query} ORDER BY {quoted(PLACE)} LIMIT 1"
+    for first in fetched(rows.of(query, bookkeeping)):
+        Strict()(first)
+    return rows
 
 
 def needs_database(function: BatchFunction) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import os
 import re
 import uuid
@@ -85,9 +84,11 @@ class Access:
             When there is no such connection, or Snowflake refuses it.
         """
         key = (os.getpid(), self._key)
-        known = _databases.get(key)
+        _, known = _databases.get(key, (None, None))
         if known is None or known.closed:
-            known = _databases[key] = Database(_opened(self.connection, str(self)))
+            known = Database(_opened(self.connection, str(self)))
+            # What is kept here cannot hand its number on to another.
+            _databases[key] = self.connection, known
         return known
 
     @property
@@ -126,7 +127,7 @@ class Access:
         return repr(self.connection) if named else f"<{type(self.connection).__name__}>"
 
 
-_databases: dict[tuple[int, object], Database] = {}
+_databases: dict[tuple[int, object], tuple[Connection, Database]] = {}
 
 
 class Database:
@@ -136,13 +137,18 @@ class Database:
     ----------
     session
         Snowpark's.
+
+    Attributes
+    ----------
+    made
+        Tables that are known to be there.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.made: set[Name] = set()
         self._unused: deque[Name] = deque()
         self._tag: dict[str, str] | None = None
-        self._numbers = itertools.count()
 
     @property
     def closed(self) -> bool:
@@ -165,6 +171,8 @@ class Database:
     def batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
         with self._executed(query) as cursor:
+            if not cursor.rowcount:
+                return
             tables = tried(cursor.fetch_arrow_batches)
             while (table := tried(lambda: next(tables, None))) is not None:
                 yield table
@@ -176,9 +184,11 @@ class Database:
 
     def temporary_name(self, what: str) -> Name:
         """Return a new name, for what goes with the session."""
-        number = next(self._numbers)
-        own = f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:12].upper()}_{number}"
-        return Name((*self._schema, own))
+        return self.own_name(f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:16].upper()}")
+
+    def own_name(self, name: str) -> Name:
+        """Return the full name of something in the schema of the session."""
+        return Name((*self._schema, name))
 
     def temporary_table(self, query: str) -> TemporaryTable:
         """Return a table of the rows of a query, which stays while somebody refers to it."""

@@ -67,6 +67,11 @@ class SqlType:
     restored: Change
     written: Change
 
+    def wire(self, cell: str) -> str:
+        """Return the expression that is sent of a cell that is still as Parquet held it."""
+        # What is sent in a form of its own has the form that Parquet held.
+        return self.loaded.format(cell) if self.fetched == "{0}" else cell
+
 
 def sql_type(field: pa.Field) -> SqlType:
     """Return how a column is kept.
@@ -112,9 +117,10 @@ def _text(kind: pa.DataType) -> SqlType:
 
 
 def _integer(kind: pa.DataType) -> SqlType:
-    # Parquet's unsigned numbers are read as signed ones.
-    written = _cast(pa.decimal128(20, 0)) if kind == pa.uint64() else _cast(pa.int64())
-    return SqlType(WHOLE, "{0}", WHOLE, "{0}", _cast(kind), written)
+    if kind == pa.uint64():
+        # Parquet's unsigned numbers are read as signed ones.
+        return dataclasses.replace(_decimal(pa.decimal128(20, 0)), restored=_cast(kind))
+    return SqlType(WHOLE, "{0}", WHOLE, "{0}", _cast(kind), _cast(pa.int64()))
 
 
 def _real(kind: pa.DataType) -> SqlType:
@@ -290,11 +296,35 @@ def arrow_type(column: ResultMetadata) -> pa.DataType:
         whole = not column.scale
         return pa.int64() if whole else pa.decimal128(column.precision or DIGITS, column.scale)
     if name not in READ_AS:
-        raise SchemaError(
-            f"column {column.name!r} is {name or 'of an unknown type'}, which cannot be read: "
-            "cast it in a query or a view, or leave it out."
-        )
+        raise _unreadable(column.name, name)
     return READ_AS[name]
+
+
+def type_named(column: str, name: str) -> pa.DataType:
+    """Return what a column is read as whose type Snowflake calls so, as in ``NUMBER(38, 0)``.
+
+    Raises
+    ------
+    SchemaError
+        When there is no Arrow type for it.
+    """
+    plain, _, digits = name.upper().partition("(")
+    if plain == "NUMBER":
+        precision, _, scale = digits.strip(")").partition(",")
+        places = int(scale or 0)
+        return pa.decimal128(int(precision), places) if places else pa.int64()
+    aliases = {"FLOAT": "REAL", "DOUBLE": "REAL", "VARCHAR": "TEXT"}
+    found = READ_AS.get(aliases.get(plain.strip(), plain.strip()))
+    if found is None:
+        raise _unreadable(column, name)
+    return found
+
+
+def _unreadable(column: str, name: str) -> SchemaError:
+    return SchemaError(
+        f"column {column!r} is {name or 'of an unknown type'}, which cannot be read: "
+        "cast it in a query or a view, or leave it out."
+    )
 
 
 # -- values -------------------------------------------------------------------------------------

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml.backends.snowflake.rows import Rows
-from reviewml.backends.snowflake.session import Database
+from reviewml.backends.snowflake.session import Database, TemporaryTable
 from reviewml.backends.snowflake.types import SqlType, sql_type
 from reviewml.sql import Name, literal, quoted
 
@@ -36,22 +36,46 @@ def upload(database: Database, batches: Iterable[pa.RecordBatch], schema: pa.Sch
         When a column has a type that Snowflake cannot hold.
     """
     types = [sql_type(field) for field in schema]
-    names = [quoted(name) for name in schema.names]
-    carried = database.held(database.temporary_name("carried"))
-    stage = database.temporary_name("stage")
-    places = [f"c{position}" for position in range(len(types))]
-    columns = [f"{place} {kind.carried}" for place, kind in zip(places, types, strict=True)]
-    database.run(f"CREATE TEMPORARY TABLE {carried} ({', '.join(columns)})")
-    database.run(f"CREATE TEMPORARY STAGE {stage}")
-    for file in _files(batches, types):
-        database.run(_put(file, stage))
-    database.run(_copy(str(carried), places, types, stage))
-    database.run(f"DROP STAGE {stage}")
+    places = [f"C{position}" for position in range(len(types))]
+    table = carried(database, batches, types, places)
     kept = [
-        f"{kind.loaded.format(place)} AS {name}"
-        for kind, place, name in zip(types, places, names, strict=True)
+        f"{kind.loaded.format(place)} AS {quoted(name)}"
+        for kind, place, name in zip(types, places, schema.names, strict=True)
     ]
-    return Rows(database, f"SELECT {', '.join(kept)} FROM {carried}", schema, (carried,)).settled()
+    return Rows(database, f"SELECT {', '.join(kept)} FROM {table}", schema, (table,)).settled()
+
+
+def carried(
+    database: Database,
+    batches: Iterable[pa.RecordBatch],
+    types: Sequence[SqlType],
+    names: Sequence[str],
+) -> TemporaryTable:
+    """Return a table of batches in the forms that Parquet holds; see `SqlType`.
+
+    Parameters
+    ----------
+    database, batches
+        As of `upload`.
+    types
+        Of the columns.
+    names
+        That they have there: plain ones, in capitals.
+    """
+    table = database.held(database.temporary_name("carried"))
+    stage = database.temporary_name("stage")
+    columns = [f"{name} {kind.carried}" for name, kind in zip(names, types, strict=True)]
+    database.run(f"CREATE TEMPORARY TABLE {table} ({', '.join(columns)})")
+    database.run(f"CREATE TEMPORARY STAGE {stage}")
+    for file in _files(batches, types, names):
+        database.run(_put(file, stage))
+    cells = [f'$1:"{name}"::{kind.carried}' for name, kind in zip(names, types, strict=True)]
+    database.run(
+        f"COPY INTO {table} ({', '.join(names)}) FROM (SELECT {', '.join(cells)} FROM @{stage}) "
+        "FILE_FORMAT = (TYPE = PARQUET)"
+    )
+    database.run(f"DROP STAGE {stage}")
+    return table
 
 
 def _put(file: Path, stage: Name) -> str:
@@ -59,27 +83,21 @@ def _put(file: Path, stage: Name) -> str:
     return f"PUT {literal(file.as_uri())} {there} AUTO_COMPRESS = FALSE OVERWRITE = TRUE"
 
 
-def _copy(table: str, places: list[str], types: list[SqlType], stage: Name) -> str:
-    cells = [f'$1:"{place}"::{kind.carried}' for place, kind in zip(places, types, strict=True)]
-    return (
-        f"COPY INTO {table} ({', '.join(places)}) FROM (SELECT {', '.join(cells)} FROM @{stage}) "
-        "FILE_FORMAT = (TYPE = PARQUET)"
-    )
-
-
-def _files(batches: Iterable[pa.RecordBatch], types: list[SqlType]) -> Iterator[Path]:
+def _files(
+    batches: Iterable[pa.RecordBatch], types: Sequence[SqlType], names: Sequence[str]
+) -> Iterator[Path]:
     """Yield Parquet files, each there until the next is asked for."""
     waiting: list[pa.RecordBatch] = []
     with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
         for batch in batches:
-            waiting.append(_carried(batch, types))
+            waiting.append(_written(batch, types, names))
             if sum(one.nbytes for one in waiting) > FILE_BYTES:
-                yield from _written(waiting, Path(folder))
+                yield from _file(waiting, Path(folder))
                 waiting = []
-        yield from _written(waiting, Path(folder))
+        yield from _file(waiting, Path(folder))
 
 
-def _written(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
+def _file(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
     if not any(map(len, batches)):
         return
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".parquet") as file:
@@ -88,6 +106,8 @@ def _written(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _carried(batch: pa.RecordBatch, types: list[SqlType]) -> pa.RecordBatch:
+def _written(
+    batch: pa.RecordBatch, types: Sequence[SqlType], names: Sequence[str]
+) -> pa.RecordBatch:
     columns = [kind.written(column) for kind, column in zip(types, batch.columns, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, [f"c{place}" for place in range(len(columns))])
+    return pa.RecordBatch.from_arrays(columns, list(names))

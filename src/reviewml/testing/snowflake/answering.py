@@ -7,6 +7,8 @@ import traceback
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from reviewml.testing.snowflake import binds
 from reviewml.testing.snowflake.log import Statement
 from reviewml.testing.snowflake.running import run
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
     from reviewml.testing.snowflake.sessions import Session
 
+KINDS = {"fixed": "BIGINT", "real": "DOUBLE", "boolean": "BOOLEAN"}
 ANYTHING = re.compile("")
 
 
@@ -59,10 +62,26 @@ def dispatch(double: Double, session: Session, sql: str, request: dict[str, Any]
     bound, batch = binds.values(request.get("bindings"))
     for pattern, handler in HANDLERS:
         if match := pattern.search(sql):
-            return handler(double, Call(sql, bound, session, match, batch))
+            answered = handler(double, Call(sql, bound, session, match, batch))
+            keep(answered, session)
+            return answered
     match = ANYTHING.match(sql)
     assert match
     return run(double, Call(sql, bound, session, match, batch))
+
+
+def keep(answered: Answer, session: Session) -> None:
+    """Keep the rows of an answer for RESULT_SCAN."""
+    query = answered.data.setdefault("queryId", str(uuid.uuid4()))
+    described = answered.data.get("rowtype")
+    if described is None or "rowset" not in answered.data:
+        return
+    kinds = [KINDS.get(one["type"], "VARCHAR") for one in described]
+    columns = zip(*answered.data["rowset"], strict=True) if answered.rows else [[]] * len(kinds)
+    arrays = [pa.array(list(column), pa.string()) for column in columns]
+    names = [one["name"] for one in described]
+    types = list(zip(names, kinds, strict=True))
+    session.results_cache[query] = (pa.table(arrays, names=names), types)
 
 
 def finished(answered: Answer, session: Session) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def with_cortex(tree: exp.Expression, session: Session) -> exp.Expression:
 
     def write(node: exp.Expression) -> exp.Expression:
         name, arguments = called(node)
-        if name in session.unknown_functions:
+        if name in session.double.cortex.unknown:
             raise Refused(2140, f"SQL compilation error:\nUnknown function {name}", "42601")
         if name not in FUNCTIONS or isinstance(node.parent, exp.Dot):
             return node

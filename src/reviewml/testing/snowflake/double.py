@@ -14,16 +14,16 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 
-from reviewml.testing.snowflake import variants
+from reviewml.testing.snowflake import packages, variants
 from reviewml.testing.snowflake.cortex import Cortex
 from reviewml.testing.snowflake.formats import Format
+from reviewml.testing.snowflake.functions import Function
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Results, Session
 from reviewml.testing.snowflake.stages import Stage
 
 HANDLERS = (
-    "naming",
     "context",
     "models",
     "jobs",
@@ -31,6 +31,8 @@ HANDLERS = (
     "stages",
     "describing",
     "copying",
+    "functions",
+    "packages",
     "temporary",
     "values",
     "cortex",
@@ -61,6 +63,7 @@ class Double:
         self.sessions: dict[str, Session] = {}
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, Format] = {}
+        self.functions: dict[tuple[Full, int], Function] = {}
         self.loaded: set[tuple[int, Path, str]] = set()
         self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
 
@@ -94,9 +97,11 @@ class Double:
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
         variants.install(self.instance.duck_conn)
+        packages.install(self.instance.duck_conn)
         self.files = Path(tempfile.mkdtemp(prefix="snowflake_double_"))
         self.stages.clear()
         self.formats.clear()
+        self.functions.clear()
         self.loaded.clear()
         self.statements.clear()
 

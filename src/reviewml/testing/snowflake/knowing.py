@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from reviewml.testing.snowflake import variants
+from reviewml.testing.snowflake import functions, variants
 from reviewml.testing.snowflake.cortex import FUNCTIONS, called
 from reviewml.testing.snowflake.dialect import OWN
 from reviewml.testing.snowflake.statements import not_understood
@@ -31,6 +31,7 @@ STATEMENTS = (
     exp.Show,
     exp.Comment,
 )
+KINDS = ("TABLE", "VIEW", "SCHEMA", "DATABASE", "SEQUENCE")
 AS_THEY_ARE = frozenset("HASH SHA2_BINARY SHA2_HEX SYSDATE SYSTIMESTAMP TO_DATE TO_DECIMAL TO_NUMBER TO_NUMERIC TO_TIMESTAMP "
     "TO_TIME TO_TIMESTAMP_NTZ TO_VARIANT TRY_PARSE_JSON TRY_TO_DATE TRY_TO_TIME".split())
 """Functions of Snowflake that sqlglot does not know and fakesnow or DuckDB does."""
@@ -46,6 +47,8 @@ def known(tree: exp.Expression, session: Session) -> exp.Expression:
     """
     if not isinstance(tree, STATEMENTS):
         raise not_understood(f"the statement {tree.sql('snowflake')[:200]!r} is not known.")
+    if isinstance(tree, exp.Create | exp.Drop) and tree.kind not in KINDS:
+        raise not_understood(f"{tree.key.upper()} {tree.kind} is not known.")
     for table in tree.find_all(exp.Table):
         if isinstance(table.this, exp.Func):
             raise not_understood(f"rows of {table.this.sql('snowflake')[:200]} without TABLE().")
@@ -54,6 +57,8 @@ def known(tree: exp.Expression, session: Session) -> exp.Expression:
             continue
         whole = node.parent if isinstance(node.parent, exp.Dot) else node
         name, _ = called(whole)
+        if functions.find(session, whole):
+            continue
         if not any(name in one for one in (FUNCTIONS, variants.FUNCTIONS, OWN, AS_THEY_ARE)):
             raise not_understood(f"SQL compilation error:\nUnknown function {name}.")
     return tree

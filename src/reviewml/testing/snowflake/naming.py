@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
-
-from reviewml.testing.snowflake import rewriting
-
-if TYPE_CHECKING:
-    from reviewml.testing.snowflake.sessions import Session
 
 QUOTED = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")""")
 NAMED = (exp.Alias, exp.Aliases, exp.Column, exp.Star, exp.Parameter, exp.Dot)
@@ -22,7 +15,7 @@ def upper(text: str) -> str:
     return "".join(part if n % 2 else part.upper() for n, part in enumerate(parts))
 
 
-def with_names(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_columns_named(tree: exp.Expression) -> exp.Expression:
     """Give each column of each query a name."""
     for select in tree.find_all(exp.Select):
         for one in list(select.expressions):
@@ -36,6 +29,3 @@ def with_names(tree: exp.Expression, session: Session) -> exp.Expression:
 def call_of_schema(node: exp.Expression) -> bool:
     """Tell whether an expression is a call of a function that is named in full."""
     return isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func)
-
-
-rewriting.BEFORE.append(with_names)

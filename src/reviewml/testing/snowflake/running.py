@@ -19,9 +19,11 @@ from reviewml.testing.snowflake import rewriting
 from reviewml.testing.snowflake.dialect import parse
 from reviewml.testing.snowflake.joining import counted
 from reviewml.testing.snowflake.knowing import known
+from reviewml.testing.snowflake.naming import with_columns_named
 from reviewml.testing.snowflake.sessions import Session
 from reviewml.testing.snowflake.staged import forget, with_staged
 from reviewml.testing.snowflake.statements import Answer, Call, Refused, missing, not_understood, rows
+from reviewml.testing.snowflake.table_functions import with_table_functions
 from reviewml.testing.snowflake.texts import tokens
 from reviewml.testing.snowflake.wire import arrow_answer
 
@@ -91,7 +93,11 @@ class Cursor(FakeSnowflakeCursor):
 
     def run(self, sql: str, binds: list[Any] | None = None) -> None:
         """Run a statement of Snowflake's."""
-        tree = known(parse(str(self._inline_variables(sql))), self.session)
+        self.run_tree(parse(str(self._inline_variables(sql))), binds)
+
+    def run_tree(self, tree: exp.Expression, binds: list[Any] | None = None) -> None:
+        """Run a statement of Snowflake's that is parsed."""
+        tree = with_table_functions(with_columns_named(known(tree, self.session)), self)
         values = list(binds) if binds else None
         self.check_db_and_schema(tree)
         for statement in self._transform_explode(tree):
@@ -120,9 +126,17 @@ def refusals() -> Iterator[None]:
             raise not_understood(str(error.msg)) from error
         raise Refused(error.errno, str(error.msg), error.sqlstate or "42000") from error
     except duckdb.Error as error:
-        raise Refused(100038, str(error), "22000") from error
+        raise of_duckdb(str(error)) from error
     except (NotImplementedError, AssertionError, ValueError, KeyError) as error:
         raise not_understood(f"{type(error).__name__}: {error}") from error
+
+
+def of_duckdb(message: str) -> Refused:
+    """Return the refusal that an error of DuckDB amounts to."""
+    _, mark, told = message.partition("Python Interpreter Error:")
+    if mark:  # of a function in Python
+        return Refused(100357, mark + told, "P0000")
+    return Refused(100038, message, "22000")
 
 
 def run(double: Double, call: Call) -> Answer:

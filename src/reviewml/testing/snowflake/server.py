@@ -120,7 +120,7 @@ class Server:
         token = secrets.token_urlsafe(32)
         parameters = data.get("SESSION_PARAMETERS") or {}
         session = Session(
-            self.double.instance,
+            self.double,
             named(asked.get("databaseName")),
             named(asked.get("schemaName")),
             Identity(
@@ -128,7 +128,6 @@ class Server:
                 named(asked.get("roleName")) or Identity.role,
                 named(data.get("LOGIN_NAME")) or Identity.user,
             ),
-            unknown_functions=self.double.cortex.unknown,
             autocommit=parameters.get("AUTOCOMMIT", True),
         )
         session.tag = parameters.get("QUERY_TAG") or ""

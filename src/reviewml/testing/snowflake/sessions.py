@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from fakesnow.conn import FakeSnowflakeConnection
-from fakesnow.instance import FakeSnow
 
 from reviewml.sql import Name
 
 if TYPE_CHECKING:
     import duckdb
 
+    from sqlglot import exp
+
+    from reviewml.testing.snowflake.double import Double
+    from reviewml.testing.snowflake.functions import Function
     from reviewml.testing.snowflake.stages import Stage
 
 Full = tuple[str, str, str]
@@ -46,39 +48,38 @@ class Session(FakeSnowflakeConnection):
 
     Parameters
     ----------
-    instance
+    double
         What all sessions share.
     database, schema
         Current ones, made where they are missing.
     identity
         What CURRENT_WAREHOUSE() and the like answer.
-    unknown_functions
-        Names of functions of Cortex that the account does not know.
     """
 
     def __init__(
         self,
-        instance: FakeSnow,
+        double: Double,
         database: str | None,
         schema: str | None,
         identity: Identity,
         *,
-        unknown_functions: Set[str] = frozenset(),
         autocommit: bool = True,
     ) -> None:
         super().__init__(
-            instance.duck_conn.cursor(),
-            instance.results_cache,
+            double.instance.duck_conn.cursor(),
+            double.instance.results_cache,
             database,
             schema,
             autocommit=autocommit,
         )
         self.instance = instance
         self.identity = identity
-        self.unknown_functions = unknown_functions
+        self.double = double
+        self.instance = double.instance
         self.tag = ""
         self.parameters: dict[str, str] = {}
         self.temporary: dict[Full, str] = {}
+        self.functions: dict[tuple[Full, int], Function] = {}
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, dict[str, Any]] = {}
         self.registered: list[str] = []
@@ -97,6 +98,19 @@ class Session(FakeSnowflakeConnection):
         database, schema, own = (*here[: 3 - len(parts)], *parts)
         return database, schema, own
 
+    def full_of(self, node: exp.Expression) -> Full:
+        """Return database, schema and name of the function that an expression calls."""
+        *places, own = node.flatten() if node.key == "dot" else [node]
+        named = [*places, own.this] if own.key == "anonymous" else places
+        return self.full(Name(tuple(map(name_of, named))))
+
     def query(self, sql: str, binds: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of a statement of DuckDB."""
         return list(self.duck.execute(sql, binds or []).fetchall())
+
+
+def name_of(part: exp.Expression | str) -> str:
+    """Return a part of a name as the catalogue has it."""
+    if isinstance(part, str):
+        return part.upper()
+    return part.name if part.args.get("quoted") else part.name.upper()

@@ -29,7 +29,7 @@ from reviewml.testing.snowflake.texts import NAME, PART, TEXT, identifier, optio
 if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
 
-LOCATION = rf"(?:(?!'snow:){TEXT}|@(?:{PART}\.)*(?:{PART}|~)[^\s'()]*|\?)"
+LOCATION = rf"(?!'snow:)(?:{TEXT}|@(?:{PART}\.)*(?:{PART}|~)[^\s'()]*|\?)"
 """Pattern of a stage and a path in it."""
 
 IN_STAGE = re.compile(rf"^@(?P<name>~|%?{NAME})(?:/(?P<path>.*))?$", re.DOTALL)

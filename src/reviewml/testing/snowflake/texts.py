@@ -50,7 +50,7 @@ def read_value(token: Token) -> Any:
         return token.text
     word = token.text.upper()
     if token.token_type is TokenType.NUMBER:
-        return int(token.text)
+        return int(token.text) if token.text.isdigit() else token.text
     return {"TRUE": True, "FALSE": False, "NULL": None}.get(word, word)
 
 

@@ -1,0 +1,129 @@
+"""Writing rows to a table so that writing them again changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pyarrow as pa
+from snowflake.connector.cursor import ResultMetadata
+
+from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.types import kind_name, sql_type
+from reviewml.errors import SchemaError
+from reviewml.interfaces.batches import hidden
+from reviewml.schema import PLACE, roles_of
+from reviewml.sql import Name, quoted
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """What came of writing rows to a table.
+
+    Parameters
+    ----------
+    inserted
+        How many rows the table did not have.
+    updated
+        How many rows it had with other values.
+    unchanged
+        How many rows it had as they are.
+    """
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+def merge(rows: Rows, table: Name) -> Merged:
+    """Insert rows into a table, and update those it has, by their id.
+
+    The table is made where there is none, and gets the columns that it lacks; columns that the
+    rows lack keep their values.
+
+    Raises
+    ------
+    SchemaError
+        When rows have no role ``id``, or one has no id, or two the same; when a column has
+        another type in the table.
+    """
+    key = roles_of(rows.schema).id
+    if key is None:
+        raise SchemaError(
+            f"write: rows are found again in {table} by their id, and no column has that role: "
+            "say which one, as in Pipeline(..., id='column')."
+        )
+    kept = rows.settled()
+    _check_ids(kept, key)
+    fields = list(hidden(rows.schema))
+    columns = ", ".join(f"{quoted(field.name)} {sql_type(field).name}" for field in fields)
+    kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+    _widen(kept, table, fields)
+    # Of a table of ids alone nothing can be updated, and then that is not told.
+    [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
+    [(total,)] = kept.database.run(f"SELECT COUNT(*) FROM ({kept.query})")
+    changed = sum(map(int, updated))
+    return Merged(int(inserted), changed, int(total) - int(inserted) - changed)
+
+
+def _check_ids(rows: Rows, key: str) -> None:
+    name, place = quoted(key), quoted(PLACE)
+    [(missing, example)] = rows.database.run(
+        f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {name} IS NULL"
+    )
+    if missing:
+        raise SchemaError(
+            f"write: {int(missing):,} rows have no id in {key!r}, such as {example}: without one "
+            "they would be written again each time. Leave them out with filter."
+        )
+    schema = pa.schema([rows.schema.field(key), pa.field("N", pa.int64())])
+    twice = (
+        f"SELECT {name}, COUNT(*) AS N FROM ({rows.query}) GROUP BY {name} "
+        f"HAVING COUNT(*) > 1 ORDER BY {name} LIMIT 1"
+    )
+    for batch in fetched(rows.of(twice, schema)):
+        for value, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            raise SchemaError(
+                f"write: {key}={value!r} stands {times} times, so which row is meant cannot be "
+                "told: remove the duplicates, or give another column the role 'id'."
+            )
+
+
+def _widen(rows: Rows, table: Name, fields: list[pa.Field]) -> None:
+    """Add to the table the columns that it lacks."""
+    there = {column.name: column for column in rows.database.columns(f"SELECT * FROM {table}")}
+    here = {column.name: column for column in rows.database.columns(rows.query)}
+    for field in fields:
+        if field.name not in there:
+            column = f"{quoted(field.name)} {sql_type(field).name}"
+            rows.database.run(f"ALTER TABLE {table} ADD COLUMN {column}")
+        elif kind_name(there[field.name]) != kind_name(here[field.name]):
+            raise _of_another_type(table, there[field.name], here[field.name])
+
+
+def _of_another_type(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
+    return SchemaError(
+        f"write: column {here.name!r} is {kind_name(here)}, and {kind_name(there)} in {table}: "
+        "cast it, or write to another table."
+    )
+
+
+def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str:
+    others = [field for field in fields if field.name != key]
+    names = [quoted(field.name) for field in fields]
+    update = ""
+    if others:
+        differs = " OR ".join(map(_differs, others))
+        values = ", ".join(f"{name} = s.{name}" for name in (quoted(f.name) for f in others))
+        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values} "
+    return (
+        f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON t.{quoted(key)} = s.{quoted(key)} "
+        f"{update}WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
+        f"VALUES ({', '.join(f's.{name}' for name in names)})"
+    )
+
+
+def _differs(field: pa.Field) -> str:
+    name, nested = quoted(field.name), pa.types.is_nested(field.type)
+    one, other = (f"TO_JSON({side}.{name})" if nested else f"{side}.{name}" for side in "ts")
+    return f"{one} IS DISTINCT FROM {other}"

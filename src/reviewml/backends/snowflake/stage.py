@@ -1,0 +1,278 @@
+"""Files on a stage of Snowflake's, as a source."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, get_args
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.session import Connection, Database
+from reviewml.backends.snowflake.source import SnowflakeSource, check_names, full_schema, shown
+from reviewml.backends.snowflake.types import JSON, sql_type, type_named
+from reviewml.errors import SchemaError, SourceError, did_you_mean
+from reviewml.schema import ERRORS, PLACE, Roles
+from reviewml.sql import Name, literal, quoted
+
+Format = Literal["text", "csv", "json", "parquet"]
+
+PART = r'(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")'
+
+STAGE = re.compile(rf"@({PART}(?:\.{PART}){{0,2}})(?:/(.*))?", re.DOTALL)
+"""A stage, and a path in it."""
+
+WHOLE = (
+    "TYPE = CSV FIELD_DELIMITER = NONE RECORD_DELIMITER = NONE ESCAPE_UNENCLOSED_FIELD = NONE "
+    "EMPTY_FIELD_AS_NULL = FALSE NULL_IF = ()"
+)
+"""A file as one value."""
+
+LINES = WHOLE.replace("RECORD_DELIMITER = NONE ", "")
+
+CELLS = (
+    "TYPE = CSV SKIP_HEADER = 1 FIELD_OPTIONALLY_ENCLOSED_BY = '\"' "
+    "ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE"
+)
+
+OPTIONS = {
+    "text": WHOLE,
+    "csv": CELLS,
+    "json": "TYPE = JSON STRIP_OUTER_ARRAY = TRUE",
+    "parquet": "TYPE = PARQUET",
+}
+"""How Snowflake is told to read files, by format."""
+
+QUOTED = r'"(([^"]|"")*)"'
+
+RECORD = rf"\s*{QUOTED},{QUOTED}\s*"
+"""A file of the stage layout: ``"<id>","<text>"``, with quotes inside doubled."""
+
+NO_RECORD = 'expected one record "<id>","<text>" with quotes inside it doubled'
+
+FILE = "METADATA$FILENAME"
+
+NUMBER = "METADATA$FILE_ROW_NUMBER"
+
+Cells = list[tuple[str, pa.DataType, str]]
+"""Name and type of each column, and its SQL expression."""
+
+
+class SnowflakeStage(SnowflakeSource):
+    """Files on a stage, which Snowflake reads itself.
+
+    Of ``"text"``, each file is one review, written as ``"<id>","<text>"``; others are tables. A
+    row that cannot be read is nulls with an error, and so is a cell of CSV that is not of its
+    type. New files are found each time rows are read; what the store knows of the others costs
+    nothing again.
+
+    Parameters
+    ----------
+    location
+        ``@stage/path`` or ``@database.schema.stage/path``; the path is the beginning of the names
+        of files.
+    pattern
+        Regular expression that the whole path of a file must match.
+    format
+        ``"text"``, ``"csv"`` with a header, ``"json"`` (a document for each row) or
+        ``"parquet"``.
+    path
+        Name of a column to add, for the file that a row is from.
+    dtypes
+        Types of columns of CSV, which are text otherwise, as Arrow types or their names.
+    id, text, rating, time, target, connection
+        As of `SnowflakeTable`. Without `id`, rows of tables go by ``file#row``.
+
+    Examples
+    --------
+    >>> SnowflakeStage("@reviews/2026", pattern=".*[.]txt")
+    SnowflakeStage('@reviews/2026', pattern='.*[.]txt', format='text')
+    """
+
+    def __init__(
+        self,
+        location: str,
+        *,
+        pattern: str | None = None,
+        format: Format = "text",
+        path: str | None = None,
+        dtypes: Mapping[str, str | pa.DataType] | None = None,
+        id: str | None = None,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        time: str | None = None,
+        target: str | None = None,
+        connection: Connection = None,
+    ) -> None:
+        self.location = location
+        self.pattern = pattern
+        self.format = format
+        self.path = path
+        self.dtypes = dtypes
+        self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
+        self.connection = connection
+
+    def rows_in(self, database: Database) -> Rows:
+        if self.format not in get_args(Format):
+            raise SourceError(f"format={self.format!r}. {did_you_mean(self.format, OPTIONS)}")
+        if not database.run(f"SELECT {FILE} FROM {self._from(database, self.format)} LIMIT 1"):
+            raise SourceError(
+                f"there is nothing to read at {self.location!r}"
+                + (f" that matches {self.pattern!r}." if self.pattern else ".")
+            )
+        cells, errors = _READERS[self.format](self, database)
+        if self.path is not None:
+            cells = [*cells, (self.path, pa.string(), FILE)]
+        check_names([name for name, *_ in cells])
+        fields = [pa.field(name, kind) for name, kind, _ in cells]
+        roles = self.roles.filled_from(TEXT_ROLES) if self.format == "text" else self.roles
+        listed = [f"{cell} AS {quoted(name)}" for name, _, cell in cells]
+        listed += [
+            f"{FILE} || '#' || {NUMBER} AS {quoted(PLACE)}",
+            f"{errors} AS {quoted(ERRORS)}",
+        ]
+        query = f"SELECT {', '.join(listed)} FROM {self._from(database, self.format)}"
+        return Rows(database, query, full_schema(fields, roles))
+
+    def order(self, schema: pa.Schema) -> list[str]:
+        place = quoted(PLACE)
+        number = f"SPLIT_PART({place}, '#', -1)"
+        return [f"LEFT({place}, LENGTH({place}) - LENGTH({number}))", f"{number}::NUMBER(38, 0)"]
+
+    @property
+    def _stage(self) -> str:
+        found = STAGE.fullmatch(self.location)
+        if found is None:
+            raise SourceError(
+                f"{self.location[:100]!r} is no place on a stage: give @stage/path or "
+                '@database.schema.stage/path, and put names of other than letters, digits, "_" '
+                'and "$" in double quotes.'
+            )
+        return literal(f"@{Name.parse(found[1])}/{found[2] or ''}")
+
+    def _from(self, database: Database, kind: str) -> str:
+        options = f"FILE_FORMAT => {literal(str(_file_format(database, kind)))}"
+        if self.pattern is not None:
+            options += f", PATTERN => {literal(self.pattern)}"
+        return f"{self._stage} ({options})"
+
+    def __repr__(self) -> str:
+        pattern = f", pattern={self.pattern!r}" if self.pattern else ""
+        return (
+            f"SnowflakeStage({self.location!r}{pattern}, format={self.format!r}{shown(self.roles)})"
+        )
+
+    # -- formats --------------------------------------------------------------------------------
+
+    def _text(self, database: Database) -> tuple[Cells, str]:
+        flags = "1, 1, 'es'"
+
+        def part(group: int) -> str:
+            whole = f"REGEXP_SUBSTR($1, {literal(f'^{RECORD}$')}, {flags}, {group})"
+            return f"REPLACE({whole}, '\"\"', '\"')"
+
+        fits = f"REGEXP_LIKE($1, {literal(RECORD)}, 's')"
+        cells = [
+            ("id", pa.string(), f"NULLIF({part(1)}, '')"),
+            ("text", pa.string(), f"CASE WHEN {fits} THEN COALESCE({part(3)}, '') END"),
+        ]
+        return cells, f"CASE WHEN NOT {fits} THEN {_error(literal(NO_RECORD))} END"
+
+    def _csv(self, database: Database) -> tuple[Cells, str]:
+        [(line,)] = database.run(
+            f"SELECT $1 FROM {self._from(database, 'lines')} WHERE {NUMBER} = 1 "
+            f"ORDER BY {FILE} LIMIT 1"
+        )
+        names = next(csv.reader([line]))
+        kinds = {name: _as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
+        if unknown := [name for name in kinds if name not in names]:
+            raise SchemaError(
+                f"dtypes: there is no column {unknown[0]!r}. {did_you_mean(unknown[0], names)}"
+            )
+        cells, misfits = [], []
+        for place, name in enumerate(names, start=1):
+            kind = kinds.get(name, pa.string())
+            cast = sql_type(pa.field(name, kind)).name
+            cell = f"${place}" if kind == pa.string() else f"TRY_CAST(${place} AS {cast})"
+            cells.append((name, kind, cell))
+            if kind != pa.string():
+                said = literal(f"a value is not {kind}: pass dtypes={{{name!r}: 'string'}}")
+                lost = f"${place} IS NOT NULL AND {cell} IS NULL"
+                misfits.append(f"CASE WHEN {lost} THEN {_error(said, literal(name))} END")
+        return cells, _together(misfits)
+
+    def _described(self, database: Database) -> tuple[Cells, str]:
+        found = database.run(
+            f"SELECT COLUMN_NAME, TYPE FROM TABLE(INFER_SCHEMA(LOCATION => {self._stage}, "
+            f"FILE_FORMAT => {literal(str(_file_format(database, self.format)))}))"
+        )
+        cells = []
+        for name, kind in found:
+            cell = f"$1:{quoted(name)}::{kind}"
+            cells.append(
+                (name, type_named(name, kind), f"TO_JSON({cell})" if kind in JSON else cell)
+            )
+        return cells, "NULL::ARRAY"
+
+
+TEXT_ROLES = Roles(id="id", text=("text",))
+"""Those of the two columns of ``"text"``, unless others are given."""
+
+_READERS: dict[str, Callable[[SnowflakeStage, Database], tuple[Cells, str]]] = {
+    "text": SnowflakeStage._text,
+    "csv": SnowflakeStage._csv,
+    "json": SnowflakeStage._described,
+    "parquet": SnowflakeStage._described,
+}
+
+
+def _file_format(database: Database, kind: str) -> Name:
+    """Return the name of a file format of the session, made when it is first asked for."""
+    name = database.own_name(f"REVIEWML_{kind.upper()}_FILES")
+    if name not in database.made:
+        options = LINES if kind == "lines" else OPTIONS[kind]
+        database.run(f"CREATE OR REPLACE TEMPORARY FILE FORMAT {name} {options}")
+        database.made.add(name)
+    return name
+
+
+def _error(message: str, column: str = "NULL") -> str:
+    return (
+        f"ARRAY_CONSTRUCT(OBJECT_CONSTRUCT_KEEP_NULL('stage', 'read', 'column', {column}, "
+        f"'error', {message}, 'attempts', 1))"
+    )
+
+
+def _together(errors: Sequence[str]) -> str:
+    """Return the SQL of all errors of a row, null where there is none."""
+    if not errors:
+        return "NULL::ARRAY"
+    *before, last = errors
+    if not before:
+        return last
+    rest = _together(before)
+    return (
+        f"CASE WHEN {rest} IS NULL THEN {last} WHEN {last} IS NULL THEN {rest} "
+        f"ELSE ARRAY_CAT({rest}, {last}) END"
+    )
+
+
+def _as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.DataType):
+        return kind
+    found = next(_named(kind), None)
+    if found is None:
+        raise SchemaError(
+            f"dtypes: {column!r} cannot be {kind!r}; expected an Arrow type such as 'string', "
+            "'int64', 'float64', 'bool', 'date32' or 'timestamp[us]'."
+        )
+    return found
+
+
+def _named(kind: str) -> Iterator[pa.DataType]:
+    try:
+        yield pa.type_for_alias(kind)
+    except ValueError:
+        return

@@ -1,0 +1,294 @@
+"""SnowflakeStore: an enrichment store in tables of Snowflake's."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.backends.snowflake.session import Access, Connection, Database
+from reviewml.backends.snowflake.types import SqlType, restored, sql_type
+from reviewml.backends.snowflake.uploading import carried
+from reviewml.errors import SchemaError, StoreError
+from reviewml.interfaces.row_keys import KEY, id_keys
+from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
+from reviewml.interfaces.windows import Duration, microseconds
+from reviewml.sql import Name, literal
+from reviewml.stores.cells import check_kept
+
+KEYS_AT_ONCE = 16_384
+"""Keys that a statement may name: it may have a million letters."""
+
+PREFIX = "REVIEWML_STORE"
+
+SHELVES = (
+    "FINGERPRINT TEXT, ENRICHER TEXT, NAMES TEXT, HITS INTEGER, MISSES INTEGER, "
+    "LAST_USED FLOAT, KEPT_IN TEXT"
+)
+"""Columns of the table of shelves."""
+
+LINK = ["ID", "KEY"]
+
+TABLE = "CREATE TRANSIENT TABLE IF NOT EXISTS {} ({}) DATA_RETENTION_TIME_IN_DAYS = 0"
+"""Of what is deleted, Snowflake keeps no copy then."""
+
+
+class SnowflakeStore(EnrichmentStore):
+    """Keeps values in tables of Snowflake's, whose names begin with ``REVIEWML_STORE``.
+
+    Parameters
+    ----------
+    connection
+        As of `SnowflakeBackend`.
+    schema
+        Where the tables are, as ``schema`` or ``database.schema``; that of the session unless
+        given.
+    """
+
+    def __init__(self, connection: Connection = None, *, schema: str | None = None) -> None:
+        self.connection = connection
+        self.schema = schema
+
+    def table(self, shelf: Shelf) -> Name:
+        """Return the name of a shelf's table.
+
+        Its columns are ``KEY``, in hexadecimal digits, and ``C0``, ``C1`` … for the values:
+        moments as whole numbers, bytes in hexadecimal digits, lists and structs as JSON.
+        """
+        return self._kept_in(hashlib.sha256(shelf.fingerprint.encode()).hexdigest()[:32].upper())
+
+    def prepare(self, shelf: Shelf) -> None:
+        check_kept(shelf.columns)
+        database = self._with_table(shelf)
+        told = (
+            ("FINGERPRINT", shelf.fingerprint),
+            ("ENRICHER", shelf.enricher),
+            ("NAMES", json.dumps(shelf.columns.names)),
+            ("LAST_USED", time.time()),
+            ("KEPT_IN", self.table(shelf).parts[-1]),
+        )
+        row = ", ".join(f"{literal(value)} AS {name}" for name, value in told)
+        names = [name for name, _ in told]
+        database.run(
+            f"MERGE INTO {self._shelves} AS t USING (SELECT {row}) AS s "
+            "ON t.FINGERPRINT = s.FINGERPRINT "
+            "WHEN MATCHED THEN UPDATE SET LAST_USED = s.LAST_USED WHEN NOT MATCHED THEN INSERT "
+            f"({', '.join(names)}, HITS, MISSES) "
+            f"VALUES ({', '.join(f's.{name}' for name in names)}, 0, 0)"
+        )
+
+    def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
+        cells = [kind.wire(f"t.C{place}") for place, kind in enumerate(_kinds(shelf))]
+        places, parts = [np.empty(0, np.int64)], [shelf.columns.empty_table()]
+        for found in self._looked_up(shelf, keys, cells):
+            places.append(_integers(found.column(0)))
+            columns = zip(found.columns[1:], shelf.columns, strict=True)
+            parts.append(pa.table([restored(c, f) for c, f in columns], schema=shelf.columns))
+        positions = np.concatenate(places)
+        self._ready().run(
+            f"UPDATE {self._shelves} SET HITS = HITS + {len(positions)}, "
+            f"MISSES = MISSES + {len(keys) - len(positions)}, LAST_USED = {literal(time.time())} "
+            f"WHERE FINGERPRINT = {literal(shelf.fingerprint)}"
+        )
+        return positions, _one_batch(pa.concat_tables(parts))
+
+    def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
+        mask = np.zeros(len(keys), bool)
+        for found in self._looked_up(shelf, keys, []):
+            mask[_integers(found.column(0))] = True
+        return mask
+
+    def add(
+        self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
+    ) -> None:
+        self.prepare(shelf)
+        # First: values that no id leads to could not be forgotten.
+        self.link(links)
+        if not len(keys):
+            return
+        names = ["KEY", *(f"C{place}" for place in range(len(shelf.columns)))]
+        batch = pa.RecordBatch.from_arrays([_hex(keys), *values.columns], names)
+        database = self._ready()
+        incoming = carried(database, [batch], [TEXT, *_kinds(shelf)], names)
+        database.run(
+            f"MERGE INTO {self.table(shelf)} AS t USING (SELECT * FROM {incoming} "
+            "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1) AS s "
+            f"ON t.KEY = s.KEY WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
+            f"VALUES ({', '.join(f's.{name}' for name in names)})"
+        )
+
+    def link(self, links: pa.RecordBatch) -> None:
+        if not len(links):
+            return
+        database = self._ready()
+        batch = pa.RecordBatch.from_arrays([_hex(column) for column in links.columns], LINK)
+        incoming = carried(database, [batch], [TEXT, TEXT], LINK)
+        database.run(
+            f"MERGE INTO {self._links} AS t USING (SELECT DISTINCT ID, KEY FROM {incoming}) AS s "
+            "ON t.ID = s.ID AND t.KEY = s.KEY "
+            "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
+        )
+
+    def forget(self, ids: Iterable[Any]) -> int:
+        # One by one: ids that were typed may be of several types.
+        hashed = [id_keys(pa.array([one]))[0].as_py() for one in ids]
+        wanted = [one.hex() for one in hashed if one is not None]
+        return sum(map(self._forgotten, _chunks(wanted)))
+
+    def _forgotten(self, ids: Sequence[str]) -> int:
+        database = self._ready()
+        listed = ", ".join(map(literal, ids))
+        led_to = f"SELECT DISTINCT KEY FROM {self._links} WHERE ID IN ({listed})"
+        table = database.temporary_table(led_to)
+        forgotten = f"KEY IN (SELECT KEY FROM {table})"
+        kept = [self._named(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
+        gone = sum(_deleted(database, name, forgotten) for name in kept)
+        _deleted(database, self._links, forgotten)
+        return gone
+
+    def prune(self, older_than: Duration) -> int:
+        database, before = self._ready(), time.time() - microseconds(older_than) / 1e6
+        gone = 0
+        for shelf in self._shelf_rows():
+            if shelf["LAST_USED"] < before:
+                kept = self._named(shelf["KEPT_IN"])
+                gone += _count(database, kept)
+                database.run(f"DROP TABLE {kept}")
+                fingerprint = literal(shelf["FINGERPRINT"])
+                _deleted(database, self._shelves, f"FINGERPRINT = {fingerprint}")
+        left = [self._named(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
+        keys = " UNION ALL ".join(f"SELECT KEY FROM {name}" for name in left)
+        _deleted(database, self._links, f"KEY NOT IN ({keys})" if keys else "TRUE")
+        return gone
+
+    def describe(self) -> list[ShelfSummary]:
+        return [self._summary(**shelf) for shelf in self._shelf_rows()]
+
+    def _summary(
+        self,
+        FINGERPRINT: str,
+        ENRICHER: str,
+        NAMES: str,
+        HITS: int,
+        MISSES: int,
+        LAST_USED: float,
+        KEPT_IN: str,
+    ) -> ShelfSummary:
+        names = json.loads(NAMES)
+        sizes = "".join(f" + COALESCE(LENGTH(TO_VARCHAR(C{n})), 0)" for n in range(len(names)))
+        [(rows, size)] = self._ready().run(
+            f"SELECT COUNT(*), COALESCE(SUM({KEY.byte_width}{sizes}), 0) "
+            f"FROM {self._named(KEPT_IN)}"
+        )
+        moment = datetime.datetime.fromtimestamp(LAST_USED, datetime.UTC)
+        return ShelfSummary(
+            FINGERPRINT, ENRICHER, tuple(names), int(rows), int(size), HITS, MISSES, moment
+        )
+
+    # -- tables ---------------------------------------------------------------------------------
+
+    def _looked_up(self, shelf: Shelf, keys: pa.Array, cells: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield positions of keys that have values, and cells of these."""
+        database = self._with_table(shelf)
+        listed = [f"{cell} AS V{place}" for place, cell in enumerate(cells)]
+        first = 0
+        for chunk in _chunks(_hex(keys).to_pylist()):
+            wanted = f"TABLE(FLATTEN(INPUT => PARSE_JSON({literal(json.dumps(chunk))})))"
+            yield from database.batches(
+                f"SELECT {', '.join([f'f.INDEX + {first} AS PLACE', *listed])} "
+                f"FROM {wanted} AS f JOIN {self.table(shelf)} AS t ON t.KEY = f.VALUE::TEXT"
+            )
+            first += len(chunk)
+
+    def _with_table(self, shelf: Shelf) -> Database:
+        database = self._ready()
+        columns = "".join(f", C{n} {kind.carried}" for n, kind in enumerate(_kinds(shelf)))
+        database.run(TABLE.format(self.table(shelf), f"KEY TEXT{columns}"))
+        return database
+
+    def _ready(self) -> Database:
+        """Return what runs statements, the tables being there that no shelf has for itself."""
+        database = Access(self.connection).database()
+        for name, columns in ((self._shelves, SHELVES), (self._links, "ID TEXT, KEY TEXT")):
+            if name not in database.made:
+                database.run(TABLE.format(name, columns))
+                database.made.add(name)
+        return database
+
+    def _shelf_rows(self) -> list[dict[str, Any]]:
+        names = [column.split()[0] for column in SHELVES.split(", ")]
+        query = f"SELECT {', '.join(names)} FROM {self._shelves} ORDER BY LAST_USED DESC"
+        return [dict(zip(names, row, strict=True)) for row in self._ready().run(query)]
+
+    def _named(self, name: str) -> Name:
+        before = Name.parse(self.schema).parts if self.schema else ()
+        return Name((*before, name))
+
+    def _kept_in(self, what: str) -> Name:
+        return self._named(f"{PREFIX}_{what}")
+
+    @property
+    def _shelves(self) -> Name:
+        return self._kept_in("SHELVES")
+
+    @property
+    def _links(self) -> Name:
+        return self._kept_in("LINKS")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"access": Access(self.connection), "schema": self.schema}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.connection = state["access"].connection
+        self.schema = state["schema"]
+
+    def __repr__(self) -> str:
+        shown = [] if self.connection is None else [repr(Access(self.connection))]
+        shown += [f"schema={self.schema!r}"] if self.schema else []
+        return f"SnowflakeStore({', '.join(shown)})"
+
+
+TEXT = sql_type(pa.field("KEY", pa.string()))
+
+
+def _kinds(shelf: Shelf) -> list[SqlType]:
+    try:
+        return [sql_type(field) for field in shelf.columns]
+    except SchemaError as error:
+        refused = str(error)
+    raise StoreError(refused)
+
+
+def _hex(keys: pa.Array) -> pa.Array:
+    return pa.array([key.hex() for key in keys.to_pylist()], pa.string())
+
+
+def _integers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    return np.asarray(column.cast(pa.int64()))
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(values), KEYS_AT_ONCE):
+        yield values[first : first + KEYS_AT_ONCE]
+
+
+def _deleted(database: Database, name: Name, where: str) -> int:
+    [(rows,)] = database.run(f"DELETE FROM {name} WHERE {where}")
+    return int(rows)
+
+
+def _count(database: Database, name: Name) -> int:
+    [(rows,)] = database.run(f"SELECT COUNT(*) FROM {name}")
+    return int(rows)
