@@ -72,7 +72,6 @@ class Session(FakeSnowflakeConnection):
             schema,
             autocommit=autocommit,
         )
-        self.instance = instance
         self.identity = identity
         self.double = double
         self.instance = double.instance
