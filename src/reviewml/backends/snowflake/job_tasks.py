@@ -56,10 +56,12 @@ def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[
 def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     from reviewml.chain import looking_at
 
+    from reviewml.backends.snowflake.source import SnowflakeTable
+
     steps = [(step["step"], _component(step)) for step in task["steps"]]
-    pipeline = Pipeline(looking_at(steps, task.get("reviews")), **task["parameters"])
-    pipeline = pipeline.on("snowflake")
-    pipeline.fit(task["rows"], target=task["target"], group=task.get("group"))
+    reviews = SnowflakeTable(task["reviews"]) if task["reviews"] else None
+    pipeline = Pipeline(looking_at(steps, reviews), **task["parameters"]).on("snowflake")
+    pipeline.fit(SnowflakeTable(task["rows"]), target=task["target"], group=task["group"])
     saved = pipeline.save(folder / RESULT)
     found: dict[str, Any] = {"report": json.loads((saved / "report.json").read_text("utf-8"))}
     if task.get("registry"):

@@ -118,7 +118,7 @@ def start(spec: Mapping[str, Any], folder: Path, name: Full, port: int) -> subpr
     launcher = folder / "system" / "mljob_launcher.py"
     with (folder / "job.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", LAUNCH, str(launcher), *arguments],
+            [sys.executable, "-Pu", "-c", LAUNCH, str(launcher), *arguments],
             env=_environment(spec, folder, name, port),
             cwd=folder / "app",
             stdout=log,
