@@ -92,6 +92,7 @@ def register_commands(register: Register) -> None:
         "plugins",
         "predict",
         "serve",
+        "snowflake",
         "store",
     ):
         register(verb, f"reviewml.cli.{verb}:{verb}")

@@ -59,7 +59,7 @@ def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     from reviewml.backends.snowflake.source import SnowflakeTable
 
     steps = [(step["step"], _component(step)) for step in task["steps"]]
-    reviews = SnowflakeTable(task["reviews"]) if task["reviews"] else None
+    reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None
     pipeline = Pipeline(looking_at(steps, reviews), **task["parameters"]).on("snowflake")
     pipeline.fit(SnowflakeTable(task["rows"]), target=task["target"], group=task["group"])
     saved = pipeline.save(folder / RESULT)

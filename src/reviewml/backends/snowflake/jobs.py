@@ -150,7 +150,7 @@ def submit(
     rows: str | None = None,
     target: str | None = None,
     group: str | None = None,
-    reviews: str | None = None,
+    reviews: str | Mapping[str, Any] | None = None,
     registry: Mapping[str, Any] | None = None,
     pip_requirements: Sequence[str] = (),
     **options: Any,
@@ -173,7 +173,8 @@ def submit(
     target, group
         As of `Pipeline.fit`.
     reviews
-        Table or view that steps with a review history look at.
+        Table or view that steps with a review history look at, or the parameters of a
+        `SnowflakeTable` with its roles: ``{"name": "REVIEWS", "text": "BODY", "time": "WRITTEN"}``.
     registry
         Where the pipeline shall be logged: ``name`` and, if wanted, ``alias``, ``reason``,
         ``database`` and ``schema`` of a `SnowflakeRegistry`. Its folder is left on the stage
@@ -197,7 +198,7 @@ def submit(
     given = {
         "target": target,
         "group": group,
-        "reviews": reviews,
+        "reviews": {"name": reviews} if isinstance(reviews, str) else reviews,
         "registry": _registry(registry),
         "results": pool.results(name),
     }

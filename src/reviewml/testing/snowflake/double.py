@@ -27,6 +27,7 @@ HANDLERS = (
     "context",
     "models",
     "jobs",
+    "grants",
     "formats",
     "stages",
     "describing",
