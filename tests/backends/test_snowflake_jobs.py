@@ -69,7 +69,7 @@ def test_functions_run_there(double: Double) -> None:
     assert "less than nothing" in failed.logs()
     with pytest.raises(BackendError, match="ended as FAILED"):
         failed.result()
-    listed = dict((job.id, status) for job, status in jobs.list(where["connection"]))
+    listed = {job.id: status for job, status in jobs.list(where["connection"])}
     assert sorted(listed.values()) == ["DONE", "FAILED"]
     assert len(jobs.delete_failed(where["connection"])) == 1
     assert [status for _, status in jobs.list(where["connection"])] == ["DONE"]

@@ -230,3 +230,25 @@ def test_a_column_that_is_missing_is_named(registry: SnowflakeRegistry) -> None:
     in_a_table(registry, "VIEWS", rows().drop(["bought", "price"]))
     with pytest.raises(SchemaError, match="'price'"):
         registry.run("purchase", "VIEWS")
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_other_tasks_and_types_are_scored_there(registry: SnowflakeRegistry, task: str) -> None:
+    table = rows().drop(["bought"])
+    targets = {
+        "multiclass": pa.array([("bad", "so; 'so'", "größer")[n % 3] for n in range(150)]),
+        "regression": pa.array([float(n % 7) for n in range(150)]),
+    }
+    scores = pa.array(
+        [[n / 2, 1.5] if n % 5 else None for n in range(150)], pa.list_(pa.float64(), 2)
+    )
+    learned = table.append_column("scores", scores).append_column("bought", targets[task])
+    pipeline = fitted(learned, XGBoost(task=task, n_estimators=5, n_jobs=1))
+    registry.log(pipeline, name="purchase")
+    in_a_table(registry, "VIEWS", table)
+    registry._at().run('CREATE TABLE MORE AS SELECT *, NULL::ARRAY AS "scores" FROM VIEWS')
+
+    scored = ordered(registry.run("purchase", "MORE"))
+    blank = table.append_column("scores", pa.nulls(150, pa.list_(pa.float64(), 2)))
+    expected = pipeline.predict(blank)
+    assert scored["prediction"].to_pylist() == pytest.approx(expected.tolist())

@@ -44,7 +44,7 @@ def test_no_statement_needs_more_than_it_should() -> None:
 def test_names_stay_names() -> None:
     script = dataclasses.replace(HOSTILE, database="d'b; --").script()
     assert '"R""; DROP ROLE x; --"' in script
-    assert "CREATE DATABASE IF NOT EXISTS \"d'b; --\";" in script
+    assert 'CREATE DATABASE IF NOT EXISTS "d\'b; --";' in script
 
 
 @pytest.mark.parametrize("setup", [Setup(compute_pool="POOL", user="ANNA"), HOSTILE])

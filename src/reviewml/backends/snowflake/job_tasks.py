@@ -54,9 +54,8 @@ def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[
 
 
 def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    from reviewml.chain import looking_at
-
     from reviewml.backends.snowflake.source import SnowflakeTable
+    from reviewml.chain import looking_at
 
     steps = [(step["step"], _component(step)) for step in task["steps"]]
     reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None

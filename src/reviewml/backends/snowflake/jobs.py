@@ -246,7 +246,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """As Snowflake says it: ``PENDING``, ``RUNNING``, ``DONE``, ``FAILED``, ``CANCELLED`` …"""
+        """As Snowflake says it: ``RUNNING``, ``DONE``, ``FAILED``, ``CANCELLED`` and others."""
         return str(tried(lambda: self._job().status))
 
     def logs(self) -> str:
@@ -316,7 +316,7 @@ class Job:
         return jobs.get_job(self.id, session=Access(self.connection).database().session)
 
 
-def list(
+def list(  # noqa: A001  read as jobs.list
     connection: Connection = None, *, database: str | None = None, schema: str | None = None
 ) -> builtins.list[tuple[Job, str]]:
     """Return the jobs of ours in a schema that were not deleted, each with its status."""

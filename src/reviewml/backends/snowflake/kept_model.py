@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,9 @@ from reviewml.interfaces.registry import Event, ModelVersion
 from reviewml.saving.manifest import fingerprint
 from reviewml.saving.plain import decode, encode
 from reviewml.sql import Name, literal, quoted
+
+LOGGED, ALIAS = "logged", "alias"
+"""What happens to versions."""
 
 OURS = "reviewml"
 """Where in a version's metadata is what we keep there."""
@@ -190,6 +194,11 @@ class KeptModel:
 
     def _shown(self) -> Sequence[dict[str, Any]]:
         return self.database.records(f"SHOW VERSIONS IN MODEL {self.name}")
+
+
+def now() -> str:
+    """Return the time, as events state it."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 def version_name(number: int) -> str:

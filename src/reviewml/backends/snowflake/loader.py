@@ -27,12 +27,12 @@ class Scorer(custom_model.CustomModel):  # type: ignore[misc]
 
         self.packaged = Packaged.load(Path(context.path(PIPELINE)))
 
-    @custom_model.inference_api
+    @custom_model.inference_api  # type: ignore[untyped-decorator]
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return predictions and, for classes, probabilities."""
         return self.packaged.predict(rows).to_pandas()
 
-    @custom_model.inference_api
+    @custom_model.inference_api  # type: ignore[untyped-decorator]
     def explain(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return contributions of the features."""
         return self.packaged.explain(rows).to_pandas()
@@ -41,7 +41,7 @@ class Scorer(custom_model.CustomModel):  # type: ignore[misc]
 class Classifier(Scorer):
     """The same for classes."""
 
-    @custom_model.inference_api
+    @custom_model.inference_api  # type: ignore[untyped-decorator]
     def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return probabilities."""
         return self.packaged.predict_proba(rows).to_pandas()

@@ -61,7 +61,7 @@ def columns_of(database: Database, query: str) -> dict[str, str]:
     return {column.name: FIELD_ID_TO_NAME[column.type_code] for column in described}
 
 
-def rows_of(database: Database, rows: str | DataFrame) -> str:
+def rows_of(rows: str | DataFrame) -> str:
     """Return the query of a table or view by name, or of a Snowpark data frame.
 
     Raises

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml.backends.snowflake.kept_model import (
+    ALIAS,
     GIVEN,
+    LOGGED,
     KeptModel,
     KeptVersion,
     Record,
+    now,
     version_name,
 )
 from reviewml.backends.snowflake.model_methods import methods_of
@@ -31,7 +34,6 @@ from reviewml.interfaces.registry import (
     checked_metrics,
 )
 from reviewml.pipeline import Pipeline, load
-from reviewml.registries.history import ALIAS, LOGGED, now
 from reviewml.saving.manifest import fingerprint
 from reviewml.sql import Name
 
@@ -174,7 +176,7 @@ class SnowflakeRegistry(Registry):
             When a column is missing, or one that the method adds is there already.
         """
         database = self._at()
-        query = self._runnable(reference).query(rows_of(database, rows), method)
+        query = self._runnable(reference).query(rows_of(rows), method)
         return database.session.sql(query)
 
     def create_view(self, name: str, rows: str, reference: str, *, method: str = "predict") -> None:
@@ -199,7 +201,7 @@ class SnowflakeRegistry(Registry):
             When an enricher is computed in Python, naming it.
         """
         database = self._at()
-        source = enriched(self.load(reference), rows_of(database, rows))
+        source = enriched(self.load(reference), rows_of(rows))
         query = self._runnable(reference).query(source, method)
         database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
 

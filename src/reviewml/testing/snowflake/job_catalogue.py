@@ -117,7 +117,7 @@ def start(spec: Mapping[str, Any], folder: Path, name: Full, port: int) -> subpr
     # The first two start the container's own services.
     launcher = folder / "system" / "mljob_launcher.py"
     with (folder / "job.log").open("wb") as log:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  what was submitted
             [sys.executable, "-Pu", "-c", LAUNCH, str(launcher), *arguments],
             env=_environment(spec, folder, name, port),
             cwd=folder / "app",

@@ -110,7 +110,7 @@ def specification(job: Job) -> str:
         "volumeMounts": [{"name": "stage-volume", "mountPath": MOUNT}],
     }
     volume = {"name": "stage-volume", "source": f"@{job.spec['STAGE_PATH'].removeprefix('@')}"}
-    return yaml.safe_dump({"spec": {"containers": [container], "volumes": [volume]}})
+    return str(yaml.safe_dump({"spec": {"containers": [container], "volumes": [volume]}}))
 
 
 @on(r"^SHOW SERVICE INSTANCES IN SERVICE IDENTIFIER\(\?\)$")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 from sqlglot import exp
 
 from reviewml.testing.snowflake import rewriting
@@ -76,10 +77,15 @@ def _function(session: Session, version: Version, method: dict[str, Any]) -> str
     key = f"{version.folder}:{method['name']}"
     name = f"_model_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not session.query("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [name]):
-        types = [TYPES[taken["type"].upper().partition("(")[0]] for taken in method["inputs"]]
+        types: list[Any] = [TYPES[taken["type"].upper().partition("(")[0]] for taken in method["inputs"]]
         run = _runner(models_of(session).warehouse, version, method)
         session.duck.create_function(
-            name, _taking(len(types), run), types, "VARCHAR", type="arrow", null_handling="special"
+            name,
+            _taking(len(types), run),
+            types,
+            "VARCHAR",
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
         )
     return name
 

@@ -15,8 +15,6 @@ from reviewml.testing.snowflake.statements import Refused
 
 PROCESS = Path(__file__).with_name("warehouse_process.py")
 
-BEGINS_WITH = {"[": json.loads, "{": json.loads}
-
 
 class Warehouse:
     """Runs methods of models; a method's process is kept until the double is closed."""
@@ -46,7 +44,7 @@ class Warehouse:
             process = self._process(folder, method["handler"])
             answer = _asked(process, rows)
         if "error" in answer:
-            raise Refused("100357", f"Python Interpreter Error: {answer['error']}")
+            raise Refused(100357, f"Python Interpreter Error: {answer['error']}")
         records: list[Any] = answer["records"]
         return records
 
@@ -62,7 +60,7 @@ class Warehouse:
             file = folder.joinpath(*path).with_suffix(".py")
             # -I: nothing of this process's path, so that a model runs of what it brought along.
             options = ["-I", "-X", f"snowflake_import_directory={folder}"]
-            self._processes[folder, handler] = subprocess.Popen(
+            self._processes[folder, handler] = subprocess.Popen(  # noqa: S603  what was logged
                 [sys.executable, *options, str(PROCESS), str(file), name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -78,7 +76,7 @@ def _asked(process: subprocess.Popen[bytes], rows: pa.Table) -> dict[str, Any]:
     asked.flush()
     line = answered.readline()
     if not line:
-        raise Refused("100357", "Python Interpreter Error: the model could not be loaded.")
+        raise Refused(100357, "Python Interpreter Error: the model could not be loaded.")
     answer: dict[str, Any] = json.loads(line)
     return answer
 
