@@ -34,7 +34,7 @@ MAKES_THE_FILES = DOCS / "how-to" / "index.md"
 """Its first block writes the files that the code of all pages reads."""
 
 NOT_RUN = re.compile(r"Not run: (.{10,})")
-NEEDS = re.compile(r"Needs reviewml\[(\w+)\]")
+NEEDS = re.compile(r"Needs reviewml\[([\w-]+)\]")
 FENCE = re.compile(r"^( *)```(\w+)([^\n]*)\n(.*?)^\1```[ ]*$", re.MULTILINE | re.DOTALL)
 MOST_NOT_RUN = 3
 

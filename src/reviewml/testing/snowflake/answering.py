@@ -44,7 +44,7 @@ def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[st
         with session.lock:
             answered = dispatch(double, session, sql, request)
         rows = answered.rows
-        return finished(answered, session)
+        return finished(double, answered, session)
     except Refused:
         raise
     except Exception as error:
@@ -84,10 +84,21 @@ def keep(answered: Answer, session: Session) -> None:
     session.results_cache[query] = (pa.table(arrays, names=names), types)
 
 
-def finished(answered: Answer, session: Session) -> dict[str, Any]:
+def finished(double: Double, answered: Answer, session: Session) -> dict[str, Any]:
     """Return an answer's data with what each reply tells of the session."""
+    query = answered.data.setdefault("queryId", str(uuid.uuid4()))
+    if answered.chunks:
+        double.chunks[query] = tuple(chunk for _, chunk in answered.chunks)
+        answered.data["chunks"] = [
+            {
+                "url": f"{double.server.address}/chunks/{query}/{n}",
+                "rowCount": count,
+                "uncompressedSize": len(chunk),
+                "compressedSize": len(chunk),
+            }
+            for n, (count, chunk) in enumerate(answered.chunks)
+        ]
     return {
-        "queryId": str(uuid.uuid4()),
         "finalDatabaseName": session.database,
         "finalSchemaName": session.schema,
         "finalWarehouseName": session.identity.warehouse,

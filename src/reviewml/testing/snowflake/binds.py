@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 EPOCH = dt.datetime(1970, 1, 1)
@@ -18,7 +19,7 @@ def moment_of_zone(text: str) -> dt.datetime:
     return utc.astimezone(dt.timezone(dt.timedelta(minutes=int(offset or 1440) - 1440)))
 
 
-READERS = {
+READERS: dict[str, Callable[[str], Any]] = {
     "FIXED": int,
     "REAL": float,
     "BINARY": bytes.fromhex,

@@ -10,7 +10,7 @@ from sqlglot import exp
 from reviewml.sql import Name
 from reviewml.testing.snowflake import rewriting
 from reviewml.testing.snowflake.running import run
-from reviewml.testing.snowflake.statements import Answer, Call, on, rows, status
+from reviewml.testing.snowflake.statements import Answer, Call, missing, on, rows, status
 from reviewml.testing.snowflake.texts import PART, options
 
 if TYPE_CHECKING:
@@ -62,6 +62,24 @@ def use_database(double: Double, call: Call) -> Answer:
     return done
 
 
+@on(rf"^DROP DATABASE (?P<unless>IF EXISTS )?(?P<name>{PART})(?: CASCADE| RESTRICT)?$")
+def drop_database(double: Double, call: Call) -> Answer:
+    session = call.session
+    name = session.full(call.match["name"])[-1]
+    if not session.query("SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [name]):
+        if call.match["unless"]:
+            return status("Drop statement executed successfully.")
+        raise missing("Database", name)
+    session.duck.execute("USE memory")
+    session.duck.execute(f"DETACH {Name((name,)).sql}")
+    if session.database == name:
+        session.database, session._schema = None, None
+        session.database_set = session.schema_set = False
+    elif session.database and session.schema:
+        session.duck.execute(f"USE {Name((session.database, session.schema)).sql}")
+    return status(f"{name} successfully dropped.")
+
+
 @on(r"^USE SECONDARY ROLES (ALL|NONE)$")
 def secondary_roles(double: Double, call: Call) -> Answer:
     return status()
@@ -72,14 +90,14 @@ def cancel_all_queries(double: Double, call: Call) -> Answer:
     return rows(["SYSTEM$CANCEL_ALL_QUERIES"], [["0 queries cancelled."]])
 
 
-def named(node: exp.Expression) -> str:
+def named(node: exp.Expr) -> str:
     """Return the name of a function that is called without arguments, or ''."""
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper() if not node.expressions else ""
     return node.sql_name() if isinstance(node, exp.Func) else ""
 
 
-def with_context(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_context(tree: exp.Expr, session: Session) -> exp.Expr:
     """Write in what CURRENT_WAREHOUSE() and the like answer."""
     identity = session.identity
     known = {
@@ -97,7 +115,7 @@ def with_context(tree: exp.Expression, session: Session) -> exp.Expression:
         "CURRENT_CLIENT": "",
     }
 
-    def write(node: exp.Expression) -> exp.Expression:
+    def write(node: exp.Expr) -> exp.Expr:
         name = named(node)
         if name not in known:
             return node

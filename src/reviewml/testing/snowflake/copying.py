@@ -36,9 +36,18 @@ SELECTION = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 KNOWN = frozenset(
-    "FILE_FORMAT PATTERN FILES MATCH_BY_COLUMN_NAME ON_ERROR PURGE FORCE TRUNCATECOLUMNS".split()
+    [
+        "FILE_FORMAT",
+        "PATTERN",
+        "FILES",
+        "MATCH_BY_COLUMN_NAME",
+        "ON_ERROR",
+        "PURGE",
+        "FORCE",
+        "TRUNCATECOLUMNS",
+    ]
 )
-COLUMNS = [
+COLUMNS: list[str | tuple[str, str]] = [
     "file",
     "status",
     ("rows_parsed", "fixed"),
@@ -57,8 +66,8 @@ def copy_into(double: Double, call: Call) -> Answer:
     session = call.session
     table = session.full(identifier(call))
     columns, rest = parenthesised(call.match["rest"].strip())
-    source, given = parted(re.sub(r"^ ?FROM ?", "", rest, flags=re.IGNORECASE))
-    given = {k: call.binds.pop(0) if v == "?" else v for k, v in options(given).items()}
+    source, rest = parted(re.sub(r"^ ?FROM ?", "", rest, flags=re.IGNORECASE))
+    given = {k: call.binds.pop(0) if v == "?" else v for k, v in options(rest).items()}
     if strange := sorted(given.keys() - KNOWN):
         raise not_understood(f"COPY INTO with {', '.join(strange)}.")
     fields, location = selected(source)
@@ -169,7 +178,7 @@ def load(
         fields = ", ".join(f"${n + 1}" for n in range(width))
     width = max(map(int, re.findall(r"\$(\d+)", fields)), default=1)
     rows_of_file = one.table(width)
-    name = register(session, rows_of_file)
+    name = register(session, rows_of_file, one.kinds)
     target = f"{into} ({columns})" if columns else into
     execute(double, Cursor(session), f"INSERT INTO {target} SELECT {fields} FROM {name}", [])
     forget(session)

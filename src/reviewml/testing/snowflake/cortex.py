@@ -13,6 +13,7 @@ import duckdb
 from sqlglot import exp
 
 from reviewml.testing.snowflake import lexicon, rewriting
+from reviewml.testing.snowflake.duck import add_function
 from reviewml.testing.snowflake.statements import Refused
 
 if TYPE_CHECKING:
@@ -97,13 +98,13 @@ class Cortex:
     def install(self, duck: duckdb.DuckDBPyConnection) -> None:
         """Have DuckDB ask this for the functions."""
         for name, function in FUNCTIONS.items():
-            duck.create_function(
+            add_function(
+                duck,
                 in_duckdb(name),
                 self.asked(name, function),
                 ["VARCHAR"],
                 function.kind,
-                null_handling="special",
-                side_effects=True,  # each row is asked for, also one that repeats
+                volatile=True,  # each row is asked for, also one that repeats
             )
 
     def asked(self, name: str, function: Function) -> Callable[[str], Any]:
@@ -150,7 +151,7 @@ def in_duckdb(name: str) -> str:
     return "cortex_" + name.lower().replace(".", "_")
 
 
-def called(node: exp.Expression) -> tuple[str, list[exp.Expression]]:
+def called(node: exp.Expr) -> tuple[str, list[exp.Expr]]:
     """Return the name and the arguments of a call, or ''."""
     if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
         name, arguments = called(node.expression)
@@ -165,7 +166,7 @@ def called(node: exp.Expression) -> tuple[str, list[exp.Expression]]:
     return "", []
 
 
-def packed(arguments: list[exp.Expression]) -> exp.Expression:
+def packed(arguments: list[exp.Expr]) -> exp.Expr:
     """Return arguments as one text: JSON of those by place and of those by name."""
     by_place = [one for one in arguments if not isinstance(one, exp.Kwarg)]
     by_name = [one for one in arguments if isinstance(one, exp.Kwarg)]
@@ -181,10 +182,10 @@ def packed(arguments: list[exp.Expression]) -> exp.Expression:
     )
 
 
-def with_cortex(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_cortex(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have calls of AI functions mean those of this module."""
 
-    def write(node: exp.Expression) -> exp.Expression:
+    def write(node: exp.Expr) -> exp.Expr:
         name, arguments = called(node)
         if name in session.double.cortex.unknown:
             raise Refused(2140, f"SQL compilation error:\nUnknown function {name}", "42601")

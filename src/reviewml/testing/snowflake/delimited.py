@@ -119,9 +119,7 @@ class Delimited:
             record = r"\r\n|\n|\r"
         return re.compile(f"(?P<field>{field})|(?P<record>{record})")
 
-    def next_field(
-        self, text: str, at: int, ends: re.Pattern[str]
-    ) -> tuple[tuple[str, bool], int]:
+    def next_field(self, text: str, at: int, ends: re.Pattern[str]) -> tuple[tuple[str, bool], int]:
         """Return the field that starts at a place, and where it ends."""
         if self.enclosed and text.startswith(self.enclosed, at):
             return self.next_enclosed(text, at + len(self.enclosed), ends)

@@ -65,8 +65,9 @@ class Double:
         self.stages: dict[Full, Stage] = {}
         self.formats: dict[Full, Format] = {}
         self.functions: dict[tuple[Full, int], Function] = {}
-        self.loaded: set[tuple[int, Path, str]] = set()
+        self.chunks = Results()
         self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
+        self.loaded: set[tuple[int, Path, str]] = set()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -75,26 +76,17 @@ class Double:
 
     def stop(self) -> None:
         """End it, and remove what was stored."""
-        self.close_clients()
-        self.server.stop()
         self.forget()
-
-    def close_clients(self) -> None:
-        """Close what `connect` and `session` opened.
-
-        Otherwise it says goodbye when Python ends, and waits for an answer that never comes.
-        """
-        for client in self.opened:
-            client.close()
-        self.opened.clear()
+        self.server.stop()
 
     def reset(self) -> None:
         """Forget databases, stages, sessions and statements: as new, at the same address."""
-        self.close_clients()
         if hasattr(self, "files"):
             self.forget()
         self.instance = FakeSnow()
         self.instance.results_cache = Results()
+        self.instance.duck_conn.execute("SET enable_external_access = false")
+        self.instance.duck_conn.execute("SET GLOBAL python_enable_replacements = false")
         self.cortex = Cortex()
         self.cortex.install(self.instance.duck_conn)
         variants.install(self.instance.duck_conn)
@@ -104,10 +96,17 @@ class Double:
         self.formats.clear()
         self.functions.clear()
         self.loaded.clear()
+        self.chunks.clear()
         self.statements.clear()
 
     def forget(self) -> None:
-        """End sessions and remove what was stored."""
+        """End sessions and remove what was stored.
+
+        Clients are closed while there is an answer to their goodbye: they wait for one.
+        """
+        for client in self.opened:
+            client.close()
+        self.opened.clear()
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()
@@ -140,16 +139,16 @@ class Double:
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
         """Return a connection of the connector, with parameters of its own where given."""
-        opened = snowflake.connector.connect(**{**self.connection_parameters, **parameters})
-        self.opened.append(opened)
-        return opened
+        made = snowflake.connector.connect(**{**self.connection_parameters, **parameters})
+        self.opened.append(made)
+        return made
 
     def session(self, **parameters: Any) -> SnowparkSession:
         """Return a session of Snowpark, with parameters of the connection where given."""
-        settings = {**self.connection_parameters, **parameters}
-        opened = SnowparkSession.builder.configs(settings).create()
-        self.opened.append(opened)
-        return opened
+        given = {**self.connection_parameters, **parameters}
+        made: SnowparkSession = SnowparkSession.builder.configs(given).create()
+        self.opened.append(made)
+        return made
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[Watch]:

@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 from reviewml.testing.snowflake import rewriting
+from reviewml.testing.snowflake.duck import add_function
 from reviewml.testing.snowflake.loading import in_warehouse, load
 from reviewml.testing.snowflake.sessions import Full, Session
 from reviewml.testing.snowflake.sqltypes import SqlType
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
 
 KNOWN = frozenset(
-    "RUNTIME_VERSION IMPORTS PACKAGES HANDLER ARTIFACT_REPOSITORY COMMENT".split()
+    ["RUNTIME_VERSION", "IMPORTS", "PACKAGES", "HANDLER", "ARTIFACT_REPOSITORY", "COMMENT"]
 )
 MANNERS = re.compile(
     r"\b(?:LANGUAGE PYTHON|VOLATILE|(?P<immutable>IMMUTABLE)|CALLED ON NULL INPUT|COPY GRANTS|"
@@ -106,7 +107,7 @@ class Function:
         values = [kind.values(c) for (_, kind), c in zip(self.arguments, columns, strict=True)]
         return [
             None if self.strict and None in row else handler(*row)
-            for row in zip(*values, strict=True)
+            for row in (zip(*values, strict=True) if values else [()])
         ]
 
     def vectorised(self, handler: Callable[..., Any], columns: list[pa.Array]) -> list[Any]:
@@ -220,23 +221,31 @@ def register(session: Session, function: Function) -> None:
     """Have DuckDB know a function of values."""
     kind = function.returns
     assert isinstance(kind, SqlType)
-    session.duck.create_function(
+    add_function(
+        session.duck,
         function.duck_name,
         taking(len(function.arguments), function.answers),
         [one.duck for _, one in function.arguments],
         "VARCHAR" if kind.semi_structured else kind.duck,
-        type="arrow" if function.arguments else "native",
-        null_handling="special",
-        side_effects=True,
+        arrow=bool(function.arguments),
+        volatile=True,
     )
+
+
+def alone(answers: Callable[[list[Any]], Any]) -> Any:
+    """Return the value of a function of no columns."""
+    return answers([])[0].as_py()
 
 
 def taking(count: int, answers: Callable[[list[Any]], Any]) -> Callable[..., Any]:
     """Return a function of so many columns, which DuckDB reads off its signature."""
     if not count:
-        return lambda: answers([])[0].as_py()
+        return functools.partial(alone, answers)
     names = ", ".join(f"a{n}" for n in range(count))
-    return eval(f"lambda {names}: answers([{names}])", {"answers": answers})  # noqa: S307
+    made: Callable[..., Any] = eval(  # noqa: S307
+        f"lambda {names}: answers([{names}])", {"answers": answers}
+    )
+    return made
 
 
 @on(rf"^DROP FUNCTION (?P<unless>IF EXISTS )?(?P<name>{NAME}) ?\((?P<kinds>.*)\)$")
@@ -255,21 +264,22 @@ def split(kinds: str) -> list[str]:
     return [one for one in re.split(r",(?![^()]*\))", kinds) if one.strip()]
 
 
-@on(r"^SHOW USER FUNCTIONS(?: LIKE '(?P<like>[^']*)')?(?: IN .*)?$")
+@on(r"^SHOW USER FUNCTIONS(?: LIKE '(?P<like>[^']*)')?(?P<all> IN ACCOUNT)?$")
 def show_functions(double: Double, call: Call) -> Answer:
     held = double.functions | call.session.functions
     wanted = (call.match["like"] or "").upper()
+    here = (call.session.database, call.session.schema)
     return rows(
         ["name", "catalog_name", "schema_name", ("min_num_arguments", "fixed"), "language"],
         [
             (name[2], *name[:2], count, "PYTHON")
             for name, count in held
-            if wanted in ("", "%", name[2])
+            if wanted in ("", "%", name[2]) and (call.match["all"] or name[:2] == here)
         ],
     )
 
 
-def find(session: Session, node: exp.Expression) -> Function | None:
+def find(session: Session, node: exp.Expr) -> Function | None:
     """Return the function that an expression calls, if it calls one."""
     call = node.expression if isinstance(node, exp.Dot) else node
     if not isinstance(call, exp.Anonymous):
@@ -279,10 +289,10 @@ def find(session: Session, node: exp.Expression) -> Function | None:
     return session.functions.get(key) or session.double.functions.get(key)
 
 
-def with_functions(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_functions(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have calls of functions in Python mean what DuckDB knows them by."""
 
-    def write(node: exp.Expression) -> exp.Expression:
+    def write(node: exp.Expr) -> exp.Expr:
         if isinstance(node.parent, exp.Dot) or not isinstance(node, exp.Dot | exp.Anonymous):
             return node
         found = find(session, node)

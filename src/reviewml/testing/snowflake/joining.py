@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 AGGREGATES = (exp.Sum, exp.Avg, exp.Median, exp.Stddev, exp.StddevPop, exp.Variance)
 
 
-def with_asof(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_asof(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have the condition of an ASOF JOIN stand last in ON, and keep rows that match nothing."""
     for join in tree.find_all(exp.Join):
         condition = join.args.get("match_condition")
@@ -27,7 +27,7 @@ def with_asof(tree: exp.Expression, session: Session) -> exp.Expression:
     return tree
 
 
-def with_merge(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_merge(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have MERGE tell what it did with each row, and set columns by their own names."""
     if not isinstance(tree, exp.Merge):
         return tree
@@ -53,13 +53,11 @@ def counted(tree: exp.Merge, actions: list[str]) -> dict[str, int]:
         "DELETE": any(isinstance(one, exp.Var) for one in could),
     }
     return {
-        f"number of rows {done}": actions.count(action)
-        for action, done in ACTIONS
-        if kinds[action]
+        f"number of rows {done}": actions.count(action) for action, done in ACTIONS if kinds[action]
     }
 
 
-def keep_exact(tree: exp.Expression, session: Session) -> exp.Expression:
+def keep_exact(tree: exp.Expr, session: Session) -> exp.Expr:
     """Mark sums, which fakesnow would have computed in floating point."""
     for node in tree.find_all(*AGGREGATES):
         if not isinstance(node.this, exp.Cast):
@@ -67,7 +65,7 @@ def keep_exact(tree: exp.Expression, session: Session) -> exp.Expression:
     return tree
 
 
-def exact(tree: exp.Expression, session: Session) -> exp.Expression:
+def exact(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have what was marked computed as it is."""
     for node in tree.find_all(*AGGREGATES):
         if node.meta.get("exact") and isinstance(node.this, exp.TryCast):

@@ -32,12 +32,30 @@ STATEMENTS = (
     exp.Comment,
 )
 KINDS = ("TABLE", "VIEW", "SCHEMA", "DATABASE", "SEQUENCE")
-AS_THEY_ARE = frozenset("HASH SHA2_BINARY SHA2_HEX SYSDATE SYSTIMESTAMP TO_DATE TO_DECIMAL TO_NUMBER TO_NUMERIC TO_TIMESTAMP "
-    "TO_TIME TO_TIMESTAMP_NTZ TO_VARIANT TRY_PARSE_JSON TRY_TO_DATE TRY_TO_TIME".split())
+AS_THEY_ARE = frozenset(
+    [
+        "HASH",
+        "SHA2_BINARY",
+        "SHA2_HEX",
+        "SYSDATE",
+        "SYSTIMESTAMP",
+        "TO_DATE",
+        "TO_DECIMAL",
+        "TO_NUMBER",
+        "TO_NUMERIC",
+        "TO_TIMESTAMP",
+        "TO_TIME",
+        "TO_TIMESTAMP_NTZ",
+        "TO_VARIANT",
+        "TRY_PARSE_JSON",
+        "TRY_TO_DATE",
+        "TRY_TO_TIME",
+    ]
+)
 """Functions of Snowflake that sqlglot does not know and fakesnow or DuckDB does."""
 
 
-def known(tree: exp.Expression, session: Session) -> exp.Expression:
+def known(tree: exp.Expr, session: Session) -> exp.Expr:
     """Return a statement, if it is one that the double knows.
 
     Raises
@@ -62,4 +80,3 @@ def known(tree: exp.Expression, session: Session) -> exp.Expression:
         if not any(name in one for one in (FUNCTIONS, variants.FUNCTIONS, OWN, AS_THEY_ARE)):
             raise not_understood(f"SQL compilation error:\nUnknown function {name}.")
     return tree
-

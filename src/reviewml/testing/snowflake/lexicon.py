@@ -11,12 +11,52 @@ from typing import Any
 
 WORDS = re.compile(r"\w+")
 GOOD = frozenset(
-    "amazing awesome best delicious enjoyed excellent fantastic fast friendly good great happy "
-    "love loved lovely nice perfect pleasant recommend wonderful".split()
+    [
+        "amazing",
+        "awesome",
+        "best",
+        "delicious",
+        "enjoyed",
+        "excellent",
+        "fantastic",
+        "fast",
+        "friendly",
+        "good",
+        "great",
+        "happy",
+        "love",
+        "loved",
+        "lovely",
+        "nice",
+        "perfect",
+        "pleasant",
+        "recommend",
+        "wonderful",
+    ]
 )
 BAD = frozenset(
-    "angry awful bad broke broken cold disappointed disappointing dirty hate hated horrible late "
-    "poor refund rude slow terrible worst wrong".split()
+    [
+        "angry",
+        "awful",
+        "bad",
+        "broke",
+        "broken",
+        "cold",
+        "disappointed",
+        "disappointing",
+        "dirty",
+        "hate",
+        "hated",
+        "horrible",
+        "late",
+        "poor",
+        "refund",
+        "rude",
+        "slow",
+        "terrible",
+        "worst",
+        "wrong",
+    ]
 )
 
 

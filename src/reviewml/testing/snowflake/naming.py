@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from sqlglot import exp
 
 QUOTED = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")""")
@@ -15,7 +16,7 @@ def upper(text: str) -> str:
     return "".join(part if n % 2 else part.upper() for n, part in enumerate(parts))
 
 
-def with_columns_named(tree: exp.Expression) -> exp.Expression:
+def with_columns_named(tree: exp.Expr) -> exp.Expr:
     """Give each column of each query a name."""
     for select in tree.find_all(exp.Select):
         for one in list(select.expressions):
@@ -26,6 +27,6 @@ def with_columns_named(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def call_of_schema(node: exp.Expression) -> bool:
+def call_of_schema(node: exp.Expr) -> bool:
     """Tell whether an expression is a call of a function that is named in full."""
     return isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func)

@@ -38,7 +38,7 @@ def install(duck: duckdb.DuckDBPyConnection) -> None:
     duck.unregister("found_packages")
 
 
-def with_packages(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_packages(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have INFORMATION_SCHEMA.PACKAGES mean these."""
     for table in tree.find_all(exp.Table):
         if table.name.upper() == "PACKAGES" and table.db.upper() == "INFORMATION_SCHEMA":

@@ -10,7 +10,7 @@ from sqlglot import exp
 if TYPE_CHECKING:
     from reviewml.testing.snowflake.sessions import Session
 
-Rewrite = Callable[[exp.Expression, "Session"], exp.Expression]
+Rewrite = Callable[[exp.Expr, "Session"], exp.Expr]
 
 BEFORE: list[Rewrite] = []
 """Applied to the tree of Snowflake's SQL, before fakesnow's own."""
@@ -19,23 +19,21 @@ AFTER: list[Rewrite] = []
 """Applied to what fakesnow made of it."""
 
 
-def before(tree: exp.Expression, session: Session) -> exp.Expression:
+def before(tree: exp.Expr, session: Session) -> exp.Expr:
     """Return a statement of Snowflake's as fakesnow takes it."""
     for rewrite in BEFORE:
         tree = rewrite(tree, session)
     return tree
 
 
-def after(tree: exp.Expression, session: Session) -> exp.Expression:
+def after(tree: exp.Expr, session: Session) -> exp.Expr:
     """Return a statement of fakesnow's as DuckDB takes it."""
     for rewrite in AFTER:
         tree = rewrite(tree, session)
     return tree
 
 
-def everywhere(
-    tree: exp.Expression, write: Callable[[exp.Expression], exp.Expression]
-) -> exp.Expression:
+def everywhere(tree: exp.Expr, write: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
     """Return a tree in which each expression is rewritten, the inner ones first."""
     for node in reversed(list(tree.walk())):
         new = write(node)

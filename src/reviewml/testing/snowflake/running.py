@@ -22,7 +22,14 @@ from reviewml.testing.snowflake.knowing import known
 from reviewml.testing.snowflake.naming import with_columns_named
 from reviewml.testing.snowflake.sessions import Session
 from reviewml.testing.snowflake.staged import forget, with_staged
-from reviewml.testing.snowflake.statements import Answer, Call, Refused, missing, not_understood, rows
+from reviewml.testing.snowflake.statements import (
+    Answer,
+    Call,
+    Refused,
+    missing,
+    not_understood,
+    rows,
+)
 from reviewml.testing.snowflake.table_functions import with_table_functions
 from reviewml.testing.snowflake.texts import tokens
 from reviewml.testing.snowflake.wire import arrow_answer
@@ -80,13 +87,13 @@ class Cursor(FakeSnowflakeCursor):
         self.session = session
         super().__init__(session, self.recording)  # type: ignore[arg-type]
 
-    def _transform_explode(self, expression: exp.Expression) -> list[exp.Expression]:
+    def _transform_explode(self, expression: exp.Expr) -> list[exp.Expr]:
         tree = rewriting.before(expression, self.session)
         if isinstance(tree, exp.Merge):  # DuckDB's own is used, not fakesnow's
             return [tree]
         return list(super()._transform_explode(tree))
 
-    def _transform(self, expression: exp.Expression, params: Any) -> exp.Expression:
+    def _transform(self, expression: exp.Expr, params: Any) -> exp.Expr:
         tree = rewriting.after(super()._transform(expression, params), self.session)
         tree.args.pop("text_lengths", None)  # noted by fakesnow, whatever is in the names
         return tree
@@ -95,7 +102,7 @@ class Cursor(FakeSnowflakeCursor):
         """Run a statement of Snowflake's."""
         self.run_tree(parse(str(self._inline_variables(sql))), binds)
 
-    def run_tree(self, tree: exp.Expression, binds: list[Any] | None = None) -> None:
+    def run_tree(self, tree: exp.Expr, binds: list[Any] | None = None) -> None:
         """Run a statement of Snowflake's that is parsed."""
         tree = with_table_functions(with_columns_named(known(tree, self.session)), self)
         values = list(binds) if binds else None
@@ -108,6 +115,12 @@ class Cursor(FakeSnowflakeCursor):
     @property
     def types(self) -> list[tuple[str, str]]:
         return self.recording.types
+
+    @property
+    def statement(self) -> exp.Expr:
+        """What DuckDB ran."""
+        assert self._last_transformed is not None
+        return self._last_transformed
 
     @property
     def table(self) -> pa.Table:
@@ -171,23 +184,30 @@ def with_names(sql: str, binds: list[Any]) -> tuple[str, list[Any]]:
 
 def run_batch(cursor: Cursor, sql: str, batch: list[list[Any]]) -> Answer:
     """Run a statement once for each row of values, and tell how many rows it touched."""
-    touched = 0
-    for values in batch:
+    first, *rest = batch
+    cursor.run(sql, first)
+    touched = cursor.rowcount or 0
+    if rest and isinstance(cursor.statement, exp.Insert):  # parsed once
+        with refusals():
+            cursor.session.duck.executemany(cursor.statement.sql("duckdb"), rest)
+        touched += len(rest)
+        rest = []
+    for values in rest:
         cursor.run(sql, values)
         touched += cursor.rowcount or 0
     done = rows([("number of rows inserted", "fixed")], [[touched]])
-    done.data["statementTypeId"] = statement_type_id(cursor._last_transformed)
+    done.data["statementTypeId"] = statement_type_id(cursor.statement)
     done.rows = 0
     return done
 
 
 def answer(cursor: Cursor) -> Answer:
     """Return what a cursor holds, as JSON where it counts rows that were changed."""
-    kind = statement_type_id(cursor._last_transformed)
+    kind = statement_type_id(cursor.statement)
     cursor.session.results_cache[cursor.sfqid or ""] = (cursor.table, cursor.types)
-    if isinstance(cursor._last_transformed, exp.Merge):
+    if isinstance(cursor.statement, exp.Merge):
         actions = cursor.table.column(0).to_pylist()
-        count = counted(cursor._last_transformed, actions)
+        count = counted(cursor.statement, actions)
         done = rows([(name, "fixed") for name in count], [list(count.values())])
         done.data |= {"statementTypeId": kind, "queryId": cursor.sfqid}
         done.rows = 0
@@ -200,6 +220,6 @@ def answer(cursor: Cursor) -> Answer:
         return done
     done = arrow_answer(cursor.table, cursor.types, cursor.sfqid or "")
     done.data["statementTypeId"] = kind
-    if not isinstance(cursor._last_transformed, exp.Query):
+    if not isinstance(cursor.statement, exp.Query):
         done.rows = 0
     return done

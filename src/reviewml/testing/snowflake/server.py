@@ -16,7 +16,7 @@ from fakesnow.transforms import SERVER_VERSION
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reviewml.testing.snowflake.answering import answer
@@ -80,6 +80,11 @@ class Server:
         self.double = double
         self.port = 0
 
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
     def start(self) -> None:
         """Listen, and return once it does."""
         listening = socket.create_server(("127.0.0.1", 0))
@@ -108,6 +113,7 @@ class Server:
                 Route("/telemetry/send", self.nothing, methods=["POST"]),
                 Route("/queries/v1/query-request", self.query, methods=["POST"]),
                 Route("/queries/v1/abort-request", self.nothing, methods=["POST"]),
+                Route("/chunks/{query}/{number:int}", self.chunk, methods=["GET"]),
                 Route("/monitoring/queries/{query}", self.monitoring, methods=["GET"]),
                 Route("/{path:path}", self.unknown, methods=["GET", "POST", "PUT", "DELETE"]),
             ]
@@ -179,6 +185,14 @@ class Server:
         except Refused as refused:
             return failure(refused)
         return JSONResponse({"data": data, "code": None, "message": None, "success": True})
+
+    async def chunk(self, request: Request) -> Response:
+        """Give a part of the rows of a statement."""
+        parts = self.double.chunks.get(request.path_params["query"], ())
+        number = request.path_params["number"]
+        if number >= len(parts):
+            return Response("these rows are kept no longer", 404)
+        return Response(parts[number])
 
     async def monitoring(self, request: Request) -> JSONResponse:
         """Tell how a statement fares: all have ended that can be asked about."""

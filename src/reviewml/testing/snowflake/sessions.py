@@ -12,7 +12,6 @@ from reviewml.sql import Name
 
 if TYPE_CHECKING:
     import duckdb
-
     from sqlglot import exp
 
     from reviewml.testing.snowflake.double import Double
@@ -97,7 +96,7 @@ class Session(FakeSnowflakeConnection):
         database, schema, own = (*here[: 3 - len(parts)], *parts)
         return database, schema, own
 
-    def full_of(self, node: exp.Expression) -> Full:
+    def full_of(self, node: exp.Expr) -> Full:
         """Return database, schema and name of the function that an expression calls."""
         *places, own = node.flatten() if node.key == "dot" else [node]
         named = [*places, own.this] if own.key == "anonymous" else places
@@ -108,7 +107,7 @@ class Session(FakeSnowflakeConnection):
         return list(self.duck.execute(sql, binds or []).fetchall())
 
 
-def name_of(part: exp.Expression | str) -> str:
+def name_of(part: exp.Expr | str) -> str:
     """Return a part of a name as the catalogue has it."""
     if isinstance(part, str):
         return part.upper()

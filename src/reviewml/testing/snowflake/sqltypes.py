@@ -12,13 +12,13 @@ from sqlglot import exp
 
 from reviewml.testing.snowflake.statements import not_understood
 
-TEXT = "TEXT VARCHAR CHAR NCHAR NVARCHAR".split()
-WHOLE = "INT BIGINT SMALLINT TINYINT".split()
-REAL = "DOUBLE FLOAT DECFLOAT".split()
-BYTES = "BINARY VARBINARY".split()
-NAIVE = "TIMESTAMP TIMESTAMPNTZ DATETIME".split()
-ZONED = "TIMESTAMPTZ TIMESTAMPLTZ".split()
-SEMI = "VARIANT ARRAY OBJECT MAP STRUCT".split()
+TEXT = ["TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR"]
+WHOLE = ["INT", "BIGINT", "SMALLINT", "TINYINT"]
+REAL = ["DOUBLE", "FLOAT", "DECFLOAT"]
+BYTES = ["BINARY", "VARBINARY"]
+NAIVE = ["TIMESTAMP", "TIMESTAMPNTZ", "DATETIME"]
+ZONED = ["TIMESTAMPTZ", "TIMESTAMPLTZ"]
+SEMI = ["VARIANT", "ARRAY", "OBJECT", "MAP", "STRUCT"]
 SIMPLE = {
     **dict.fromkeys(TEXT, ("VARCHAR", pa.string(), "string")),
     **dict.fromkeys(WHOLE, ("BIGINT", pa.int64(), "Int64")),

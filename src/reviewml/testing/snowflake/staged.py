@@ -55,6 +55,11 @@ class Staged:
     files: list[tuple[str, Path]]
     format: Format
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Types of columns in DuckDB, where they are not those of Arrow."""
+        return {"$1": "JSON"} if self.format["TYPE"] == "JSON" else {}
+
     def table(self, width: int) -> pa.Table:
         """Return the rows as columns $1 to $width, with the file and the place in it."""
         tables = [self.rows(name, file, width) for name, file in self.files]
@@ -161,17 +166,15 @@ def register(session: Session, table: pa.Table, kinds: dict[str, str] | None = N
         session.columns[name] = set(inner)
         fields = ", ".join(f"{quoted(one)} := {quoted('$1:' + one)}" for one in inner)
         listed.append(f'to_json(struct_pack({fields})) AS "$1"')
-    session.duck.execute(
-        f"CREATE TEMP VIEW {name} AS SELECT {', '.join(listed)} FROM {name}_rows"
-    )
+    session.duck.execute(f"CREATE TEMP VIEW {name} AS SELECT {', '.join(listed)} FROM {name}_rows")
     return f'"temp"."main"."{name}"'
 
 
 def cast(column: str, kinds: dict[str, str]) -> str:
     """Return a column of the rows that are registered, in the type it is to have."""
-    if column not in kinds and column != "$1":
+    if column not in kinds:
         return quoted(column)
-    return f"{quoted(column)}::{kinds.get(column, 'VARCHAR')} AS {quoted(column)}"
+    return f"{quoted(column)}::{kinds[column]} AS {quoted(column)}"
 
 
 def inferred(double: Double, session: Session, given: dict[str, Any]) -> pa.Table:
@@ -191,9 +194,7 @@ def inferred(double: Double, session: Session, given: dict[str, Any]) -> pa.Tabl
     ]
     kinds = (pa.string(), pa.string(), pa.bool_(), pa.string(), pa.string(), pa.int64())
     listed = list(zip(*values, strict=True)) or [()] * len(INFERRED)
-    return pa.table(
-        {n: pa.array(v, k) for n, v, k in zip(INFERRED, listed, kinds, strict=True)}
-    )
+    return pa.table({n: pa.array(v, k) for n, v, k in zip(INFERRED, listed, kinds, strict=True)})
 
 
 def schema_of(file: Path, given: Format) -> pa.Schema:
@@ -255,8 +256,9 @@ def with_staged(
             name, at = earlier(session, found["result"]), found.end()
         else:
             given, at = settings(sql, found.end())
-            table = staged(double, session, found["location"], given).table(width)
-            name = found["intro"].rstrip() + " " + register(session, table)
+            read = staged(double, session, found["location"], given)
+            rows = register(session, read.table(width), read.kinds)
+            name = f"{found['intro'].rstrip()} {rows}"
         text += name
     return text + sql[at:], rest
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 LOCATION = rf"(?!'snow:)(?:{TEXT}|@(?:{PART}\.)*(?:{PART}|~)[^\s'()]*|\?)"
 """Pattern of a stage and a path in it."""
 
+FILE = r"(?:'file:(?:[^'\\]|\\.|'')*'|file:\S+)"
+"""Pattern of a file on this machine."""
+
 IN_STAGE = re.compile(rf"^@(?P<name>~|%?{NAME})(?:/(?P<path>.*))?$", re.DOTALL)
 
 
@@ -227,7 +230,7 @@ def transfer(command: str, folder: Path, files: list[str], **more: Any) -> Answe
     )
 
 
-@on(rf"^PUT (?P<file>'file:(?:[^'\\]|\\.|'')*'|file:\S+) (?P<location>{LOCATION})(?: (?P<options>.*))?$")
+@on(rf"^PUT (?P<file>{FILE}) (?P<location>{LOCATION})(?: (?P<options>.*))?$")
 def put(double: Double, call: Call) -> Answer:
     stage, path = of_call(double, call)
     folder = stage.folder / path
@@ -245,12 +248,14 @@ def put(double: Double, call: Call) -> Answer:
 
 def local(url: str) -> str:
     """Return the path on this machine that a ``file://`` of SQL names."""
-    return unquote(read_text(url).removeprefix("file://")) if "%" in url else read_text(
-        url
-    ).removeprefix("file://")
+    return (
+        unquote(read_text(url).removeprefix("file://"))
+        if "%" in url
+        else read_text(url).removeprefix("file://")
+    )
 
 
-@on(rf"^GET (?P<location>{LOCATION}) (?P<file>'file:(?:[^'\\]|\\.|'')*'|file:\S+)(?: (?P<options>.*))?$")
+@on(rf"^GET (?P<location>{LOCATION}) (?P<file>{FILE})(?: (?P<options>.*))?$")
 def get(double: Double, call: Call) -> Answer:
     stage, path = of_call(double, call)
     wanted = options(call.match["options"] or "").get("PATTERN", ".*")

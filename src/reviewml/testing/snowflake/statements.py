@@ -70,10 +70,13 @@ class Answer:
         ``data`` of the reply, as the connector reads it.
     rows
         How many rows it carries.
+    chunks
+        Number of rows, and the rows in Arrow, of each part that is fetched by itself.
     """
 
     data: dict[str, Any]
     rows: int = 0
+    chunks: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -123,11 +126,11 @@ LEXEMES = re.compile(
 
 
 def normalised(sql: str) -> str:
-    """Return a statement without comments and superfluous white space.
+    r"""Return a statement without comments and superfluous white space.
 
     Examples
     --------
-    >>> normalised("select  'a  b' -- why\\n from  t;")
+    >>> normalised("select  'a  b' -- why\n from  t;")
     "select 'a  b' from t"
     """
     text = LEXEMES.sub(lambda found: found["kept"] or " ", sql)

@@ -23,11 +23,11 @@ Made = tuple[int, list[Row], bool]
 """Which row of the input, the rows made for it, and whether they are for its whole partition."""
 
 
-def with_table_functions(tree: exp.Expression, cursor: Cursor) -> exp.Expression:
+def with_table_functions(tree: exp.Expr, cursor: Cursor) -> exp.Expr:
     """Have the rows of functions in Python stand where a statement calls them."""
     for node in list(tree.find_all(exp.TableFromRows, exp.Lateral)):
         call = node.this.this if isinstance(node.this, exp.Window) else node.this
-        function = find(cursor.session, call) if isinstance(call, exp.Expression) else None
+        function = find(cursor.session, call) if isinstance(call, exp.Expr) else None
         if function is None or isinstance(function.returns, SqlType):
             continue
         window = node.this if isinstance(node.this, exp.Window) else None
@@ -36,9 +36,9 @@ def with_table_functions(tree: exp.Expression, cursor: Cursor) -> exp.Expression
 
 
 def replace(
-    node: exp.Expression,
+    node: exp.Expr,
     function: Function,
-    call: exp.Expression,
+    call: exp.Expr,
     window: exp.Window | None,
     cursor: Cursor,
 ) -> None:
@@ -66,9 +66,9 @@ def replace(
     join.set("method", "POSITIONAL")
 
 
-def carry_with(select: exp.Expression, query: exp.Select) -> None:
+def carry_with(select: exp.Expr, query: exp.Select) -> None:
     """Give a query the common table expressions that stand above."""
-    above: exp.Expression | None = select
+    above: exp.Expr | None = select
     while above is not None:
         if with_ := above.args.get("with_"):
             for cte in with_.expressions:
@@ -113,7 +113,7 @@ class Source:
 
     def arguments(self) -> list[pa.ChunkedArray]:
         """Return the arguments."""
-        return self.table.columns[self.own : self.own + self.given]
+        return list(self.table.columns[self.own : self.own + self.given])
 
     def partitions(self) -> list[list[int]]:
         """Return the rows of each partition, in their order."""
@@ -146,7 +146,7 @@ class Source:
 
 def input_rows(
     query: exp.Select,
-    given: list[exp.Expression],
+    given: list[exp.Expr],
     window: exp.Window | None,
     cursor: Cursor,
 ) -> Source:
@@ -166,7 +166,7 @@ def input_rows(
     return Source(inner.table, kinds, own, len(given), names, window is not None)
 
 
-def ident(node: exp.Expression) -> exp.Identifier | None:
+def ident(node: exp.Expr) -> exp.Identifier | None:
     return node.this if isinstance(node, exp.Column) else None
 
 
@@ -176,7 +176,9 @@ def run(function: Function, source: Source) -> Iterator[Made]:
         handler = function.loaded
         with in_warehouse(function.imports):
             for rows in source.partitions():
-                arguments = [column.take(pa.array(rows, pa.int64())) for column in source.arguments()]
+                arguments = [
+                    column.take(pa.array(rows, pa.int64())) for column in source.arguments()
+                ]
                 yield from run_partition(function, handler(), rows, arguments)
     except Refused:
         raise
@@ -233,9 +235,7 @@ def outputs(function: Function, made: list[Made]) -> tuple[pa.Table, dict[str, s
     return pa.table(arrays, names=names), {name: kind.duck for name, kind in columns}
 
 
-def standing(
-    cursor: Cursor, rows: tuple[pa.Table, dict[str, str]], node: exp.Expression
-) -> exp.Expression:
+def standing(cursor: Cursor, rows: tuple[pa.Table, dict[str, str]], node: exp.Expr) -> exp.Expr:
     """Return rows as a table that stands where an expression stood, under its name."""
     table = exp.to_table(register(cursor.session, *rows))
     name = node.alias or (node.name if isinstance(node, exp.Table) else "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from reviewml.testing.snowflake import rewriting
-from reviewml.testing.snowflake.sessions import Full
+from reviewml.testing.snowflake.sessions import Full, name_of
 
 if TYPE_CHECKING:
     from reviewml.testing.snowflake.sessions import Session
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def full(table: exp.Table, session: Session) -> Full:
     """Return database, schema and name of a table in a statement."""
-    parts = [part.name if part.quoted else part.name.upper() for part in table.parts]
+    parts = [name_of(part) for part in table.parts]
     here = [session.database or "", session.schema or ""]
     database, schema, name = [*here[: 3 - len(parts)], *parts]
     return database, schema, name
@@ -29,7 +29,7 @@ def stored(name: Full) -> str:
     return ".".join(name)
 
 
-def created(tree: exp.Expression) -> exp.Table | None:
+def created(tree: exp.Expr) -> exp.Table | None:
     """Return the temporary table or view that a statement creates, if it does."""
     if not isinstance(tree, exp.Create) or tree.kind not in ("TABLE", "VIEW"):
         return None
@@ -53,7 +53,7 @@ def redirect(table: exp.Table, name: Full) -> None:
     table.set("catalog", exp.to_identifier("temp", quoted=True))
 
 
-def named_tables(tree: exp.Expression) -> list[exp.Table]:
+def named_tables(tree: exp.Expr) -> list[exp.Table]:
     """Return the tables in a statement that are not its own common table expressions."""
     own = {cte.alias.upper() for cte in tree.find_all(exp.CTE)}
     return [
@@ -63,7 +63,7 @@ def named_tables(tree: exp.Expression) -> list[exp.Table]:
     ]
 
 
-def with_temporary(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_temporary(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have the names of temporary tables and views mean those."""
     if new := created(tree):
         session.temporary[full(new, session)] = stored(full(new, session))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlglot
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from reviewml.testing.snowflake.statements import Call, Refused
 
@@ -24,11 +24,11 @@ def tokens(sql: str) -> list[Token]:
 
 
 def read_text(sql: str) -> str:
-    """Return the text that stands in quotes, or the word that stands without.
+    r"""Return the text that stands in quotes, or the word that stands without.
 
     Examples
     --------
-    >>> read_text(r"'it\\'s'")
+    >>> read_text(r"'it\'s'")
     "it's"
     """
     if not sql.startswith(("'", "$$")):
@@ -81,9 +81,17 @@ def read_options(given: Sequence[Token]) -> tuple[dict[str, Any], Sequence[Token
     return found, given
 
 
+def read_single(given: Sequence[Token]) -> tuple[Any, Sequence[Token]]:
+    """Return a value that can be a name of several parts."""
+    value, given = read_value(given[0]), given[1:]
+    while len(given) > 1 and given[0].token_type is TokenType.DOT:
+        value, given = f"{value}.{given[1].text}", given[2:]
+    return value, given
+
+
 def read_option(given: Sequence[Token]) -> tuple[Any, Sequence[Token]]:
     if given[0].token_type is not TokenType.L_PAREN:
-        return read_value(given[0]), given[1:]
+        return read_single(given)
     if len(given) > 2 and given[2].token_type in (TokenType.EQ, TokenType.FARROW):
         inner, given = read_options(given[1:])
         return inner, given[1:]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reviewml.testing.snowflake.sessions import Session
 
 
-def position(node: exp.Expression) -> int | None:
+def position(node: exp.Expr) -> int | None:
     """Return n of ``$n``."""
     if isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal):
         return int(node.name)
@@ -28,7 +28,7 @@ def parquet_column(path: exp.JSONExtract) -> str | None:
     return str(keys[1].this)
 
 
-def positional(tree: exp.Expression, session: Session) -> exp.Expression:
+def positional(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have ``$n`` mean the column of that name, and ``$1:name`` that of a Parquet file."""
     if len(session.columns) == 1:
         (known,) = session.columns.values()
@@ -63,7 +63,7 @@ def replace_position(node: exp.Parameter, number: int) -> None:
     if source and isinstance(source.this, exp.Values):
         name = source.this.args["alias"].columns[number - 1].name
     own = exp.to_identifier(name, quoted=True)
-    column = own if isinstance(node.parent, exp.Column) else exp.column(own)  # as in t.$1
+    column: exp.Expr = own if isinstance(node.parent, exp.Column) else exp.column(own)  # as in t.$1
     if node.parent is select and name != f"${number}":
         column = exp.alias_(column, exp.to_identifier(f"${number}", quoted=True))
     node.replace(column)

@@ -11,6 +11,7 @@ import duckdb
 from sqlglot import exp
 
 from reviewml.testing.snowflake import rewriting
+from reviewml.testing.snowflake.duck import add_function
 from reviewml.testing.snowflake.statements import not_understood
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def insert(value: dict[str, Any], key: str, new: Any, replace: bool = False) -> 
     return {**value, key: new}
 
 
+def construct(*given: Any) -> dict[str, Any]:
+    """Return an object of keys and values in turn, without those that are NULL."""
+    pairs = zip(given[::2], given[1::2], strict=True)
+    return {str(key): value for key, value in pairs if key is not None and value is not None}
+
+
 def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -78,7 +85,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "ARRAY_REVERSE": (lambda a: a[::-1], "JSON"),
     "ARRAY_SIZE": (lambda a: len(a) if isinstance(a, list) else None, "BIGINT"),
     "ARRAY_SLICE": (slice_of, "JSON"),
-    "ARRAY_SORT": (lambda a: sorted(a), "JSON"),
+    "ARRAY_SORT": (sorted, "JSON"),
     "ARRAY_TO_STRING": (lambda a, by: by.join(map(text, a)), "VARCHAR"),
     "ARRAYS_OVERLAP": (lambda a, b: any(v in b for v in a), "BOOLEAN"),
     "BASE64_DECODE_STRING": (lambda t: codecs.decode(t.encode(), "base64").decode(), "VARCHAR"),
@@ -86,16 +93,23 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "GET": (get, "JSON"),
     "IS_ARRAY": (lambda v: isinstance(v, list), "BOOLEAN"),
     "IS_OBJECT": (lambda v: isinstance(v, dict), "BOOLEAN"),
+    "OBJECT_CONSTRUCT": (construct, "JSON"),
     "OBJECT_DELETE": (lambda o, *k: {n: v for n, v in o.items() if n not in k}, "JSON"),
     "OBJECT_INSERT": (insert, "JSON"),
-    "OBJECT_KEYS": (lambda o: sorted(o), "JSON"),
+    "OBJECT_KEYS": (sorted, "JSON"),
     "OBJECT_PICK": (lambda o, *k: {n: v for n, v in o.items() if n in k}, "JSON"),
     "STRIP_NULL_VALUE": (lambda v: v, "JSON"),
     "TYPEOF": (kind, "VARCHAR"),
 }
 """By name: what computes it, and the type of its answer in DuckDB."""
 
-WITH_NULLS = {"ARRAY_APPEND", "ARRAY_CONSTRUCT_COMPACT", "ARRAY_PREPEND", "OBJECT_INSERT"}
+WITH_NULLS = {
+    "ARRAY_APPEND",
+    "ARRAY_CONSTRUCT_COMPACT",
+    "ARRAY_PREPEND",
+    "OBJECT_CONSTRUCT",
+    "OBJECT_INSERT",
+}
 """Those that answer something where an argument is NULL."""
 
 
@@ -123,34 +137,34 @@ def over_json(name: str) -> Callable[[str], Any]:
 def install(duck: duckdb.DuckDBPyConnection) -> None:
     """Have DuckDB know the functions."""
     for name, (_, answer) in FUNCTIONS.items():
-        duck.create_function(
-            in_duckdb(name), over_json(name), ["VARCHAR"], answer, null_handling="special"
-        )
-    duck.create_function(
-        "variant_flatten", flattened, ["VARCHAR"], "JSON[]", null_handling="special"
-    )
+        add_function(duck, in_duckdb(name), over_json(name), ["VARCHAR"], answer)
+    add_function(duck, "variant_flatten", flattened, ["VARCHAR"], "JSON[]")
 
 
-def json_array(values: list[exp.Expression]) -> exp.Expression:
+def json_array(values: list[exp.Expr]) -> exp.Expr:
     """Return an array of values of any types, as JSON."""
     return exp.Anonymous(this="JSON_ARRAY", expressions=values)
 
 
-def json_object(node: exp.Struct) -> exp.Expression:
-    """Return ``{'key': value}`` as JSON."""
-    pairs = [(exp.Literal.string(one.name), one.expression) for one in node.expressions]
-    return exp.Anonymous(this="JSON_OBJECT", expressions=[x for pair in pairs for x in pair])
+def literal_object(node: exp.Struct) -> exp.Expr:
+    """Return ``{'key': value}`` as a call of OBJECT_CONSTRUCT."""
+    given = [x for one in node.expressions for x in (key_of(one.this), one.expression)]
+    return exp.Anonymous(this="OBJECT_CONSTRUCT", expressions=given)
+
+
+def key_of(key: exp.Expr) -> exp.Expr:
+    return exp.Literal.string(key.name) if isinstance(key, exp.Identifier) else key
 
 
 SEMI_STRUCTURED = ("VARIANT", "ARRAY", "OBJECT")
 
 
-def element(node: exp.Bracket) -> exp.Expression:
+def element(node: exp.Bracket) -> exp.Expr:
     """Return ``v[0]`` or ``v['key']`` as a path, which counts from 0 as Snowflake does."""
     (key,) = node.expressions
     if not isinstance(key, exp.Literal):
         return written(exp.Anonymous(this="GET", expressions=[node.this, key]))
-    step = exp.JSONPathKey(this=key.this, quoted=True)
+    step: exp.Expr = exp.JSONPathKey(this=key.this, quoted=True)
     if not key.is_string:
         step = exp.JSONPathSubscript(this=int(key.this))
     path = exp.JSONPath(expressions=[exp.JSONPathRoot(), step])
@@ -159,14 +173,14 @@ def element(node: exp.Bracket) -> exp.Expression:
     )
 
 
-def written(node: exp.Expression) -> exp.Expression:
+def written(node: exp.Expr) -> exp.Expr:
     """Return an expression as functions of this module and of DuckDB's JSON."""
     if isinstance(node, exp.Bracket) and len(node.expressions) == 1:
         return element(node)
     if isinstance(node, exp.Array):
         return json_array(node.expressions)
     if isinstance(node, exp.Struct):
-        return json_object(node)
+        return written(literal_object(node))
     if isinstance(node, exp.Cast) and node.to.this.name in SEMI_STRUCTURED:
         return exp.Anonymous(this="TO_JSON", expressions=[node.this])
     if not isinstance(node, exp.Anonymous):
@@ -174,13 +188,15 @@ def written(node: exp.Expression) -> exp.Expression:
     name = str(node.this).upper()
     if name == "ARRAY_CONSTRUCT":
         return json_array(node.expressions)
+    if name == "OBJECT_CONSTRUCT" and any(one.is_star for one in node.expressions):
+        return exp.StarMap(this=node.expressions[0])
     if name in FUNCTIONS:
         packed = exp.cast(json_array(node.expressions), "VARCHAR")
         return exp.Anonymous(this=in_duckdb(name), expressions=[packed])
     return node
 
 
-def with_variants(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_variants(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have the functions of VARIANT mean those of this module."""
     return rewriting.everywhere(tree, written)
 
@@ -219,7 +235,7 @@ def flattened(arguments: str) -> list[str]:
     return [json.dumps(row, ensure_ascii=False) for row in rows]
 
 
-def flatten_query(node: exp.Explode) -> exp.Expression:
+def flatten_query(node: exp.Explode) -> exp.Select:
     """Return FLATTEN as a query, in the order of the elements."""
     given = [node.this, *node.expressions]
     named = {one.name.lower(): one.expression for one in given if isinstance(one, exp.Kwarg)}
@@ -234,18 +250,18 @@ def flatten_query(node: exp.Explode) -> exp.Expression:
     return exp.select(*map(field, FIELDS)).from_(inner.subquery("_elements"))
 
 
-def field(name: str) -> exp.Expression:
+def field(name: str) -> exp.Expr:
     """Return a column of FLATTEN."""
     kind = FIELDS[name]
     path = exp.JSONPath(expressions=[exp.JSONPathRoot(), exp.JSONPathKey(this=name)])
     build = exp.JSONExtract if kind == "JSON" else exp.JSONExtractScalar
-    taken: exp.Expression = build(this=exp.column("e"), expression=path)
+    taken: exp.Expr = build(this=exp.column("e"), expression=path)
     if kind == "BIGINT":
         taken = exp.cast(taken, "BIGINT")
     return exp.alias_(taken, exp.to_identifier(name, quoted=True))
 
 
-def with_flatten(tree: exp.Expression, session: Session) -> exp.Expression:
+def with_flatten(tree: exp.Expr, session: Session) -> exp.Expr:
     """Have FLATTEN mean that of this module."""
     for node in list(tree.find_all(exp.Explode)):
         holder = node.parent

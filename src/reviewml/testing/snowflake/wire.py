@@ -41,6 +41,9 @@ KINDS = {
 }
 DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 NESTED = re.compile(r"(\[\d*\]|^STRUCT\(.*|^MAP\(.*)$", re.DOTALL)
+CHUNK = 10_000
+"""Rows that are sent at once; what is beyond is fetched in as many parts as it takes."""
+
 MICROSECONDS = pa.timestamp("us")
 
 
@@ -94,6 +97,11 @@ def with_nulls(sent: pa.Table, table: pa.Table) -> pa.Table:
     return sent
 
 
+def parts(table: pa.Table) -> list[pa.Table]:
+    """Return rows in parts, of which there is at least one."""
+    return [table.slice(at, CHUNK) for at in range(0, max(table.num_rows, 1), CHUNK)]
+
+
 def arrow_answer(table: pa.Table, types: list[tuple[str, str]], query: str) -> Answer:
     """Return rows as an answer.
 
@@ -110,16 +118,20 @@ def arrow_answer(table: pa.Table, types: list[tuple[str, str]], query: str) -> A
     table = pa.Table.from_arrays(
         [plain(values) for values in table.columns], [name for name, _ in types]
     )
-    sent = with_nulls(to_sf(table, rowtype), table)  # type: ignore[arg-type]
+    first, *rest = [
+        to_ipc(with_nulls(to_sf(part, rowtype), part))  # type: ignore[arg-type]
+        for part in parts(table)
+    ]
     return Answer(
         {
             "parameters": [{"name": "TIMEZONE", "value": "Etc/UTC"}],
             "rowtype": rowtype,
-            "rowsetBase64": base64.b64encode(to_ipc(sent)).decode(),
+            "rowsetBase64": base64.b64encode(first).decode(),
             "total": table.num_rows,
             "returned": table.num_rows,
             "queryId": query,
             "queryResultFormat": "arrow",
         },
         table.num_rows,
+        [(part.num_rows, bytes(one)) for part, one in zip(parts(table)[1:], rest, strict=True)],
     )
