@@ -37,12 +37,12 @@ def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema
     UserWarning
         Of events without a key or a time.
     """
-    LeftOut((*what.keys.values(), what.event_time), *_counted(events, _known(events, what))).warn()
+    LeftOut((*what.keys.values(), what.event_time), *_counted(events, _known(what))).warn()
     query = _Query(rows, events, what)
     return rows.of(query.sql(schema), schema, *events.held)
 
 
-def _known(events: Rows, what: AsofAggregates) -> str:
+def _known(what: AsofAggregates) -> str:
     columns = (*what.keys.values(), what.event_time)
     return " AND ".join(f"{quoted(column)} IS NOT NULL" for column in columns)
 
@@ -111,7 +111,7 @@ class _Query:
         return (
             f"SELECT {', '.join(keys)}, {moment(schema.field(what.event_time))} AS M, "
             f"COUNT(*) AS C{''.join(sums)} FROM ({self.events.query}) "
-            f"WHERE {_known(self.events, what)} GROUP BY ALL"
+            f"WHERE {_known(what)} GROUP BY ALL"
         )
 
     def _bounded(self) -> str:

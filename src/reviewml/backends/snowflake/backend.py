@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, Literal
 

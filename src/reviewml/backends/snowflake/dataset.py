@@ -183,7 +183,7 @@ class SnowflakeDataset(Dataset):
         rows = self.query()
         frame = rows.database.session.sql(rows.query)
         # What it reads must stay as long as it does.
-        weakref.finalize(frame, lambda held: None, rows.held).atexit = False
+        weakref.finalize(frame, id, rows.held).atexit = False
         return frame
 
 

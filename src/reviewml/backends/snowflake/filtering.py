@@ -66,7 +66,7 @@ def condition(expression: pc.Expression, schema: pa.Schema) -> str | None:
     >>> print(condition(pc.field("stars") > 3, pa.schema({"stars": pa.int64()})))
     ("stars" > 3)
     """
-    import pyarrow.substrait as substrait
+    from pyarrow import substrait
 
     fields = (schema.field(name) for name in visible(schema.names))
     users = pa.schema([field for field in fields if _is_read(field.type)])

@@ -7,8 +7,8 @@ import functools
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.interfaces.batches import Selected, Strict
 from reviewml.interfaces.dataset import BatchFunction
 from reviewml.interfaces.sql_enricher import AskDatabase

@@ -47,7 +47,7 @@ REASONS = {
 }
 """What the numbers of errors at login mean; the messages may quote what must not be shown."""
 
-VALUES = re.compile(r"(?<!\w)'.*'", re.DOTALL)
+VALUES = re.compile(r"(?<!\w)(['\"]).*['\"]", re.DOTALL)
 """From the first quoted value of a message to the last."""
 
 FIRST_OF_DATA = 100_000
@@ -229,7 +229,8 @@ class Database:
     def _own_tag(self) -> dict[str, str]:
         with self.session.connection.cursor() as cursor:
             asked = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
-            found = tried(lambda: cursor.execute(asked).fetchall())
+            tried(lambda: cursor.execute(asked))
+            found = tried(cursor.fetchall)
         return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
 
     def __repr__(self) -> str:
@@ -316,7 +317,8 @@ def _checked(opened: Any) -> Session | SnowflakeConnection:
 
 def _at_hand() -> Session:
     with contextlib.suppress(SnowparkClientException):
-        return get_active_session()
+        active: Session = get_active_session()
+        return active
     return _session(connect(**_environment()))
 
 
