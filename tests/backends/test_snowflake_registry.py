@@ -92,6 +92,7 @@ def registry(double: Double) -> SnowflakeRegistry:
     return SnowflakeRegistry(double.session())
 
 
+@pytest.mark.slow
 def test_a_warehouse_says_what_this_process_says(registry: SnowflakeRegistry) -> None:
     table = rows()
     pipeline = fitted(table)
@@ -140,6 +141,7 @@ def asked(pipeline: Pipeline, table: pa.Table) -> Pipeline:
     return pipeline
 
 
+@pytest.mark.slow
 def test_a_view_asks_and_scores(registry: SnowflakeRegistry, shouting: type[Shouting]) -> None:
     texts = ["wow!!", "no", "it's; DROP TABLE x; -- !", None, "größer 客户 !!!"] * 30
     table = rows().append_column("shouting", pa.array([t and t.count("!") for t in texts]))
@@ -232,6 +234,7 @@ def test_a_column_that_is_missing_is_named(registry: SnowflakeRegistry) -> None:
         registry.run("purchase", "VIEWS")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_other_tasks_and_types_are_scored_there(registry: SnowflakeRegistry, task: str) -> None:
     table = rows().drop(["bought"])

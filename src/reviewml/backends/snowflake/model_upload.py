@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,18 +55,20 @@ def upload(
     files = {CODE: str(own_code.archive(saved.parent)), PIPELINE: str(saved)}
     scorer = Scorer if packaged.model.task == "regression" else Classifier
     options = {**OPTIONS, "method_options": {"explain": {"function_type": "FUNCTION"}}}
-    tried(
-        lambda: _registry(database, name).log_model(
-            scorer(ModelContext(**files)),
-            model_name=quoted(name.parts[-1]),
-            version_name=version_name(number),
-            signatures=signatures(packaged),
-            sample_input_data=packaged.example(),
-            pip_requirements=requirements(saved),
-            target_platforms=list(platforms),
-            options=options,
+    # The client draws a bar on standard output, which is for answers.
+    with contextlib.redirect_stdout(io.StringIO()):
+        tried(
+            lambda: _registry(database, name).log_model(
+                scorer(ModelContext(**files)),
+                model_name=quoted(name.parts[-1]),
+                version_name=version_name(number),
+                signatures=signatures(packaged),
+                sample_input_data=packaged.example(),
+                pip_requirements=requirements(saved),
+                target_platforms=list(platforms),
+                options=options,
+            )
         )
-    )
 
 
 def client_version(database: Database, name: Name, number: int) -> Any:

@@ -37,7 +37,7 @@ TYPES = {
 DEFAULT = "DEFAULT"
 
 
-def run_methods(tree: exp.Expression, session: Session) -> exp.Expression:
+def run_methods(tree: exp.Expr, session: Session) -> exp.Expr:
     """Replace calls of methods by calls of functions that DuckDB has."""
     return tree.transform(lambda node: _replaced(node, session))
 
@@ -45,7 +45,7 @@ def run_methods(tree: exp.Expression, session: Session) -> exp.Expression:
 rewriting.BEFORE.append(run_methods)
 
 
-def _replaced(node: exp.Expression, session: Session) -> exp.Expression:
+def _replaced(node: exp.Expr, session: Session) -> exp.Expr:
     if not isinstance(node, exp.ModelAttribute):
         return node
     model, version = _meant(node.this, session)
@@ -77,7 +77,9 @@ def _function(session: Session, version: Version, method: dict[str, Any]) -> str
     key = f"{version.folder}:{method['name']}"
     name = f"_model_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not session.query("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [name]):
-        types: list[Any] = [TYPES[taken["type"].upper().partition("(")[0]] for taken in method["inputs"]]
+        types: list[Any] = [
+            TYPES[taken["type"].upper().partition("(")[0]] for taken in method["inputs"]
+        ]
         run = _runner(models_of(session).warehouse, version, method)
         session.duck.create_function(
             name,
