@@ -45,6 +45,11 @@ def register_featurizers(register: Register) -> None:
 def register_trainers(register: Register) -> None:
     register("xgboost", "reviewml.trainers.xgboost:XGBoost")
     register("ray-xgboost", "reviewml.backends.ray.trainer:RayXGBoost", needs=["ray"])
+    register(
+        "snowflake-xgboost",
+        "reviewml.backends.snowflake.trainer:SnowflakeXGBoost",
+        needs=["snowflake"],
+    )
     register("logistic-regression", "reviewml.trainers.logistic:LogisticRegression")
 
 
@@ -59,6 +64,9 @@ def register_registries(register: Register) -> None:
     register("local", "reviewml.registries.local:LocalRegistry")
     register("shared", "reviewml.registries.shared:SharedRegistry")
     register("mlflow", "reviewml.registries.mlflow:MlflowRegistry", needs=["mlflow"])
+    register(
+        "snowflake", "reviewml.backends.snowflake.registry:SnowflakeRegistry", needs=["snowflake"]
+    )
 
 
 @hookimpl
@@ -84,6 +92,7 @@ def register_commands(register: Register) -> None:
         "plugins",
         "predict",
         "serve",
+        "snowflake",
         "store",
     ):
         register(verb, f"reviewml.cli.{verb}:{verb}")

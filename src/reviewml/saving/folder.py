@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,15 @@ from reviewml.interfaces.model import Model
 from reviewml.interfaces.origins import Origin
 from reviewml.saving import manifest
 from reviewml.saving.card import card
-from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
+from reviewml.saving.components import (
+    KINDS,
+    Described,
+    describe,
+    installed,
+    learned,
+    rebuild,
+    restore,
+)
 from reviewml.saving.parts import Parts
 from reviewml.saving.plain import Arrays, NotPlain, decode, encode
 from reviewml.saving.unfinished import new_folder
@@ -65,8 +73,15 @@ def save(parts: Parts, folder: Path, *, metrics: Mapping[str, float] | None = No
     return folder
 
 
-def load(folder: Path) -> Parts:
+def load(folder: Path, *, kinds: Container[str] = tuple(KINDS)) -> Parts:
     """Read what `save` wrote, after checking every byte of it; nothing in it is executed.
+
+    Parameters
+    ----------
+    folder
+        As `save` wrote it.
+    kinds
+        Steps of other kinds are left out, and need not be installed.
 
     Raises
     ------
@@ -95,6 +110,7 @@ def load(folder: Path) -> Parts:
                     _load_step(folder / _step_folder(number, step["step"]), step, saved_with),
                 )
                 for number, step in enumerate(described["steps"], start=1)
+                if step["kind"] in kinds
             ],
             model=_load_model(described["model"], folder / MODEL, saved_with),
             roles=Roles.of(**described["roles"]),

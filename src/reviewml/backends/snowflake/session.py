@@ -159,15 +159,22 @@ class Database:
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement and return what it says."""
         with self._executed(statement) as cursor:
-            return _tried(lambda: list(cursor.fetchall()))
+            return tried(lambda: list(cursor.fetchall()))
+
+    def records(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement and return what it says by the names of the columns."""
+        with self._executed(statement) as cursor:
+            names = names_of(cursor.description)
+            found = tried(lambda: list(cursor.fetchall()))
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
         with self._executed(query) as cursor:
             if not cursor.rowcount:
                 return
-            tables = _tried(cursor.fetch_arrow_batches)
-            while (table := _tried(lambda: next(tables, None))) is not None:
+            tables = tried(cursor.fetch_arrow_batches)
+            while (table := tried(lambda: next(tables, None))) is not None:
                 yield table
 
     def columns(self, query: str) -> list[ResultMetadata]:
@@ -217,13 +224,13 @@ class Database:
             yield cursor
 
     def _execute(self, cursor: SnowflakeCursor, statement: str) -> None:
-        _tried(lambda: cursor.execute(statement, _statement_params=self._tag))
+        tried(lambda: cursor.execute(statement, _statement_params=self._tag))
 
     def _own_tag(self) -> dict[str, str]:
         with self.session.connection.cursor() as cursor:
             asked = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
-            _tried(lambda: cursor.execute(asked))
-            found = _tried(cursor.fetchall)
+            tried(lambda: cursor.execute(asked))
+            found = tried(cursor.fetchall)
         return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
 
     def __repr__(self) -> str:
@@ -240,7 +247,7 @@ class TemporaryTable:
         return self.name.sql
 
 
-def _tried(work: Callable[[], T]) -> T:
+def tried(work: Callable[[], T]) -> T:
     """Return what work returns, and raise what goes wrong in our words."""
     try:
         return work()

@@ -26,6 +26,9 @@ from reviewml.testing.snowflake.stages import Stage
 
 HANDLERS = (
     "context",
+    "models",
+    "jobs",
+    "grants",
     "formats",
     "stages",
     "describing",

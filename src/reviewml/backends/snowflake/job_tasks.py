@@ -1,0 +1,183 @@
+"""What ML Jobs do: fit a pipeline, or train on features that were sent along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.expressions import Number
+from reviewml.interfaces.featurizer import Feature
+from reviewml.interfaces.trainer import Examples, Target, Trainer
+from reviewml.pipeline import Pipeline
+from reviewml.saving.components import describe, rebuild
+from reviewml.schema import ROLE_NAMES
+
+TASK, RESULT = "task.json", "result"
+"""In the payload of a job: what to do, and the folder of what came of it."""
+
+TARGET = "__target__"
+"""Column of the target in files of features."""
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Do what the payload in a folder says, and return what came of it as plain data."""
+    task = json.loads((folder / TASK).read_text(encoding="utf-8"))
+    return TASKS[task["task"]](folder, task)
+
+
+# -- fitting a pipeline -------------------------------------------------------------------------
+
+
+def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return as JSON types the task of fitting a pipeline, which need not be fitted.
+
+    Parameters
+    ----------
+    pipeline
+        What to fit.
+    rows
+        Name of a table or view.
+    options
+        ``target``, ``group``, ``reviews`` of `Pipeline.fit`; ``results``, a place on a stage; and
+        ``registry``, the arguments of `SnowflakeRegistry` and of its `log`.
+    """
+    steps = [{"step": name, **_described(step)} for name, step in pipeline.steps]
+    parameters = {name: getattr(pipeline, name) for name in ROLE_NAMES}
+    return {"task": "fit", "steps": steps, "parameters": parameters, "rows": rows, **options}
+
+
+def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    from reviewml.backends.snowflake.source import SnowflakeTable
+    from reviewml.chain import looking_at
+
+    steps = [(step["step"], _component(step)) for step in task["steps"]]
+    reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None
+    pipeline = Pipeline(looking_at(steps, reviews), **task["parameters"]).on("snowflake")
+    pipeline.fit(SnowflakeTable(task["rows"]), target=task["target"], group=task["group"])
+    saved = pipeline.save(folder / RESULT)
+    found: dict[str, Any] = {"report": json.loads((saved / "report.json").read_text("utf-8"))}
+    if task.get("registry"):
+        found["version"] = _logged(pipeline, task["registry"])
+    return found | _kept(saved, task["results"])
+
+
+def _logged(pipeline: Pipeline, registry: Mapping[str, Any]) -> str:
+    from reviewml.backends.snowflake.registry import SnowflakeRegistry
+
+    return str(SnowflakeRegistry(**registry["at"]).log(pipeline, **registry["log"]))
+
+
+# -- training on features -----------------------------------------------------------------------
+
+
+def write_train_task(
+    folder: Path,
+    trainer: Trainer,
+    examples: Examples,
+    features: Sequence[Feature],
+    valid: Examples | None,
+    results: str,
+) -> None:
+    """Write into the payload of a job what it takes to train.
+
+    Parameters
+    ----------
+    folder
+        Of the payload.
+    trainer, examples, features, valid
+        As of `Trainer.train`.
+    results
+        Place on a stage that the model is to be put to.
+    """
+    _write(examples, folder / "examples.parquet")
+    if valid is not None:
+        _write(valid, folder / "valid.parquet")
+    fields = ("name", "column", "meaning", "kind", "categories")
+    task = {
+        "task": "train",
+        "trainer": _described(trainer),
+        "features": [{field: getattr(f, field) for field in fields} for f in features],
+        "target": {"task": examples.target.task, "classes": list(examples.target.classes)},
+        "valid": valid is not None,
+        "results": results,
+    }
+    (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
+
+
+def _train(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    trainer = _component(task["trainer"])
+    assert isinstance(trainer, Trainer)
+    features = [
+        Feature(**{**f, "categories": tuple(f["categories"])}, expression=Number(f["column"]))
+        for f in task["features"]
+    ]
+    valid = _read(folder / "valid.parquet", task["target"]) if task["valid"] else None
+    model = trainer.train(_read(folder / "examples.parquet", task["target"]), features, valid)
+    saved = folder / RESULT
+    saved.mkdir()
+    model.save(saved)
+    return _kept(saved, task["results"])
+
+
+def _write(examples: Examples, path: Path) -> None:
+    columns = [pa.array(column) for column in examples.features.T]
+    names = [str(place) for place in range(len(columns))]
+    table = pa.table([*columns, pa.array(examples.target.values)], [*names, TARGET])
+    pq.write_table(table, path)
+
+
+def _read(path: Path, target: Mapping[str, Any]) -> Examples:
+    table = pq.read_table(path)
+    values = table.column(TARGET).to_numpy()
+    columns = [table.column(name).to_numpy() for name in table.column_names[:-1]]
+    matrix = np.column_stack(columns).astype(np.float32)
+    return Examples(matrix, Target(values, target["task"], tuple(target["classes"])))
+
+
+# -- both ---------------------------------------------------------------------------------------
+
+
+def _described(component: Component) -> dict[str, Any]:
+    """Return a component as JSON types; one that holds arrays cannot be described so."""
+    from reviewml.saving.plain import NotPlain
+
+    arrays: dict[str, Any] = {}
+    described = describe(component, arrays)
+    if arrays:
+        raise NotPlain(
+            f"{type(component).__name__} has arrays as parameters ({', '.join(arrays)}), which a "
+            "job is not given: read them from a table, or submit a function."
+        )
+    return described
+
+
+def _component(described: Mapping[str, Any]) -> Any:
+    return rebuild(dict(described), {}, {})
+
+
+def _kept(saved: Path, results: str) -> dict[str, Any]:
+    """Put a folder on a stage, and return where it is and the names of its files."""
+    from reviewml.backends.snowflake.session import Access
+    from reviewml.sql import literal
+
+    database = Access().database()
+    names = [f.relative_to(saved).as_posix() for f in sorted(saved.rglob("*")) if f.is_file()]
+    for name in names:
+        place = f"{results}/{name}".rpartition("/")[0]
+        database.run(
+            f"PUT {literal(f'file://{saved / name}')} {literal(place)} AUTO_COMPRESS = FALSE"
+        )
+    return {"folder": results, "files": names}
+
+
+TASKS: dict[str, Callable[[Path, Mapping[str, Any]], dict[str, Any]]] = {
+    "fit": _fit,
+    "train": _train,
+}

@@ -1,0 +1,128 @@
+"""SnowflakeXGBoost: gradient-boosted trees trained here, or on a compute pool of Snowflake's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from reviewml.backends.snowflake.job_tasks import write_train_task
+from reviewml.backends.snowflake.jobs import Pool, payload
+from reviewml.errors import ParameterError
+from reviewml.interfaces.featurizer import Feature
+from reviewml.interfaces.trainer import Examples, Target
+from reviewml.models.booster import BoosterModel
+from reviewml.trainers.xgboost import XGBoost
+
+
+class SnowflakeXGBoost(XGBoost):
+    """Trains `XGBoost`, on a compute pool where one is named (extra ``snowflake``).
+
+    The features go to a stage as Parquet, and an ML Job runs the same training there: the same
+    rows give the same bytes as here, on the same versions.
+
+    Parameters
+    ----------
+    task, n_estimators, learning_rate, max_depth, min_child_weight, subsample, colsample_bytree
+        As of `XGBoost`.
+    reg_lambda, max_bin, class_weight, validation_fraction, early_stopping_rounds, calibration
+        As of `XGBoost`.
+    n_jobs, random_state
+        As of `XGBoost`.
+    compute_pool
+        Where to train; None trains in this process.
+    stage
+        For what the job is given and leaves.
+    connection
+        Name of a connection in ``connections.toml``; None for the one at hand.
+    use_gpu
+        Whether the pool has GPUs, and they are used.
+
+    Examples
+    --------
+    >>> SnowflakeXGBoost(compute_pool="gpus", stage="shop.models.jobs", use_gpu=True)
+    SnowflakeXGBoost(compute_pool='gpus', stage='shop.models.jobs', use_gpu=True)
+    """
+
+    unsaved = ("connection",)
+
+    def __init__(
+        self,
+        *,
+        task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
+        n_estimators: int = 1000,
+        learning_rate: float = 0.05,
+        max_depth: int = 4,
+        min_child_weight: float = 5.0,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.8,
+        reg_lambda: float = 1.0,
+        max_bin: int = 256,
+        class_weight: Literal["balanced"] | None = None,
+        validation_fraction: float = 0.1,
+        early_stopping_rounds: int = 50,
+        calibration: Literal["auto"] | None = "auto",
+        n_jobs: int | None = None,
+        random_state: int = 0,
+        compute_pool: str | None = None,
+        stage: str | None = None,
+        connection: Any = None,
+        use_gpu: bool = False,
+    ) -> None:
+        super().__init__(
+            task=task,
+            n_estimators=n_estimators,
+            learning_rate=learning_rate,
+            max_depth=max_depth,
+            min_child_weight=min_child_weight,
+            subsample=subsample,
+            colsample_bytree=colsample_bytree,
+            reg_lambda=reg_lambda,
+            max_bin=max_bin,
+            class_weight=class_weight,
+            validation_fraction=validation_fraction,
+            early_stopping_rounds=early_stopping_rounds,
+            calibration=calibration,
+            n_jobs=n_jobs,
+            random_state=random_state,
+        )
+        self.compute_pool = compute_pool
+        self.stage = stage
+        self.connection = connection
+        self.use_gpu = use_gpu
+
+    def train(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> BoosterModel:
+        if self.compute_pool is None:
+            return super().train(examples, features, valid)
+        if self.stage is None:
+            raise ParameterError(
+                f"SnowflakeXGBoost(compute_pool={self.compute_pool!r}): give stage='...' too, "
+                "where the job finds the features and leaves the model."
+            )
+        return self._train_there(
+            Pool(self.compute_pool, self.stage, self.connection), examples, features, valid
+        )
+
+    def _params(self, target: Target) -> dict[str, Any]:
+        device = {"device": "cuda"} if self.use_gpu else {}
+        return super()._params(target) | device
+
+    def _train_there(
+        self, pool: Pool, examples: Examples, features: Sequence[Feature], valid: Examples | None
+    ) -> BoosterModel:
+        name = pool.name("train")
+        # What runs there must not submit a job in turn.
+        here = {"compute_pool": None, "stage": None, "connection": None}
+        trainer = type(self)(**{**self.get_params(), **here})
+        with tempfile.TemporaryDirectory() as folder:
+            sent, left = Path(folder) / "sent", Path(folder) / "left"
+            sent.mkdir()
+            payload(sent)
+            write_train_task(sent, trainer, examples, features, valid, pool.results(name))
+            job = pool.submit_folder(sent, name)
+            model = BoosterModel.load(job.fetch(left))
+        job.delete()
+        return model

@@ -1,0 +1,111 @@
+"""``reviewml snowflake``: what an account needs, and whether a connection has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reviewml import plugins
+from reviewml.cli import options
+from reviewml.cli.answers import answer
+
+if TYPE_CHECKING:
+    from reviewml.backends.snowflake.doctor import Finding
+    from reviewml.backends.snowflake.setup import Setup
+
+NAMES = {
+    "role": "REVIEWML",
+    "warehouse": "REVIEWML",
+    "database": "REVIEWML",
+    "schema": "REVIEWS",
+    "compute-pool": None,
+}
+
+connection = click.option(
+    "--connection", metavar="NAME", help="In connections.toml; the default one unless given."
+)
+
+
+@click.group()
+def snowflake() -> None:
+    """Prepare Snowflake for reviewml, and find out what is missing."""
+
+
+def _names(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name what is there; the verb gets them as `named`."""
+
+    @functools.wraps(verb)
+    def with_names(**given: Any) -> Any:
+        named = {key: given.pop(key.replace("-", "_")) for key in NAMES}
+        return verb(named={key.replace("-", "_"): value for key, value in named.items()}, **given)
+
+    command: Callable[..., Any] = with_names
+    for name, default in reversed(NAMES.items()):
+        what = f"Name of the {name.replace('-', ' ')}, as it stands in the catalogue."
+        command = click.option(
+            f"--{name}", metavar="NAME", default=default, show_default=True, help=what
+        )(command)
+    return command
+
+
+@snowflake.command()
+@_names
+@click.option("--stage", metavar="NAME", multiple=True, default=("REVIEWS", "JOBS"))
+@click.option("--instance-family", metavar="NAME", default="CPU_X64_S", show_default=True)
+@click.option("--user", metavar="NAME", help="Who is given the role.")
+@click.option("--apply", is_flag=True, help="Run the statements, rather than print them.")
+@connection
+@options.as_json
+def setup(
+    named: dict[str, Any],
+    stage: tuple[str, ...],
+    instance_family: str,
+    user: str | None,
+    apply: bool,
+    connection: str | None,
+    as_json: bool,
+) -> None:
+    """Print the SQL that makes what reviewml needs, with as few privileges as that takes."""
+    made = _setup(**named, stages=stage, instance_family=instance_family, user=user)
+    if apply:
+        session = plugins.optional("reviewml.backends.snowflake.session", "reviewml snowflake")
+        made.apply(session.Access(connection).database())
+    found = [dataclasses.asdict(statement) for statement in made.statements()]
+    answer(as_json, {"applied": apply, "statements": found}, made.script())
+
+
+@snowflake.command()
+@_names
+@connection
+@options.as_json
+@click.pass_context
+def doctor(
+    context: click.Context, named: dict[str, Any], connection: str | None, as_json: bool
+) -> None:
+    """Say what a connection lacks, and which statement grants it."""
+    examining = plugins.optional("reviewml.backends.snowflake.doctor", "reviewml snowflake")
+    found = examining.examine(connection, _setup(**named))
+    answer(as_json, [dataclasses.asdict(finding) for finding in found], _text(found))
+    if any(finding.missing for finding in found):
+        context.exit(1)
+
+
+def _setup(**named: Any) -> Setup:
+    module = plugins.optional("reviewml.backends.snowflake.setup", "reviewml snowflake")
+    made: Setup = module.Setup(**named)
+    return made
+
+
+def _text(found: Sequence[Finding]) -> str:
+    lines = []
+    for finding in found:
+        if finding.missing is None:
+            lines.append(f"ok       {finding.what}")
+        else:
+            lines.append(f"missing  {finding.what}")
+            lines.append(f"         {finding.missing.role}: {finding.missing.sql};")
+    return "\n".join(lines)

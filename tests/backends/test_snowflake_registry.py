@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import datetime
+import pickletools
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+pytest.importorskip("snowflake.ml")
+pytest.importorskip("fakesnow")
+
+from reviewml import plugins
+from reviewml.backends.snowflake.packaged import Packaged
+from reviewml.backends.snowflake.registry import SnowflakeRegistry
+from reviewml.enrichers import Quality
+from reviewml.errors import CapabilityError, RegistryError, SchemaError
+from reviewml.featurizers import Features
+from reviewml.interfaces.sql_enricher import ANSWER, Call, SqlEnricher
+from reviewml.pipeline import Pipeline
+from reviewml.schema import Roles
+from reviewml.sql import literal, quoted
+from reviewml.testing import RegistryContract
+from reviewml.testing.rows import example_rows
+from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.testing.snowflake.model_catalogue import models_at
+from reviewml.trainers import LogisticRegression, XGBoost
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Double]:
+    with snowflake_double() as double:
+        yield double
+
+
+@pytest.fixture
+def double(started: Double) -> Double:
+    """Return a double without anything in it."""
+    started.reset()
+    return started
+
+
+class TestSnowflakeRegistry(RegistryContract):
+    @pytest.fixture
+    def registry(self, double: Double) -> SnowflakeRegistry:
+        return SnowflakeRegistry(double.session())
+
+    @pytest.fixture
+    def storage(self, double: Double) -> Path:
+        return models_at(double.instance).folder
+
+
+def rows() -> pa.Table:
+    return example_rows(150).select(["price", "clicks", "mobile", "layout", "time", "bought"])
+
+
+def fitted(table: pa.Table, trainer: Any = None) -> Pipeline:
+    steps = [("features", Features()), ("model", trainer or XGBoost(n_estimators=20, n_jobs=1))]
+    return Pipeline(steps).fit(table, target="bought")
+
+
+def in_a_table(registry: SnowflakeRegistry, name: str, table: pa.Table) -> None:
+    """Write rows with an index, to put them back into order."""
+    kinds = {"double": "DOUBLE", "int64": "BIGINT", "bool": "BOOLEAN", "string": "VARCHAR"}
+    columns = {f.name: kinds.get(str(f.type), "TIMESTAMP_NTZ") for f in table.schema}
+    named = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**columns, "n": "BIGINT"}.items())
+    registry._at().run(f"CREATE OR REPLACE TABLE {name} ({named})")
+    written = [
+        "(" + ", ".join(written_value(v) for v in [*row.values(), n]) + ")"
+        for n, row in enumerate(table.to_pylist())
+    ]
+    registry._at().run(f"INSERT INTO {name} VALUES {', '.join(written)}")
+
+
+def written_value(value: Any) -> str:
+    if isinstance(value, datetime.datetime):
+        value = value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(sep=" ")
+        return f"'{value}'::TIMESTAMP_NTZ"
+    return literal(value)
+
+
+def ordered(frame: Any) -> pa.Table:
+    return pa.Table.from_pylist([row.as_dict() for row in frame.collect()]).sort_by("n")
+
+
+@pytest.fixture
+def registry(double: Double) -> SnowflakeRegistry:
+    return SnowflakeRegistry(double.session())
+
+
+@pytest.mark.slow
+def test_a_warehouse_says_what_this_process_says(registry: SnowflakeRegistry) -> None:
+    table = rows()
+    pipeline = fitted(table)
+    registry.log(pipeline, name="purchase", alias="champion")
+    in_a_table(registry, "VIEWS", table.drop(["bought"]))
+
+    scored = ordered(registry.run("purchase@champion", "VIEWS"))
+    expected = pipeline.predict_proba(table)[:, 1]
+    assert scored["prediction"].to_pylist() == pipeline.predict(table).tolist()
+    np.testing.assert_allclose(scored["probability"].to_numpy(), expected, atol=1e-6)
+
+    explained = ordered(registry.run("purchase", "VIEWS", method="explain"))
+    found = pipeline.explain(table)
+    names = [*(feature.name for feature in found.features), "(bias)"]
+    columns = [explained[f"{name}_explanation"].to_numpy() for name in names]
+    numbers = np.column_stack(columns)
+    np.testing.assert_allclose(numbers, found.contributions[:, 0], atol=1e-6)
+
+
+class Shouting(SqlEnricher):
+    """Counts exclamation marks, by SQL."""
+
+    adds = {"shouting": pa.int64()}
+
+    def sql(self, columns: Mapping[str, str]) -> Call:
+        counted = f"LENGTH({columns['text']}) - LENGTH(REPLACE({columns['text']}, '!', ''))"
+        return Call(answer=counted, values={"shouting": f"{ANSWER}::BIGINT"})
+
+
+@pytest.fixture
+def shouting(monkeypatch: pytest.MonkeyPatch) -> type[Shouting]:
+    """Register it, so that pipelines with it can be saved."""
+    catalogue = plugins.catalogue()
+    name = f"{__name__}:Shouting"
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Shouting.__module__])
+    entries = dict(catalogue._entries)
+    catalogue._register("enrichers", "tests", "shouting", name)
+    yield Shouting
+    catalogue._entries = entries
+
+
+def asked(pipeline: Pipeline, table: pa.Table) -> Pipeline:
+    """Put an enricher before a fitted pipeline, as one that was fitted in Snowflake has."""
+    pipeline.steps_ = [("shouting", Shouting()), *pipeline.steps_]
+    pipeline.roles_ = Roles.of(text=("body",), target="bought")
+    return pipeline
+
+
+@pytest.mark.slow
+def test_a_view_asks_and_scores(registry: SnowflakeRegistry, shouting: type[Shouting]) -> None:
+    texts = ["wow!!", "no", "it's; DROP TABLE x; -- !", None, "größer 客户 !!!"] * 30
+    table = rows().append_column("shouting", pa.array([t and t.count("!") for t in texts]))
+    pipeline = asked(fitted(table), table)
+    registry.log(pipeline, name="purchase")
+    given = table.drop(["shouting", "bought"]).append_column("body", pa.array(texts, pa.string()))
+    in_a_table(registry, '"Raw ""Reviews"""', given)
+
+    registry.create_view('"Scored; DROP"', '"Raw ""Reviews"""', "purchase")
+    view = ordered(registry._at().session.sql('SELECT * FROM "Scored; DROP"'))
+    assert view["shouting"].to_pylist() == [t and t.count("!") for t in texts]
+    packaged = Packaged.of(pipeline.steps_, pipeline.model_)
+    expected = packaged.predict(table.to_pandas())
+    np.testing.assert_allclose(view["probability"], expected["probability"], atol=1e-6)
+
+
+def test_a_view_refuses_what_is_computed_in_python(registry: SnowflakeRegistry) -> None:
+    table = example_rows(120).select(["text", "price", "bought"])
+    steps = [("quality", Quality()), ("features", Features()), ("model", LogisticRegression())]
+    registry.log(Pipeline(steps, text="text").fit(table, target="bought"), name="purchase")
+    in_a_table(registry, "VIEWS", table.select(["text", "price"]))
+    with pytest.raises(CapabilityError, match=r"'quality' \(Quality\).*enrich\(rows\)"):
+        registry.create_view("SCORED", "VIEWS", "purchase")
+
+
+def test_no_text_of_a_training_row_is_uploaded(registry: SnowflakeRegistry, double: Double) -> None:
+    secret = "my neighbour Quetzalcoatl"
+    table = example_rows(200).select(["text", "price", "layout", "bought"])
+    texts = [f"{secret} {text} {n}" for n, text in enumerate(table["text"].to_pylist())]
+    table = table.set_column(0, "text", pa.array(texts))
+    registry.log(
+        Pipeline(
+            [("quality", Quality()), ("features", Features()), ("model", XGBoost(n_jobs=1))],
+            text="text",
+        ).fit(table, target="bought"),
+        name="purchase",
+        reason="the first",
+    )
+    stored = models_at(double.instance).folder
+    files = [file for file in stored.rglob("*") if file.is_file()]
+    assert {"MANIFEST.yml", "model.pkl", "manifest.json"} <= {file.name for file in files}
+    for file in files:
+        assert b"Quetzalcoatl" not in file.read_bytes(), file
+    assert not any("Quetzalcoatl" in statement.sql for statement in double.statements)
+
+
+def test_what_is_pickled_holds_nothing(registry: SnowflakeRegistry, double: Double) -> None:
+    registry.log(fitted(rows()), name="purchase")
+    [pickled] = models_at(double.instance).folder.rglob("model.pkl")
+    assert pickled.stat().st_size < 5_000
+    opcodes = [(code.name, arg) for code, arg, _ in pickletools.genops(pickled.read_bytes())]
+    assert not any("Features" in str(arg) or "xgboost" in str(arg) for _, arg in opcodes)
+
+
+def test_words_of_people_stay_words(registry: SnowflakeRegistry) -> None:
+    hostile = 'it\'s $$; DROP MODEL x; -- \\ \n\0 😀 "quoted"'
+    logged = registry.log(
+        fitted(rows()), name="a.b-c_D", metrics={hostile: 0.5}, reason=hostile, alias="champ.ion"
+    )
+    assert dict(logged.metrics) == {hostile: 0.5}
+    assert [event.reason for event in registry.history("a.b-c_D")] == [hostile]
+    assert registry.find("a.b-c_D@champ.ion").version == 1
+
+
+def test_names_that_the_client_takes_for_one_are_refused(registry: SnowflakeRegistry) -> None:
+    pipeline = fitted(rows())
+    registry.log(pipeline, name="a_b")
+    for name in ("axb", "A_B"):
+        with pytest.raises(RegistryError, match="a_b"):
+            registry.log(pipeline, name=name)
+
+
+def test_aliases_that_snowflake_gives_are_refused(registry: SnowflakeRegistry) -> None:
+    with pytest.raises(RegistryError, match="DEFAULT"):
+        registry.log(fitted(rows()), name="purchase", alias="default")
+
+
+def test_the_version_that_sql_means_can_be_set(registry: SnowflakeRegistry) -> None:
+    for _ in range(2):
+        registry.log(fitted(rows()), name="purchase")
+    registry.set_default("purchase", 2)
+    [model] = registry._at().records("SHOW MODELS IN SCHEMA REVIEWS.PUBLIC")
+    assert model["default_version_name"] == "V2"
+
+
+def test_a_column_that_is_missing_is_named(registry: SnowflakeRegistry) -> None:
+    registry.log(fitted(rows()), name="purchase")
+    in_a_table(registry, "VIEWS", rows().drop(["bought", "price"]))
+    with pytest.raises(SchemaError, match="'price'"):
+        registry.run("purchase", "VIEWS")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_other_tasks_and_types_are_scored_there(registry: SnowflakeRegistry, task: str) -> None:
+    table = rows().drop(["bought"])
+    targets = {
+        "multiclass": pa.array([("bad", "so; 'so'", "größer")[n % 3] for n in range(150)]),
+        "regression": pa.array([float(n % 7) for n in range(150)]),
+    }
+    scores = pa.array(
+        [[n / 2, 1.5] if n % 5 else None for n in range(150)], pa.list_(pa.float64(), 2)
+    )
+    learned = table.append_column("scores", scores).append_column("bought", targets[task])
+    pipeline = fitted(learned, XGBoost(task=task, n_estimators=5, n_jobs=1))
+    registry.log(pipeline, name="purchase")
+    in_a_table(registry, "VIEWS", table)
+    registry._at().run('CREATE TABLE MORE AS SELECT *, NULL::ARRAY AS "scores" FROM VIEWS')
+
+    scored = ordered(registry.run("purchase", "MORE"))
+    blank = table.append_column("scores", pa.nulls(150, pa.list_(pa.float64(), 2)))
+    expected = pipeline.predict(blank)
+    assert scored["prediction"].to_pylist() == pytest.approx(expected.tolist())
