@@ -39,6 +39,9 @@ PROPERTIES = (
     exp.SchemaCommentProperty,
     exp.CopyGrantsProperty,
 )
+OF_TIME_TRAVEL = ("DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS")
+"""Properties of tables that change no answer, for there is no time travel."""
+
 KINDS = ("TABLE", "VIEW", "SCHEMA", "DATABASE", "SEQUENCE")
 AS_THEY_ARE = frozenset(
     [
@@ -82,7 +85,8 @@ def known(tree: exp.Expr, session: Session) -> exp.Expr:
     if isinstance(tree, exp.Create | exp.Drop) and tree.kind not in KINDS:
         raise not_understood(f"{tree.key.upper()} {tree.kind} is not known.")
     for one in properties(tree):
-        if not isinstance(one, PROPERTIES):
+        named = type(one) is exp.Property and one.name.upper() in OF_TIME_TRAVEL
+        if not (named or isinstance(one, PROPERTIES)):
             raise not_understood(f"CREATE with {one.sql('snowflake')[:100]} is not known.")
     for table in tree.find_all(exp.Table):
         if isinstance(table.this, exp.Func):

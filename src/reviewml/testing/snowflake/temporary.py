@@ -76,4 +76,16 @@ def with_temporary(tree: exp.Expr, session: Session) -> exp.Expr:
     return tree
 
 
+def without_properties(tree: exp.Expr, session: Session) -> exp.Expr:
+    """Leave out what DuckDB has no word for, and what changes no answer."""
+    found = tree.args.get("properties") if isinstance(tree, exp.Create) else None
+    for one in list(found.expressions) if found else []:
+        if not isinstance(one, exp.TemporaryProperty):
+            one.pop()
+    for one in list(tree.find_all(exp.CommentColumnConstraint)):
+        (one.parent if isinstance(one.parent, exp.ColumnConstraint) else one).pop()
+    return tree
+
+
 rewriting.BEFORE.append(with_temporary)
+rewriting.AFTER.append(without_properties)
