@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from reviewml.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from reviewml.backends.snowflake.registry import SnowflakeRegistry
+    from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
+    from reviewml.backends.snowflake.stage import SnowflakeStage
     from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
@@ -30,6 +33,10 @@ __all__ = [
     "Pipeline",
     "SharedRegistry",
     "SharedStore",
+    "SnowflakeQuery",
+    "SnowflakeRegistry",
+    "SnowflakeStage",
+    "SnowflakeTable",
     "Table",
     "hookimpl",
     "load",
@@ -45,6 +52,10 @@ _HOMES = {
     "Pipeline": "reviewml.pipeline",
     "SharedRegistry": "reviewml.registries.shared",
     "SharedStore": "reviewml.stores.shared",
+    "SnowflakeQuery": "reviewml.backends.snowflake.source",
+    "SnowflakeRegistry": "reviewml.backends.snowflake.registry",
+    "SnowflakeStage": "reviewml.backends.snowflake.stage",
+    "SnowflakeTable": "reviewml.backends.snowflake.source",
     "Table": "reviewml.sources.table",
     "load": "reviewml.pipeline",
     "tune": "reviewml.tuning",
