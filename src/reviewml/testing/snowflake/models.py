@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from reviewml.saving.versions import version_of
 from reviewml.sql import Name
 from reviewml.testing.snowflake import model_calls, stages
 from reviewml.testing.snowflake.model_catalogue import Model, Version, models_of
@@ -252,11 +250,3 @@ def describe_artifact_repository(double: Double, call: Call) -> Answer:
     if call.match["name"].lower() != "snowflake.snowpark.pypi_shared_repository":
         raise missing("Artifact Repository", call.match["name"])
     return rows(["property", "value"], [["type", "PIP"]])
-
-
-@on(r"^SELECT .*FROM \S*information_schema\.packages WHERE (?P<condition>.*)$")
-def packages(double: Double, call: Call) -> Answer:
-    """Say that the warehouse has the packages that this process has."""
-    wanted = re.findall(rf"package_name = ({TEXT})", call.match["condition"], re.IGNORECASE)
-    known = [(name, version_of(name)) for name in map(read_text, wanted)]
-    return rows(["PACKAGE_NAME", "VERSION"], [(n, version) for n, version in known if version])

@@ -54,4 +54,9 @@ def artifact_repository(double: Double, call: Call) -> Answer:
     return rows(["SYSTEM$GET_DEFAULT_PYTHON_ARTIFACT_REPOSITORY"], [[name]])
 
 
+@on(r"^SELECT SYSTEM\$ARE_ANACONDA_TERMS_ACKNOWLEDGED\(\)")
+def terms(double: Double, call: Call) -> Answer:
+    return rows(["SYSTEM$ARE_ANACONDA_TERMS_ACKNOWLEDGED()"], [["true"]])
+
+
 rewriting.BEFORE.append(with_packages)
