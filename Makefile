@@ -9,10 +9,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/core
 	$(BIN)/reviewml demo
 
-# A file's tests stay on one worker, so that those that share a cluster start it once; xdist's own
-# groups are not heeded with pytest 9.2.
 test: lint types layers docs
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/python -m pytest -q -n 2 -m "slow or not slow"
 	$(MAKE) versions
 
 fast: $(VENV)/installed

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 # Machines are shared and slow at times: how long an example takes says nothing.
@@ -34,6 +35,8 @@ if not find_spec("snowflake"):
 
 NUMBERS = itertools.count()
 
+STARTS_CLUSTERS = re.compile(r"test_(ray\w*|docs|engines)\.py$")
+
 
 @pytest.fixture(autouse=True)
 def store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,27 +44,22 @@ def store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REVIEWML_STORE", str(Path(STORES.name, str(next(NUMBERS)))))
 
 
-@pytest.fixture(scope="session")
-def cluster_lock(tmp_path_factory: pytest.TempPathFactory) -> FileLock:
-    """Return the lock that whoever starts a Ray cluster holds: one takes all the cores there are.
-
-    The worker that has it may take it again.
-    """
-    return FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock")
-
-
 @pytest.fixture(scope="module", autouse=True)
-def one_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let one module at a time have a cluster, and leave none to the next."""
-    if request.node.get_closest_marker("xdist_group") is None:
-        yield
-        return
-    with request.getfixturevalue("cluster_lock"):
-        yield
-        disconnect()
-
-
-def disconnect() -> None:
-    """Leave the cluster that this process may be connected to."""
+def cluster_of_its_own() -> Iterator[None]:
+    """Leave no Ray cluster to the next module."""
+    yield
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have one worker do all files that start clusters: each takes all the cores there are."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneClusterAtATime(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "clusters" if STARTS_CLUSTERS.search(file) else file
+
+    return OneClusterAtATime(config, log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import importlib.util
@@ -23,7 +22,6 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 import reviewml
@@ -241,8 +239,10 @@ def session(
     for module in set(sys.modules) - loaded:
         if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
             del sys.modules[module]
-    # Plugins that a page registered are gone with it.
+    # Plugins that a page registered are gone with it, and so is the cluster that it started.
     plugins.catalogue.cache_clear()
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 # -- code -----------------------------------------------------------------------------------------
@@ -251,12 +251,8 @@ WITH_CODE = [page for page in PAGES if {"python", "console"} & {b.language for b
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
-def test_the_code_of_a_page_runs(page: Path, session: Session, cluster_lock: FileLock) -> None:
-    starts_cluster = any(block.title == "Needs reviewml[ray]" for block in blocks(page))
-    with cluster_lock if starts_cluster else contextlib.nullcontext():
-        session.read(page)
-        if "ray" in sys.modules:
-            sys.modules["ray"].shutdown()
+def test_the_code_of_a_page_runs(page: Path, session: Session) -> None:
+    session.read(page)
 
 
 def test_few_blocks_are_not_run() -> None:

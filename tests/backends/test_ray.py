@@ -10,8 +10,6 @@ from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.interfaces import Backend  # noqa: E402
 from reviewml.testing import BackendContract  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 @pytest.mark.usefixtures("ray_cluster")
 class TestRayBackend(BackendContract):

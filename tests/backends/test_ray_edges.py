@@ -25,7 +25,7 @@ from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError, JoinError, SourceError  # noqa: E402
 from reviewml.interfaces import Backend, Dataset  # noqa: E402
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_cluster")]
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 # Workers cannot import the tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

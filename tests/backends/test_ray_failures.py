@@ -29,7 +29,7 @@ from reviewml.errors import BackendError  # noqa: E402
 from reviewml.interfaces import Dataset, Enricher, Shelf  # noqa: E402
 from reviewml.interfaces.row_keys import row_keys  # noqa: E402
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 # Workers cannot import the tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -20,7 +20,7 @@ from reviewml.backends.ray import cluster as machines  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError, SourceError, VersionMismatch  # noqa: E402
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from reviewml.schema import Roles  # noqa: E402
 from reviewml.testing.rows import example_rows  # noqa: E402
 from reviewml.trainers import LogisticRegression  # noqa: E402
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_cluster")]
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 # Workers cannot import the tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -21,7 +21,6 @@ from reviewml.featurizers import Features
 from reviewml.trainers import XGBoost
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.slow,
 ]

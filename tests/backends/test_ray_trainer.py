@@ -35,7 +35,6 @@ from reviewml.backends.ray import trainer as ray_trainer  # noqa: E402
 from reviewml.backends.ray.trainer import RayXGBoost  # noqa: E402
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.slow,
     pytest.mark.usefixtures("ray_cluster"),
 ]

@@ -20,7 +20,6 @@ from reviewml.trainers import LogisticRegression, XGBoost
 ray = pytest.importorskip("ray")
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.slow,
     pytest.mark.usefixtures("ray_cluster"),
 ]

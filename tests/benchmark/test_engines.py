@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 import transformers
-from filelock import FileLock
 
 from reviewml.benchmark import running
 from reviewml.benchmark.architectures import ARCHITECTURES, write_random_model
@@ -32,18 +30,6 @@ def expected(setting: Setting, texts: list[str]) -> np.ndarray:
     return pipeline.scores(texts[:5])
 
 
-@pytest.fixture
-def alone(name: str, cluster_lock: FileLock) -> Iterator[None]:
-    """Keep other clusters away while there is one."""
-    if name != "ray":
-        yield
-        return
-    with cluster_lock:
-        yield
-        sys.modules["ray"].shutdown()
-
-
-@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.filterwarnings("ignore")
 def test_engines_answer_as_the_pipeline(

@@ -20,7 +20,7 @@ from reviewml.serve import Limits
 ray = pytest.importorskip("ray")
 serve = pytest.importorskip("ray.serve")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 HALF = {"num_cpus": 0.5}
 
