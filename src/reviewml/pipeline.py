@@ -316,7 +316,7 @@ class Pipeline(Estimator):
                 threshold=threshold,
                 confidence=confidence,
             )
-        self._fitted("model_")
+        self._fitted("model_", "or give holdout=0.25, to have a copy learn from the other rows")
         target = target or (self.roles_.target if y is None else None)
         if target == TARGET:
             raise SchemaError("evaluate: give y, as in fit, or target='column'.")
@@ -455,9 +455,10 @@ class Pipeline(Estimator):
             raise SchemaError("this pipeline only enriches: it has no featurizer and no trainer.")
         return chain.featurizer[1]
 
-    def _fitted(self, attribute: str) -> Any:
+    def _fitted(self, attribute: str, otherwise: str = "") -> Any:
         if not hasattr(self, attribute):
-            raise NotFitted("this pipeline is not fitted: call fit() first.")
+            ways = ", ".join(filter(None, ("call fit() first", otherwise)))
+            raise NotFitted(f"this pipeline is not fitted: {ways}.")
         return getattr(self, attribute)
 
 

@@ -11,6 +11,7 @@ pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import jobs
 from reviewml.backends.snowflake.registry import SnowflakeRegistry
+from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError
 from reviewml.featurizers import Features
@@ -82,6 +83,18 @@ def test_a_pool_needs_a_stage() -> None:
 
 
 @pytest.mark.slow
+def test_a_job_wants_rows_by_name(double: Double) -> None:
+    pipeline = Pipeline([("features", Features()), ("model", XGBoost())])
+    with pytest.raises(ParameterError, match=r"rows is a SnowflakeTable.*give its name"):
+        jobs.submit(
+            pipeline,
+            compute_pool="POOL",
+            stage="JOBS",
+            connection=double.session(),
+            rows=SnowflakeTable("VIEWS"),  # type: ignore[arg-type]
+        )
+
+
 def test_a_pipeline_is_fitted_there_and_logged(double: Double) -> None:
     table = example_rows(200).select(["price", "clicks", "mobile", "layout", "bought"])
     session = double.session()

@@ -163,7 +163,9 @@ def test_a_view_refuses_what_is_computed_in_python(registry: SnowflakeRegistry) 
     steps = [("quality", Quality()), ("features", Features()), ("model", LogisticRegression())]
     registry.log(Pipeline(steps, text="text").fit(table, target="bought"), name="purchase")
     in_a_table(registry, "VIEWS", table.select(["text", "price"]))
-    with pytest.raises(CapabilityError, match=r"'quality' \(Quality\).*enrich\(rows\)"):
+    with pytest.raises(
+        CapabilityError, match=r"'quality' \(Quality\).*enrich\(rows\)\.merge\(table\)"
+    ):
         registry.create_view("SCORED", "VIEWS", "purchase")
 
 

@@ -85,24 +85,59 @@ def no_session() -> None:
     raise sessions.SnowparkClientException("there is none")
 
 
-def test_a_name_in_connections_toml(
-    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from snowflake.connector import config_manager
-
-    given = double.connection_parameters
-    settings = [
-        f"{key} = {value!r}" for key, value in given.items() if isinstance(value, str | int)
-    ]
+@pytest.fixture
+def connections_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "connections.toml"
-    file.write_text("\n".join(["[shop]", *settings]))
-    file.chmod(0o600)
-    manager = config_manager.CONFIG_MANAGER
+    manager = sessions.CONFIG_MANAGER
     slices = [s._replace(path=file) if s.section == "connections" else s for s in manager._slices]
     monkeypatch.setattr(manager, "_slices", slices)
     monkeypatch.setattr(manager, "conf_file_cache", None)
+    return file
+
+
+def write_settings(file: Path, name: str, double: Double) -> None:
+    file.write_text(double.connections_toml(name))
+    file.chmod(0o600)
+
+
+def test_a_name_in_connections_toml(double: Double, connections_toml: Path) -> None:
+    write_settings(connections_toml, "shop", double)
     assert counted(SnowflakeBackend(connection="shop")) == 2
-    manager.conf_file_cache = None
+
+
+def test_the_default_of_connections_toml(
+    double: Double, connections_toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "get_active_session", no_session)
+    write_settings(connections_toml, "default", double)
+    assert counted(SnowflakeBackend()) == 2
+
+
+def test_a_name_that_is_not_in_connections_toml(double: Double, connections_toml: Path) -> None:
+    write_settings(connections_toml, "shop", double)
+    with pytest.raises(BackendError, match=r"no connection 'shpo' in .*Did you mean 'shop'\?"):
+        Access("shpo").database()
+
+
+def test_no_connection_at_all(connections_toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "get_active_session", no_session)
+    with pytest.raises(BackendError, match=r"no connection 'default'.*or set SNOWFLAKE_ACCOUNT"):
+        Access().database()
+
+
+def test_what_is_no_toml_is_not_quoted(connections_toml: Path) -> None:
+    connections_toml.write_text(f"[shop\npassword = {SECRET}")
+    connections_toml.chmod(0o600)
+    with pytest.raises(BackendError, match="it is not TOML") as caught:
+        Access("shop").database()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_double_that_stops_closes_what_others_opened() -> None:
+    with snowflake_double() as own:
+        opened = sessions.Session.builder.configs(own.connection_parameters).create()
+        assert not opened.connection.is_closed()
+    assert opened.connection.is_closed()
 
 
 def test_the_users_own_tag_stays(double: Double) -> None:

@@ -369,6 +369,21 @@ def test_no_rows_and_nanoseconds_and_zones() -> None:
         fitted.predict(naive)
 
 
+def test_times_without_zones_on_both_sides_are_no_matter(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    posted, when = (pa.array([at(day)] * 2).cast(pa.timestamp("us")) for day in (1, 9))
+    reviews = Frame(
+        pa.table({"sku": ["a", "b"], "stars": [1.0, 3.0], "posted": posted}),
+        rating="stars",
+        time="posted",
+    )
+    rows = pa.table({"sku": ["a", "b"], "when": when})
+    step = ReviewHistory(reviews, by="sku", time="when").fit(rows)
+    assert step.transform(rows).column("sku_count_all").to_pylist() == [1, 1]
+    assert not [str(w.message) for w in recwarn if "time zone" in str(w.message)]
+
+
 def test_a_history_is_not_added_twice() -> None:
     visits, reviews = shop()
     fitted = pipeline(reviews).fit(visits, target="bought")

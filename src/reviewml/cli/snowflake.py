@@ -54,8 +54,21 @@ def _names(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 @snowflake.command()
 @_names
-@click.option("--stage", metavar="NAME", multiple=True, default=("REVIEWS", "JOBS"))
-@click.option("--instance-family", metavar="NAME", default="CPU_X64_S", show_default=True)
+@click.option(
+    "--stage",
+    metavar="NAME",
+    multiple=True,
+    default=("REVIEWS", "JOBS"),
+    show_default=True,
+    help="A stage to make; may be repeated.",
+)
+@click.option(
+    "--instance-family",
+    metavar="NAME",
+    default="CPU_X64_S",
+    show_default=True,
+    help="Machines of the compute pool.",
+)
 @click.option("--user", metavar="NAME", help="Who is given the role.")
 @click.option("--apply", is_flag=True, help="Run the statements, rather than print them.")
 @connection

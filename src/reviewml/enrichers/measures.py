@@ -98,7 +98,8 @@ class MeasureReviews(RowWise):
             for name, key in zip(self.key_names(), self.keys, strict=True)
         ]
         numbers = [pa.field(name, pa.int64()) for name in self.sums()]
-        time = pa.field(TIME, pa.timestamp("us", "UTC"))
+        [time_column] = roles_of(schema).named()[TIME]
+        time = pa.field(TIME, _moments(schema.field(time_column).type))
         kept = [schema.field(PLACE), schema.field(ERRORS)]
         return with_roles(pa.schema([*keys, time, *numbers, *kept]), Roles(time=TIME))
 
@@ -112,6 +113,13 @@ class MeasureReviews(RowWise):
             columns[measure.sum] = values.fill_null(0)
         columns |= {name: batch.column(name) for name in (PLACE, ERRORS)}
         return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+
+
+def _moments(kind: pa.DataType) -> pa.DataType:
+    # With a zone only where there was one: the look-up warns when rows and reviews differ in it.
+    if pa.types.is_date(kind):
+        return kind
+    return pa.timestamp("us", None if kind.tz is None else "UTC")
 
 
 def _fixed(column: pa.Array, measure: Measure) -> pa.Array:

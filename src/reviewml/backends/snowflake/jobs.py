@@ -194,6 +194,12 @@ def submit(
         return pool.submit_function(work, args)
     if rows is None:
         raise ParameterError("submit(pipeline): give rows='table' to fit it on.")
+    if not isinstance(rows, str):
+        raise ParameterError(
+            f"submit(pipeline): rows is a {type(rows).__name__}, and a job reads a table or view "
+            "by its name: write the rows to one, as with pipeline.enrich(rows).merge('TABLE'), "
+            "and give its name."
+        )
     name = pool.name("fit")
     given = {
         "target": target,

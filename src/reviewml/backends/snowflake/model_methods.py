@@ -103,7 +103,7 @@ def _found(inputs: Fields, columns: Mapping[str, Any]) -> list[str]:
             raise SchemaError(
                 f"the model takes a column {name!r}, which these rows have not. "
                 f"{did_you_mean(name, columns)} Rows have to be enriched first: "
-                "pipeline.on('snowflake').enrich(rows).write(table), or create_view."
+                "pipeline.on('snowflake').enrich(rows).merge(table), or create_view."
             )
         found.append(known[0])
     return found

@@ -101,7 +101,7 @@ def _with_step(name: str, enricher: Any, rows: str, roles: Roles) -> str:
     if call is None:
         raise CapabilityError(
             f"step {name!r} ({type(enricher).__name__}) is computed in Python, and a view is SQL "
-            "alone: enrich into a table with pipeline.on('snowflake').enrich(rows).write(table), "
+            "alone: enrich into a table with pipeline.on('snowflake').enrich(rows).merge(table), "
             "and score that with run()."
         )
     values = ", ".join(f"{value} AS {quoted(column)}" for column, value in call.values.items())

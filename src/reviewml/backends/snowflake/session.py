@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 from snowflake.connector import SnowflakeConnection, connect
+from snowflake.connector.config_manager import CONFIG_MANAGER
+from snowflake.connector.constants import CONNECTIONS_FILE
 from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
-from snowflake.connector.errors import Error
+from snowflake.connector.errors import ConfigSourceError, Error
 from snowflake.snowpark import Session
 from snowflake.snowpark.context import get_active_session
 from snowflake.snowpark.exceptions import SnowparkClientException
 
-from reviewml.errors import BackendError, ParameterError
+from reviewml.errors import BackendError, ParameterError, did_you_mean
 from reviewml.masking import masked
 from reviewml.sql import Name
 
@@ -296,7 +298,7 @@ def _session(connection: Connection) -> Session:
         made: Session = Session.builder.configs({"connection": connection}).create()
         return made
     if isinstance(connection, str):
-        return _session(connect(connection_name=connection))
+        return _session(connect(connection_name=_known(connection)))
     if connection is None:
         return _at_hand()
     if callable(connection):
@@ -320,12 +322,29 @@ def _at_hand() -> Session:
     with contextlib.suppress(SnowparkClientException):
         active: Session = get_active_session()
         return active
-    return _session(connect(**_environment()))
+    given = _environment()
+    return _session(connect(**given) if given else str(CONFIG_MANAGER["default_connection_name"]))
+
+
+def _known(name: str) -> str:
+    """Return the name of a connection when ``connections.toml`` has it."""
+    known: Any = None
+    with contextlib.suppress(ConfigSourceError):
+        known = CONFIG_MANAGER["connections"]
+    if known is None:
+        # Not in the words of the parser, which quote the line: it may hold a password.
+        raise BackendError(f"{CONNECTIONS_FILE} cannot be read: it is not TOML, or not yours.")
+    if name not in known:
+        raise BackendError(
+            f"there is no connection {name!r} in {CONNECTIONS_FILE}. {did_you_mean(name, known)} "
+            f"Add a section [{name}] to that file, or set SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and "
+            "the like in the environment and name none."
+        )
+    return name
 
 
 def _environment() -> dict[str, Any]:
     given = {name: os.environ.get(f"SNOWFLAKE_{name.upper()}") for name in SETTINGS}
-    # Without any, the connector takes the default connection.
     return {name: value for name, value in given.items() if value} if given["account"] else {}
 
 

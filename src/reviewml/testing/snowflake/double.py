@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import snowflake.connector
 from fakesnow.instance import FakeSnow
 from snowflake.snowpark import Session as SnowparkSession
 from snowflake.snowpark.exceptions import SnowparkClientException
+from snowflake.snowpark.session import _get_active_sessions
 
 from reviewml.testing.snowflake import packages, variants
 from reviewml.testing.snowflake.cortex import Cortex
@@ -104,9 +106,10 @@ class Double:
     def forget(self) -> None:
         """End sessions and remove what was stored.
 
-        Clients are closed while there is an answer to their goodbye: they wait for one.
+        Clients are closed while there is an answer to their goodbye: they wait for one, Snowpark's
+        for five minutes when Python ends.
         """
-        for client in self.opened:
+        for client in (*self.opened, *self.sessions_of_snowpark()):
             with contextlib.suppress(snowflake.connector.Error, SnowparkClientException):
                 client.close()
         self.opened.clear()
@@ -115,6 +118,13 @@ class Double:
         self.sessions.clear()
         self.instance.duck_conn.close()
         shutil.rmtree(self.files)
+
+    def sessions_of_snowpark(self) -> list[SnowparkSession]:
+        """Return those of this process that are open to it, whoever opened them."""
+        here = ("127.0.0.1", self.server.port)
+        # Snowpark publishes no list of them.
+        opened = _get_active_sessions(require_at_least_one=False)
+        return [s for s in opened if (s.connection.host, int(s.connection.port)) == here]
 
     def user_stage(self) -> Stage:
         """Return the stage ``@~``."""
@@ -139,6 +149,12 @@ class Double:
             "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
             "login_timeout": 20,
         }
+
+    def connections_toml(self, name: str) -> str:
+        """Return the section of ``connections.toml`` by which a connection of this name is here."""
+        plain = {k: v for k, v in self.connection_parameters.items() if not isinstance(v, dict)}
+        settings = [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+        return "\n".join([f"[{json.dumps(name)}]", *settings, ""])
 
     def connect(self, **parameters: Any) -> snowflake.connector.SnowflakeConnection:
         """Return a connection of the connector, with parameters of its own where given."""
