@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib
 import logging
 import subprocess
 import sys
@@ -179,6 +180,20 @@ def test_cross_fitting_tells_rows_apart_as_here(running: Double, backend: Snowfl
     assert in_order(there).equals(in_order(here))
 
 
+class Loading(Shouting):
+    times = 0
+
+    def setup(self) -> None:
+        type(self).times += 1
+
+
+def test_what_is_heavy_is_loaded_once(backend: SnowflakeBackend) -> None:
+    enriched = backend.read(reviews(), ROLES).enrich(Loading())
+    enriched.to_arrow()
+    enriched.to_arrow()
+    assert Loading.times == 1
+
+
 # -- values -------------------------------------------------------------------------------------
 
 NAN, INF = float("nan"), float("inf")
@@ -291,6 +306,11 @@ def test_a_history_is_the_same_and_no_row_leaves_for_it(
     with running.watch() as seen:
         there.predict(rows).merge("SCORES")
     assert seen.rows < 50
+    today = visits.set_column(2, "when", pa.array([visits.column("when")[-1].as_py()] * 60))
+    joined = today.join(here["product"].snapshot(today.column("when")[0].as_py()), "product")
+    filled = there.predict(backend.read(joined, Roles.of(id="visit", time="when")))
+    expected = here.predict(Frame(today, id="visit", time="when"))
+    assert in_order(filled).equals(in_order(expected))
     refitted = history(told).on(backend).fit(visits)
     assert refitted.steps_[0][1].fingerprint() == here.steps_[0][1].fingerprint()
     assert refitted.features_ == here.features_
@@ -352,6 +372,20 @@ def test_what_does_not_say_that_it_is_plain_python_stays(
     assert len(stays(backend, shouting, caplog)) == 1
 
 
+class Slow(Shouting):
+    adds = {"marks": pa.duration("s")}
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.append_column("marks", pa.nulls(len(batch), pa.duration("s")))
+
+
+def test_types_that_cannot_be_there_stay(
+    backend: SnowflakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    [why, _] = stays(backend, Slow(), caplog)
+    assert "a type that Snowflake cannot hold" in why
+
+
 def test_stored_values_stay() -> None:
     class Store:
         pass
@@ -359,6 +393,31 @@ def test_stored_values_stay() -> None:
     function = StoredBatch(Shouting(), "mine", Store())  # type: ignore[arg-type]
     schema = as_dataset(reviews(), ROLES).full_schema
     assert in_python(function, schema, function.schema(schema), PLAIN) is None
+
+
+def test_a_package_of_the_users_goes_with_the_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "my_enrichers"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "words.py").write_text("MARK = '#'\ndef mark():\n    return MARK\n")
+    (package / "own.py").write_text(
+        "from my_enrichers import words\n"
+        "class Own:\n"
+        "    def __call__(self):\n"
+        "        return words.mark()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("my_enrichers.own").Own()
+    raw, has_code = pickled(own, type(own), [])
+    assert has_code
+    for name in [name for name in sys.modules if name.startswith("my_enrichers")]:
+        monkeypatch.delitem(sys.modules, name)
+    (package / "words.py").unlink()
+    asked = f"import pickle; print(pickle.loads({raw!r})())"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert said.stdout == "#\n"
 
 
 def test_packages_that_the_warehouse_lacks_are_named() -> None:

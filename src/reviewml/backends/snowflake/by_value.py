@@ -46,8 +46,9 @@ def pickled(function: Any, owner: type, packages: Collection[str]) -> tuple[byte
         lacking = {root for root in roots - taken if not _is_there(root, packages)}
         if not lacking:
             return raw, has_code
-        for root in sorted(lacking - {_root(owner)}):
-            if root in _installed() or root not in sys.modules:
+        for root in sorted(lacking):
+            foreign = root in _installed() and root != _root(owner)
+            if foreign or root not in sys.modules:
                 raise Stays(f"it needs the package {root!r}, which is not in the warehouse")
         taken |= lacking
 
@@ -74,16 +75,16 @@ class _Noting(cloudpickle.Pickler):  # type: ignore[misc]
         self.roots: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(
-            obj, types.ModuleType | type | types.FunctionType | types.BuiltinFunctionType
-        ):
+        # Classes and functions are pickled by their names, where these can be imported.
+        if isinstance(obj, types.ModuleType) or hasattr(obj, "__qualname__"):
             self.roots.add(_root(obj))
         return super().reducer_override(obj)
 
 
 @contextlib.contextmanager
 def _registered(roots: Collection[str]) -> Iterator[None]:
-    modules = [sys.modules[root] for root in roots]
+    already = cloudpickle.list_registry_pickle_by_value()
+    modules = [sys.modules[root] for root in roots if root not in already]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -94,7 +95,8 @@ def _registered(roots: Collection[str]) -> Iterator[None]:
 
 
 def _root(found: Any) -> str:
-    module = found.__name__ if isinstance(found, types.ModuleType) else found.__module__
+    is_module = isinstance(found, types.ModuleType)
+    module = found.__name__ if is_module else getattr(found, "__module__", None)
     return str(module or "builtins").partition(".")[0]
 
 

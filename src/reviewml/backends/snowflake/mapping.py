@@ -21,9 +21,6 @@ from reviewml.sql import quoted
 
 log = logging.getLogger(__name__)
 
-MOST_ARGUMENTS = 400
-"""That a function in the warehouse is given; functions of wider rows run in this process."""
-
 ANSWERS = "__answers__"
 """Column of what a function gives: a text for each column that it makes."""
 
@@ -45,7 +42,7 @@ def in_python(
     if resources.gpu or not resources.pure_python:
         return None
     try:
-        return Mapping.of(function, before, after)
+        return PythonStep.of(function, before, after)
     except Stays as error:
         log.info("step %s: stays in this process: %s", name_of(function), error)
         return None
@@ -57,7 +54,7 @@ def name_of(function: object) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Mapping:
+class PythonStep:
     """Rows to which a function in the warehouse has been applied.
 
     Parameters
@@ -78,13 +75,13 @@ class Mapping:
     after: pa.Schema
 
     @classmethod
-    def of(cls, function: RowWise, before: pa.Schema, after: pa.Schema) -> Mapping:
+    def of(cls, function: RowWise, before: pa.Schema, after: pa.Schema) -> PythonStep:
         """Return it, or raise `Stays`."""
         reads = narrowed(before, function.reads(before))
         found = cls(brought(function), reads, tuple(function.makes(after)), after)
         try:
             [passing.kept(after.field(name), "") for name in found.makes]
-            wide = len(found._arguments()) > MOST_ARGUMENTS
+            wide = len(found._arguments()) > python_cells.MOST_ARGUMENTS
         except SchemaError:
             raise Stays("a column of it has a type that Snowflake cannot hold") from None
         if wide:

@@ -28,6 +28,9 @@ RUNTIME = "3.12"
 RUNTIMES = ("3.10", "3.11", "3.12", "3.13")
 """Versions that can be had there."""
 
+MOST_ARGUMENTS = 400
+"""That a function is given there; what needs more is computed in this process."""
+
 Content = saving.Parts | bytes
 """What a function works with: a pipeline that is saved, or something pickled."""
 
