@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.types import WHOLE, sql_type
+from reviewml.backends.snowflake.types import WHOLE, restored, sql_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,13 +47,13 @@ def received(given: Iterator[pd.Series], field: pa.Field) -> pa.Array:
     values = next(given)
     if kind.name == "FLOAT":
         null = next(given).to_numpy(bool)
-        return kind.restored(pa.array(values.to_numpy(float), pa.float64(), mask=null))
+        return restored(pa.array(values.to_numpy(float), pa.float64(), mask=null), field)
     if kind.name == "BINARY":
-        return kind.restored(pa.array(values, pa.binary(), from_pandas=True))
+        return restored(pa.array(values, pa.binary(), from_pandas=True), field)
     texts = pa.array(values, pa.string(), from_pandas=True)
     if kind.name == "DATE":
-        return kind.restored(texts.cast(pa.int32()).cast(pa.date32()))
-    return kind.restored(texts)
+        texts = texts.cast(pa.int32()).cast(pa.date32())
+    return restored(texts, field)
 
 
 def answered(column: pa.Array, field: pa.Field) -> list[str | None]:
