@@ -160,6 +160,13 @@ def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | No
     return joined_text([batch.column(column) for column in columns])
 
 
+def columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
+    """Return the columns that roles or literal columns stand for, those that are there."""
+    roles = roles_of(schema).named()
+    behind = [column for name in names for column in (name, *roles.get(name, ()))]
+    return [name for name in schema.names if name in behind]
+
+
 def joined_text(columns: Sequence[pa.Array]) -> pa.Array:
     """Return the columns as one text, joined by a newline, nulls skipped.
 

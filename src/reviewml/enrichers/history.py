@@ -33,6 +33,7 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset, is_frame
+from reviewml.interfaces.resources import PLAIN
 from reviewml.interfaces.source import By
 from reviewml.interfaces.sql_enricher import AskDatabase
 from reviewml.interfaces.statistics import Max, ValueCounts
@@ -244,7 +245,7 @@ class ReviewHistory(Enrichment):
         there = [name for name in columns.names() if name in dataset.schema.names]
         if len(there) == len(columns.names()):
             filled = FilledHistory(columns)
-            return dataset.map(filled, filled.schema(dataset.full_schema))
+            return dataset.map(filled, filled.schema(dataset.full_schema), resources=PLAIN)
         if there:
             missing = sorted(set(columns.names()) - set(there))
             raise SchemaError(
@@ -406,7 +407,7 @@ class ReviewHistory(Enrichment):
 
     def _measured(self, enriched: Dataset) -> Dataset:
         measure = self._measure()
-        return enriched.map(measure, measure.schema(enriched.full_schema))
+        return enriched.map(measure, measure.schema(enriched.full_schema), resources=PLAIN)
 
     def _with_history(self, rows: Dataset, measured: Dataset) -> Dataset:
         measure = self._measure()
@@ -419,7 +420,7 @@ class ReviewHistory(Enrichment):
             last=list(windows)[-1],
         )
         columns = self._columns(time_of(rows, "rows"))
-        return counted.map(columns, columns.schema(counted.full_schema))
+        return counted.map(columns, columns.schema(counted.full_schema), resources=PLAIN)
 
     def _columns(self, time: str | None) -> HistoryColumns:
         shrinkages = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,13 @@ class HistoryColumns(RowWise):
             schema = before_bookkeeping(schema, pa.field(name, kind))
         return schema
 
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        counted = tuple(f"{begin}_" for begin in self.windows.values())
+        return [name for name in schema.names if name == self.time or name.startswith(counted)]
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return list(self.names())
+
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = dict(zip(self.names(), self._values(batch), strict=True))
         return with_columns(batch, columns, self.schema(batch.schema))
@@ -146,6 +153,12 @@ class FilledHistory(RowWise):
             place = schema.get_field_index(name)
             schema = schema.set(place, schema.field(name).with_type(kind))
         return schema
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        return list(self.columns.names())
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return list(self.columns.names())
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         empty = self.columns.without_reviews()

@@ -12,7 +12,16 @@ import pyarrow.compute as pc
 
 from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.expressions import as_moments
-from reviewml.schema import ERRORS, PLACE, Roles, role_column, roles_of, with_roles
+from reviewml.schema import (
+    ERRORS,
+    PLACE,
+    Roles,
+    columns_behind,
+    role_column,
+    roles_of,
+    visible,
+    with_roles,
+)
 
 BITS = 20
 """Bits behind the point that values are kept with: six decimals. Large ones have fewer."""
@@ -102,6 +111,13 @@ class MeasureReviews(RowWise):
         time = pa.field(TIME, _moments(schema.field(time_column).type))
         kept = [schema.field(PLACE), schema.field(ERRORS)]
         return with_roles(pa.schema([*keys, time, *numbers, *kept]), Roles(time=TIME))
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        measured = [measure.column for measure in self.measures]
+        return [*self.keys, *columns_behind(schema, [TIME, *measured]), PLACE, ERRORS]
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return visible(schema.names)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         schema, roles = self.schema(batch.schema), roles_of(batch.schema)

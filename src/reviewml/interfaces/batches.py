@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -119,8 +119,28 @@ def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
     return batch.set_column(position, ERRORS, pa.array(both, ERRORS_TYPE))
 
 
+def narrowed(schema: pa.Schema, names: Container[str]) -> pa.Schema:
+    """Return the schema of some of the columns; roles whose columns go are dropped."""
+    kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
+    return with_roles(kept, existing_roles(kept, roles_of(schema)))
+
+
 class RowWise:
-    """Marks functions of batches that keep every row, in its place."""
+    """Marks functions of batches that keep every row, in its place.
+
+    Where batches are far from the function, only what it `reads` and `makes` is sent: it gives
+    the same for batches that lack the other columns.
+    """
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        """Return the columns of a schema that it looks at: all unless it says otherwise."""
+        names: list[str] = schema.names
+        return names
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        """Return the columns that are new or changed, of the schema that it returns."""
+        names: list[str] = schema.names
+        return names
 
 
 @dataclasses.dataclass

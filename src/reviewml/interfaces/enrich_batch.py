@@ -20,8 +20,10 @@ from reviewml.interfaces.batches import (
 )
 from reviewml.schema import (
     BOOKKEEPING,
+    ERRORS,
     ROLE_NAMES,
     Roles,
+    columns_behind,
     role_column,
     roles_of,
     visible,
@@ -125,6 +127,13 @@ class EnrichBatch(RowWise):
         """Return the schema with the added columns, which must be new."""
         self.view.schema(schema)
         return with_added(schema, self.enricher.adds, self.stage)
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        names = (*self.view.needs, *self.view.optional)
+        return [*columns_behind(schema, names), *BOOKKEEPING]
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return [*self.enricher.adds, ERRORS]
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         view = self.view.columns(batch, roles_of(batch.schema))

@@ -23,3 +23,7 @@ class Resources:
     gpu: float = 0.0
     memory: int | None = None
     pure_python: bool = False
+
+
+PLAIN = Resources(pure_python=True)
+"""What runs wherever Python does."""

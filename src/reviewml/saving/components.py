@@ -57,7 +57,7 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
     kind = next(kind for kind, interface in KINDS.items() if isinstance(component, interface))
     name = plugins.catalogue().name_of(kind, type(component))
     params = component.saved_params()
-    _refuse_secrets(name, params)
+    refuse_secrets(name, params)
     return {
         "kind": kind,
         "name": name,
@@ -83,10 +83,11 @@ def _encoded(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any
     return encoded
 
 
-def _refuse_secrets(name: str, params: Mapping[str, Any]) -> None:
+def refuse_secrets(name: str, params: Mapping[str, Any]) -> None:
+    """Raise `RegistryError` when one of the parameters of a component looks like a secret."""
     for param, value in params.items():
         if isinstance(value, Mapping):
-            _refuse_secrets(name, value)
+            refuse_secrets(name, value)
         elif _is_secret(param, value):
             raise RegistryError(
                 f"{param!r} of {name!r} looks like a secret, and secrets are never saved: set it "

@@ -16,6 +16,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     aggregating,
     asking,
     asof,
+    enriching,
     features,
     filtering,
     joining,
@@ -24,6 +25,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     sampling,
 )
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.mapping import in_python, name_of
 from reviewml.backends.snowflake.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.uploading import upload
@@ -97,6 +99,8 @@ class SnowflakeDataset(Dataset):
             fetched_rows = self._then(step.step, step.schema)
             stream = Fetched(fetched_rows, step.rest)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
+        if step is None:
+            step = in_python(function, self._schema, schema, resources)
         if step is not None:
             return self._then(step, schema, rows)
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
@@ -247,7 +251,7 @@ class Fetched:
     def __call__(self) -> Iterator[pa.RecordBatch]:
         counted = Counted(self.rows.full_batches)
         yield from Mapped(counted, self.function)()
-        step = getattr(self.function, "stage", None) or type(self.function).__name__
+        step = name_of(self.function)
         log.info("step %s: this process computed it, of %d rows fetched", step, counted.rows)
 
 

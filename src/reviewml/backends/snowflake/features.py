@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from reviewml.backends.snowflake.push_down import Parted, push_down
-from reviewml.backends.snowflake.python_cells import parts_of, python_function
+from reviewml.backends.snowflake.python_cells import MOST_ARGUMENTS, parts_of, python_function
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.types import PER_SECOND, sql_type
 from reviewml.interfaces.expressions import (
@@ -249,9 +249,6 @@ def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
 
 
 # -- predictions --------------------------------------------------------------------------------
-
-MOST_ARGUMENTS = 400
-"""Features that a function in the warehouse is given; models of more predict in this process."""
 
 SCORES = "__scores__"
 

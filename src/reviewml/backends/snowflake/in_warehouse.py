@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import tempfile
 import zipfile
@@ -15,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml import saving
+from reviewml.backends.snowflake import passing
+from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.expressions import write_numbers
 from reviewml.schema import ERRORS, ERRORS_TYPE
 from reviewml.scoring import chosen
@@ -27,6 +30,14 @@ Values = list[list[float | None] | None]
 """A list for each row, which becomes an array."""
 
 Compute = Callable[["pd.DataFrame"], Values]
+
+Texts = list[list[str | None]]
+"""A text for each column of each row, which becomes an array."""
+
+Map = Callable[["pd.DataFrame"], Texts]
+
+PICKLE = "function.pickle"
+"""File in an archive of what was pickled."""
 
 
 def text_features(archive: str, names: Sequence[str]) -> Compute:
@@ -73,6 +84,59 @@ def scores(archive: str) -> Compute:
     return compute
 
 
+def enriched(
+    archive: str, schema: Sequence[str], names: Sequence[str], stage: Sequence[str]
+) -> Map:
+    """Return what adds the columns of the enricher in an archive; see `called`.
+
+    Parameters
+    ----------
+    archive, schema, names
+        As of `called`; the archive holds a saved enricher.
+    stage
+        One text: name of the step.
+    """
+    [(_, enricher)] = _saved(archive).steps
+    return _mapped(EnrichBatch(enricher, stage[0]), schema, names)
+
+
+def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
+    """Return what applies the function of batches in an archive.
+
+    Parameters
+    ----------
+    archive
+        Name of a file that the function imports; it holds a pickle that this session made.
+    schema
+        One text: the schema of the batches, serialised, in hexadecimal digits. The arguments are
+        what `passing.arguments` says of its columns.
+    names
+        Of the columns that it gives, as `passing.answered` does.
+    """
+    with zipfile.ZipFile(_imported(archive)) as file:
+        function = pickle.loads(file.read(PICKLE))  # noqa: S301  code of the one who runs it
+    return _mapped(function, schema, names)
+
+
+def _mapped(
+    function: Callable[[pa.RecordBatch], pa.RecordBatch],
+    schema: Sequence[str],
+    names: Sequence[str],
+) -> Map:
+    before = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(schema[0])))
+    if hasattr(function, "setup"):
+        function.setup()
+
+    def compute(frame: pd.DataFrame) -> Texts:
+        given = iter([frame[place] for place in frame])
+        columns = [passing.received(given, field) for field in before]
+        made = function(pa.RecordBatch.from_arrays(columns, schema=before))
+        texts = [passing.answered(made.column(n), made.schema.field(n)) for n in names]
+        return [list(row) for row in zip(*texts, strict=True)]
+
+    return compute
+
+
 def _unread(errors: pd.Series) -> npt.NDArray[np.bool_]:
     parsed = [json.loads(text) if isinstance(text, str) else None for text in errors]
     return unreadable(pa.record_batch({ERRORS: pa.array(parsed, ERRORS_TYPE)}))
@@ -86,7 +150,10 @@ def _lists(matrix: npt.NDArray[np.float64]) -> Values:
 
 
 def _saved(archive: str) -> saving.Parts:
-    imports = Path(sys._xoptions["snowflake_import_directory"])
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(imports / archive) as file:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_imported(archive)) as file:
         file.extractall(folder)
         return saving.load(Path(folder))
+
+
+def _imported(archive: str) -> Path:
+    return Path(sys._xoptions["snowflake_import_directory"]) / archive

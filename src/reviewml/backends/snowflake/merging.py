@@ -8,9 +8,10 @@ import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
 from reviewml.backends.snowflake.comments import check_same_origins, keep_origins
+from reviewml.backends.snowflake.described import kind_name
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
-from reviewml.backends.snowflake.types import kind_name, sql_type
+from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError
 from reviewml.interfaces.batches import hidden
 from reviewml.schema import PLACE, roles_of

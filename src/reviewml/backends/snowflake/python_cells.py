@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import sys
 import tempfile
 import weakref
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from reviewml import saving
 from reviewml.backends.snowflake import own_code
+from reviewml.backends.snowflake.in_warehouse import PICKLE
 from reviewml.backends.snowflake.session import Database
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
@@ -23,12 +25,23 @@ SAVED = "saved.zip"
 RUNTIME = "3.12"
 """Version of Python there."""
 
+RUNTIMES = ("3.10", "3.11", "3.12", "3.13")
+"""Versions that can be had there."""
+
+MOST_ARGUMENTS = 400
+"""That a function is given there; what needs more is computed in this process."""
+
+Content = saving.Parts | bytes
+"""What a function works with: a pipeline that is saved, or something pickled."""
+
 PACKAGES = (
     "narwhals",
+    "cloudpickle",
     "numpy",
     "packaging",
     "pandas",
     "pluggy",
+    "py3langid",
     "pyarrow",
     "safetensors",
     "scikit-learn",
@@ -59,9 +72,11 @@ def parts_of(
 def python_function(
     database: Database,
     handler: str,
-    parts: saving.Parts,
+    content: Content,
     kinds: Sequence[str],
     further: Sequence[Sequence[str]] = (),
+    *,
+    runtime: str = RUNTIME,
 ) -> Name:
     """Return a function of the session, which is made when there is none of the same yet.
 
@@ -70,22 +85,24 @@ def python_function(
     database
         Where it runs.
     handler
-        In `reviewml.backends.snowflake.in_warehouse`; it is given the archive of `parts`.
-    parts
+        In `reviewml.backends.snowflake.in_warehouse`; it is given the archive of `content`.
+    content
         What it works with.
     kinds
         SQL types of its arguments.
     further
         Arguments of the handler behind the archive.
+    runtime
+        Version of Python, which code that is pickled depends on.
     """
     with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
-        archive = zipped(saving.save(parts, Path(folder) / "saved"), Path(folder) / SAVED)
-        text = repr([handler, list(kinds), [list(one) for one in further]])
+        archive = zipped(_written(content, Path(folder) / "saved"), Path(folder) / SAVED)
+        text = repr([handler, runtime, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
         if key not in known:
             files = [archive, own_code.archive(Path(folder))]
-            known[key] = _function(database, handler, files, kinds, further)
+            known[key] = _function(database, handler, files, kinds, further, runtime)
         return known[key]
 
 
@@ -95,6 +112,7 @@ def _function(
     files: Sequence[Path],
     kinds: Sequence[str],
     further: Sequence[Sequence[str]],
+    runtime: str,
 ) -> Name:
     stage, name = database.temporary_name("code"), database.temporary_name("function")
     database.run(f"CREATE TEMPORARY STAGE {stage}")
@@ -110,12 +128,26 @@ def _function(
     )
     database.run(
         f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS ARRAY LANGUAGE PYTHON "
-        f"RUNTIME_VERSION = {literal(RUNTIME)} "
+        f"RUNTIME_VERSION = {literal(runtime)} "
         "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
         f"PACKAGES = ({', '.join(map(literal, _pinned()))}) IMPORTS = ({imports}) "
         f"HANDLER = 'compute' AS {literal(code)}"
     )
     return name
+
+
+def this_runtime() -> str | None:
+    """Return the version of Python there that is this process's; None when there is none."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return version if version in RUNTIMES else None
+
+
+def _written(content: Content, folder: Path) -> Path:
+    if isinstance(content, saving.Parts):
+        return saving.save(content, folder)
+    folder.mkdir()
+    (folder / PICKLE).write_bytes(content)
+    return folder
 
 
 def _pinned() -> list[str]:

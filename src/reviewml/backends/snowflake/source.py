@@ -12,10 +12,10 @@ import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
 from reviewml.backends.snowflake.comments import schema_with_origins
+from reviewml.backends.snowflake.described import JSON, arrow_type, kind_name
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.backends.snowflake.types import JSON, arrow_type, kind_name
 from reviewml.errors import SchemaError, SourceError
 from reviewml.interfaces.source import Partition, Source
 from reviewml.schema import BOOKKEEPING, ERRORS, ERRORS_TYPE, PLACE, Roles, with_roles

@@ -9,10 +9,11 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake.described import JSON, type_named
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource, check_names, full_schema, shown
-from reviewml.backends.snowflake.types import JSON, sql_type, type_named
+from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.schema import ERRORS, PLACE, Roles
 from reviewml.sql import Name, literal, quoted

@@ -1,0 +1,115 @@
+"""Functions of users' own as bytes, for where their modules cannot be imported.
+
+They are pickled by cloudpickle, as Ray does with its tasks, for the session that made them; nothing
+of it is kept. It is the one thing that is pickled for Snowflake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import io
+import re
+import sys
+import types
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import cloudpickle
+
+
+class Stays(Exception):
+    """When something cannot be taken along; says why."""
+
+
+def pickled(function: Any, owner: type, packages: Collection[str]) -> tuple[bytes, bool]:
+    """Return a function as bytes, and whether there is code in them.
+
+    Parameters
+    ----------
+    function
+        Anything that can be called.
+    owner
+        Class of what it does; all of its package is taken along where that is not there.
+    packages
+        That are installed there; reviewml itself is.
+
+    Raises
+    ------
+    Stays
+        When it cannot be pickled, or needs another package.
+    """
+    taken: set[str] = set()
+    while True:
+        raw, roots, has_code = _noted(function, taken)
+        lacking = {root for root in roots - taken if not _is_there(root, packages)}
+        if not lacking:
+            return raw, has_code
+        for root in sorted(lacking):
+            foreign = root in _installed() and root != _root(owner)
+            if foreign or root not in sys.modules:
+                raise Stays(f"it needs the package {root!r}, which is not in the warehouse")
+        taken |= lacking
+
+
+def _noted(function: Any, by_value: Collection[str]) -> tuple[bytes, set[str], bool]:
+    file = io.BytesIO()
+    pickler = _Noting(file)
+    failure = None
+    with _registered(by_value):
+        try:
+            pickler.dump(function)
+        except Exception as error:
+            failure = type(error).__name__
+    if failure is not None:
+        raise Stays(f"it cannot be pickled ({failure})")
+    return file.getvalue(), pickler.roots, bool(by_value) or "__main__" in pickler.roots
+
+
+class _Noting(cloudpickle.Pickler):  # type: ignore[misc]
+    """Notes which packages what it pickles is from."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.roots: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        # Classes and functions are pickled by their names, where these can be imported.
+        if isinstance(obj, types.ModuleType) or hasattr(obj, "__qualname__"):
+            self.roots.add(_root(obj))
+        return super().reducer_override(obj)
+
+
+@contextlib.contextmanager
+def _registered(roots: Collection[str]) -> Iterator[None]:
+    already = cloudpickle.list_registry_pickle_by_value()
+    modules = [sys.modules[root] for root in roots if root not in already]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _root(found: Any) -> str:
+    is_module = isinstance(found, types.ModuleType)
+    module = found.__name__ if is_module else getattr(found, "__module__", None)
+    return str(module or "builtins").partition(".")[0]
+
+
+def _is_there(root: str, packages: Collection[str]) -> bool:
+    if root in ("reviewml", "__main__", "cloudpickle") or root in sys.stdlib_module_names:
+        return True
+    return any(_plain(name) in map(_plain, packages) for name in _installed().get(root, ()))
+
+
+@functools.cache
+def _installed() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def _plain(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
