@@ -21,7 +21,6 @@ from reviewml.interfaces.origins import Origin
 from reviewml.saving import manifest
 from reviewml.saving.card import card
 from reviewml.saving.components import (
-    KINDS,
     Described,
     describe,
     installed,
@@ -73,15 +72,15 @@ def save(parts: Parts, folder: Path, *, metrics: Mapping[str, float] | None = No
     return folder
 
 
-def load(folder: Path, *, kinds: Container[str] = tuple(KINDS)) -> Parts:
+def load(folder: Path, *, without: Container[str] = ()) -> Parts:
     """Read what `save` wrote, after checking every byte of it; nothing in it is executed.
 
     Parameters
     ----------
     folder
         As `save` wrote it.
-    kinds
-        Steps of other kinds are left out, and need not be installed.
+    without
+        Steps of these kinds are left out, and need not be installed.
 
     Raises
     ------
@@ -110,7 +109,7 @@ def load(folder: Path, *, kinds: Container[str] = tuple(KINDS)) -> Parts:
                     _load_step(folder / _step_folder(number, step["step"]), step, saved_with),
                 )
                 for number, step in enumerate(described["steps"], start=1)
-                if step["kind"] in kinds
+                if step["kind"] not in without
             ],
             model=_load_model(described["model"], folder / MODEL, saved_with),
             roles=Roles.of(**described["roles"]),

@@ -48,7 +48,7 @@ class Packaged:
     @classmethod
     def load(cls, folder: Path) -> Packaged:
         """Read them from a saved pipeline, whose other steps need not be installed."""
-        parts = saving.load(folder, kinds=("featurizers",))
+        parts = saving.load(folder, without=("enrichers", "trainers"))
         return cls.of(parts.steps, parts.model)
 
     @classmethod
