@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -278,6 +279,10 @@ READ_AS = {
 """What columns of users' tables are read as; digits behind a microsecond are cut."""
 
 
+NAMED = re.compile(r"[A-Z_ ]+(\([0-9, ]+\))?")
+"""How Snowflake writes a type; it is written into queries."""
+
+
 def kind_name(column: ResultMetadata) -> str:
     """Return what Snowflake calls the type of a described column."""
     return FIELD_ID_TO_NAME.get(column.type_code, "")
@@ -308,6 +313,8 @@ def type_named(column: str, name: str) -> pa.DataType:
     SchemaError
         When there is no Arrow type for it.
     """
+    if not NAMED.fullmatch(name.upper()):
+        raise _unreadable(column, name[:40])
     plain, _, digits = name.upper().partition("(")
     if plain == "NUMBER":
         precision, _, scale = digits.strip(")").partition(",")
@@ -375,6 +382,10 @@ def _from_json(column: pa.Array, kind: pa.DataType) -> pa.Array:
 def _as(kind: pa.DataType, value: Any) -> Any:
     if value is None:
         return None
+    if _is_list(kind) != isinstance(value, list) or pa.types.is_struct(kind) != (
+        isinstance(value, dict)
+    ):
+        raise ValueError
     if _is_list(kind):
         return [_as(kind.value_type, inner) for inner in value]
     if pa.types.is_struct(kind):
