@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Double:
         self.formats: dict[Full, Format] = {}
         self.functions: dict[tuple[Full, int], Function] = {}
         self.chunks = Results()
+        self.writing = threading.RLock()
         self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
         self.loaded: set[tuple[int, Path, str]] = set()
 
