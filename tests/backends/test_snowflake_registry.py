@@ -19,7 +19,13 @@ from reviewml.backends.snowflake.kept_model import KeptModel
 from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.registry import SnowflakeRegistry
 from reviewml.enrichers import Quality
-from reviewml.errors import BackendError, CapabilityError, RegistryError, SchemaError
+from reviewml.errors import (
+    BackendError,
+    CapabilityError,
+    DamagedModel,
+    RegistryError,
+    SchemaError,
+)
 from reviewml.featurizers import Features
 from reviewml.interfaces.sql_enricher import ANSWER, Call, SqlEnricher
 from reviewml.pipeline import Pipeline
@@ -275,3 +281,16 @@ def test_a_log_that_dies_leaves_no_version(
     # What was uploaded stays there, and its number is not given again.
     assert [version.version for version in registry.versions("dying")] == [2]
     assert registry.find("dying@champion") == again
+
+
+@pytest.mark.parametrize("name", ["../../out.txt", "/etc/out.txt"])
+def test_files_are_copied_into_their_folder_alone(
+    registry: SnowflakeRegistry, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    registry.log(fitted(rows(), LogisticRegression()), name="purchase")
+    copied: list[Path] = []
+    monkeypatch.setattr(KeptModel, "_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
+    monkeypatch.setattr(KeptModel, "_copy", lambda self, url, folder: copied.append(folder))
+    with pytest.raises(DamagedModel, match="are not those that were logged"):
+        registry.load("purchase")
+    assert copied == []
