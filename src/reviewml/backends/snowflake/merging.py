@@ -63,10 +63,9 @@ def merge(rows: Rows, table: Name) -> Merged:
     _widen(kept, table, key, fields)
     keep_origins(kept.database, table, rows.schema)
     # Of a table of ids alone nothing can be updated, and then that is not told.
-    known = _known(kept, table, key)
     [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
-    changed = sum(map(int, updated))
-    return Merged(int(inserted), changed, max(known - changed, 0))
+    added, changed = int(inserted), sum(map(int, updated))
+    return Merged(added, changed, max(_known(kept, table, key) - added - changed, 0))
 
 
 def _known(rows: Rows, table: Name, key: str) -> int:
