@@ -107,7 +107,7 @@ class TestCortexClassify(OnDouble):
 class TestCortexTranslate(OnDouble):
     @pytest.fixture
     def enricher(self) -> SqlEnricher:
-        return CortexTranslate("de", source="fr", column="auf Deutsch")
+        return CortexTranslate("de", source_language="fr", column="auf Deutsch")
 
 
 # -- what is answered ---------------------------------------------------------------------------

@@ -15,10 +15,17 @@ pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
 from reviewml import plugins
+from reviewml.backends.snowflake.kept_model import KeptModel
 from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.registry import SnowflakeRegistry
 from reviewml.enrichers import Quality
-from reviewml.errors import CapabilityError, RegistryError, SchemaError
+from reviewml.errors import (
+    BackendError,
+    CapabilityError,
+    DamagedModel,
+    RegistryError,
+    SchemaError,
+)
 from reviewml.featurizers import Features
 from reviewml.interfaces.sql_enricher import ANSWER, Call, SqlEnricher
 from reviewml.pipeline import Pipeline
@@ -257,3 +264,35 @@ def test_other_tasks_and_types_are_scored_there(registry: SnowflakeRegistry, tas
     blank = table.append_column("scores", pa.nulls(150, pa.list_(pa.float64(), 2)))
     expected = pipeline.predict(blank)
     assert scored["prediction"].to_pylist() == pytest.approx(expected.tolist())
+
+
+def test_a_log_that_dies_leaves_no_version(
+    registry: SnowflakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, keep = fitted(rows(), LogisticRegression()), KeptModel.keep
+
+    def die(self: KeptModel, number: int, record: Any) -> None:
+        raise BackendError("the line is cut")
+
+    monkeypatch.setattr(KeptModel, "keep", die)
+    with pytest.raises(BackendError, match="cut"):
+        registry.log(pipeline, name="dying", alias="champion")
+    assert registry.names() == []
+    monkeypatch.setattr(KeptModel, "keep", keep)
+    again = registry.log(pipeline, name="dying", alias="champion")
+    # What was uploaded stays there, and its number is not given again.
+    assert [version.version for version in registry.versions("dying")] == [2]
+    assert registry.find("dying@champion") == again
+
+
+@pytest.mark.parametrize("name", ["../../out.txt", "/etc/out.txt"])
+def test_files_are_copied_into_their_folder_alone(
+    registry: SnowflakeRegistry, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    registry.log(fitted(rows(), LogisticRegression()), name="purchase")
+    copied: list[Path] = []
+    monkeypatch.setattr(KeptModel, "_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
+    monkeypatch.setattr(KeptModel, "_copy", lambda self, url, folder: copied.append(folder))
+    with pytest.raises(DamagedModel, match="are not those that were logged"):
+        registry.load("purchase")
+    assert copied == []

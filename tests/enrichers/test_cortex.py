@@ -13,6 +13,7 @@ from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate,
 from reviewml.errors import CapabilityError, ParameterError
 from reviewml.featurizers.kinds import kind_of
 from reviewml.interfaces import Call, SqlEnricher
+from reviewml.schema import Roles
 
 TEXT = {"text": '"text"'}
 
@@ -93,7 +94,13 @@ def test_labels_that_snowflake_refuses_are_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"target": "english"}, {"target": ""}, {"source": "EN"}, {"source": "en'"}]
+    "parameters",
+    [
+        {"target_language": "english"},
+        {"target_language": ""},
+        {"source_language": "EN"},
+        {"source_language": "en'"},
+    ],
 )
 def test_languages_that_are_no_codes_are_refused_by_name(parameters: Mapping[str, str]) -> None:
     with pytest.raises(ParameterError, match=next(iter(parameters))):
@@ -102,7 +109,7 @@ def test_languages_that_are_no_codes_are_refused_by_name(parameters: Mapping[str
 
 def test_translating_to_the_same_language_is_refused() -> None:
     with pytest.raises(ParameterError, match="both 'de'"):
-        asked(CortexTranslate("de", source="de"))
+        asked(CortexTranslate("de", source_language="de"))
 
 
 def test_only_what_changes_answers_changes_the_fingerprint() -> None:
@@ -110,6 +117,8 @@ def test_only_what_changes_answers_changes_the_fingerprint() -> None:
     assert one == CortexClassify(["a", "b"], text="title").fingerprint()
     assert one != CortexClassify(["b", "a"]).fingerprint()
     assert one != CortexClassify(["a", "b"], multi_label=True).fingerprint()
+    assert CortexTranslate("de").fingerprint() != CortexTranslate("fr").fingerprint()
+    assert CortexTranslate("de").own_roles() == Roles()
 
 
 def test_a_pipeline_says_at_once_that_no_database_is_asked() -> None:

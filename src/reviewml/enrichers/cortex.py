@@ -98,12 +98,13 @@ class CortexSentiment(SqlEnricher):
         called = f"SNOWFLAKE.CORTEX.{function}" if self.legacy else function
         values: dict[str, str] = {}
         for name, category in self._names().items():
-            label = _sentiment_of(category, len(categories) + 1)
+            label = _sentiment_of(category)
             values |= {name: _number_of(label), f"{name}_label": label}
+        told = " AND ".join(f"{values[f'{name}_label']} IS NOT NULL" for name in self._names())
         return Call(
             answer=f"{called}({', '.join([text, *asked])})",
             values={**values, "sentiment_answer": f"{ANSWER}:categories::ARRAY"},
-            error=_no_answer(function),
+            error=_no_answer(function, told),
             price=Price(
                 function,
                 text,
@@ -162,12 +163,12 @@ def _scored(text: str) -> Call:
     )
 
 
-def _sentiment_of(category: str, entries: int) -> str:
+def _sentiment_of(category: str) -> str:
     """Return what the answer says of a category, wherever in the list that is."""
     cases = [
         f"WHEN {ANSWER}:categories[{at}]:name::VARCHAR = {literal(category)} "
         f"THEN {ANSWER}:categories[{at}]:sentiment::VARCHAR"
-        for at in range(entries)
+        for at in range(MOST_CATEGORIES + 1)
     ]
     return f"CASE {' '.join(cases)} END"
 
@@ -244,7 +245,7 @@ class CortexClassify(SqlEnricher):
                 f"{self.column}_scores": f"ARRAY_CONSTRUCT({', '.join(scores)})",
                 f"{self.column}_answer": f"{given}::ARRAY",
             },
-            error=_no_answer("AI_CLASSIFY"),
+            error=_no_answer("AI_CLASSIFY", self._is_offered(first, labels)),
             price=Price(
                 "AI_CLASSIFY",
                 text,
@@ -253,6 +254,11 @@ class CortexClassify(SqlEnricher):
                 answer=(5, 20 * (len(labels) if self.multi_label else 1)),
             ),
         )
+
+    def _is_offered(self, first: str, labels: Sequence[str]) -> str:
+        offered = f"{first} IN ({', '.join(map(literal, labels))})"
+        none = f"ARRAY_SIZE({ANSWER}:labels) = 0" if self.multi_label else "FALSE"
+        return f"COALESCE({offered}, {none}, FALSE)"
 
     def _settings(self) -> list[str]:
         described = self.task_description
@@ -281,10 +287,10 @@ class CortexTranslate(SqlEnricher):
 
     Parameters
     ----------
-    target
+    target_language
         Code of the language to translate to, such as ``"en"``; see Snowflake's manual for those
         it knows.
-    source
+    source_language
         Code of the language of the texts; ``""`` finds it out for each.
     text
         Column, for use without a pipeline.
@@ -294,14 +300,14 @@ class CortexTranslate(SqlEnricher):
 
     def __init__(
         self,
-        target: str = "en",
+        target_language: str = "en",
         *,
-        source: str = "",
+        source_language: str = "",
         text: str | Sequence[str] | None = None,
         column: str = "translation",
     ) -> None:
-        self.target = target
-        self.source = source
+        self.target_language = target_language
+        self.source_language = source_language
         self.text = text
         self.column = column
 
@@ -312,7 +318,8 @@ class CortexTranslate(SqlEnricher):
 
     def sql(self, columns: Mapping[str, str]) -> Call:
         self._check()
-        text, languages = columns["text"], [literal(self.source), literal(self.target)]
+        text = columns["text"]
+        languages = [literal(self.source_language), literal(self.target_language)]
         return Call(
             answer=f"AI_TRANSLATE({', '.join([text, *languages])})",
             values={self.column: ANSWER},
@@ -327,19 +334,28 @@ class CortexTranslate(SqlEnricher):
         )
 
     def _check(self) -> None:
-        for name, code in {"target": self.target, "source": self.source or "en"}.items():
-            if not LANGUAGE.fullmatch(code):
+        for name in ("target_language", "source_language"):
+            code = getattr(self, name)
+            is_found_out = name == "source_language" and not code
+            if not is_found_out and not LANGUAGE.fullmatch(code):
                 raise ParameterError(
                     f"{name}={code!r} is no code of a language: give two letters, such as 'de'."
                 )
-        if self.source == self.target:
-            raise ParameterError(f"source and target are both {self.target!r}.")
+        if self.source_language == self.target_language:
+            raise ParameterError(
+                f"source_language and target_language are both {self.target_language!r}."
+            )
 
 
-def _no_answer(function: str) -> str:
-    # What the function says went wrong may quote the text.
+def _no_answer(function: str, is_expected: str = "TRUE") -> str:
+    """Return what went wrong, as SQL, given the condition that an answer has the form it should."""
+    # What the function says went wrong may quote the text, and so may what it answered instead.
     said = f"{function} gave no answer: the text may be too long, or in a language unknown to it"
-    return f"IFF({ANSWER} IS NULL, {literal(said)}, NULL)"
+    odd = f"{function} answered in another form than is documented, or of what was not asked"
+    return (
+        f"CASE WHEN {ANSWER} IS NULL THEN {literal(said)} "
+        f"WHEN NOT ({is_expected}) THEN {literal(odd)} END"
+    )
 
 
 def _counted(function: str, *arguments: str) -> str:

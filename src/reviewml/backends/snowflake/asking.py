@@ -106,7 +106,10 @@ class Asking:
     def answered(self, after: pa.Schema) -> Rows:
         """Return the rows with what is answered, once everything is."""
         self._link()
-        return self._joined(self._failed(), after)
+        # Threads that ask the same at once would pay for it twice.
+        with self.database.asking:
+            failed = self._failed()
+        return self._joined(failed, after)
 
     def keyed(self) -> str:
         """Return the query of all rows with what they are found by."""
@@ -134,7 +137,11 @@ class Asking:
         todo = _count(database, str(unseen))
         self._used(todo)
         for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
-            part = f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop}"
+            # Somebody else may have asked some of them meanwhile.
+            part = (
+                f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop} "
+                f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers})"
+            )
             self._pay(part, chunk.start, todo)
             answered = database.temporary_table(
                 f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
@@ -188,9 +195,14 @@ class Asking:
         lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, {missing})"
         cells[ERRORS] = with_error(self.question.stage, lost, f"r.{quoted(ERRORS)}")
         listed = ", ".join(f"{cells[name]} AS {quoted(name)}" for name in after.names)
+        # Should an answer stand there twice, rows must not.
+        once = (
+            f"SELECT * FROM {self.answers} "
+            "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1"
+        )
         return self.rows.of(
             f"SELECT {listed} FROM ({self.keyed()}) AS r "
-            f"LEFT JOIN {self.answers} AS a ON r.{KEY} = a.KEY "
+            f"LEFT JOIN ({once}) AS a ON r.{KEY} = a.KEY "
             f"LEFT JOIN {failed} AS f ON r.{KEY} = f.{KEY}",
             after,
             self.answers,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata
@@ -26,6 +28,10 @@ READ_AS = {
     **dict.fromkeys(JSON, pa.string()),
 }
 """What columns of users' tables are read as; digits behind a microsecond are cut."""
+
+
+NAMED = re.compile(r"[A-Z_ ]+(\([0-9, ]+\))?")
+"""How Snowflake writes a type; it is written into queries."""
 
 
 def kind_name(column: ResultMetadata) -> str:
@@ -58,6 +64,8 @@ def type_named(column: str, name: str) -> pa.DataType:
     SchemaError
         When there is no Arrow type for it.
     """
+    if not NAMED.fullmatch(name.upper()):
+        raise _unreadable(column, name[:40])
     plain, _, digits = name.upper().partition("(")
     if plain == "NUMBER":
         precision, _, scale = digits.strip(")").partition(",")

@@ -169,14 +169,20 @@ class KeptModel:
         root = f"snow://model/{self.name}/versions/{version_name(version.number)}/"
         target = folder / "pipeline"
         for name in self._files(root):
-            inside = name.partition(FOLDER)[2]
-            self._copy(root + name, (target / inside).parent)
+            place = target / name.partition(FOLDER)[2]
+            # What others put there may have any name.
+            if ".." in place.parts or not place.is_relative_to(target):
+                raise self._damaged(version)
+            self._copy(root + name, place.parent)
         if fingerprint(target) != version.record.manifest:
-            raise DamagedModel(
-                f"the files of {self.name}, version {version_name(version.number)}, are not those "
-                "that were logged. Nothing was loaded; log the model again."
-            )
+            raise self._damaged(version)
         return target
+
+    def _damaged(self, version: KeptVersion) -> DamagedModel:
+        return DamagedModel(
+            f"the files of {self.name}, version {version_name(version.number)}, are not those "
+            "that were logged. Nothing was loaded; log the model again."
+        )
 
     def _files(self, root: str) -> Iterator[str]:
         for row in self.database.records(f"LIST {literal(root + 'model/models/')}"):

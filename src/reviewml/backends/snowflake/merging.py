@@ -12,7 +12,7 @@ from reviewml.backends.snowflake.described import kind_name
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.types import sql_type
-from reviewml.errors import SchemaError
+from reviewml.errors import SchemaError, did_you_mean
 from reviewml.interfaces.batches import hidden
 from reviewml.schema import PLACE, roles_of
 from reviewml.sql import Name, quoted
@@ -61,13 +61,23 @@ def merge(rows: Rows, table: Name) -> Merged:
     fields = list(hidden(rows.schema))
     columns = ", ".join(f"{quoted(field.name)} {sql_type(field).name}" for field in fields)
     kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-    _widen(kept, table, fields)
+    _widen(kept, table, key, fields)
     keep_origins(kept.database, table, rows.schema)
     # Of a table of ids alone nothing can be updated, and then that is not told.
     [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
-    [(total,)] = kept.database.run(f"SELECT COUNT(*) FROM ({kept.query})")
-    changed = sum(map(int, updated))
-    return Merged(int(inserted), changed, int(total) - int(inserted) - changed)
+    added, changed = int(inserted), sum(map(int, updated))
+    return Merged(added, changed, max(_known(kept, table, key) - added - changed, 0))
+
+
+def _known(rows: Rows, table: Name, key: str) -> int:
+    """Return how many rows of a table are among the rows; it may have some of them twice."""
+    query = f"SELECT COUNT(*) FROM {table} AS t JOIN ({rows.query}) AS s ON {_same(key)}"
+    [(known,)] = rows.database.run(query)
+    return int(known)
+
+
+def _same(key: str) -> str:
+    return f"t.{quoted(key)} = s.{quoted(key)}"
 
 
 def _check_ids(rows: Rows, key: str) -> None:
@@ -93,23 +103,42 @@ def _check_ids(rows: Rows, key: str) -> None:
             )
 
 
-def _widen(rows: Rows, table: Name, fields: list[pa.Field]) -> None:
+def _widen(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> None:
     """Add to the table the columns that it lacks."""
     there = {column.name: column for column in rows.database.columns(f"SELECT * FROM {table}")}
     here = {column.name: column for column in rows.database.columns(rows.query)}
+    if key not in there:
+        raise SchemaError(
+            f"write: {table} has no column {key!r} to find its rows by. {did_you_mean(key, there)} "
+            "Rename the column of the rows, or write to another table."
+        )
+    # First: a table is not to change when nothing is written to it.
+    for name in filter(there.__contains__, here):
+        if _loses(there[name], here[name]):
+            raise _of_another_type(table, there[name], here[name])
     for field in fields:
         if field.name not in there:
             column = f"{quoted(field.name)} {sql_type(field).name}"
             rows.database.run(f"ALTER TABLE {table} ADD COLUMN {column}")
-        elif kind_name(there[field.name]) != kind_name(here[field.name]):
-            raise _of_another_type(table, there[field.name], here[field.name])
+
+
+def _loses(there: ResultMetadata, here: ResultMetadata) -> bool:
+    """Tell whether values would be another kind of thing in the table, or rounded."""
+    if kind_name(there) != kind_name(here):
+        return True
+    return kind_name(here) == "FIXED" and (there.scale or 0) < (here.scale or 0)
 
 
 def _of_another_type(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
     return SchemaError(
-        f"write: column {here.name!r} is {kind_name(here)}, and {kind_name(there)} in {table}: "
+        f"write: column {here.name!r} is {_described(here)}, and {_described(there)} in {table}: "
         "cast it, or write to another table."
     )
+
+
+def _described(column: ResultMetadata) -> str:
+    places = f" with {column.scale} decimal places" if column.scale else ""
+    return f"{kind_name(column)}{places}"
 
 
 def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str:
@@ -121,7 +150,7 @@ def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str
         values = ", ".join(f"{name} = s.{name}" for name in (quoted(f.name) for f in others))
         update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values} "
     return (
-        f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON t.{quoted(key)} = s.{quoted(key)} "
+        f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON {_same(key)} "
         f"{update}WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
         f"VALUES ({', '.join(f's.{name}' for name in names)})"
     )

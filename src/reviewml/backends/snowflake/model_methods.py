@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.errors import SchemaError, did_you_mean
+from reviewml.errors import DamagedModel, SchemaError, did_you_mean
 from reviewml.sql import Name, literal, quoted
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SAID = '"__said__"'
 """What a method said of a row, all of it in one object."""
+
+KINDS = ("ARRAY", "BIGINT", "BOOLEAN", "DOUBLE", "TIMESTAMP_NTZ", "VARCHAR")
+"""What `sql_type` returns."""
 
 ZONED = ("TIMESTAMP_TZ", "TIMESTAMP_LTZ")
 
@@ -55,6 +58,7 @@ class Method:
         SchemaError
             When a column that it takes is missing, or one that it gives is there already.
         """
+        _require_known([kind for _, kind in (*self.inputs, *self.outputs)])
         taken = _found(self.inputs, columns)
         _require_free([name for name, _ in self.outputs], columns)
         arguments = ", ".join(
@@ -68,6 +72,16 @@ class Method:
         return (
             f"SELECT * EXCLUDE ({SAID}), {given} FROM (SELECT *, {called} AS {SAID} FROM ({rows}))"
         )
+
+
+def _require_known(kinds: Sequence[str]) -> None:
+    """Refuse what is no type: whoever may change a model's metadata could write SQL there."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise DamagedModel(
+                "the metadata of this version name a type that reviewml does not know: they were "
+                "changed after it was logged. Log the model again."
+            )
 
 
 def methods_of(packaged: Packaged) -> dict[str, Method]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reviewml.backends.snowflake.kept_model import KeptModel, KeptVersion, version_name
 from reviewml.backends.snowflake.model_methods import Method, version_sql
 from reviewml.backends.snowflake.role_cells import joined_text
 from reviewml.backends.snowflake.session import Database
 from reviewml.errors import CapabilityError, UnknownName, did_you_mean
+from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.sql_enricher import ANSWER
 from reviewml.pipeline import Pipeline
 from reviewml.schema import Roles
@@ -90,14 +91,14 @@ def enriched(pipeline: Pipeline, rows: str) -> str:
     """
     roles: Roles = pipeline.roles_
     for name, step in pipeline.steps_:
-        if hasattr(step, "adds"):
+        if isinstance(step, Enrichment):
             rows = _with_step(name, step, rows, roles)
     return rows
 
 
-def _with_step(name: str, enricher: Any, rows: str, roles: Roles) -> str:
+def _with_step(name: str, enricher: Enrichment, rows: str, roles: Roles) -> str:
     ask = getattr(enricher, "sql", None)
-    call = ask(_cells(enricher.needs, roles)) if ask is not None else None
+    call = None if ask is None else ask(_cells(getattr(enricher, "needs", ()), roles))
     if call is None:
         raise CapabilityError(
             f"step {name!r} ({type(enricher).__name__}) is computed in Python, and a view is SQL "

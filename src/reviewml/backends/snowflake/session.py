@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import threading
 import uuid
 import weakref
 from collections import deque
@@ -86,12 +87,14 @@ class Access:
             When there is no such connection, or Snowflake refuses it.
         """
         key = (os.getpid(), self._key)
-        _, known = _databases.get(key, (None, None))
-        if known is None or known.closed:
-            known = Database(_opened(self.connection, str(self)))
-            # What is kept here cannot hand its number on to another.
-            _databases[key] = self.connection, known
-        return known
+        # Two threads must have one session: temporary tables are not seen from another.
+        with _opening:
+            _, known = _databases.get(key, (None, None))
+            if known is None or known.closed:
+                known = Database(_opened(self.connection, str(self)))
+                # What is kept here cannot hand its number on to another.
+                _databases[key] = self.connection, known
+            return known
 
     @property
     def _key(self) -> object:
@@ -129,6 +132,8 @@ class Access:
         return repr(self.connection) if named else f"<{type(self.connection).__name__}>"
 
 
+_opening = threading.RLock()
+
 _databases: dict[tuple[int, object], tuple[Connection, Database]] = {}
 
 
@@ -144,11 +149,14 @@ class Database:
     ----------
     made
         Tables that are known to be there.
+    asking
+        Is held by who asks Snowflake's models.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.made: set[Name] = set()
+        self.asking = threading.RLock()
         self._unused: deque[Name] = deque()
         self._tag: dict[str, str] | None = None
 
@@ -220,10 +228,16 @@ class Database:
         if self._tag is None:
             self._tag = self._own_tag()
         with self.session.connection.cursor() as cursor:
-            while self._unused:
-                self._execute(cursor, f"DROP TABLE IF EXISTS {self._unused.popleft()}")
+            for name in self._taken():
+                self._execute(cursor, f"DROP TABLE IF EXISTS {name}")
             self._execute(cursor, statement)
             yield cursor
+
+    def _taken(self) -> Iterator[Name]:
+        # Another thread may take the last one first.
+        with contextlib.suppress(IndexError):
+            while True:
+                yield self._unused.popleft()
 
     def _execute(self, cursor: SnowflakeCursor, statement: str) -> None:
         tried(lambda: cursor.execute(statement, _statement_params=self._tag))

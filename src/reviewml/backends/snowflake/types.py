@@ -305,6 +305,10 @@ def _from_json(column: pa.Array, kind: pa.DataType) -> pa.Array:
 def _as(kind: pa.DataType, value: Any) -> Any:
     if value is None:
         return None
+    if _is_list(kind) != isinstance(value, list) or pa.types.is_struct(kind) != (
+        isinstance(value, dict)
+    ):
+        raise ValueError
     if _is_list(kind):
         return [_as(kind.value_type, inner) for inner in value]
     if pa.types.is_struct(kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import traceback
 import uuid
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 KINDS = {"fixed": "BIGINT", "real": "DOUBLE", "boolean": "BOOLEAN"}
 ANYTHING = re.compile("")
+CHANGES = re.compile(r"(MERGE|UPDATE|DELETE|ALTER|CREATE)\b", re.IGNORECASE)
+"""Statements that wait for one another, as for the lock on a table; none for the end of another's
+transaction."""
 
 
 def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[st
     tag = (request.get("parameters") or {}).get("QUERY_TAG") or session.tag
     rows = 0
     try:
-        with session.lock:
+        with session.lock, double.writing if CHANGES.match(sql) else contextlib.nullcontext():
             answered = dispatch(double, session, sql, request)
         rows = answered.rows
         return finished(double, answered, session)

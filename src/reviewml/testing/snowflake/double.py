@@ -7,6 +7,7 @@ import importlib
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class Double:
         self.formats: dict[Full, Format] = {}
         self.functions: dict[tuple[Full, int], Function] = {}
         self.chunks = Results()
+        self.writing = threading.RLock()
         self.opened: list[SnowparkSession | snowflake.connector.SnowflakeConnection] = []
         self.loaded: set[tuple[int, Path, str]] = set()
 
