@@ -24,6 +24,7 @@ from ray import cloudpickle  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from reviewml import Files, LocalStore  # noqa: E402
+from reviewml.backends.ray import ledger  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError  # noqa: E402
 from reviewml.interfaces import Dataset, Enricher, Shelf  # noqa: E402
@@ -232,8 +233,9 @@ def test_a_row_that_kills_its_worker_costs_one_row(
 
 
 def test_a_step_whose_workers_always_die_is_given_up(
-    cluster: Cluster, reviews: Files, log: Path
+    cluster: Cluster, reviews: Files, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ledger, "MOST_DEATHS", 3)
     rows = backend(None).read(reviews)
     with pytest.raises(BackendError, match="died"):
         rows.enrich(Doomed(str(log)), stage="patient").count()

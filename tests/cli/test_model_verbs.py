@@ -60,7 +60,7 @@ def test_wrong_usage_of_fit(run, files, arguments: list[str], said: str) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--steps", "sentimnt"], "Did you mean 'sentiment'?"),
+        (["--steps", "sentimnt"], "Did you mean 'sentiment'"),
         (["--trainer", "xgbost"], "Did you mean 'xgboost'"),
         (["--set", "modl.C=1"], "Did you mean 'model'?"),
         (["--set", "model.Cc=1"], "has no parameter 'Cc'"),

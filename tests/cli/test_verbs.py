@@ -19,7 +19,8 @@ from reviewml.errors import SourceError
 VERBS = ["bench", "demo", "enrich", "evaluate", "explain", "fit"]
 VERBS += ["models", "plan", "plugins", "predict"]
 
-HEAVY = "torch transformers ray snowflake xgboost duckdb pandas sklearn numpy pyarrow matplotlib"
+HEAVY = "torch transformers ray snowflake.connector xgboost duckdb pandas sklearn numpy pyarrow"
+HEAVY += " matplotlib"
 
 
 @pytest.fixture

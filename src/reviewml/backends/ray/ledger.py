@@ -96,10 +96,21 @@ def _merged(parts: dict[Hashable, Tally]) -> Tally:
 
 @dataclasses.dataclass(frozen=True)
 class Ledger:
-    """A handle on the notes of one computation, that its workers can be given."""
+    """A handle on the notes of one computation, that its workers can be given.
+
+    Parameters
+    ----------
+    notes
+        The actor that keeps them.
+    work
+        Which computation.
+    most_deaths
+        How often a worker may die in a row.
+    """
 
     notes: Any
     work: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    most_deaths: int = dataclasses.field(default_factory=lambda: MOST_DEATHS)
 
     @classmethod
     def of(cls, connection: str) -> Self:
@@ -116,10 +127,10 @@ class Ledger:
                 # Ray's own property uses one that Ray calls deprecated.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 again = context.was_current_actor_reconstructed
-        if again and self._deaths(step, context.get_worker_id()) > MOST_DEATHS:
+        if again and self._deaths(step, context.get_worker_id()) > self.most_deaths:
             raise WorkerDied(
-                f"{step}: a worker died {MOST_DEATHS} times in a row and finished nothing. The "
-                "logs of Ray say how; if it ran out of memory, let each claim more, as in "
+                f"{step}: a worker died {self.most_deaths} times in a row and finished nothing. "
+                "The logs of Ray say how; if it ran out of memory, let each claim more, as in "
                 f"resources={{{step!r}: {{'memory': 8 * 2**30}}}}, or make concurrency= smaller."
             )
 
