@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -46,7 +47,9 @@ def test_components_load_scikit_learn_and_no_more_than_they_need() -> None:
 def test_every_public_name_can_be_imported() -> None:
     import reviewml
 
+    has_snowflake = importlib.util.find_spec("snowflake") is not None
     for name in reviewml.__all__:
-        assert getattr(reviewml, name) is not None
+        if has_snowflake or not name.startswith("Snowflake"):
+            assert getattr(reviewml, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
         reviewml.Pipelin  # noqa: B018
