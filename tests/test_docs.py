@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -15,7 +16,7 @@ import sys
 import textwrap
 import tomllib
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -277,22 +278,14 @@ def resolved(path: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
 
 
-OPTIONAL = {
-    "reviewml.testing.snowflake": "fakesnow",
-    "reviewml.backends.snowflake": "snowflake",
-    "reviewml.Snowflake": "snowflake",
-    "reviewml.backends.ray": "ray",
-}
-"""Beginning of a path → module without which it cannot be imported."""
-
-
-def needs_what_is_missing(path: str) -> bool:
-    """Tell whether this needs an extra that is not installed, as on other Pythons."""
-    entries = plugins.catalogue().entries()
-    targets = {entry.target.replace(":", "."): entry for entry in entries}
-    needed = [module for begin, module in OPTIONAL.items() if path.startswith(begin)]
-    lacking = any(importlib.util.find_spec(module) is None for module in needed)
-    return lacking or (path in targets and targets[path].missing_extra() is not None)
+def if_installed(find: Callable[[], Any]) -> Any:
+    """Return what is found; None where that needs an extra that is not installed."""
+    try:
+        return find()
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] in plugins.EXTRAS:
+            return None
+        raise
 
 
 @pytest.fixture(scope="module")
@@ -301,9 +294,9 @@ def reference() -> list[Any]:
     shown: list[Any] = []
     for page in (DOCS / "reference").glob("*.md"):
         for path in re.findall(r"^::: ([\w.]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
-            if needs_what_is_missing(path):
+            found = if_installed(functools.partial(resolved, path))
+            if found is None:
                 continue
-            found = resolved(path)
             inside = vars(found).values() if inspect.ismodule(found) else ()
             shown += [found, *inside]
     return shown
@@ -328,8 +321,8 @@ PUBLIC = {
 @pytest.mark.parametrize("module", sorted(PUBLIC))
 def test_public_names_are_in_the_reference(module: str, reference: list[Any]) -> None:
     home = importlib.import_module(module)
-    there = [name for name in home.__all__ if not needs_what_is_missing(f"{module}.{name}")]
-    public = {public: getattr(home, public) for public in there}
+    every = {name: if_installed(functools.partial(getattr, home, name)) for name in home.__all__}
+    public = {name: value for name, value in every.items() if value is not None}
     missing = [public for public, value in public.items() if not any(value is r for r in reference)]
     assert not missing
 

@@ -44,6 +44,20 @@ def test_components_load_scikit_learn_and_no_more_than_they_need() -> None:
     assert not found & {"torch", "transformers", "ray", "snowflake.connector", "xgboost", "duckdb"}
 
 
+@pytest.mark.parametrize(
+    ("code", "module", "extra"),
+    [
+        ("from reviewml import SnowflakeTable", "snowflake", "snowflake"),
+        ("import reviewml.testing.snowflake", "fakesnow", "snowflake-double"),
+    ],
+)
+def test_a_missing_extra_is_named(code: str, module: str, extra: str) -> None:
+    script = f"import sys; sys.modules[{module!r}] = None; {code}"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"pip install 'reviewml[{extra}]'" in ended.stderr.splitlines()[-1]
+
+
 def test_every_public_name_can_be_imported() -> None:
     import reviewml
 

@@ -66,7 +66,12 @@ def __getattr__(name: str) -> Any:
     # Resolved on first use: importing reviewml must load nothing heavy.
     if name not in _HOMES:
         raise AttributeError(f"module 'reviewml' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        from reviewml.plugins import missing
+
+        raise missing(error, name) from error
 
 
 def __dir__() -> list[str]:

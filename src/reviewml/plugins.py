@@ -86,7 +86,7 @@ class Entry:
         try:
             return getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
-            raise _missing(error, f"{self.name!r}") from error
+            raise missing(error, f"{self.name!r}") from error
 
     def missing_extra(self) -> str | None:
         """Return what to install before this can be used, or None; imports nothing."""
@@ -96,7 +96,16 @@ class Entry:
         return None
 
 
-def _missing(error: ModuleNotFoundError, what: str) -> ImportError:
+def missing(error: ModuleNotFoundError, what: str) -> ImportError:
+    """Return the error that an extra is not installed, or the one given where none brings that.
+
+    Parameters
+    ----------
+    error
+        What an import raised.
+    what
+        Who needs it, for the message.
+    """
     # Only a missing optional dependency is the user's to install;
     # a missing module of the plugin's own is a bug to be shown as it is.
     if (error.name or "").partition(".")[0] not in EXTRAS:
@@ -235,4 +244,4 @@ def optional(module: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise _missing(error, what) from error
+        raise missing(error, what) from error

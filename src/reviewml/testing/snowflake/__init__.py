@@ -17,8 +17,12 @@ differ by case alone. Statements, functions, options and paths that it does not 
 The whole list, with where it differs from Snowflake, is in docs/reference/testing.md.
 """
 
-from reviewml.testing.snowflake.cortex import Cortex
-from reviewml.testing.snowflake.double import Double, snowflake_double
-from reviewml.testing.snowflake.log import Statement, Watch
+from reviewml import plugins
+
+plugins.optional("fakesnow", "reviewml.testing.snowflake")
+
+from reviewml.testing.snowflake.cortex import Cortex  # noqa: E402
+from reviewml.testing.snowflake.double import Double, snowflake_double  # noqa: E402
+from reviewml.testing.snowflake.log import Statement, Watch  # noqa: E402
 
 __all__ = ["Cortex", "Double", "Statement", "Watch", "snowflake_double"]
