@@ -1,12 +1,20 @@
-"""A cluster that tests share."""
+"""A cluster, and a double of Snowflake, that the tests of a module share."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from snowflake.snowpark import Session
+
+    from reviewml.backends.snowflake.backend import SnowflakeBackend
+    from reviewml.testing.snowflake import Double
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +35,33 @@ def ray_cluster() -> Iterator[None]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Double]:
+    """Start a double of Snowflake."""
+    pytest.importorskip("fakesnow")
+    from reviewml.testing.snowflake import snowflake_double
+
+    with snowflake_double() as double:
+        yield double
+
+
+@pytest.fixture
+def double(running: Double) -> Double:
+    """Return it with nothing in it."""
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def session(double: Double) -> Iterator[Session]:
+    with contextlib.closing(double.session()) as session:
+        yield session
+
+
+@pytest.fixture
+def backend(session: Session) -> SnowflakeBackend:
+    from reviewml.backends.snowflake.backend import SnowflakeBackend
+
+    return SnowflakeBackend(session=session)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -33,7 +32,7 @@ pytest.importorskip("fakesnow")
 from reviewml.backends.snowflake import asking
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.source import SnowflakeTable
-from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -41,29 +40,6 @@ if TYPE_CHECKING:
 ROLES = Roles.of(id="id", text="text")
 
 UTC = pa.timestamp("us", "UTC")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Double]:
-    with snowflake_double() as double:
-        yield double
-
-
-@pytest.fixture
-def double(running: Double) -> Double:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def session(double: Double) -> Iterator[Session]:
-    with contextlib.closing(double.session()) as session:
-        yield session
-
-
-@pytest.fixture
-def backend(session: Session) -> SnowflakeBackend:
-    return SnowflakeBackend(session=session)
 
 
 def reviews(*texts: str | None, first: int = 0) -> pa.Table:

@@ -32,18 +32,12 @@ pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import own_code, python_cells
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
 
 ROWS = 8
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Double]:
-    with snowflake_double() as double:
-        yield double
 
 
 @pytest.fixture(scope="module")

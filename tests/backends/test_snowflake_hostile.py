@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import decimal
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,36 +28,13 @@ from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate
 from reviewml.errors import BackendError, DamagedModel, SchemaError, TargetError
 from reviewml.featurizers import Features
 from reviewml.schema import Roles
-from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.testing.snowflake import Double
 from reviewml.trainers import LogisticRegression
 
 if TYPE_CHECKING:
-    from snowflake.snowpark import Session
+    pass
 
 ROLES = Roles.of(id="id", text="text")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Double]:
-    with snowflake_double() as double:
-        yield double
-
-
-@pytest.fixture
-def double(running: Double) -> Double:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def session(double: Double) -> Iterator[Session]:
-    with contextlib.closing(double.session()) as session:
-        yield session
-
-
-@pytest.fixture
-def backend(session: Session) -> SnowflakeBackend:
-    return SnowflakeBackend(session=session)
 
 
 def reviews(*texts: str | None, first: int = 0) -> pa.Table:

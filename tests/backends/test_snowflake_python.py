@@ -41,7 +41,7 @@ from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.by_value import Stays, pickled
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.mapping import brought, in_python
-from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -58,12 +58,6 @@ TEXTS = [
     "质量很好，非常满意",
     "Awful. It broke.",
 ]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Double]:
-    with snowflake_double() as double:
-        yield double
 
 
 @pytest.fixture(scope="module")
