@@ -18,6 +18,7 @@ from reviewml import plugins
 from reviewml.backends.snowflake.kept_model import KeptModel
 from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.registry import SnowflakeRegistry
+from reviewml.backends.snowflake.session import Database
 from reviewml.enrichers import Quality
 from reviewml.errors import (
     BackendError,
@@ -292,7 +293,7 @@ def test_files_are_copied_into_their_folder_alone(
     registry.log(fitted(rows(), LogisticRegression()), name="purchase")
     copied: list[Path] = []
     monkeypatch.setattr(KeptModel, "_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
-    monkeypatch.setattr(KeptModel, "_copy", lambda self, url, folder: copied.append(folder))
+    monkeypatch.setattr(Database, "get", lambda self, place, folder: copied.append(folder))
     with pytest.raises(DamagedModel, match="are not those that were logged"):
         registry.load("purchase")
     assert copied == []

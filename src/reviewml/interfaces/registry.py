@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,9 @@ from reviewml.masking import masked
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
 
+
+LOGGED, ALIAS = "logged", "alias"
+"""What is done to models, as events say it."""
 
 MOST_DIGITS = 18
 """Digits of a version that there could be."""
@@ -76,6 +80,11 @@ class Event:
     version: int
     alias: str | None = None
     reason: str | None = None
+
+
+def now() -> str:
+    """Return the time, as events state it."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 class Registry(ABC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 from collections.abc import Sequence
@@ -11,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.errors import DamagedModel
-from reviewml.interfaces.registry import Event, ModelVersion
+from reviewml.interfaces.registry import LOGGED, Event, ModelVersion
 from reviewml.saving.plain import decode, encode
 from reviewml.saving.unfinished import sync
-
-LOGGED, ALIAS = "logged", "alias"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +128,3 @@ def versions(name: str, lines: Sequence[Line]) -> list[ModelVersion]:
 def logged(lines: Sequence[Line]) -> dict[int, Line]:
     """Return the line that logged each version."""
     return {line.event.version: line for line in lines if line.event.event == LOGGED}
-
-
-def now() -> str:
-    """Return the time, as events state it."""
-    return datetime.datetime.now(datetime.UTC).isoformat()

@@ -15,15 +15,18 @@ from filelock import FileLock
 
 from reviewml.errors import DamagedModel
 from reviewml.interfaces.registry import (
+    ALIAS,
+    LOGGED,
     Event,
     ModelVersion,
     Registry,
     check_alias,
     check_name,
     checked_metrics,
+    now,
 )
 from reviewml.pipeline import Pipeline, load
-from reviewml.registries.history import ALIAS, LOGGED, History, Line, logged, now, versions
+from reviewml.registries.history import History, Line, logged, versions
 from reviewml.saving.manifest import fingerprint
 from reviewml.saving.unfinished import publish
 

@@ -13,18 +13,21 @@ from typing import SupportsFloat
 
 from reviewml.errors import DamagedModel, RegistryError
 from reviewml.interfaces.registry import (
+    ALIAS,
+    LOGGED,
     Event,
     ModelVersion,
     Registry,
     check_alias,
     check_name,
     checked_metrics,
+    now,
 )
 from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
 from reviewml.places import CONDITIONAL, Place, at_once, place_of
 from reviewml.registries.event_log import EventLog
-from reviewml.registries.history import ALIAS, LOGGED, Line, logged, now, versions
+from reviewml.registries.history import Line, logged, versions
 from reviewml.saving.manifest import MANIFEST, fingerprint
 
 

@@ -20,14 +20,7 @@ from reviewml.interfaces.model import Model
 from reviewml.interfaces.origins import Origin
 from reviewml.saving import manifest
 from reviewml.saving.card import card
-from reviewml.saving.components import (
-    Described,
-    describe,
-    installed,
-    learned,
-    rebuild,
-    restore,
-)
+from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
 from reviewml.saving.parts import Parts
 from reviewml.saving.plain import Arrays, NotPlain, decode, encode
 from reviewml.saving.unfinished import new_folder

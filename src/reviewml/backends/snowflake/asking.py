@@ -116,6 +116,11 @@ class Asking:
         key = key_cell(self.rows.schema, self.shown)
         return f"SELECT *, {key} AS {KEY} FROM ({self.rows.query})"
 
+    def distinct(self) -> int:
+        """Return how many different rows there are to ask about, answered or not."""
+        keys = f"SELECT DISTINCT {KEY} FROM ({self.keyed()}) WHERE {KEY} IS NOT NULL"
+        return self.database.count(f"({keys})")
+
     def unseen(self) -> str:
         """Return the query of what the enricher is shown of different rows, without answers."""
         cells = [f"{cell} AS {quoted(name)}" for name, cell in self.shown.items()]
@@ -134,8 +139,9 @@ class Asking:
             f"SELECT NULL::TEXT AS {KEY}, NULL::TEXT AS {ERROR} WHERE FALSE"
         )
         unseen = database.temporary_table(self.unseen())
-        todo = _count(database, str(unseen))
-        self._used(todo)
+        todo = database.count(str(unseen))
+        if self.store is not None:
+            self.store.used(self.shelf, self.distinct() - todo, todo)
         for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
             # Somebody else may have asked some of them meanwhile.
             part = (
@@ -150,11 +156,6 @@ class Asking:
             said = f"SELECT {KEY}, {self.call.error} AS {ERROR} FROM {answered}"
             database.run(f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {ERROR} IS NOT NULL")
         return failed
-
-    def _used(self, todo: int) -> None:
-        if self.store is not None:
-            distinct = f"SELECT DISTINCT {KEY} FROM ({self.keyed()}) WHERE {KEY} IS NOT NULL"
-            self.store.used(self.shelf, _count(self.database, f"({distinct})") - todo, todo)
 
     def _pay(self, part: str, done: int, todo: int) -> None:
         price, budget = self.call.price, self.rows.budget
@@ -240,12 +241,6 @@ def _chunks(todo: int) -> Iterator[range]:
         done, size = chunk.stop, next_rows(len(chunk), seconds, size)
 
 
-def _count(database: Database, rows: str) -> int:
-    """Return how many rows there are in what may follow ``FROM``."""
-    [(found,)] = database.run(f"SELECT COUNT(*) FROM {rows}")
-    return int(found)
-
-
 # -- before it is asked -------------------------------------------------------------------------
 
 
@@ -261,9 +256,8 @@ def estimate(rows: Rows, question: AskDatabase) -> Estimate:
     """
     asking = Asking.of(question, rows)
     unseen = rows.database.temporary_table(asking.unseen())
-    todo = _count(rows.database, str(unseen))
-    distinct = f"SELECT DISTINCT {KEY} FROM ({asking.keyed()}) WHERE {KEY} IS NOT NULL"
-    stored = _count(rows.database, f"({distinct})") - todo if asking.store is not None else None
+    todo = rows.database.count(str(unseen))
+    stored = asking.distinct() - todo if asking.store is not None else None
     price = asking.call.price
     if price is None:
         return Estimate(todo, stored, (0, 0), (0, 0))

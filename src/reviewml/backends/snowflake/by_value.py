@@ -57,7 +57,7 @@ def _noted(function: Any, by_value: Collection[str]) -> tuple[bytes, set[str], b
     file = io.BytesIO()
     pickler = _Noting(file)
     failure = None
-    with _registered(by_value):
+    with taken_along(by_value):
         try:
             pickler.dump(function)
         except Exception as error:
@@ -82,9 +82,10 @@ class _Noting(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _registered(roots: Collection[str]) -> Iterator[None]:
+def taken_along(names: Collection[str]) -> Iterator[None]:
+    """Have modules pickled with what is theirs; they must be imported already."""
     already = cloudpickle.list_registry_pickle_by_value()
-    modules = [sys.modules[root] for root in roots if root not in already]
+    modules = [sys.modules[name] for name in names if name not in already]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:

@@ -26,8 +26,10 @@ def check_same_origins(database: Database, table: Name, schema: pa.Schema) -> No
     SchemaError
         Naming the column and both enrichers.
     """
-    for name, found in _origins(schema).items():
-        known = Origin.read(_comments(database, table).get(name, ""))
+    origins = _origins(schema)
+    comments = _comments(database, table) if origins else {}
+    for name, found in origins.items():
+        known = Origin.read(comments.get(name, ""))
         if known is not None and known != found:
             raise SchemaError(
                 f"write: column {name!r} of {table} was added by {known}, and that of the rows by "

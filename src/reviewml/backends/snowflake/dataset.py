@@ -153,18 +153,14 @@ class SnowflakeDataset(Dataset):
         if self._at_hand:
             return self
         kept = self.query().settled()
-        [(count,)] = kept.database.run(f"SELECT COUNT(*) FROM ({kept.query})")
-        return SnowflakeDataset(
-            self.backend, self._schema, lambda: kept, at_hand=True, rows=int(count)
-        )
+        rows = kept.count()
+        return SnowflakeDataset(self.backend, self._schema, lambda: kept, at_hand=True, rows=rows)
 
     def estimate(self, question: AskDatabase) -> Estimate | None:
         return asking.estimate(self.query(), question)
 
     def count(self) -> int:
-        rows = self.query()
-        [(count,)] = rows.database.run(f"SELECT COUNT(*) FROM ({rows.query})")
-        return int(count)
+        return self.query().count()
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         return aggregating.aggregated(self.query(), statistics)

@@ -234,7 +234,14 @@ def _(function: Featurized | Numbers, before: pa.Schema, after: pa.Schema) -> Pa
     features = SqlFeatures.of(function.featurizer, before)
     if features is None:
         return None
-    kept = kept_columns(before, getattr(function, "columns", ()))
+    return _finished_here(
+        function, features, kept_columns(before, getattr(function, "columns", ()))
+    )
+
+
+def _finished_here(
+    function: Featurized | Numbers | Score, features: SqlFeatures, kept: pa.Schema
+) -> Parted:
     schema = pa.schema([*kept, *features.fields()], kept.metadata)
     rest = Finish(function, tuple(features.names()))
     return Parted(lambda rows: features.made(rows, kept), schema, rest)
@@ -260,9 +267,7 @@ def _(function: Score, before: pa.Schema, after: pa.Schema) -> Step | Parted | N
         return None
     kept = kept_columns(before)
     if len(features.cells) > MOST_ARGUMENTS:
-        schema = pa.schema([*kept, *features.fields()], kept.metadata)
-        rest = Finish(function, tuple(features.names()))
-        return Parted(lambda rows: features.made(rows, kept), schema, rest)
+        return _finished_here(function, features, kept)
     return lambda rows: _scored(features.made(rows, kept), features, function, after)
 
 

@@ -165,15 +165,11 @@ def _component(described: Mapping[str, Any]) -> Any:
 def _kept(saved: Path, results: str) -> dict[str, Any]:
     """Put a folder on a stage, and return where it is and the names of its files."""
     from reviewml.backends.snowflake.session import Access
-    from reviewml.sql import literal
 
     database = Access().database()
     names = [f.relative_to(saved).as_posix() for f in sorted(saved.rglob("*")) if f.is_file()]
     for name in names:
-        place = f"{results}/{name}".rpartition("/")[0]
-        database.run(
-            f"PUT {literal(f'file://{saved / name}')} {literal(place)} AUTO_COMPRESS = FALSE"
-        )
+        database.put(saved / name, f"{results}/{name}".rpartition("/")[0])
     return {"folder": results, "files": names}
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import dataclasses
 import importlib.resources
 import json
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake import own_code
+from reviewml.backends.snowflake.by_value import taken_along
 from reviewml.backends.snowflake.job_tasks import TASK, fit_task
 from reviewml.backends.snowflake.session import Access, Connection, Database, tried
 from reviewml.errors import BackendError, ParameterError
 from reviewml.pipeline import Pipeline, load
-from reviewml.saving.versions import version_of
 from reviewml.sql import Name, literal
 
 PREFIX = "REVIEWML_"
@@ -27,12 +26,6 @@ PREFIX = "REVIEWML_"
 
 ENDED = ("DONE", "FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED")
 FAILED = ("FAILED", "INTERNAL_ERROR")
-
-NEEDED = (
-    *("narwhals", "numpy", "pandas", "pluggy", "pyarrow", "safetensors", "scikit-learn", "scipy"),
-    *("threadpoolctl", "tqdm", "xgboost"),
-)
-"""Packages that reviewml needs in a job, at the versions they have here."""
 
 REPOSITORY = "snowflake.snowpark.pypi_shared_repository"
 
@@ -99,7 +92,7 @@ class Pool:
             brought = [str(own_code.archive(Path(folder)))]
             settings = self._settings(name)
             settings["imports"] = [*settings.get("imports", ()), *brought]
-            with _taken_along(function):
+            with taken_along(_own_modules(function)):
                 submitted = tried(lambda: jobs.remote(**settings)(function)(*args))
         return Job(submitted.id, self.connection, self.results(name))
 
@@ -110,26 +103,17 @@ class Pool:
             "stage_name": Name.parse(self.stage).sql,
             "session": self.database().session,
             "target_instances": self.target_instances,
-            "pip_requirements": [*_pinned(), *self.pip_requirements],
+            "pip_requirements": [*own_code.pinned(), *self.pip_requirements],
             "artifact_repositories": [*self.artifact_repositories],
             "name": name,
         }
 
 
-@contextlib.contextmanager
-def _taken_along(function: Callable[..., Any]) -> Iterator[None]:
-    """Have the module of a function pickled with it: the job has only reviewml's."""
-    import cloudpickle
-
-    module = sys.modules.get(function.__module__)
-    if module is None or module.__name__.partition(".")[0] in ("__main__", "reviewml"):
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
+def _own_modules(function: Callable[..., Any]) -> builtins.list[str]:
+    """Return the module of a function where the job has it not: there is only reviewml's."""
+    name = function.__module__
+    lacking = name in sys.modules and name.partition(".")[0] not in ("__main__", "reviewml")
+    return [name] if lacking else []
 
 
 def payload(folder: Path) -> None:
@@ -224,11 +208,6 @@ def _registry(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"at": at, "log": {key: value for key, value in given.items() if key not in at}}
 
 
-def _pinned() -> builtins.list[str]:
-    found = {package: version_of(package) for package in NEEDED}
-    return [f"{package}=={version}" for package, version in found.items() if version]
-
-
 @dataclasses.dataclass(frozen=True, repr=False)
 class Job:
     """A job that was submitted.
@@ -297,10 +276,7 @@ class Job:
         left = self.result(timeout)
         database = Access(self.connection).database()
         for name in left["files"]:
-            target = (folder / name).parent
-            target.mkdir(parents=True, exist_ok=True)
-            place = literal(f"{left['folder']}/{name}")
-            database.run(f"GET {place} {literal(f'file://{target}')}")
+            database.get(f"{left['folder']}/{name}", (folder / name).parent)
         return folder
 
     def cancel(self) -> None:
@@ -327,11 +303,7 @@ def list(  # noqa: A001  read as jobs.list
 ) -> builtins.list[tuple[Job, str]]:
     """Return the jobs of ours in a schema that were not deleted, each with its status."""
     at = Access(connection).database()
-    where = [database or at.session.get_current_database()]
-    where.append(schema or at.session.get_current_schema())
-    if None in where:
-        raise BackendError("the connection has no database or no schema: name both.")
-    within = Name(tuple(Name.parse(str(part)).parts[0] for part in where))
+    within = at.schema(database, schema)
     found = at.records(f"SHOW JOB SERVICES IN SCHEMA {within}")
     return [
         (Job(Name((*within.parts, row["name"])).sql, connection), row["status"])

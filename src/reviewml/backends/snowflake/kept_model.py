@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +16,6 @@ from reviewml.interfaces.registry import Event, ModelVersion
 from reviewml.saving.manifest import fingerprint
 from reviewml.saving.plain import decode, encode
 from reviewml.sql import Name, literal, quoted
-
-LOGGED, ALIAS = "logged", "alias"
-"""What happens to versions."""
 
 OURS = "reviewml"
 """Where in a version's metadata is what we keep there."""
@@ -173,7 +169,7 @@ class KeptModel:
             # What others put there may have any name.
             if ".." in place.parts or not place.is_relative_to(target):
                 raise self._damaged(version)
-            self._copy(root + name, place.parent)
+            self.database.get(root + name, place.parent)
         if fingerprint(target) != version.record.manifest:
             raise self._damaged(version)
         return target
@@ -191,20 +187,11 @@ class KeptModel:
             if FOLDER in name:
                 yield name
 
-    def _copy(self, url: str, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.database.run(f"GET {literal(url)} {literal(f'file://{folder}')}")
-
     def _changed(self, number: int) -> str:
         return f"ALTER MODEL {self.name} MODIFY VERSION {version_name(number)}"
 
     def _shown(self) -> Sequence[dict[str, Any]]:
         return self.database.records(f"SHOW VERSIONS IN MODEL {self.name}")
-
-
-def now() -> str:
-    """Return the time, as events state it."""
-    return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 def version_name(number: int) -> str:

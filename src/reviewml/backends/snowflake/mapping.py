@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake import passing, python_cells
+from reviewml.backends.snowflake import own_code, passing, python_cells
 from reviewml.backends.snowflake.by_value import Stays, pickled
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.errors import ReviewmlError, SchemaError
@@ -148,7 +148,7 @@ def brought(function: RowWise) -> Brought:
     does = function.enricher if isinstance(function, EnrichBatch) else function
     if isinstance(function, EnrichBatch):
         _refuse_secrets(function)
-    raw, has_code = pickled(function, type(does), python_cells.PACKAGES)
+    raw, has_code = pickled(function, type(does), own_code.PACKAGES)
     if type(function) is EnrichBatch and not has_code and _can_be_saved(function):
         parts = python_cells.parts_of([("enricher", function.enricher)])
         return Brought("enriched", parts, ([function.stage],))

@@ -71,9 +71,7 @@ def merge(rows: Rows, table: Name) -> Merged:
 
 def _known(rows: Rows, table: Name, key: str) -> int:
     """Return how many rows of a table are among the rows; it may have some of them twice."""
-    query = f"SELECT COUNT(*) FROM {table} AS t JOIN ({rows.query}) AS s ON {_same(key)}"
-    [(known,)] = rows.database.run(query)
-    return int(known)
+    return rows.database.count(f"{table} AS t JOIN ({rows.query}) AS s ON {_same(key)}")
 
 
 def _same(key: str) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from reviewml.backends.snowflake.described import kind_name
 from reviewml.backends.snowflake.kept_model import KeptModel, KeptVersion, version_name
 from reviewml.backends.snowflake.model_methods import Method, version_sql
 from reviewml.backends.snowflake.role_cells import joined_text
@@ -56,10 +57,7 @@ class Runnable:
 
 def columns_of(database: Database, query: str) -> dict[str, str]:
     """Return the columns of a query and Snowflake's types of them."""
-    from snowflake.connector.constants import FIELD_ID_TO_NAME
-
-    described = database.columns(query)
-    return {column.name: FIELD_ID_TO_NAME[column.type_code] for column in described}
+    return {column.name: kind_name(column) for column in database.columns(query)}
 
 
 def rows_of(rows: str | DataFrame) -> str:

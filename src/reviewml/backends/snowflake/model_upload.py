@@ -13,7 +13,6 @@ from reviewml.backends.snowflake import own_code
 from reviewml.backends.snowflake.kept_model import version_name
 from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.session import Database, tried
-from reviewml.saving.versions import version_of
 from reviewml.sql import Name, quoted
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ def _registry(database: Database, name: Name) -> Any:
 def requirements(saved: Path) -> list[str]:
     """Return the packages that a saved pipeline needs, at the versions they have here."""
     named = json.loads((saved / "versions.json").read_text(encoding="utf-8"))
-    versions = {package: version_of(package) for package in (*named, *IMPORTED)}
-    return sorted(f"{p}=={v}" for p, v in versions.items() if v and p not in OURS)
+    return sorted(own_code.pinned({*named, *IMPORTED} - {*OURS}))
 
 
 def signatures(packaged: Packaged) -> dict[str, ModelSignature]:

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import importlib.resources
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from reviewml.saving.versions import version_of
+
+PACKAGES = (
+    "cloudpickle",
+    "narwhals",
+    "numpy",
+    "packaging",
+    "pandas",
+    "pluggy",
+    "py3langid",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "threadpoolctl",
+    "tqdm",
+    "xgboost",
+)
+"""What reviewml imports where it runs in Snowflake."""
 
 LEFT_OUT = ("__pycache__", "benchmark", "testing")
 """What nothing there needs."""
 
 MADE = (2020, 1, 1, 0, 0, 0)
 """Time of all entries, so that the same code is the same archive."""
+
+
+def pinned(packages: Iterable[str] = PACKAGES) -> list[str]:
+    """Return requirements of packages, at the versions they have here; without those not here."""
+    versions = {package: version_of(package) for package in packages}
+    return [f"{package}=={version}" for package, version in versions.items() if version]
 
 
 def archive(folder: Path) -> Path:

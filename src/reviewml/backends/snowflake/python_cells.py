@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import sys
 import tempfile
 import weakref
@@ -33,23 +32,6 @@ MOST_ARGUMENTS = 400
 
 Content = saving.Parts | bytes
 """What a function works with: a pipeline that is saved, or something pickled."""
-
-PACKAGES = (
-    "narwhals",
-    "cloudpickle",
-    "numpy",
-    "packaging",
-    "pandas",
-    "pluggy",
-    "py3langid",
-    "pyarrow",
-    "safetensors",
-    "scikit-learn",
-    "scipy",
-    "tqdm",
-    "xgboost",
-)
-"""What the code there imports, in the versions of this process."""
 
 CODE = """
 import pandas
@@ -117,10 +99,7 @@ def _function(
     stage, name = database.temporary_name("code"), database.temporary_name("function")
     database.run(f"CREATE TEMPORARY STAGE {stage}")
     for file in files:
-        database.run(
-            f"PUT {literal(file.as_uri())} {literal(f'@{stage}')} "
-            "AUTO_COMPRESS = FALSE OVERWRITE = TRUE"
-        )
+        database.put(file, f"@{stage}")
     arguments = ", ".join(f"A{place} {kind}" for place, kind in enumerate(kinds))
     imports = ", ".join(literal(f"@{stage}/{file.name}") for file in files)
     code = CODE.format(
@@ -130,7 +109,7 @@ def _function(
         f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS ARRAY LANGUAGE PYTHON "
         f"RUNTIME_VERSION = {literal(runtime)} "
         "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
-        f"PACKAGES = ({', '.join(map(literal, _pinned()))}) IMPORTS = ({imports}) "
+        f"PACKAGES = ({', '.join(map(literal, own_code.pinned()))}) IMPORTS = ({imports}) "
         f"HANDLER = 'compute' AS {literal(code)}"
     )
     return name
@@ -148,10 +127,6 @@ def _written(content: Content, folder: Path) -> Path:
     folder.mkdir()
     (folder / PICKLE).write_bytes(content)
     return folder
-
-
-def _pinned() -> list[str]:
-    return [f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES]
 
 
 def zipped(folder: Path, archive: Path) -> Path:

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml.backends.snowflake.kept_model import (
-    ALIAS,
     GIVEN,
-    LOGGED,
     KeptModel,
     KeptVersion,
     Record,
-    now,
     version_name,
 )
 from reviewml.backends.snowflake.model_methods import methods_of
@@ -24,14 +21,17 @@ from reviewml.backends.snowflake.model_running import Runnable, enriched, rows_o
 from reviewml.backends.snowflake.model_upload import client_version, upload
 from reviewml.backends.snowflake.packaged import Packaged
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.errors import BackendError, RegistryError
+from reviewml.errors import RegistryError
 from reviewml.interfaces.registry import (
+    ALIAS,
+    LOGGED,
     Event,
     ModelVersion,
     Registry,
     check_alias,
     check_name,
     checked_metrics,
+    now,
 )
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import fingerprint
@@ -216,15 +216,7 @@ class SnowflakeRegistry(Registry):
         return Access(self.connection).database()
 
     def _name(self, name: str) -> Name:
-        session = self._at().session
-        where = self.database or session.get_current_database()
-        schema = self.schema or session.get_current_schema()
-        if where is None or schema is None:
-            raise BackendError(
-                "the connection has no database or no schema: give "
-                "SnowflakeRegistry(database=..., schema=...)."
-            )
-        return Name((Name.parse(where).parts[0], Name.parse(schema).parts[0], name))
+        return Name((*self._at().schema(self.database, self.schema).parts, name))
 
     def _runnable(self, reference: str) -> Runnable:
         name, version = self._found(reference)
@@ -234,7 +226,7 @@ class SnowflakeRegistry(Registry):
         return KeptModel(self._at(), self._name(name))
 
     def _all_names(self) -> list[str]:
-        schema = Name(self._name("x").parts[:2])
+        schema = self._at().schema(self.database, self.schema)
         found = [row["name"] for row in self._at().records(f"SHOW MODELS IN SCHEMA {schema}")]
         return [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
 

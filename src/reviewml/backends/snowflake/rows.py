@@ -60,6 +60,10 @@ class Rows:
         """Return the rows of a query on these and on temporary tables."""
         return Rows(self.database, query, schema, (*self.held, *held), self.budget)
 
+    def count(self) -> int:
+        """Return how many there are."""
+        return self.database.count(f"({self.query})")
+
     def limited(self, n: int) -> Rows:
         """Return `n` of the rows."""
         columns = ", ".join(map(quoted, self.schema.names))

@@ -11,6 +11,7 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from snowflake.snowpark.exceptions import SnowparkClientException
 
 from reviewml.errors import BackendError, ParameterError, did_you_mean
 from reviewml.masking import masked
-from reviewml.sql import Name
+from reviewml.sql import Name, literal
 
 TAG = "reviewml"
 """Query tag of our statements, where the user has set none."""
@@ -178,6 +179,21 @@ class Database:
             found = tried(lambda: list(cursor.fetchall()))
         return [dict(zip(names, row, strict=True)) for row in found]
 
+    def count(self, rows: str) -> int:
+        """Return how many rows there are in what may stand behind ``FROM``."""
+        [(found,)] = self.run(f"SELECT COUNT(*) FROM {rows}")
+        return int(found)
+
+    def put(self, file: Path, place: str) -> None:
+        """Copy a file of this machine to a place on a stage, as it is."""
+        here = literal(f"file://{file}")
+        self.run(f"PUT {here} {literal(place)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+
+    def get(self, place: str, folder: Path) -> None:
+        """Copy a file of a stage or a model into a folder, which is made when it is new."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.run(f"GET {literal(place)} {literal(f'file://{folder}')}")
+
     def batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
         with self._executed(query) as cursor:
@@ -198,7 +214,7 @@ class Database:
 
     def own_name(self, name: str) -> Name:
         """Return the full name of something in the schema of the session."""
-        return Name((*self._schema, name))
+        return Name((*self.schema().parts, name))
 
     def temporary_table(self, query: str) -> TemporaryTable:
         """Return a table of the rows of a query, which stays while somebody refers to it."""
@@ -213,15 +229,22 @@ class Database:
         weakref.finalize(table, self._unused.append, name).atexit = False
         return table
 
-    @property
-    def _schema(self) -> tuple[str, ...]:
-        known = (self.session.get_current_database(), self.session.get_current_schema())
-        if None in known:
+    def schema(self, database: str | None = None, schema: str | None = None) -> Name:
+        """Return a schema's name with its database, those of the session unless given.
+
+        Raises
+        ------
+        BackendError
+            When the session has none.
+        """
+        database = database or self.session.get_current_database()
+        schema = schema or self.session.get_current_schema()
+        if database is None or schema is None:
             raise BackendError(
-                "the session has no database or no schema, where temporary tables could be: name "
-                "both in the connection."
+                "the connection has no database or no schema: name both in connections.toml, or "
+                "give database= and schema= where there are such parameters."
             )
-        return tuple(Name.parse(part).parts[0] for part in known if part is not None)
+        return Name((Name.parse(database).parts[0], Name.parse(schema).parts[0]))
 
     @contextlib.contextmanager
     def _executed(self, statement: str) -> Iterator[SnowflakeCursor]:

@@ -166,7 +166,7 @@ class SnowflakeStore(EnrichmentStore):
         for shelf in self._shelf_rows():
             if shelf["LAST_USED"] < before:
                 kept = self._named(shelf["KEPT_IN"])
-                gone += _count(database, kept)
+                gone += database.count(kept.sql)
                 database.run(f"DROP TABLE {kept}")
                 fingerprint = literal(shelf["FINGERPRINT"])
                 _deleted(database, self._shelves, f"FINGERPRINT = {fingerprint}")
@@ -294,9 +294,4 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _deleted(database: Database, name: Name, where: str) -> int:
     [(rows,)] = database.run(f"DELETE FROM {name} WHERE {where}")
-    return int(rows)
-
-
-def _count(database: Database, name: Name) -> int:
-    [(rows,)] = database.run(f"SELECT COUNT(*) FROM {name}")
     return int(rows)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Database, TemporaryTable
 from reviewml.backends.snowflake.types import SqlType, sql_type
-from reviewml.sql import Name, literal, quoted
+from reviewml.sql import quoted
 
 FILE_BYTES = 128 * 2**20
 """Most that a file holds before it is compressed: large enough to be read in parallel."""
@@ -68,7 +68,7 @@ def carried(
     database.run(f"CREATE TEMPORARY TABLE {table} ({', '.join(columns)})")
     database.run(f"CREATE TEMPORARY STAGE {stage}")
     for file in _files(batches, types, names):
-        database.run(_put(file, stage))
+        database.put(file, f"@{stage}")
     cells = [f'$1:"{name}"::{kind.carried}' for name, kind in zip(names, types, strict=True)]
     database.run(
         f"COPY INTO {table} ({', '.join(names)}) FROM (SELECT {', '.join(cells)} FROM @{stage}) "
@@ -76,11 +76,6 @@ def carried(
     )
     database.run(f"DROP STAGE {stage}")
     return table
-
-
-def _put(file: Path, stage: Name) -> str:
-    there = literal(f"@{stage}")
-    return f"PUT {literal(file.as_uri())} {there} AUTO_COMPRESS = FALSE OVERWRITE = TRUE"
 
 
 def _files(
