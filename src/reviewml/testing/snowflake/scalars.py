@@ -84,8 +84,11 @@ def write(node: exp.Expr) -> exp.Expr:
         return node
     if isinstance(node, exp.TryCast) and node.to.this.name in ("TIMESTAMP", "TIMESTAMPNTZ"):
         return tried(node.this)
-    if not isinstance(node, exp.Anonymous):
-        return node
+    return named(node) if isinstance(node, exp.Anonymous) else node
+
+
+def named(node: exp.Anonymous) -> exp.Expr:
+    """Return a function that sqlglot knows by its name alone as one of DuckDB's."""
     name = str(node.this).upper()
     if name == "HASH":  # DuckDB's has no sign, and one bit more than NUMBER would get here
         half = exp.BitwiseRightShift(this=node.copy(), expression=exp.Literal.number(1))
