@@ -67,7 +67,8 @@ class SnowflakeStage(SnowflakeSource):
     Of ``"text"``, each file is one review, written as ``"<id>","<text>"``; others are tables. A
     row that cannot be read is nulls with an error, and so is a cell of CSV that is not of its
     type. New files are found each time rows are read; what the store knows of the others costs
-    nothing again.
+    nothing again. Of an empty file Snowflake tells nothing: it is no row, and no error, where
+    `Files` has one.
 
     Parameters
     ----------
