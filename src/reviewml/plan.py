@@ -114,6 +114,14 @@ def _sum(ranges: Sequence[Range]) -> Range:
     return sum(low for low, _ in ranges), sum(high for _, high in ranges)
 
 
+class Tried(EnrichBatch):
+    """Enriches a few rows, to see how long that takes.
+
+    It looks into no store: how soon values are found there says nothing about others. No backend
+    starts machines for it.
+    """
+
+
 def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     """Enrich a few rows and scale what they took to those that would be enriched.
 
@@ -242,8 +250,7 @@ def _measured(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
     """Enrich more and more rows, until that takes long enough to go by."""
     if not isinstance(enricher, Enricher):
         return _timed(lambda rows: rows.enrich(enricher, stage=name), sample, dict)
-    # Without the store: how soon values are found there says nothing about others.
-    step = EnrichBatch(enricher, name)
+    step = Tried(enricher, name)
     schema = step.schema(sample.full_schema)
 
     def enriched(rows: int) -> _Measured:

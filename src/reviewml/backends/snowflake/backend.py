@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -23,6 +23,9 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.schema import Roles
+
+if TYPE_CHECKING:
+    from reviewml.backends.snowflake.jobs import Pool
 
 
 class SnowflakeBackend(Backend):
@@ -42,7 +45,9 @@ class SnowflakeBackend(Backend):
     store
         Where values that enrichers keep are: ``"auto"`` for tables in the schema of the session,
         a store, or None for nowhere.
-
+    pool
+        Where jobs run that compute enrichers which need a model; None has this process compute
+        them, on rows that are fetched. Its connection is that of the backend.
     max_credits
         Work stops before Snowflake's models would charge more than this, by the upper estimate,
         all steps of this backend together; None for no end.
@@ -64,12 +69,14 @@ class SnowflakeBackend(Backend):
         connection: Connection = None,
         session: Connection = None,
         store: Literal["auto"] | EnrichmentStore | None = "auto",
+        pool: Pool | None = None,
         max_credits: float | None = None,
         prices: Mapping[str, float] | None = None,
     ) -> None:
         self.connection = connection
         self.session = session
         self.store = store
+        self.pool = pool
         self.max_credits = max_credits
         self.prices = prices
 
@@ -79,6 +86,19 @@ class SnowflakeBackend(Backend):
         if self.connection is not None and self.session is not None:
             raise ParameterError("connection= and session= say the same: give one of them.")
         return Access(self.connection if self.session is None else self.session)
+
+    @property
+    def jobs(self) -> Pool | None:
+        """Where jobs run, on this connection."""
+        if self.pool is None:
+            return None
+        given, own = self.pool.connection, self.access.connection
+        if given is not None and Access(given) != Access(own):
+            raise ParameterError(
+                "Pool(connection=...) is not the backend's connection, which its jobs have: leave "
+                "it out."
+            )
+        return dataclasses.replace(self.pool, connection=own)
 
     def database(self) -> Database:
         """Return what runs statements, connected."""
@@ -126,7 +146,7 @@ class SnowflakeBackend(Backend):
 
     def __getstate__(self) -> dict[str, Any]:
         spending = {"max_credits": self.max_credits, "prices": self.prices}
-        return {"access": self.access, "store": self.store, **spending}
+        return {"access": self.access, "store": self.store, "pool": self.pool, **spending}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         access = state.pop("access")

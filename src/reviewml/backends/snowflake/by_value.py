@@ -49,7 +49,7 @@ def pickled(function: Any, owner: type, packages: Collection[str]) -> tuple[byte
         for root in sorted(lacking):
             foreign = root in _installed() and root != _root(owner)
             if foreign or root not in sys.modules:
-                raise Stays(f"it needs the package {root!r}, which is not in the warehouse")
+                raise Stays(f"it needs the package {root!r}, which is not there")
         taken |= lacking
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     sampling,
 )
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.in_job import in_job
 from reviewml.backends.snowflake.mapping import in_python, name_of
 from reviewml.backends.snowflake.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.rows import Rows, Step
@@ -103,7 +105,24 @@ class SnowflakeDataset(Dataset):
             step = in_python(function, self._schema, schema, resources)
         if step is not None:
             return self._then(step, schema, rows)
+        found = self._by_job(function, schema, resources)
+        if found is not None:
+            return found
         return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
+
+    def _by_job(
+        self, function: BatchFunction, schema: pa.Schema, resources: Resources
+    ) -> SnowflakeDataset | None:
+        step = in_job(function, self._schema, schema, resources, self.backend.jobs)
+        if step is None:
+            return None
+
+        @functools.cache
+        def make() -> Rows:
+            # Once: a job takes minutes to start.
+            return step(self.query())
+
+        return SnowflakeDataset(self.backend, schema, make, rows=self.rows)
 
     def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:
         return SnowflakeDataset(self.backend, schema, lambda: step(self.query()), rows=rows)
@@ -224,6 +243,9 @@ class StreamedDataset(SnowflakeDataset):
     ) -> SnowflakeDataset:
         if needs_database(function):
             return super().map(function, schema, resources=resources)
+        found = self._by_job(function, schema, resources)
+        if found is not None:
+            return found
         rows = self.rows if isinstance(function, RowWise) else None
         return StreamedDataset(self.backend, schema, Mapped(self._stream, function), rows=rows)
 

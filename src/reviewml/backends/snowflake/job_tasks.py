@@ -1,17 +1,23 @@
-"""What ML Jobs do: fit a pipeline, or train on features that were sent along."""
+"""What ML Jobs do: fit a pipeline, enrich rows, or train on features that were sent along."""
 
 from __future__ import annotations
 
 import json
+import pickle
+import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reviewml import plugins, saving
+from reviewml.errors import BackendError, ReviewmlError
 from reviewml.interfaces.component import Component
+from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.expressions import Number
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target, Trainer
@@ -19,11 +25,21 @@ from reviewml.pipeline import Pipeline
 from reviewml.saving.components import describe, rebuild
 from reviewml.schema import ROLE_NAMES
 
+if TYPE_CHECKING:
+    from reviewml.interfaces.backend import Backend
+    from reviewml.interfaces.store import EnrichmentStore
+
 TASK, RESULT = "task.json", "result"
 """In the payload of a job: what to do, and the folder of what came of it."""
 
 TARGET = "__target__"
 """Column of the target in files of features."""
+
+SEEN_BY_OTHERS = "CREATE TRANSIENT TABLE {} DATA_RETENTION_TIME_IN_DAYS = 0 AS {}"
+"""What jobs are given and leave: another session does not see temporary tables."""
+
+SAVED, PICKLE = "enricher", "enricher.pickle"
+"""Where an enricher lies in a payload: the folder of a saved one, or a file."""
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -72,6 +88,99 @@ def _logged(pipeline: Pipeline, registry: Mapping[str, Any]) -> str:
     from reviewml.backends.snowflake.registry import SnowflakeRegistry
 
     return str(SnowflakeRegistry(**registry["at"]).log(pipeline, **registry["log"]))
+
+
+# -- enriching rows -----------------------------------------------------------------------------
+
+
+def write_enrich_task(
+    folder: Path, content: saving.Parts | bytes, options: Mapping[str, Any]
+) -> None:
+    """Write into the payload of a job what it takes to enrich the rows of a table.
+
+    Parameters
+    ----------
+    folder
+        Of the payload.
+    content
+        The enricher, as the only step of what is saved, or an `EnrichBatch` that is pickled.
+    options
+        ``stage``, the name of the step; ``rows``, the name of the table, and ``schema``, as what
+        it is read, serialised, in hexadecimal digits; ``made``, that of the table to make;
+        ``store``, the schema of a `SnowflakeStore`, or None; ``mark``, which begins what is said
+        of a failure.
+    """
+    if isinstance(content, saving.Parts):
+        saving.save(content, folder / SAVED)
+    else:
+        (folder / PICKLE).write_bytes(content)
+    (folder / TASK).write_text(json.dumps({"task": "enrich", **options}), encoding="utf-8")
+
+
+def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    failure = None
+    try:
+        _make_enriched(folder, task)
+    except Exception as error:
+        failure = _told(error)
+    if failure is not None:
+        print(f"{task['mark']} {failure}", flush=True)  # noqa: T201  what is printed is the log
+        # Not above: what it came from would be printed too.
+        raise BackendError(failure)
+    return {}
+
+
+def _make_enriched(folder: Path, task: Mapping[str, Any]) -> None:
+    from reviewml.backends.local.dataset import LocalDataset
+    from reviewml.backends.snowflake.fetching import fetched
+    from reviewml.backends.snowflake.rows import Rows
+    from reviewml.backends.snowflake.session import Access
+    from reviewml.backends.snowflake.store import SnowflakeStore
+    from reviewml.backends.snowflake.uploading import upload
+    from reviewml.sql import quoted
+
+    database, enricher = Access().database(), _enricher(folder)
+    schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(task["schema"])))
+    names = ", ".join(map(quoted, schema.names))
+    given = Rows(database, f"SELECT {names} FROM {task['rows']}", schema)
+    store = SnowflakeStore(schema=task["store"]) if task["store"] else None
+    rows = LocalDataset(schema, lambda: fetched(given), store=store)
+    enriched = _backend(store).read(rows).enrich(enricher, stage=task["stage"])
+    kept = enriched.select(list(enricher.adds))
+    made = upload(database, kept.full_batches(), kept.full_schema)
+    database.run(SEEN_BY_OTHERS.format(task["made"], made.query))
+
+
+def _enricher(folder: Path) -> Enricher:
+    if (folder / SAVED).exists():
+        [(_, step)] = saving.load(folder / SAVED).steps
+        assert isinstance(step, Enricher)
+        return step
+    function = pickle.loads((folder / PICKLE).read_bytes())  # noqa: S301  code of who runs it
+    pickled: Enricher = function.enricher
+    return pickled
+
+
+def _backend(store: EnrichmentStore | None) -> Backend:
+    """Return Ray's where the job has several machines, otherwise the local one."""
+    name = "ray" if _machines(sys.modules.get("ray")) > 1 else "local"
+    backend: Backend = plugins.load("backends", name)(store=store)
+    return backend
+
+
+def _machines(ray: Any) -> int:
+    # The job's launcher has connected to the cluster, where there is one.
+    if ray is None or not ray.is_initialized():
+        return 1
+    return sum(bool(node["Alive"]) for node in ray.nodes())
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong, without what may be the text of a row."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    told = str(error) if isinstance(error, ReviewmlError | ImportError) else "it may quote a text."
+    place = f"{Path(where.filename).name}, line {where.lineno}, in {where.name}"
+    return f"{type(error).__name__} ({place}): {' '.join(told.split())}"
 
 
 # -- training on features -----------------------------------------------------------------------
@@ -141,7 +250,7 @@ def _read(path: Path, target: Mapping[str, Any]) -> Examples:
     return Examples(matrix, Target(values, target["task"], tuple(target["classes"])))
 
 
-# -- both ---------------------------------------------------------------------------------------
+# -- all ----------------------------------------------------------------------------------------
 
 
 def _described(component: Component) -> dict[str, Any]:
@@ -175,5 +284,6 @@ def _kept(saved: Path, results: str) -> dict[str, Any]:
 
 TASKS: dict[str, Callable[[Path, Mapping[str, Any]], dict[str, Any]]] = {
     "fit": _fit,
+    "enrich": _enrich,
     "train": _train,
 }

@@ -6,6 +6,7 @@ import builtins
 import dataclasses
 import importlib.resources
 import json
+import re
 import sys
 import tempfile
 import uuid
@@ -60,9 +61,18 @@ class Pool:
     artifact_repositories: Sequence[str] = (REPOSITORY,)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return self.compute_pool
+
     def database(self) -> Database:
         """Return where statements run."""
         return Access(self.connection).database()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What code of a user's may import there."""
+        named = [re.match(r"[\w.-]+", one.strip()) for one in self.pip_requirements]
+        return (*NEEDED, *(found[0] for found in named if found))
 
     def name(self, what: str) -> str:
         """Return a new name for a job."""
@@ -234,9 +244,15 @@ class Job:
         """As Snowflake says it: ``RUNNING``, ``DONE``, ``FAILED``, ``CANCELLED`` and others."""
         return str(tried(lambda: self._job().status))
 
-    def logs(self) -> str:
-        """Return what it printed, on its first machine."""
-        return str(tried(lambda: self._job().get_logs()))
+    def logs(self, *, whole: bool = False) -> str:
+        """Return what it printed, on its first machine.
+
+        Parameters
+        ----------
+        whole
+            Also what was printed before it started and after it ended.
+        """
+        return str(tried(lambda: self._job().get_logs(verbose=whole)))
 
     def wait(self, timeout: float | None = None) -> str:
         """Return its status once it has ended.

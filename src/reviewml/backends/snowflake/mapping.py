@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
@@ -137,8 +137,15 @@ class Brought:
     runtime: str = python_cells.RUNTIME
 
 
-def brought(function: RowWise) -> Brought:
+def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) -> Brought:
     """Return a function as it is taken along: saved where all of it is reviewml's own.
+
+    Parameters
+    ----------
+    function
+        What is to run there.
+    packages
+        That are installed there, besides reviewml.
 
     Raises
     ------
@@ -148,14 +155,14 @@ def brought(function: RowWise) -> Brought:
     does = function.enricher if isinstance(function, EnrichBatch) else function
     if isinstance(function, EnrichBatch):
         _refuse_secrets(function)
-    raw, has_code = pickled(function, type(does), own_code.PACKAGES)
+    raw, has_code = pickled(function, type(does), packages)
     if type(function) is EnrichBatch and not has_code and _can_be_saved(function):
         parts = python_cells.parts_of([("enricher", function.enricher)])
         return Brought("enriched", parts, ([function.stage],))
     if not has_code:
         return Brought("called", raw)
     if (runtime := python_cells.this_runtime()) is None:
-        raise Stays("it has code of yours, and the warehouse lacks this version of Python")
+        raise Stays("it has code of yours, and Snowflake lacks this version of Python")
     return Brought("called", raw, runtime=runtime)
 
 

@@ -38,6 +38,9 @@ SETTINGS = (
 )  # fmt: skip
 """What is taken from ``SNOWFLAKE_*`` in the environment, in lower case."""
 
+CONTAINER_TOKEN = Path("/snowflake/session/token")
+"""What processes in a container of Snowflake's log in by; the environment says the rest."""
+
 REASONS = {
     250001: "it cannot be reached, or refused the login",
     250003: "it cannot be reached",
@@ -382,7 +385,10 @@ def _known(name: str) -> str:
 
 def _environment() -> dict[str, Any]:
     given = {name: os.environ.get(f"SNOWFLAKE_{name.upper()}") for name in SETTINGS}
-    return {name: value for name, value in given.items() if value} if given["account"] else {}
+    found = {name: value for name, value in given.items() if value} if given["account"] else {}
+    if found and "user" not in found and CONTAINER_TOKEN.exists():
+        found |= {"authenticator": "oauth", "token_file_path": str(CONTAINER_TOKEN)}
+    return found
 
 
 def names_of(described: Sequence[ResultMetadata]) -> list[str]:

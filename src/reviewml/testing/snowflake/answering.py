@@ -58,7 +58,7 @@ def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[st
             f"{sql[:200]}\n{told} (in {where.name}, line {where.lineno})"
         ) from error
     finally:
-        double.statements.append(Statement(sql, tag, rows))
+        double.statements.append(Statement(sql, tag, rows, session.identity.user))
 
 
 def dispatch(double: Double, session: Session, sql: str, request: dict[str, Any]) -> Answer:

@@ -17,11 +17,14 @@ class Statement:
         Query tag of the session.
     rows
         Rows sent to the client.
+    user
+        Who asked: jobs log in as ``JOB``.
     """
 
     sql: str
     tag: str
     rows: int
+    user: str
 
 
 @dataclasses.dataclass(frozen=True)
