@@ -155,6 +155,16 @@ def test_rows_that_fail_say_so_without_their_text(backend: SnowflakeBackend) -> 
     assert sorted(failed.column("id").to_pylist()) == ["r4", "r5", "r7"]
 
 
+def test_errors_are_told_without_the_other_rows(running: Double, backend: SnowflakeBackend) -> None:
+    enriched = backend.read(reviews(), ROLES).enrich(Picky(), stage="picky").persist()
+    with running.watch() as seen:
+        assert len(enriched.errors) == 3
+    [asked] = [one for one in seen.statements if one.sql.startswith("SELECT")]
+    assert asked.rows == 3
+    chosen = asked.sql.partition(" FROM ")[0]
+    assert not any(f'"{name}"' in chosen for name in ("text", "stars", "marks"))
+
+
 def test_errors_add_up(backend: SnowflakeBackend) -> None:
     def twice(rows: Dataset) -> Dataset:
         one = rows.enrich(Picky(), stage="one").select(["id", "text"])

@@ -119,7 +119,7 @@ def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
     return batch.set_column(position, ERRORS, pa.array(both, ERRORS_TYPE))
 
 
-def narrowed(schema: pa.Schema, names: Container[str]) -> pa.Schema:
+def narrowed(schema: pa.Schema, names: Container[object]) -> pa.Schema:
     """Return the schema of some of the columns; roles whose columns go are dropped."""
     kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
     return with_roles(kept, existing_roles(kept, roles_of(schema)))

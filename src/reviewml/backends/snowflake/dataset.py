@@ -25,7 +25,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     merging,
     sampling,
 )
-from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.fetching import failed, fetched
 from reviewml.backends.snowflake.in_job import in_job
 from reviewml.backends.snowflake.mapping import in_python, name_of
 from reviewml.backends.snowflake.push_down import Parted, needs_database, push_down
@@ -91,6 +91,12 @@ class SnowflakeDataset(Dataset):
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
         return fetched(self.query())
+
+    @property
+    def errors(self) -> pa.Table:
+        if self._errors is None:
+            self._errors = failed(self.query())
+        return self._errors
 
     def map(
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
@@ -237,6 +243,8 @@ class StreamedDataset(SnowflakeDataset):
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
         return self._stream()
+
+    errors = Dataset.errors
 
     def map(
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()

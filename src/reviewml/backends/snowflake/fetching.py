@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.types import restored, sql_type
-from reviewml.interfaces.batches import empty_batch
+from reviewml.interfaces.batches import ResultErrors, empty_batch, narrowed
+from reviewml.schema import BOOKKEEPING, ERRORS, roles_of
 from reviewml.sql import quoted
 
 
@@ -31,6 +32,21 @@ def fetched(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch
     if not some:
         # Statistics, such as those of a sample, need a batch.
         yield empty_batch(rows.schema)
+
+
+def failed(rows: Rows) -> pa.Table:
+    """Return what went wrong with rows, as `Dataset.errors`; none of the others is sent.
+
+    Parameters
+    ----------
+    rows
+        In the database.
+    """
+    schema = narrowed(rows.schema, {roles_of(rows.schema).id, *BOOKKEEPING})
+    found = ResultErrors(schema)
+    for batch in fetched(rows.select(schema, where=f"{quoted(ERRORS)} IS NOT NULL")):
+        found.add(batch)
+    return found.table()
 
 
 def fetching(rows: Rows, order: Sequence[str] = ()) -> str:
