@@ -34,6 +34,7 @@ TEXTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
         datetime.datetime.fromisoformat,
     ),
     "$date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
+    "$time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
     "$decimal": (decimal.Decimal, str, decimal.Decimal),
     "$bytes": (bytes, lambda raw: base64.b64encode(raw).decode(), base64.b64decode),
 }
@@ -116,6 +117,9 @@ def _encode_array(value: npt.NDArray[Any], arrays: Arrays, path: str) -> Any:
         return {"$texts": {**shaped, "values": value.ravel().tolist()}}
     if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
         raise not_plain(value, f"{path} ({value.dtype})")
+    # Keys of other types may read the same as text.
+    while path in arrays:
+        path += "'"
     arrays[path] = value.astype(value.dtype.newbyteorder("="), order="C")
     return {"$array": path}
 

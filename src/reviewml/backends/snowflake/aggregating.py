@@ -1,14 +1,16 @@
-"""Exact statistics as SQL: the same numbers, and a row of them instead of all rows."""
+"""Exact statistics there: the same numbers, and a few rows of them instead of all rows."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake import partitions
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.moments import moment
 from reviewml.backends.snowflake.rows import Rows
@@ -26,6 +28,8 @@ from reviewml.interfaces.statistics import (
 )
 from reviewml.schema import BOOKKEEPING, roles_of
 from reviewml.sql import quoted
+
+log = logging.getLogger(__name__)
 
 Statistics = Mapping[str, Statistic]
 
@@ -47,17 +51,20 @@ class Answer:
 
 
 def aggregated(rows: Rows, statistics: Statistics) -> dict[str, Any]:
-    """Return what statistics say of rows; those that SQL cannot compute, of fetched columns."""
+    """Return what statistics say: by SQL, else by our Python there, else of rows fetched."""
     answers = {name: _answer(one, rows.schema) for name, one in statistics.items()}
     asked = {name: answer for name, answer in answers.items() if answer is not None}
     others = {name: statistics[name] for name in statistics if name not in asked}
     counts = {name: one for name, one in others.items() if _is_countable(one, rows.schema)}
     others = {name: one for name, one in others.items() if name not in counts}
-    if bool(asked) + len(counts) + bool(others) > 1:
+    narrow = _narrow(rows.schema, others.values())
+    there = {name: one for name, one in others.items() if partitions.can_go(one, narrow)}
+    here = {name: one for name, one in others.items() if name not in there}
+    if bool(asked) + len(counts) + 2 * bool(there) + bool(here) > 1:
         # What the rows come from is then computed once.
         rows = rows.select(_narrow(rows.schema, statistics.values())).settled()
     found = _one_row(rows, asked) | {n: _counted(rows, one) for n, one in counts.items()}
-    found |= _in_python(rows, others)
+    found |= _in_python(rows, there, partitions.computed) | _in_python(rows, here, _fetched)
     return {name: found[name] for name in statistics}
 
 
@@ -75,11 +82,18 @@ def _one_row(rows: Rows, answers: Mapping[str, Answer]) -> dict[str, Any]:
     }
 
 
-def _in_python(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+def _in_python(
+    rows: Rows, statistics: Statistics, compute: Callable[[Rows, Statistics], dict[str, Any]]
+) -> dict[str, Any]:
     if not statistics:
         return {}
-    narrow = rows.select(_narrow(rows.schema, statistics.values()))
-    return merged(statistics, (parts_of(statistics, batch) for batch in fetched(narrow)))
+    return compute(rows.select(_narrow(rows.schema, statistics.values())), statistics)
+
+
+def _fetched(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+    found = merged(statistics, (parts_of(statistics, batch) for batch in fetched(rows)))
+    log.info("statistics %s: this process computed them, of rows fetched", ", ".join(statistics))
+    return found
 
 
 def _narrow(schema: pa.Schema, statistics: Any) -> pa.Schema:

@@ -9,16 +9,17 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml import saving
-from reviewml.backends.snowflake import passing
+from reviewml.backends.snowflake import passing, statistic_parts
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.expressions import write_numbers
+from reviewml.interfaces.statistics import parts_of
 from reviewml.schema import ERRORS, ERRORS_TYPE
 from reviewml.scoring import chosen
 from reviewml.training import unreadable
@@ -35,6 +36,8 @@ Texts = list[list[str | None]]
 """A text for each column of each row, which becomes an array."""
 
 Map = Callable[["pd.DataFrame"], Texts]
+
+OfPartition = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
 PICKLE = "function.pickle"
 """File in an archive of what was pickled."""
@@ -113,9 +116,27 @@ def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
     names
         Of the columns that it gives, as `passing.answered` does.
     """
-    with zipfile.ZipFile(_imported(archive)) as file:
-        function = pickle.loads(file.read(PICKLE))  # noqa: S301  code of the one who runs it
-    return _mapped(function, schema, names)
+    return _mapped(_unpickled(archive), schema, names)
+
+
+def parts(archive: str, schema: Sequence[str]) -> OfPartition:
+    """Return what the statistics in an archive say of a partition, as `statistic_parts` writes it.
+
+    Parameters
+    ----------
+    archive, schema
+        As of `called`; the archive holds statistics by name.
+    """
+    import pandas as pd
+
+    statistics = _unpickled(archive)
+    before = _schema(schema)
+
+    def compute(frame: pd.DataFrame) -> pd.DataFrame:
+        pieces = statistic_parts.written(parts_of(statistics, _received(frame, before)))
+        return pd.DataFrame({"PIECE": range(len(pieces)), "PART": pieces})
+
+    return compute
 
 
 def _mapped(
@@ -123,18 +144,26 @@ def _mapped(
     schema: Sequence[str],
     names: Sequence[str],
 ) -> Map:
-    before = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(schema[0])))
+    before = _schema(schema)
     if hasattr(function, "setup"):
         function.setup()
 
     def compute(frame: pd.DataFrame) -> Texts:
-        given = iter([frame[place] for place in frame])
-        columns = [passing.received(given, field) for field in before]
-        made = function(pa.RecordBatch.from_arrays(columns, schema=before))
+        made = function(_received(frame, before))
         texts = [passing.answered(made.column(n), made.schema.field(n)) for n in names]
         return [list(row) for row in zip(*texts, strict=True)]
 
     return compute
+
+
+def _schema(texts: Sequence[str]) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(texts[0])))
+
+
+def _received(frame: pd.DataFrame, schema: pa.Schema) -> pa.RecordBatch:
+    given = iter([frame[place] for place in frame])
+    columns = [passing.received(given, field) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _unread(errors: pd.Series) -> npt.NDArray[np.bool_]:
@@ -153,6 +182,11 @@ def _saved(archive: str) -> saving.Parts:
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_imported(archive)) as file:
         file.extractall(folder)
         return saving.load(Path(folder))
+
+
+def _unpickled(archive: str) -> Any:
+    with zipfile.ZipFile(_imported(archive)) as file:
+        return pickle.loads(file.read(PICKLE))  # noqa: S301  code of the one who runs it
 
 
 def _imported(archive: str) -> Path:

@@ -1,7 +1,8 @@
-"""Columns that our own Python computes in the warehouse, from a saved folder, never a pickle."""
+"""Our own Python in the warehouse, as functions of the session that bring what they work with."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import sys
 import tempfile
@@ -33,13 +34,50 @@ MOST_ARGUMENTS = 400
 Content = saving.Parts | bytes
 """What a function works with: a pipeline that is saved, or something pickled."""
 
-CODE = """
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How a handler of ours is called there.
+
+    Parameters
+    ----------
+    returns
+        What SQL is given.
+    code
+        Makes ``compute`` of what ``{handler}({arguments})`` returns.
+    """
+
+    returns: str
+    code: str
+
+
+CELLS = Form(
+    "ARRAY",
+    """
 import pandas
 from _snowflake import vectorized
 from reviewml.backends.snowflake.in_warehouse import {handler}
 
 compute = vectorized(input=pandas.DataFrame)({handler}({arguments}))
-"""
+""",
+)
+"""A function of values: an array for each row."""
+
+PARTS = Form(
+    "TABLE (PIECE INTEGER, PART TEXT)",
+    """
+import pandas
+from _snowflake import vectorized
+from reviewml.backends.snowflake.in_warehouse import {handler}
+
+of_partition = {handler}({arguments})
+
+class compute:
+    @vectorized(input=pandas.DataFrame)
+    def end_partition(self, frame):
+        return of_partition(frame)
+""",
+)
+"""A function of partitions: texts for each."""
 
 _made: weakref.WeakKeyDictionary[Database, dict[str, Name]] = weakref.WeakKeyDictionary()
 
@@ -58,6 +96,7 @@ def python_function(
     kinds: Sequence[str],
     further: Sequence[Sequence[str]] = (),
     *,
+    form: Form = CELLS,
     runtime: str = RUNTIME,
 ) -> Name:
     """Return a function of the session, which is made when there is none of the same yet.
@@ -74,17 +113,19 @@ def python_function(
         SQL types of its arguments.
     further
         Arguments of the handler behind the archive.
+    form
+        What it gives.
     runtime
         Version of Python, which code that is pickled depends on.
     """
     with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
         archive = zipped(_written(content, Path(folder) / "saved"), Path(folder) / SAVED)
-        text = repr([handler, runtime, list(kinds), [list(one) for one in further]])
+        text = repr([handler, form, runtime, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
         if key not in known:
             files = [archive, own_code.archive(Path(folder))]
-            known[key] = _function(database, handler, files, kinds, further, runtime)
+            known[key] = _function(database, handler, files, kinds, further, form, runtime)
         return known[key]
 
 
@@ -94,6 +135,7 @@ def _function(
     files: Sequence[Path],
     kinds: Sequence[str],
     further: Sequence[Sequence[str]],
+    form: Form,
     runtime: str,
 ) -> Name:
     stage, name = database.temporary_name("code"), database.temporary_name("function")
@@ -102,11 +144,11 @@ def _function(
         database.put(file, f"@{stage}")
     arguments = ", ".join(f"A{place} {kind}" for place, kind in enumerate(kinds))
     imports = ", ".join(literal(f"@{stage}/{file.name}") for file in files)
-    code = CODE.format(
+    code = form.code.format(
         handler=handler, arguments=", ".join([repr(SAVED), *(repr(list(one)) for one in further)])
     )
     database.run(
-        f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS ARRAY LANGUAGE PYTHON "
+        f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS {form.returns} LANGUAGE PYTHON "
         f"RUNTIME_VERSION = {literal(runtime)} "
         "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
         f"PACKAGES = ({', '.join(map(literal, own_code.pinned()))}) IMPORTS = ({imports}) "
