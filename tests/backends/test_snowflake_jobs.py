@@ -1,20 +1,27 @@
 from __future__ import annotations
 
+import dataclasses
+import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 
 pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import jobs
+from reviewml.backends.snowflake import jobs, together
 from reviewml.backends.snowflake.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError
 from reviewml.featurizers import Features
+from reviewml.interfaces.model import Task
+from reviewml.interfaces.trainer import Examples
 from reviewml.pipeline import Pipeline
 from reviewml.testing import TrainerContract
 from reviewml.testing.rows import example_rows
@@ -114,3 +121,131 @@ def test_a_pipeline_is_fitted_there_and_logged(double: Double) -> None:
     here = job.pipeline()
     kept = SnowflakeRegistry(session).load("purchase@champion")
     np.testing.assert_array_equal(here.predict_proba(table), kept.predict_proba(table))
+
+
+# -- several machines ---------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class XGBScalingConfig:
+    num_workers: int = -1
+    num_cpu_per_worker: int = -1
+    use_gpu: bool | None = None
+
+
+class XGBEstimator:
+    """What Snowflake documents of its own, in one process: it is in the Container Runtime alone."""
+
+    made: XGBEstimator
+
+    def __init__(
+        self,
+        n_estimators: int = 100,
+        objective: str = "reg:squarederror",
+        params: dict[str, Any] | None = None,
+        scaling_config: XGBScalingConfig | None = None,
+        callbacks: list[Any] | None = None,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.params = {"objective": objective, **(params or {})}
+        self.scaling_config = scaling_config
+        self.callbacks = callbacks
+        type(self).made = self
+
+    def fit(
+        self, dataset: Any, input_cols: list[str], label_col: str, eval_set: Any = None
+    ) -> xgboost.Booster:
+        def data(connector: Any) -> xgboost.DMatrix:
+            frame = connector.to_pandas()
+            return xgboost.DMatrix(frame[input_cols], frame[label_col])
+
+        assert self.scaling_config is not None
+        return xgboost.train(
+            {**self.params, "nthread": self.scaling_config.num_cpu_per_worker},
+            data(dataset),
+            num_boost_round=self.n_estimators,
+            evals=[] if eval_set is None else [(data(eval_set), "eval")],
+            callbacks=self.callbacks,
+            verbose_eval=False,
+        )
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process look like one in the Container Runtime."""
+    monkeypatch.setenv(together.IN_RUNTIME, "1")
+    module = types.ModuleType(together.ESTIMATORS)
+    module.__dict__.update(XGBEstimator=XGBEstimator, XGBScalingConfig=XGBScalingConfig)
+    monkeypatch.setitem(sys.modules, together.ESTIMATORS, module)
+
+
+SETTINGS: dict[str, Any] = {"n_estimators": 300, "learning_rate": 0.2, "n_jobs": 1}
+
+
+def numbers(given: Examples) -> Examples:
+    """Leave the category out, which Snowflake's estimator takes for a number."""
+    return Examples(given.features[:, :3], given.target)
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_parameters_mean_the_same_to_snowflakes_estimator(double: Double, task: Task) -> None:
+    given, valid = numbers(examples(task)), numbers(examples(task, 200, seed=1))
+    features = example_features()[:3]
+    here = XGBoost(**SETTINGS).train(given, features, valid)
+    with double.session() as session:
+        trainer = SnowflakeXGBoost(**SETTINGS, connection=session)
+        there = trainer.train(given, features, valid)
+    assert there.summary() == here.summary()
+    assert here.booster.num_boosted_rounds() < 300  # stopped early
+    assert there.booster.feature_names == here.booster.feature_names
+    new = numbers(examples(task, 100, seed=2)).features
+    np.testing.assert_allclose(there.predict(new), here.predict(new), rtol=0, atol=1e-6)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_machines_are_asked_for(double: Double) -> None:
+    given, features = examples("binary"), example_features()
+    with double.session() as session:
+        trainer = SnowflakeXGBoost(**SETTINGS, connection=session, target_instances=3)
+        model = trainer.train(given, features)
+    made = XGBEstimator.made
+    assert made.scaling_config == XGBScalingConfig(3, 1, use_gpu=False)
+    assert made.callbacks is None
+    assert "nthread" not in made.params
+    assert model.summary()["workers"] == 3
+    assert model.contributions(given.features).shape == (600, 1, 5)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_snowflakes_estimator_has_no_weights() -> None:
+    trainer = SnowflakeXGBoost(class_weight="balanced")
+    with pytest.raises(ParameterError, match=r"class_weight='balanced'.*has no weights"):
+        trainer.train(examples("binary"), example_features())
+
+
+def test_there_is_no_estimator_outside_of_the_container_runtime() -> None:
+    with pytest.raises(BackendError, match="in Snowflake's Container Runtime alone"):
+        SnowflakeXGBoost().train_together(examples("binary"), example_features())
+
+
+@pytest.mark.parametrize(
+    ("instances", "message"), [(0, "at least 1"), (2, r"give compute_pool='\.\.\.' and stage")]
+)
+def test_machines_are_those_of_a_pool(instances: int, message: str) -> None:
+    trainer = SnowflakeXGBoost(target_instances=instances)
+    with pytest.raises(ParameterError, match=message):
+        trainer.train(examples("binary"), example_features())
+
+
+@pytest.mark.slow
+def test_a_job_of_several_machines_asks_for_the_estimator(double: Double) -> None:
+    with double.session() as session:
+        pool = {"compute_pool": "POOL", "stage": "JOBS", "connection": session}
+        trainer = SnowflakeXGBoost(**SETTINGS, **pool, target_instances=2)
+        with pytest.raises(BackendError, match="ended as FAILED"):
+            trainer.train(examples("binary"), example_features())
+        # The double's jobs are no Container Runtime.
+        [failed] = [job for job, status in jobs.list(session) if status == "FAILED"]
+        assert "by which several machines train together" in failed.logs()
+        failed.delete()

@@ -1,12 +1,14 @@
-"""SnowflakeXGBoost: gradient-boosted trees trained here, or on a compute pool of Snowflake's."""
+"""SnowflakeXGBoost: gradient-boosted trees trained here, or by machines of Snowflake's."""
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from reviewml.backends.snowflake import together
 from reviewml.backends.snowflake.job_tasks import write_train_task
 from reviewml.backends.snowflake.jobs import Pool, payload
 from reviewml.errors import ParameterError
@@ -19,8 +21,14 @@ from reviewml.trainers.xgboost import XGBoost
 class SnowflakeXGBoost(XGBoost):
     """Trains `XGBoost`, on a compute pool where one is named (extra ``snowflake``).
 
-    The features go to a stage as Parquet, and an ML Job runs the same training there: the same
-    rows give the same bytes as here, on the same versions.
+    The features go to a stage as Parquet, and an ML Job of one machine runs the same training
+    there: the same rows give the same bytes as here, on the same versions.
+
+    Several machines, and a notebook in the Container Runtime, train through Snowflake's own
+    ``XGBEstimator``: other trees, since each worker samples and sketches its own rows, and takes
+    categories for ordered numbers. Parameters are the same, held-out rows stop it and calibrate
+    it as they do here; it has no weights, so `class_weight` is refused. None of that ever ran:
+    what a version of the runtime does otherwise is not known.
 
     Parameters
     ----------
@@ -31,13 +39,16 @@ class SnowflakeXGBoost(XGBoost):
     n_jobs, random_state
         As of `XGBoost`.
     compute_pool
-        Where to train; None trains in this process.
+        Where to train; None trains where this process is.
     stage
         For what the job is given and leaves.
     connection
         Name of a connection in ``connections.toml``; None for the one at hand.
+    target_instances
+        Machines that train together: of the job, or of the notebook's own cluster, which is to
+        have as many.
     use_gpu
-        Whether the pool has GPUs, and they are used.
+        Whether they have GPUs, and these are used.
 
     Examples
     --------
@@ -68,6 +79,7 @@ class SnowflakeXGBoost(XGBoost):
         compute_pool: str | None = None,
         stage: str | None = None,
         connection: Any = None,
+        target_instances: int = 1,
         use_gpu: bool = False,
     ) -> None:
         super().__init__(
@@ -90,21 +102,62 @@ class SnowflakeXGBoost(XGBoost):
         self.compute_pool = compute_pool
         self.stage = stage
         self.connection = connection
+        self.target_instances = target_instances
         self.use_gpu = use_gpu
 
     def train(
         self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
     ) -> BoosterModel:
-        if self.compute_pool is None:
-            return super().train(examples, features, valid)
+        if self.target_instances < 1:
+            raise ParameterError(
+                f"SnowflakeXGBoost(target_instances={self.target_instances}): at least 1."
+            )
+        if self.compute_pool is not None:
+            return self._train_there(self._pool(self.compute_pool), examples, features, valid)
+        if together.in_container_runtime():
+            return self.train_together(examples, features, valid)
+        if self.target_instances > 1:
+            raise ParameterError(
+                f"SnowflakeXGBoost(target_instances={self.target_instances}): these are machines "
+                "of Snowflake's: give compute_pool='...' and stage='...' too."
+            )
+        return self.train_alone(examples, features, valid)
+
+    def train_alone(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> BoosterModel:
+        """Train as `XGBoost` does, on this machine."""
+        return super().train(examples, features, valid)
+
+    def train_together(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> BoosterModel:
+        """Train through ``XGBEstimator``, on `target_instances` machines of this cluster.
+
+        Raises
+        ------
+        BackendError
+            Outside of the Container Runtime.
+        ParameterError
+            When `class_weight` is given.
+        """
+        own = inspect.signature(XGBoost).parameters
+        parameters = {name: value for name, value in self.get_params().items() if name in own}
+        trainer = together.Together(
+            **parameters,
+            workers=self.target_instances,
+            use_gpu=self.use_gpu,
+            connection=self.connection,
+        )
+        return trainer.train(examples, features, valid)
+
+    def _pool(self, compute_pool: str) -> Pool:
         if self.stage is None:
             raise ParameterError(
-                f"SnowflakeXGBoost(compute_pool={self.compute_pool!r}): give stage='...' too, "
+                f"SnowflakeXGBoost(compute_pool={compute_pool!r}): give stage='...' too, "
                 "where the job finds the features and leaves the model."
             )
-        return self._train_there(
-            Pool(self.compute_pool, self.stage, self.connection), examples, features, valid
-        )
+        return Pool(compute_pool, self.stage, self.connection, self.target_instances)
 
     def _params(self, target: Target) -> dict[str, Any]:
         device = {"device": "cuda"} if self.use_gpu else {}

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 JOB = f"(?P<job>{NAME})"
 
 
+MOST_NODES = 8
+"""Of each compute pool."""
+
+
 def bound(call: Call) -> Job:
     """Return the job whose name is bound to a statement."""
     return jobs_of(call.session).find(call.session, str(call.binds[0]))
@@ -43,6 +47,13 @@ def arguments(sql: str) -> list[Any]:
 @on(r"^CALL SYSTEM\$GET_ML_JOB_RUNTIME\(")
 def runtime(double: Double, call: Call) -> Answer:
     return rows(["SYSTEM$GET_ML_JOB_RUNTIME"], [["snowflake/runtime/double:1"]])
+
+
+@on(r"^SHOW COMPUTE POOLS LIKE \?$")
+def compute_pools(double: Double, call: Call) -> Answer:
+    # Any name is that of a pool here.
+    pool = (str(call.binds[0]), MOST_NODES, 0)
+    return rows(["name", ("max_nodes", "fixed"), ("active_nodes", "fixed")], [pool])
 
 
 @on(r"^CALL SYSTEM\$EXECUTE_ML_JOB\(")

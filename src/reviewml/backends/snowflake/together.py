@@ -1,0 +1,137 @@
+"""Training on several machines of the Container Runtime, through Snowflake's own estimator.
+
+It is of `snowflake.ml.modeling.distributors.xgboost` [1]_, which is there alone.
+
+.. [1] https://docs.snowflake.com/en/developer-guide/snowpark-ml/reference/latest/
+   container-runtime/distributors.xgboost
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.rows import Rows as Table
+from reviewml.backends.snowflake.session import Access, Connection
+from reviewml.backends.snowflake.uploading import upload
+from reviewml.errors import BackendError, ParameterError
+from reviewml.interfaces.trainer import Target
+from reviewml.models.booster import BoosterModel
+from reviewml.trainers.boosting import Boosting, Rows
+from reviewml.trainers.xgboost import XGBoost
+
+if TYPE_CHECKING:
+    import xgboost
+
+IN_RUNTIME = "IN_SPCS_ML_RUNTIME"
+"""Set in the environment there; what Snowflake's own client goes by."""
+
+ESTIMATORS = "snowflake.ml.modeling.distributors.xgboost"
+
+TARGET = "TARGET"
+"""Column of the target."""
+
+
+def in_container_runtime() -> bool:
+    """Tell whether this process is inside it."""
+    return bool(os.environ.get(IN_RUNTIME))
+
+
+class Together(XGBoost):
+    """Trains `XGBoost` on several machines; made by `SnowflakeXGBoost`.
+
+    Parameters
+    ----------
+    workers
+        One for each machine.
+    use_gpu
+        Whether they have GPUs, and these are used.
+    connection
+        As of `Access`.
+    parameters
+        Of `XGBoost`.
+    """
+
+    def __init__(
+        self, *, workers: int, use_gpu: bool, connection: Connection, **parameters: Any
+    ) -> None:
+        super().__init__(**parameters)
+        self.workers = workers
+        self.use_gpu = use_gpu
+        self.connection = connection
+
+    def _params(self, target: Target) -> dict[str, Any]:
+        params = super()._params(target)
+        # How many threads there are is for the scaling to say.
+        del params["nthread"]
+        return params | ({"device": "cuda"} if self.use_gpu else {})
+
+    def _model(
+        self, boosting: Boosting, rows: Rows, valid: Rows | None, target: Target
+    ) -> BoosterModel:
+        if rows.weights is not None:
+            raise ParameterError(
+                f"SnowflakeXGBoost(class_weight={self.class_weight!r}): Snowflake's XGBEstimator "
+                "has no weights: leave it out, or train on one machine, as XGBoost() does."
+            )
+        booster = self._trained(boosting, rows, valid)
+        booster.feature_names = boosting.names
+        workers = self.workers if self.workers > 1 else None
+        return BoosterModel(booster, task=target.task, classes=target.classes, workers=workers)
+
+    def _trained(self, boosting: Boosting, rows: Rows, valid: Rows | None) -> xgboost.Booster:
+        import xgboost
+
+        distributed = _estimators()
+        stopping = xgboost.callback.EarlyStopping(rounds=boosting.patience)
+        estimator = distributed.XGBEstimator(
+            n_estimators=boosting.rounds,
+            objective=boosting.params["objective"],
+            params=boosting.params,
+            scaling_config=distributed.XGBScalingConfig(
+                num_workers=self.workers,
+                num_cpu_per_worker=self.n_jobs or -1,
+                use_gpu=self.use_gpu,
+            ),
+            callbacks=None if valid is None else [stopping],
+        )
+        # Their tables stay as long as these.
+        given, held_out = self._there(rows), None if valid is None else self._there(valid)
+        booster: xgboost.Booster = estimator.fit(
+            dataset=_connector(given),
+            input_cols=given.schema.names[:-1],
+            label_col=TARGET,
+            eval_set=None if held_out is None else _connector(held_out),
+        )
+        best = booster.attr("best_iteration")
+        return booster if best is None else booster[: int(best) + 1]
+
+    def _there(self, rows: Rows) -> Table:
+        # Of the features, some have names that no column can have.
+        names = [f"F{place}" for place in range(rows.features.shape[1])]
+        columns = [*map(pa.array, rows.features.T), pa.array(rows.values)]
+        batch = pa.record_batch(columns, names=[*names, TARGET])
+        return upload(Access(self.connection).database(), [batch], batch.schema)
+
+
+def _connector(table: Table) -> Any:
+    from snowflake.ml.data.data_connector import DataConnector
+
+    return DataConnector.from_sql(table.query, session=table.database.session)
+
+
+def _estimators() -> ModuleType:
+    try:
+        return importlib.import_module(ESTIMATORS)
+    except ModuleNotFoundError as error:
+        if not ESTIMATORS.startswith(str(error.name)):
+            raise
+        raise BackendError(
+            f"there is no {ESTIMATORS} here, by which several machines train together: it is in "
+            "Snowflake's Container Runtime alone. Train in a job, with "
+            "SnowflakeXGBoost(compute_pool='...', stage='...'), or on one machine with XGBoost()."
+        ) from error
