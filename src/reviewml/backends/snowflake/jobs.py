@@ -72,7 +72,7 @@ class Pool:
     def packages(self) -> tuple[str, ...]:
         """What code of a user's may import there."""
         named = [re.match(r"[\w.-]+", one.strip()) for one in self.pip_requirements]
-        return (*NEEDED, *(found[0] for found in named if found))
+        return (*own_code.PACKAGES, *(found[0] for found in named if found))
 
     def name(self, what: str) -> str:
         """Return a new name for a job."""

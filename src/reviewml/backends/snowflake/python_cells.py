@@ -34,6 +34,7 @@ MOST_ARGUMENTS = 400
 Content = saving.Parts | bytes
 """What a function works with: a pipeline that is saved, or something pickled."""
 
+
 @dataclasses.dataclass(frozen=True)
 class Form:
     """How a handler of ours is called there.
