@@ -32,8 +32,9 @@ from reviewml.backends.snowflake import job_tasks, jobs
 from reviewml.backends.snowflake import session as sessions
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.jobs import NEEDED, Job, Pool
+from reviewml.backends.snowflake.jobs import Job, Pool
 from reviewml.backends.snowflake.mapping import brought
+from reviewml.backends.snowflake.own_code import PACKAGES
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.testing.snowflake import Double, snowflake_double
 
@@ -205,8 +206,8 @@ def test_a_transformer_goes_there_as_a_saved_folder(
 
 def test_only_code_of_yours_is_pickled() -> None:
     ours, yours = ZeroShot(("price",)), Unstored()
-    assert isinstance(brought(EnrichBatch(ours, "step"), NEEDED).content, Parts)
-    assert isinstance(brought(EnrichBatch(yours, "step"), NEEDED).content, bytes)
+    assert isinstance(brought(EnrichBatch(ours, "step"), PACKAGES).content, Parts)
+    assert isinstance(brought(EnrichBatch(yours, "step"), PACKAGES).content, bytes)
 
 
 @pytest.mark.slow
