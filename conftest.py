@@ -31,7 +31,7 @@ os.environ["HF_HOME"] = HUB.name
 # Examples in docstrings of what answers for Snowflake need what it stands on.
 collect_ignore_glob = [] if find_spec("fakesnow") else ["src/reviewml/testing/snowflake/*"]
 # What a job runs does its work when it is imported.
-collect_ignore_glob.append("src/reviewml/backends/snowflake/job_entry.py")
+collect_ignore_glob.append("src/reviewml/backends/snowflake/jobs/entry.py")
 if not find_spec("snowflake"):
     collect_ignore_glob.append("src/reviewml/backends/snowflake/*")
 

@@ -15,7 +15,7 @@ from reviewml.datasets import make_reviews
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.ml.registry")
 
-from reviewml.backends.snowflake.merging import Merged
+from reviewml.backends.snowflake.sql.merging import Merged
 from reviewml.testing.snowflake import snowflake_double
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reviewml.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from reviewml.backends.snowflake.registry import SnowflakeRegistry
+    from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
     from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
     from reviewml.backends.snowflake.stage import SnowflakeStage
     from reviewml.pipeline import Pipeline, load
@@ -53,7 +53,7 @@ _HOMES = {
     "SharedRegistry": "reviewml.registries.shared",
     "SharedStore": "reviewml.stores.shared",
     "SnowflakeQuery": "reviewml.backends.snowflake.source",
-    "SnowflakeRegistry": "reviewml.backends.snowflake.registry",
+    "SnowflakeRegistry": "reviewml.backends.snowflake.registry.registry",
     "SnowflakeStage": "reviewml.backends.snowflake.stage",
     "SnowflakeTable": "reviewml.backends.snowflake.source",
     "Table": "reviewml.sources.table",

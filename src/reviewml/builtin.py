@@ -65,7 +65,9 @@ def register_registries(register: Register) -> None:
     register("shared", "reviewml.registries.shared:SharedRegistry")
     register("mlflow", "reviewml.registries.mlflow:MlflowRegistry", needs=["mlflow"])
     register(
-        "snowflake", "reviewml.backends.snowflake.registry:SnowflakeRegistry", needs=["snowflake"]
+        "snowflake",
+        "reviewml.backends.snowflake.registry.registry:SnowflakeRegistry",
+        needs=["snowflake"],
     )
 
 

@@ -13,9 +13,9 @@ pytest.importorskip("snowflake.snowpark")
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
-from reviewml.backends.snowflake.merging import Merged
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.sql.merging import Merged
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.errors import SchemaError
 from reviewml.interfaces import Backend

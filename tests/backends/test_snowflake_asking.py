@@ -29,9 +29,9 @@ from reviewml.trainers import LogisticRegression
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import asking
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.sql import asking
 from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from reviewml.trainers import LogisticRegression, XGBoost
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import own_code, python_cells
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.python import functions as python_cells
+from reviewml.backends.snowflake.python import own_code
 from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ sys._xoptions["snowflake_import_directory"] = {folder!r}
 import reviewml
 assert reviewml.__file__.startswith({archive!r})
 import pandas
-from reviewml.backends.snowflake.in_warehouse import scores
+from reviewml.backends.snowflake.python.in_warehouse import scores
 rows = pandas.DataFrame({{place: [1.0, float("nan")] for place in range({width})}})
 rows[{width}] = [None, '[{{"stage": "read"}}]']
 [known, unread] = scores("saved.zip")(rows)

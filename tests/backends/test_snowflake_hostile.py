@@ -18,12 +18,12 @@ pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
 from reviewml import Pipeline
-from reviewml.backends.snowflake import asking, merging
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.described import type_named
-from reviewml.backends.snowflake.merging import Merged
-from reviewml.backends.snowflake.model_methods import Method
+from reviewml.backends.snowflake.registry.methods import Method
 from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.sql import asking, merging
+from reviewml.backends.snowflake.sql.merging import Merged
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate
 from reviewml.errors import BackendError, DamagedModel, SchemaError, TargetError
 from reviewml.featurizers import Features

@@ -28,13 +28,14 @@ from reviewml.sql import Name
 pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import job_tasks, jobs
+from reviewml.backends.snowflake import jobs
 from reviewml.backends.snowflake import session as sessions
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.jobs import Job, Pool
-from reviewml.backends.snowflake.mapping import brought
-from reviewml.backends.snowflake.own_code import PACKAGES
+from reviewml.backends.snowflake.jobs import tasks as job_tasks
+from reviewml.backends.snowflake.python.mapping import brought
+from reviewml.backends.snowflake.python.own_code import PACKAGES
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.testing.snowflake import Double, snowflake_double
 

@@ -15,7 +15,7 @@ pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import jobs, together
-from reviewml.backends.snowflake.registry import SnowflakeRegistry
+from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError
@@ -249,3 +249,12 @@ def test_a_job_of_several_machines_asks_for_the_estimator(double: Double) -> Non
         [failed] = [job for job, status in jobs.list(session) if status == "FAILED"]
         assert "by which several machines train together" in failed.logs()
         failed.delete()
+
+
+def test_what_a_job_left_is_written_to_its_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {"files": ["../pipeline.json"], "folder": "@JOBS/results/X"}
+    monkeypatch.setattr(jobs.Job, "result", lambda self, timeout: left)
+    with pytest.raises(BackendError, match=r"left a file of the odd name '\.\./pipeline\.json'"):
+        jobs.Job("DB.PUBLIC.X").fetch(tmp_path / "there")

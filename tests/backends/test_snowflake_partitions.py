@@ -22,14 +22,9 @@ import pytest
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import (
-    in_warehouse,
-    own_code,
-    partitions,
-    python_cells,
-    statistic_parts,
-)
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.python import functions as python_cells
+from reviewml.backends.snowflake.python import in_warehouse, own_code, partitions, statistic_parts
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, ReviewHistory
 from reviewml.enrichers.key_statistics import KeyMoments, KeysBefore, Magnitude
@@ -279,7 +274,7 @@ sys._xoptions["snowflake_import_directory"] = {folder!r}
 import reviewml
 assert reviewml.__file__.startswith({archive!r})
 import pandas
-from reviewml.backends.snowflake.in_warehouse import parts
+from reviewml.backends.snowflake.python.in_warehouse import parts
 made = parts("saved.zip", [{schema!r}])(pandas.DataFrame({{0: ["good good", "bad"]}}))
 assert list(made["PIECE"]) == [0] and '"good": 1' in made["PART"][0], made
 assert not {{"snowflake.snowpark", "snowflake.connector", "ray"}} & set(sys.modules)

@@ -36,11 +36,12 @@ from reviewml.trainers import LogisticRegression
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import own_code, python_cells
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.by_value import Stays, pickled
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.mapping import brought, in_python
+from reviewml.backends.snowflake.python import functions as python_cells
+from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.python.by_value import Stays, pickled
+from reviewml.backends.snowflake.python.mapping import brought, in_python
 from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
@@ -441,7 +442,7 @@ sys._xoptions["snowflake_import_directory"] = {folder!r}
 import reviewml
 assert reviewml.__file__.startswith({archive!r})
 import pandas
-from reviewml.backends.snowflake.in_warehouse import called
+from reviewml.backends.snowflake.python.in_warehouse import called
 rows = pandas.DataFrame({{0: ["so!!", None], 1: ["a#1", "a#2"], 2: [None, None]}})
 given = called("saved.zip", [{schema!r}], ["marks", "share", "__errors__"])(rows)
 assert given == [["2", "0.6666666865348816", None], [None, None, None]], given

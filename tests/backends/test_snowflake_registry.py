@@ -15,9 +15,9 @@ pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
 from reviewml import plugins
-from reviewml.backends.snowflake.kept_model import KeptModel
-from reviewml.backends.snowflake.packaged import Packaged
-from reviewml.backends.snowflake.registry import SnowflakeRegistry
+from reviewml.backends.snowflake.registry.kept_model import KeptModel
+from reviewml.backends.snowflake.registry.packaged import Packaged
+from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.session import Database
 from reviewml.enrichers import Quality
 from reviewml.errors import (
@@ -35,7 +35,7 @@ from reviewml.sql import literal, quoted
 from reviewml.testing import RegistryContract
 from reviewml.testing.rows import example_rows
 from reviewml.testing.snowflake import Double, snowflake_double
-from reviewml.testing.snowflake.model_catalogue import models_at
+from reviewml.testing.snowflake.models.catalogue import models_at
 from reviewml.trainers import LogisticRegression, XGBoost
 
 

@@ -17,7 +17,7 @@ pytest.importorskip("snowflake.ml")
 
 from reviewml import Frame, Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.registry import SnowflakeRegistry
+from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.datasets import make_reviews, make_shop
 from reviewml.errors import CapabilityError, NotFitted, SchemaError

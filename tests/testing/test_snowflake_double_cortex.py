@@ -9,7 +9,8 @@ pytest.importorskip("snowflake.snowpark")
 
 from snowflake.connector import ProgrammingError
 
-from reviewml.testing.snowflake import cortex, lexicon
+from reviewml.testing.snowflake.cortex import answers as cortex
+from reviewml.testing.snowflake.cortex import lexicon
 
 REVIEWS = [
     "Great food",

@@ -8,7 +8,7 @@ import posixpath
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import SupportsFloat
 
 from reviewml.errors import DamagedModel, RegistryError
@@ -28,7 +28,7 @@ from reviewml.pipeline import Pipeline, load
 from reviewml.places import CONDITIONAL, Place, at_once, place_of
 from reviewml.registries.event_log import EventLog
 from reviewml.registries.history import Line, logged, versions
-from reviewml.saving.manifest import MANIFEST, fingerprint
+from reviewml.saving.manifest import MANIFEST, fingerprint, leads_outside
 
 
 class SharedRegistry(Registry):
@@ -165,7 +165,7 @@ def _download(place: Place, there: str, folder: Path) -> None:
     def write(path: str) -> None:
         name = posixpath.relpath(path, there)
         # Whoever writes there must not choose where files are written here.
-        if ".." in PurePosixPath(name).parts or "\\" in name:
+        if leads_outside(name):
             raise DamagedModel(f"{place} holds a file of the odd name {name!r}.")
         # What is gone by now is missed by whoever compares the files with their manifest.
         with contextlib.suppress(FileNotFoundError):

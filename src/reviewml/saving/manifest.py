@@ -17,6 +17,17 @@ MANIFEST = "manifest.json"
 Entries = dict[str, dict[str, Any]]
 
 
+def leads_outside(name: str) -> bool:
+    """Tell whether a file of that name may be written elsewhere than in the folder it is for.
+
+    Parameters
+    ----------
+    name
+        Relative path, as whoever can write where models are kept chooses it.
+    """
+    return name.startswith("/") or "\\" in name or ".." in name.split("/")
+
+
 def seal(folder: Path) -> None:
     """Write the manifest of all files in `folder`."""
     files = {name: _entry(path) for name, path in sorted(_files(folder).items())}

@@ -13,7 +13,11 @@ import pyarrow as pa
 from snowflake.snowpark import DataFrame
 
 from reviewml.backends.local.dataset import Mapped, Stream
-from reviewml.backends.snowflake import (  # noqa: F401  (some register what they push down)
+from reviewml.backends.snowflake.fetching import failed, fetched
+from reviewml.backends.snowflake.jobs.step import in_job
+from reviewml.backends.snowflake.python.mapping import in_python, name_of
+from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.sql import (  # noqa: F401  (some register what they push down)
     aggregating,
     asking,
     asof,
@@ -25,11 +29,7 @@ from reviewml.backends.snowflake import (  # noqa: F401  (some register what the
     merging,
     sampling,
 )
-from reviewml.backends.snowflake.fetching import failed, fetched
-from reviewml.backends.snowflake.in_job import in_job
-from reviewml.backends.snowflake.mapping import in_python, name_of
-from reviewml.backends.snowflake.push_down import Parted, needs_database, push_down
-from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.sql.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise

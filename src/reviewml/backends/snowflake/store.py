@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.backends.snowflake.role_cells import id_keys_there
 from reviewml.backends.snowflake.session import Access, Connection, Database
+from reviewml.backends.snowflake.sql.role_cells import id_keys_there
 from reviewml.backends.snowflake.types import SqlType, restored, sql_type
 from reviewml.backends.snowflake.uploading import carried
 from reviewml.errors import SchemaError, StoreError

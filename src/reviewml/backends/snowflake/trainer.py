@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reviewml.backends.snowflake import together
-from reviewml.backends.snowflake.job_tasks import write_train_task
-from reviewml.backends.snowflake.jobs import Pool, payload
+from reviewml.backends.snowflake.jobs.pool import Pool, payload
+from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.errors import ParameterError
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target

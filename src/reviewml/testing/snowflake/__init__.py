@@ -21,7 +21,7 @@ from reviewml import plugins
 
 plugins.optional("fakesnow", "reviewml.testing.snowflake")
 
-from reviewml.testing.snowflake.cortex import Cortex  # noqa: E402
+from reviewml.testing.snowflake.cortex.answers import Cortex  # noqa: E402
 from reviewml.testing.snowflake.double import Double, snowflake_double  # noqa: E402
 from reviewml.testing.snowflake.log import Statement, Watch  # noqa: E402
 

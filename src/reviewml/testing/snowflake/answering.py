@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reviewml.testing.snowflake import binds
 from reviewml.testing.snowflake.log import Statement
-from reviewml.testing.snowflake.running import run
+from reviewml.testing.snowflake.sql.running import run
 from reviewml.testing.snowflake.statements import (
     HANDLERS,
     Answer,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from reviewml.sql import Name
-from reviewml.testing.snowflake import rewriting
-from reviewml.testing.snowflake.running import run
+from reviewml.testing.snowflake.sql import rewriting
+from reviewml.testing.snowflake.sql.running import run
 from reviewml.testing.snowflake.statements import (
     Answer,
     Call,

@@ -18,33 +18,34 @@ from snowflake.snowpark import Session as SnowparkSession
 from snowflake.snowpark.exceptions import SnowparkClientException
 from snowflake.snowpark.session import _get_active_sessions
 
-from reviewml.testing.snowflake import packages, variants
-from reviewml.testing.snowflake.cortex import Cortex
-from reviewml.testing.snowflake.formats import Format
-from reviewml.testing.snowflake.functions import Function
+from reviewml.testing.snowflake.cortex.answers import Cortex
+from reviewml.testing.snowflake.functions import packages
+from reviewml.testing.snowflake.functions.scalar import Function
 from reviewml.testing.snowflake.log import Statement, Watch
 from reviewml.testing.snowflake.server import Server
 from reviewml.testing.snowflake.sessions import Full, Results, Session
-from reviewml.testing.snowflake.stages import Stage
+from reviewml.testing.snowflake.sql import variants
+from reviewml.testing.snowflake.stages.folders import Stage
+from reviewml.testing.snowflake.stages.formats import Format
 
 HANDLERS = (
     "context",
-    "models",
-    "jobs",
+    "models.answers",
+    "jobs.answers",
     "grants",
-    "formats",
-    "stages",
-    "describing",
-    "copying",
-    "functions",
-    "packages",
-    "temporary",
-    "values",
-    "cortex",
-    "variants",
-    "scalars",
-    "joining",
-    "aggregates",
+    "stages.formats",
+    "stages.folders",
+    "sql.describing",
+    "stages.copying",
+    "functions.scalar",
+    "functions.packages",
+    "sql.temporary",
+    "sql.values",
+    "cortex.answers",
+    "sql.variants",
+    "sql.scalars",
+    "sql.joining",
+    "sql.aggregates",
 )
 """Modules whose handlers answer statements, and whose rewrites are applied, in this order."""
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from reviewml.testing.snowflake.double import Double
-    from reviewml.testing.snowflake.functions import Function
-    from reviewml.testing.snowflake.stages import Stage
+    from reviewml.testing.snowflake.functions.scalar import Function
+    from reviewml.testing.snowflake.stages.folders import Stage
 
 Full = tuple[str, str, str]
 """Database, schema and name."""

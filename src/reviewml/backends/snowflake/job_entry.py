@@ -1,7 +1,0 @@
-"""What an ML Job starts; it lies in the job's payload, beside reviewml itself."""
-
-from pathlib import Path
-
-from reviewml.backends.snowflake.job_tasks import run
-
-__return__ = run(Path(__file__).parent)

@@ -1,0 +1,147 @@
+"""Jobs that were submitted: what they say, and what they leave."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from reviewml.backends.snowflake.session import Access, Connection, tried
+from reviewml.errors import BackendError
+from reviewml.pipeline import Pipeline, load
+from reviewml.saving.manifest import leads_outside
+from reviewml.sql import Name, literal
+
+PREFIX = "REVIEWML_"
+"""Names of our jobs begin so."""
+
+FAILED = ("FAILED", "INTERNAL_ERROR")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Job:
+    """A job that was submitted.
+
+    Parameters
+    ----------
+    id
+        Database, schema and name.
+    connection
+        As of `Access`.
+    folder
+        Place on a stage where it leaves what came of it; None when not known.
+    """
+
+    id: str
+    connection: Connection = None
+    folder: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    @property
+    def status(self) -> str:
+        """As Snowflake says it: ``RUNNING``, ``DONE``, ``FAILED``, ``CANCELLED`` and others."""
+        return str(tried(lambda: self._job().status))
+
+    def logs(self, *, whole: bool = False) -> str:
+        """Return what it printed, on its first machine.
+
+        Parameters
+        ----------
+        whole
+            Also what was printed before it started and after it ended.
+        """
+        return str(tried(lambda: self._job().get_logs(verbose=whole)))
+
+    def wait(self, timeout: float | None = None) -> str:
+        """Return its status once it has ended.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; None waits as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            When it takes longer.
+        """
+        return str(tried(lambda: self._job().wait(-1 if timeout is None else timeout)))
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return what the function returned, or for a pipeline its report and where it is.
+
+        Raises
+        ------
+        BackendError
+            When the job has failed.
+        """
+        status = self.wait(timeout)
+        if status != "DONE":
+            raise BackendError(f"job {self.id} ended as {status}: see what logs() says of it.")
+        return tried(lambda: self._job().result())
+
+    def pipeline(self, timeout: float | None = None) -> Pipeline:
+        """Return the pipeline that it fitted."""
+        with tempfile.TemporaryDirectory() as folder:
+            return load(self.fetch(Path(folder) / "pipeline", timeout))
+
+    def fetch(self, folder: Path, timeout: float | None = None) -> Path:
+        """Copy the files that it left into a folder, once it has ended."""
+        left = self.result(timeout)
+        # Others may write to the stage too.
+        for name in filter(leads_outside, left["files"]):
+            raise BackendError(f"job {self.id} left a file of the odd name {name!r}.")
+        database = Access(self.connection).database()
+        for name in left["files"]:
+            database.get(f"{left['folder']}/{name}", (folder / name).parent)
+        return folder
+
+    def cancel(self) -> None:
+        """End it."""
+        tried(lambda: self._job().cancel())
+
+    def delete(self) -> None:
+        """Remove it with its logs, and what it brought and left on the stage."""
+        from snowflake.ml import jobs
+
+        database = Access(self.connection).database()
+        tried(lambda: jobs.delete_job(self.id, session=database.session))
+        if self.folder is not None:
+            database.run(f"REMOVE {literal(self.folder)}")
+
+    def _job(self) -> Any:
+        from snowflake.ml import jobs
+
+        return jobs.get_job(self.id, session=Access(self.connection).database().session)
+
+
+def list(  # noqa: A001  read as jobs.list
+    connection: Connection = None, *, database: str | None = None, schema: str | None = None
+) -> builtins.list[tuple[Job, str]]:
+    """Return the jobs of ours in a schema that were not deleted, each with its status."""
+    at = Access(connection).database()
+    within = at.schema(database, schema)
+    found = at.records(f"SHOW JOB SERVICES IN SCHEMA {within}")
+    return [
+        (Job(Name((*within.parts, row["name"])).sql, connection), row["status"])
+        for row in found
+        if row["name"].startswith(PREFIX)
+    ]
+
+
+def delete_failed(
+    connection: Connection = None, *, database: str | None = None, schema: str | None = None
+) -> builtins.list[Job]:
+    """Remove the jobs of ours that failed, and return them."""
+    failed = [
+        job
+        for job, status in list(connection, database=database, schema=schema)
+        if status in FAILED
+    ]
+    for job in failed:
+        job.delete()
+    return failed

@@ -1,0 +1,124 @@
+"""Compute pools: where jobs run, and what they bring along."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import re
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reviewml.backends.snowflake.jobs.job import PREFIX, Job
+from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.python.by_value import taken_along
+from reviewml.backends.snowflake.session import Access, Connection, Database, tried
+from reviewml.sql import Name
+
+REPOSITORY = "snowflake.snowpark.pypi_shared_repository"
+
+ENTRY = "entry.py"
+"""What a job starts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Where jobs run, and what they bring along.
+
+    Parameters
+    ----------
+    compute_pool
+        Name of the compute pool.
+    stage
+        Stage for what they bring and leave, made when it is new: ``"shop.models.jobs"``.
+    connection
+        As of `Access`.
+    target_instances
+        Machines for one job.
+    pip_requirements
+        Packages to install there, besides those that reviewml needs.
+    artifact_repositories
+        Where they are installed from.
+    options
+        Further options of ``snowflake.ml.jobs``, such as ``external_access_integrations``.
+    """
+
+    compute_pool: str
+    stage: str
+    connection: Connection = None
+    target_instances: int = 1
+    pip_requirements: Sequence[str] = ()
+    artifact_repositories: Sequence[str] = (REPOSITORY,)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.compute_pool
+
+    def database(self) -> Database:
+        """Return where statements run."""
+        return Access(self.connection).database()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What code of a user's may import there."""
+        named = [re.match(r"[\w.-]+", one.strip()) for one in self.pip_requirements]
+        return (*own_code.PACKAGES, *(found[0] for found in named if found))
+
+    def name(self, what: str) -> str:
+        """Return a new name for a job."""
+        return f"{PREFIX}{what.upper()}_{uuid.uuid4().hex[:12].upper()}"
+
+    def results(self, name: str) -> str:
+        """Return the place on the stage where a job leaves what came of it."""
+        return f"@{Name.parse(self.stage)}/results/{name}"
+
+    def submit_folder(self, folder: Path, name: str) -> Job:
+        """Run the task that is described in a folder, which `payload` prepared."""
+        from snowflake.ml import jobs
+
+        submitted = tried(
+            lambda: jobs.submit_directory(str(folder), entrypoint=ENTRY, **self._settings(name))
+        )
+        return Job(submitted.id, self.connection, self.results(name))
+
+    def submit_function(self, function: Callable[..., Any], args: Sequence[Any]) -> Job:
+        """Run a function there, with arguments that can be pickled."""
+        from snowflake.ml import jobs
+
+        name = self.name("call")
+        with tempfile.TemporaryDirectory() as folder:
+            brought = [str(own_code.archive(Path(folder)))]
+            settings = self._settings(name)
+            settings["imports"] = [*settings.get("imports", ()), *brought]
+            with taken_along(_own_modules(function)):
+                submitted = tried(lambda: jobs.remote(**settings)(function)(*args))
+        return Job(submitted.id, self.connection, self.results(name))
+
+    def _settings(self, name: str) -> dict[str, Any]:
+        return {
+            **self.options,
+            "compute_pool": Name.parse(self.compute_pool).sql,
+            "stage_name": Name.parse(self.stage).sql,
+            "session": self.database().session,
+            "target_instances": self.target_instances,
+            "pip_requirements": [*own_code.pinned(), *self.pip_requirements],
+            "artifact_repositories": [*self.artifact_repositories],
+            "name": name,
+        }
+
+
+def _own_modules(function: Callable[..., Any]) -> list[str]:
+    """Return the module of a function where the job has it not: there is only reviewml's."""
+    name = function.__module__
+    lacking = name in sys.modules and name.partition(".")[0] not in ("__main__", "reviewml")
+    return [name] if lacking else []
+
+
+def payload(folder: Path) -> None:
+    """Put into a folder what each job needs besides its task."""
+    own_code.archive(folder)
+    entry = importlib.resources.files(__package__) / ENTRY
+    (folder / ENTRY).write_bytes(entry.read_bytes())

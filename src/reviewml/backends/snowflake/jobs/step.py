@@ -1,0 +1,240 @@
+"""Enrichers that need a model, computed by a job on a compute pool."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.jobs.job import Job
+from reviewml.backends.snowflake.jobs.pool import Pool, payload
+from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
+from reviewml.backends.snowflake.python.by_value import Stays
+from reviewml.backends.snowflake.python.functions import Content
+from reviewml.backends.snowflake.python.mapping import brought
+from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.session import Access, Database
+from reviewml.backends.snowflake.source import NO_ERRORS
+from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.types import sql_type
+from reviewml.errors import BackendError, SchemaError
+from reviewml.interfaces.batches import narrowed
+from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.masking import masked
+from reviewml.schema import ERRORS, PLACE, roles_of
+from reviewml.sql import Name, quoted
+
+log = logging.getLogger(__name__)
+
+NUMBER = "__number__"
+"""Column of what rows are found again by."""
+
+STARTED = "ML job started"
+"""What the log says before it runs our code."""
+
+LAST_LINES = 10
+
+
+def in_job(
+    function: object, before: pa.Schema, after: pa.Schema, resources: Resources, pool: Pool | None
+) -> JobStep | None:
+    """Return what has a job enrich rows; None where it cannot, or need not.
+
+    Parameters
+    ----------
+    function, before, after, resources
+        As of `Dataset.map`.
+    pool
+        Where jobs run; None for nowhere.
+    """
+    if pool is None or not isinstance(function, EnrichBatch):
+        return None
+    # Others are to run in this process, such as those that are timed.
+    if type(function) not in (EnrichBatch, StoredBatch):
+        return None
+    if resources.pure_python and not resources.gpu:
+        return None
+    try:
+        return JobStep.of(function, before, after, pool)
+    except Stays as error:
+        log.info("step %s: stays in this process: %s", function.stage, error)
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class JobStep:
+    """Rows that a job has enriched.
+
+    The job is given a table of the columns that the enricher needs, and leaves one of those that
+    it adds. Both are gone when the rows are there.
+
+    Parameters
+    ----------
+    stage
+        Name of the step.
+    content
+        The enricher, saved or pickled.
+    pool
+        Where the job runs.
+    store
+        Where values are kept, if anywhere.
+    reads
+        Schema of the columns that it needs.
+    makes
+        Columns that it gives.
+    after
+        Schema of the result.
+    """
+
+    stage: str
+    content: Content
+    pool: Pool
+    store: SnowflakeStore | None
+    reads: pa.Schema
+    makes: tuple[str, ...]
+    after: pa.Schema
+
+    @classmethod
+    def of(cls, function: EnrichBatch, before: pa.Schema, after: pa.Schema, pool: Pool) -> JobStep:
+        """Return it, or raise `Stays`."""
+        store = _store(function, pool)
+        # Without its store, which may hold a session.
+        alone = EnrichBatch(function.enricher, function.stage)
+        content = brought(alone, pool.packages).content
+        # By their ids the values of rows can be forgotten.
+        names = [*function.reads(before), *roles_of(before).named().get("id", ())]
+        reads, makes = narrowed(before, names), tuple(function.makes(before))
+        try:
+            [sql_type(field) for field in [*reads, *map(after.field, makes)]]
+        except SchemaError:
+            raise Stays("a column of it has a type that Snowflake cannot hold") from None
+        return cls(function.stage, content, pool, store, reads, makes, after)
+
+    def __call__(self, rows: Rows) -> Rows:
+        numbered, count = _numbered(rows)
+        if not count:
+            nothing = {
+                name: f"NULL::{sql_type(self.after.field(name)).name}" for name in self.makes
+            }
+            return numbered.select(self.after, nothing)
+        database = rows.database
+        with _dropped(database, "given") as given, _dropped(database, "made") as made:
+            database.run(SEEN_BY_OTHERS.format(given, self._given(numbered)))
+            self._run(database, given, made)
+            joined = numbered.of(self._joined(numbered, made), self.after).settled()
+        log.info("step %s: a job on %s computed it, of %d rows", self.stage, self.pool, count)
+        return joined
+
+    def _given(self, rows: Rows) -> str:
+        # Errors from before stay here: they are nothing to the enricher.
+        cells = {PLACE: quoted(NUMBER), ERRORS: NO_ERRORS}
+        return rows.select(self.reads, cells).query
+
+    def _joined(self, rows: Rows, made: Name) -> str:
+        errors = quoted(ERRORS)
+        cells = {name: f"r.{quoted(name)}" for name in self.after.names}
+        cells |= {name: f"m.{quoted(name)}" for name in self.makes}
+        cells[ERRORS] = (
+            f"CASE WHEN m.{errors} IS NULL THEN r.{errors} WHEN r.{errors} IS NULL "
+            f"THEN m.{errors} ELSE ARRAY_CAT(r.{errors}, m.{errors}) END"
+        )
+        listed = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
+        return (
+            f"SELECT {listed} FROM ({rows.query}) AS r "
+            f"JOIN {made} AS m ON r.{quoted(NUMBER)} = m.{quoted(PLACE)}"
+        )
+
+    def _run(self, database: Database, given: Name, made: Name) -> None:
+        name = self.pool.name("enrich")
+        with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
+            payload(Path(folder))
+            write_enrich_task(
+                Path(folder),
+                self.content,
+                {
+                    "stage": self.stage,
+                    "rows": given.sql,
+                    "schema": self.reads.serialize().to_pybytes().hex(),
+                    "made": made.sql,
+                    "store": _schema_of(self.store, database),
+                    "mark": name,
+                },
+            )
+            job = self.pool.submit_folder(Path(folder), name)
+        self._wait(job, name)
+
+    def _wait(self, job: Job, mark: str) -> None:
+        try:
+            status = job.wait()
+        except BaseException:
+            # Nobody would see what it makes.
+            with contextlib.suppress(BackendError):
+                job.cancel()
+            raise
+        if status != "DONE":
+            raise BackendError(
+                f"step {self.stage!r}: job {job.id} ended as {status}: {_said(job, mark)} "
+                "See what jobs.Job(id).logs() says; jobs.delete_failed() removes it."
+            )
+        job.delete()
+
+
+def _store(function: EnrichBatch, pool: Pool) -> SnowflakeStore | None:
+    if not isinstance(function, StoredBatch):
+        return None
+    store = function.store
+    if isinstance(store, SnowflakeStore) and Access(store.connection) == Access(pool.connection):
+        return store
+    raise Stays(f"a job cannot use the store {store!r}: give the backend a SnowflakeStore")
+
+
+def _schema_of(store: SnowflakeStore | None, database: Database) -> str | None:
+    """Return the full name of the schema of a store: the session of a job may have another."""
+    if store is None:
+        return None
+    *current, _ = database.own_name("X").parts
+    named = Name.parse(store.schema).parts if store.schema else ()
+    return Name((*current[: 2 - len(named)], *named)).sql
+
+
+def _numbered(rows: Rows) -> tuple[Rows, int]:
+    """Return rows that are computed now, each with a number, and how many there are."""
+    schema = rows.schema.append(pa.field(NUMBER, pa.string()))
+    number = f"ROW_NUMBER() OVER (ORDER BY {quoted(PLACE)})::TEXT"
+    numbered = rows.select(schema, {NUMBER: number}).settled()
+    [(count,)] = rows.database.run(f"SELECT COUNT(*) FROM ({numbered.query})")
+    return numbered, int(count)
+
+
+@contextlib.contextmanager
+def _dropped(database: Database, what: str) -> Iterator[Name]:
+    """Give a new name for a table, which is dropped afterwards, whatever happens."""
+    name = database.temporary_name(what)
+    try:
+        yield name
+    finally:
+        database.run(f"DROP TABLE IF EXISTS {name}")
+
+
+def _said(job: Job, mark: str) -> str:
+    """Return the lines of a log that cannot quote a text.
+
+    Those are ours, which begin with a mark, and those from before any row was read.
+    """
+    try:
+        lines = job.logs(whole=True).splitlines()
+    except (BackendError, RuntimeError):
+        return "its log cannot be had."
+    ours = [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]
+    if ours:
+        return " ".join(ours)
+    if any(line.strip() == STARTED for line in lines):
+        return "it ended without a word of ours, as when memory runs out."
+    return "it did not get to our code. " + masked("\n".join(lines[-LAST_LINES:]))

@@ -1,0 +1,291 @@
+"""What ML Jobs do: fit a pipeline, enrich rows, or train on features that were sent along."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reviewml import plugins, saving
+from reviewml.errors import BackendError, ReviewmlError
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.expressions import Number
+from reviewml.interfaces.featurizer import Feature
+from reviewml.interfaces.trainer import Examples, Target
+from reviewml.pipeline import Pipeline
+from reviewml.saving.components import describe, rebuild
+from reviewml.schema import ROLE_NAMES
+
+if TYPE_CHECKING:
+    from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
+    from reviewml.interfaces.backend import Backend
+    from reviewml.interfaces.store import EnrichmentStore
+
+TASK, RESULT = "task.json", "result"
+"""In the payload of a job: what to do, and the folder of what came of it."""
+
+TARGET = "__target__"
+"""Column of the target in files of features."""
+
+SEEN_BY_OTHERS = "CREATE TRANSIENT TABLE {} DATA_RETENTION_TIME_IN_DAYS = 0 AS {}"
+"""What jobs are given and leave: another session does not see temporary tables."""
+
+SAVED, PICKLE = "enricher", "enricher.pickle"
+"""Where an enricher lies in a payload: the folder of a saved one, or a file."""
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Do what the payload in a folder says, and return what came of it as plain data."""
+    task = json.loads((folder / TASK).read_text(encoding="utf-8"))
+    return TASKS[task["task"]](folder, task)
+
+
+# -- fitting a pipeline -------------------------------------------------------------------------
+
+
+def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return as JSON types the task of fitting a pipeline, which need not be fitted.
+
+    Parameters
+    ----------
+    pipeline
+        What to fit.
+    rows
+        Name of a table or view.
+    options
+        ``target``, ``group``, ``reviews`` of `Pipeline.fit`; ``results``, a place on a stage; and
+        ``registry``, the arguments of `SnowflakeRegistry` and of its `log`.
+    """
+    steps = [{"step": name, **_described(step)} for name, step in pipeline.steps]
+    parameters = {name: getattr(pipeline, name) for name in ROLE_NAMES}
+    return {"task": "fit", "steps": steps, "parameters": parameters, "rows": rows, **options}
+
+
+def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    from reviewml.backends.snowflake.source import SnowflakeTable
+    from reviewml.chain import looking_at
+
+    steps = [(step["step"], _component(step)) for step in task["steps"]]
+    reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None
+    pipeline = Pipeline(looking_at(steps, reviews), **task["parameters"]).on("snowflake")
+    pipeline.fit(SnowflakeTable(task["rows"]), target=task["target"], group=task["group"])
+    saved = pipeline.save(folder / RESULT)
+    found: dict[str, Any] = {"report": json.loads((saved / "report.json").read_text("utf-8"))}
+    if task.get("registry"):
+        found["version"] = _logged(pipeline, task["registry"])
+    return found | _kept(saved, task["results"])
+
+
+def _logged(pipeline: Pipeline, registry: Mapping[str, Any]) -> str:
+    from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
+
+    return str(SnowflakeRegistry(**registry["at"]).log(pipeline, **registry["log"]))
+
+
+# -- enriching rows -----------------------------------------------------------------------------
+
+
+def write_enrich_task(
+    folder: Path, content: saving.Parts | bytes, options: Mapping[str, Any]
+) -> None:
+    """Write into the payload of a job what it takes to enrich the rows of a table.
+
+    Parameters
+    ----------
+    folder
+        Of the payload.
+    content
+        The enricher, as the only step of what is saved, or an `EnrichBatch` that is pickled.
+    options
+        ``stage``, the name of the step; ``rows``, the name of the table, and ``schema``, as what
+        it is read, serialised, in hexadecimal digits; ``made``, that of the table to make;
+        ``store``, the schema of a `SnowflakeStore`, or None; ``mark``, which begins what is said
+        of a failure.
+    """
+    if isinstance(content, saving.Parts):
+        saving.save(content, folder / SAVED)
+    else:
+        (folder / PICKLE).write_bytes(content)
+    (folder / TASK).write_text(json.dumps({"task": "enrich", **options}), encoding="utf-8")
+
+
+def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    failure = None
+    try:
+        _make_enriched(folder, task)
+    except Exception as error:
+        failure = _told(error)
+    if failure is not None:
+        print(f"{task['mark']} {failure}", flush=True)  # noqa: T201  what is printed is the log
+        # Not above: what it came from would be printed too.
+        raise BackendError(failure)
+    return {}
+
+
+def _make_enriched(folder: Path, task: Mapping[str, Any]) -> None:
+    from reviewml.backends.local.dataset import LocalDataset
+    from reviewml.backends.snowflake.fetching import fetched
+    from reviewml.backends.snowflake.rows import Rows
+    from reviewml.backends.snowflake.session import Access
+    from reviewml.backends.snowflake.store import SnowflakeStore
+    from reviewml.backends.snowflake.uploading import upload
+    from reviewml.sql import quoted
+
+    database, enricher = Access().database(), _enricher(folder)
+    schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(task["schema"])))
+    names = ", ".join(map(quoted, schema.names))
+    given = Rows(database, f"SELECT {names} FROM {task['rows']}", schema)
+    store = SnowflakeStore(schema=task["store"]) if task["store"] else None
+    rows = LocalDataset(schema, lambda: fetched(given), store=store)
+    enriched = _backend(store).read(rows).enrich(enricher, stage=task["stage"])
+    kept = enriched.select(list(enricher.adds))
+    made = upload(database, kept.full_batches(), kept.full_schema)
+    database.run(SEEN_BY_OTHERS.format(task["made"], made.query))
+
+
+def _enricher(folder: Path) -> Enricher:
+    if (folder / SAVED).exists():
+        [(_, step)] = saving.load(folder / SAVED).steps
+        assert isinstance(step, Enricher)
+        return step
+    function = pickle.loads((folder / PICKLE).read_bytes())  # noqa: S301  code of who runs it
+    pickled: Enricher = function.enricher
+    return pickled
+
+
+def _backend(store: EnrichmentStore | None) -> Backend:
+    """Return Ray's where the job has several machines, otherwise the local one."""
+    name = "ray" if _machines(sys.modules.get("ray")) > 1 else "local"
+    backend: Backend = plugins.load("backends", name)(store=store)
+    return backend
+
+
+def _machines(ray: Any) -> int:
+    # The job's launcher has connected to the cluster, where there is one.
+    if ray is None or not ray.is_initialized():
+        return 1
+    return sum(bool(node["Alive"]) for node in ray.nodes())
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong, without what may be the text of a row."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    told = str(error) if isinstance(error, ReviewmlError | ImportError) else "it may quote a text."
+    place = f"{Path(where.filename).name}, line {where.lineno}, in {where.name}"
+    return f"{type(error).__name__} ({place}): {' '.join(told.split())}"
+
+
+# -- training on features -----------------------------------------------------------------------
+
+
+def write_train_task(
+    folder: Path,
+    trainer: SnowflakeXGBoost,
+    examples: Examples,
+    features: Sequence[Feature],
+    valid: Examples | None,
+    results: str,
+) -> None:
+    """Write into the payload of a job what it takes to train.
+
+    Parameters
+    ----------
+    folder
+        Of the payload.
+    trainer, examples, features, valid
+        As of `Trainer.train`.
+    results
+        Place on a stage that the model is to be put to.
+    """
+    _write(examples, folder / "examples.parquet")
+    if valid is not None:
+        _write(valid, folder / "valid.parquet")
+    fields = ("name", "column", "meaning", "kind", "categories")
+    task = {
+        "task": "train",
+        "trainer": _described(trainer),
+        "features": [{field: getattr(f, field) for field in fields} for f in features],
+        "target": {"task": examples.target.task, "classes": list(examples.target.classes)},
+        "valid": valid is not None,
+        "results": results,
+    }
+    (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
+
+
+def _train(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    trainer: SnowflakeXGBoost = _component(task["trainer"])
+    # One machine gives the same bytes as any other.
+    train = trainer.train_together if trainer.target_instances > 1 else trainer.train_alone
+    features = [
+        Feature(**{**f, "categories": tuple(f["categories"])}, expression=Number(f["column"]))
+        for f in task["features"]
+    ]
+    valid = _read(folder / "valid.parquet", task["target"]) if task["valid"] else None
+    model = train(_read(folder / "examples.parquet", task["target"]), features, valid)
+    saved = folder / RESULT
+    saved.mkdir()
+    model.save(saved)
+    return _kept(saved, task["results"])
+
+
+def _write(examples: Examples, path: Path) -> None:
+    columns = [pa.array(column) for column in examples.features.T]
+    names = [str(place) for place in range(len(columns))]
+    table = pa.table([*columns, pa.array(examples.target.values)], [*names, TARGET])
+    pq.write_table(table, path)
+
+
+def _read(path: Path, target: Mapping[str, Any]) -> Examples:
+    table = pq.read_table(path)
+    values = table.column(TARGET).to_numpy()
+    columns = [table.column(name).to_numpy() for name in table.column_names[:-1]]
+    matrix = np.column_stack(columns).astype(np.float32)
+    return Examples(matrix, Target(values, target["task"], tuple(target["classes"])))
+
+
+# -- all ----------------------------------------------------------------------------------------
+
+
+def _described(component: Component) -> dict[str, Any]:
+    """Return a component as JSON types; one that holds arrays cannot be described so."""
+    from reviewml.saving.plain import NotPlain
+
+    arrays: dict[str, Any] = {}
+    described = describe(component, arrays)
+    if arrays:
+        raise NotPlain(
+            f"{type(component).__name__} has arrays as parameters ({', '.join(arrays)}), which a "
+            "job is not given: read them from a table, or submit a function."
+        )
+    return described
+
+
+def _component(described: Mapping[str, Any]) -> Any:
+    return rebuild(dict(described), {}, {})
+
+
+def _kept(saved: Path, results: str) -> dict[str, Any]:
+    """Put a folder on a stage, and return where it is and the names of its files."""
+    from reviewml.backends.snowflake.session import Access
+
+    database = Access().database()
+    names = [f.relative_to(saved).as_posix() for f in sorted(saved.rglob("*")) if f.is_file()]
+    for name in names:
+        database.put(saved / name, f"{results}/{name}".rpartition("/")[0])
+    return {"folder": results, "files": names}
+
+
+TASKS: dict[str, Callable[[Path, Mapping[str, Any]], dict[str, Any]]] = {
+    "fit": _fit,
+    "enrich": _enrich,
+    "train": _train,
+}

@@ -1,0 +1,1 @@
+"""Our Python, and users' own, run by the warehouse."""

@@ -1,0 +1,181 @@
+"""Our own Python in the warehouse, as functions of the session that bring what they work with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from reviewml import saving
+from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.python.in_warehouse import PICKLE
+from reviewml.backends.snowflake.session import Database
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.model import Model
+from reviewml.schema import Roles
+from reviewml.sql import Name, literal
+
+SAVED = "saved.zip"
+
+RUNTIME = "3.12"
+"""Version of Python there."""
+
+RUNTIMES = ("3.10", "3.11", "3.12", "3.13")
+"""Versions that can be had there."""
+
+MOST_ARGUMENTS = 400
+"""That a function is given there; what needs more is computed in this process."""
+
+Content = saving.Parts | bytes
+"""What a function works with: a pipeline that is saved, or something pickled."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How a handler of ours is called there.
+
+    Parameters
+    ----------
+    returns
+        What SQL is given.
+    code
+        Makes ``compute`` of what ``{handler}({arguments})`` returns.
+    """
+
+    returns: str
+    code: str
+
+
+CELLS = Form(
+    "ARRAY",
+    """
+import pandas
+from _snowflake import vectorized
+from reviewml.backends.snowflake.python.in_warehouse import {handler}
+
+compute = vectorized(input=pandas.DataFrame)({handler}({arguments}))
+""",
+)
+"""A function of values: an array for each row."""
+
+PARTS = Form(
+    "TABLE (PIECE INTEGER, PART TEXT)",
+    """
+import pandas
+from _snowflake import vectorized
+from reviewml.backends.snowflake.python.in_warehouse import {handler}
+
+of_partition = {handler}({arguments})
+
+class compute:
+    @vectorized(input=pandas.DataFrame)
+    def end_partition(self, frame):
+        return of_partition(frame)
+""",
+)
+"""A function of partitions: texts for each."""
+
+_made: weakref.WeakKeyDictionary[Database, dict[str, Name]] = weakref.WeakKeyDictionary()
+
+
+def parts_of(
+    steps: Sequence[tuple[str, Component]] = (), model: Model | None = None
+) -> saving.Parts:
+    """Return what is to be saved of a pipeline for a function."""
+    return saving.Parts({}, steps, model, Roles(), {}, {})
+
+
+def python_function(
+    database: Database,
+    handler: str,
+    content: Content,
+    kinds: Sequence[str],
+    further: Sequence[Sequence[str]] = (),
+    *,
+    form: Form = CELLS,
+    runtime: str = RUNTIME,
+) -> Name:
+    """Return a function of the session, which is made when there is none of the same yet.
+
+    Parameters
+    ----------
+    database
+        Where it runs.
+    handler
+        In `reviewml.backends.snowflake.python.in_warehouse`; it is given the archive of `content`.
+    content
+        What it works with.
+    kinds
+        SQL types of its arguments.
+    further
+        Arguments of the handler behind the archive.
+    form
+        What it gives.
+    runtime
+        Version of Python, which code that is pickled depends on.
+    """
+    with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
+        archive = zipped(_written(content, Path(folder) / "saved"), Path(folder) / SAVED)
+        text = repr([handler, form, runtime, list(kinds), [list(one) for one in further]])
+        key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
+        known = _made.setdefault(database, {})
+        if key not in known:
+            files = [archive, own_code.archive(Path(folder))]
+            known[key] = _function(database, handler, files, kinds, further, form, runtime)
+        return known[key]
+
+
+def _function(
+    database: Database,
+    handler: str,
+    files: Sequence[Path],
+    kinds: Sequence[str],
+    further: Sequence[Sequence[str]],
+    form: Form,
+    runtime: str,
+) -> Name:
+    stage, name = database.temporary_name("code"), database.temporary_name("function")
+    database.run(f"CREATE TEMPORARY STAGE {stage}")
+    for file in files:
+        database.put(file, f"@{stage}")
+    arguments = ", ".join(f"A{place} {kind}" for place, kind in enumerate(kinds))
+    imports = ", ".join(literal(f"@{stage}/{file.name}") for file in files)
+    code = form.code.format(
+        handler=handler, arguments=", ".join([repr(SAVED), *(repr(list(one)) for one in further)])
+    )
+    database.run(
+        f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS {form.returns} LANGUAGE PYTHON "
+        f"RUNTIME_VERSION = {literal(runtime)} "
+        "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
+        f"PACKAGES = ({', '.join(map(literal, own_code.pinned()))}) IMPORTS = ({imports}) "
+        f"HANDLER = 'compute' AS {literal(code)}"
+    )
+    return name
+
+
+def this_runtime() -> str | None:
+    """Return the version of Python there that is this process's; None when there is none."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return version if version in RUNTIMES else None
+
+
+def _written(content: Content, folder: Path) -> Path:
+    if isinstance(content, saving.Parts):
+        return saving.save(content, folder)
+    folder.mkdir()
+    (folder / PICKLE).write_bytes(content)
+    return folder
+
+
+def zipped(folder: Path, archive: Path) -> Path:
+    """Write the files of a folder into an archive, and return that."""
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+            # With one time for all, the same content is the same archive.
+            file.writestr(zipfile.ZipInfo(str(path.relative_to(folder))), path.read_bytes())
+    return archive

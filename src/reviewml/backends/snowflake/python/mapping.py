@@ -1,0 +1,183 @@
+"""Functions of batches that SQL cannot say, as functions in Python that the warehouse runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.python import functions as python_cells
+from reviewml.backends.snowflake.python import own_code, passing
+from reviewml.backends.snowflake.python.by_value import Stays, pickled
+from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.errors import ReviewmlError, SchemaError
+from reviewml.interfaces.batches import RowWise, narrowed
+from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.saving.components import describe, learned, refuse_secrets
+from reviewml.sql import quoted
+
+log = logging.getLogger(__name__)
+
+ANSWERS = "__answers__"
+"""Column of what a function gives: a text for each column that it makes."""
+
+
+def in_python(
+    function: object, before: pa.Schema, after: pa.Schema, resources: Resources
+) -> Step | None:
+    """Return what has the warehouse call a function of batches; None where it cannot.
+
+    Parameters
+    ----------
+    function, before, after
+        As of `push_down`.
+    resources
+        What the function needs: Python and packages alone can be had there.
+    """
+    if not isinstance(function, RowWise) or isinstance(function, StoredBatch):
+        return None
+    if resources.gpu or not resources.pure_python:
+        return None
+    try:
+        return PythonStep.of(function, before, after)
+    except Stays as error:
+        log.info("step %s: stays in this process: %s", name_of(function), error)
+        return None
+
+
+def name_of(function: object) -> str:
+    """Return what messages call a function of batches: its step, where it has one."""
+    return getattr(function, "stage", None) or type(function).__name__
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonStep:
+    """Rows to which a function in the warehouse has been applied.
+
+    Parameters
+    ----------
+    brought
+        The function, and the one of ours that runs it.
+    reads
+        Schema of the columns that it is given.
+    makes
+        Columns that it gives.
+    after
+        Schema of the result.
+    """
+
+    brought: Brought
+    reads: pa.Schema
+    makes: tuple[str, ...]
+    after: pa.Schema
+
+    @classmethod
+    def of(cls, function: RowWise, before: pa.Schema, after: pa.Schema) -> PythonStep:
+        """Return it, or raise `Stays`."""
+        reads = narrowed(before, function.reads(before))
+        found = cls(brought(function), reads, tuple(function.makes(after)), after)
+        try:
+            [passing.kept(after.field(name), "") for name in found.makes]
+            wide = len(found._arguments()) > python_cells.MOST_ARGUMENTS
+        except SchemaError:
+            raise Stays("a column of it has a type that Snowflake cannot hold") from None
+        if wide:
+            raise Stays("it looks at too many columns")
+        return found
+
+    def __call__(self, rows: Rows) -> Rows:
+        cells, kinds = zip(*self._arguments(), strict=True)
+        told = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
+        function = python_cells.python_function(
+            rows.database,
+            self.brought.handler,
+            self.brought.content,
+            kinds,
+            told,
+            runtime=self.brought.runtime,
+        )
+        schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
+        called = rows.select(schema, {ANSWERS: f"{function}({', '.join(cells)})"})
+        made = {
+            name: passing.kept(self.after.field(name), f"GET({quoted(ANSWERS)}, {place})::TEXT")
+            for place, name in enumerate(self.makes)
+        }
+        return called.select(self.after, made)
+
+    def _arguments(self) -> list[tuple[str, str]]:
+        fields = iter(self.reads)
+        return [one for f in fields for one in passing.arguments(f, quoted(f.name))]
+
+
+# -- how a function gets there ------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Brought:
+    """A function as it is taken to the warehouse.
+
+    Parameters
+    ----------
+    handler
+        In `reviewml.backends.snowflake.python.in_warehouse`.
+    content
+        What that is given.
+    further
+        Lists of text that it is given besides.
+    runtime
+        Version of Python there.
+    """
+
+    handler: str
+    content: python_cells.Content
+    further: tuple[Sequence[str], ...] = ()
+    runtime: str = python_cells.RUNTIME
+
+
+def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) -> Brought:
+    """Return a function as it is taken along: saved where all of it is reviewml's own.
+
+    Parameters
+    ----------
+    function
+        What is to run there.
+    packages
+        That are installed there, besides reviewml.
+
+    Raises
+    ------
+    Stays
+        When it cannot be.
+    """
+    does = function.enricher if isinstance(function, EnrichBatch) else function
+    if isinstance(function, EnrichBatch):
+        _refuse_secrets(function)
+    raw, has_code = pickled(function, type(does), packages)
+    if type(function) is EnrichBatch and not has_code and _can_be_saved(function):
+        parts = python_cells.parts_of([("enricher", function.enricher)])
+        return Brought("enriched", parts, ([function.stage],))
+    if not has_code:
+        return Brought("called", raw)
+    if (runtime := python_cells.this_runtime()) is None:
+        raise Stays("it has code of yours, and Snowflake lacks this version of Python")
+    return Brought("called", raw, runtime=runtime)
+
+
+def _refuse_secrets(function: EnrichBatch) -> None:
+    try:
+        refuse_secrets(function.stage, function.enricher.get_params(deep=True))
+    except ReviewmlError:
+        raise Stays("one of its parameters looks like a secret") from None
+
+
+def _can_be_saved(function: EnrichBatch) -> bool:
+    try:
+        describe(function.enricher, {})
+        learned(function.enricher, {})
+    except ReviewmlError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Snowflake's model registry."""

@@ -1,0 +1,218 @@
+"""One model in Snowflake's registry: its versions, what is known about them, and their files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reviewml.backends.snowflake.registry.methods import Method
+from reviewml.backends.snowflake.session import Database
+from reviewml.errors import DamagedModel
+from reviewml.interfaces.registry import Event, ModelVersion
+from reviewml.saving.manifest import fingerprint, leads_outside
+from reviewml.saving.plain import decode, encode
+from reviewml.sql import Name, literal, quoted
+
+OURS = "reviewml"
+"""Where in a version's metadata is what we keep there."""
+
+SCHEMA = {"snowpark_ml_schema_version": "2024-01-01"}
+"""What Snowflake's client wants of metadata that it is to read metrics from."""
+
+FOLDER = "/artifacts/pipeline/"
+"""Where in a version the saved pipeline is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What we keep in the metadata of a version.
+
+    Parameters
+    ----------
+    logged
+        When and why it was.
+    manifest
+        Hash of the manifest of the saved pipeline.
+    methods
+        What can be run there, by name.
+    moved
+        Aliases that were moved to it.
+    metrics
+        Its figures.
+    """
+
+    logged: Event
+    manifest: str | None
+    methods: Mapping[str, Method]
+    moved: tuple[Event, ...] = ()
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, metadata: str | None) -> Record | None:
+        """Read the metadata of a version; None when it is not ours."""
+        known = json.loads(metadata or "{}")
+        if OURS not in known:
+            return None
+        ours = known[OURS]
+        return cls(
+            logged=Event(**ours["logged"]),
+            manifest=ours["manifest"],
+            methods={name: Method(**method) for name, method in ours["methods"].items()},
+            moved=tuple(Event(**event) for event in ours["moved"]),
+            metrics=_numbers(decode(known.get("metrics", {}), {})),
+        )
+
+    def text(self) -> str:
+        """Return the metadata as JSON, figures where Snowflake shows them."""
+        ours = dataclasses.asdict(self)
+        metrics = encode(ours.pop("metrics"), {})
+        return json.dumps({"metrics": metrics, OURS: ours, **SCHEMA}, allow_nan=False)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    # Others may be set in Snowflake, of any kind.
+    return {name: value for name, value in metrics.items() if isinstance(value, float | int)}
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptVersion:
+    """A version of ours.
+
+    Parameters
+    ----------
+    number
+        As we count.
+    aliases
+        That stand for it.
+    record
+        What is kept about it.
+    """
+
+    number: int
+    aliases: tuple[str, ...]
+    record: Record
+
+    def described(self, name: str) -> ModelVersion:
+        """Return it as registries do."""
+        created, metrics = self.record.logged.time, self.record.metrics
+        return ModelVersion(name, self.number, created, self.aliases, metrics)
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptModel:
+    """A model in Snowflake's registry.
+
+    Parameters
+    ----------
+    database
+        Where statements run.
+    name
+        With database and schema.
+    """
+
+    database: Database
+    name: Name
+
+    def versions(self) -> list[KeptVersion]:
+        """Return the versions of ours, oldest first."""
+        found = (
+            (number, row, Record.parse(row["metadata"]))
+            for row in self._shown()
+            if (number := _number(row["name"])) is not None
+        )
+        kept = [
+            KeptVersion(number, _aliases(row["aliases"]), record)
+            for number, row, record in found
+            if record is not None
+        ]
+        return sorted(kept, key=lambda version: version.number)
+
+    def next_number(self) -> int:
+        """Return one more than the newest version has, whoever made that."""
+        return max((_number(row["name"]) or 0 for row in self._shown()), default=0) + 1
+
+    def keep(self, number: int, record: Record) -> None:
+        """Write down what is known about a version."""
+        text = literal(record.text())
+        self.database.run(f"{self._changed(number)} SET METADATA = {text}")
+
+    def comment(self, number: int, text: str) -> None:
+        """Have Snowflake show a text beside a version."""
+        self.database.run(f"{self._changed(number)} SET COMMENT = {literal(text)}")
+
+    def move(self, alias: str, number: int, away_from: int | None) -> None:
+        """Point an alias at a version; Snowflake wants it taken from the other one first."""
+        if away_from == number:
+            return
+        if away_from is not None:
+            self.database.run(f"ALTER MODEL {self.name} VERSION {quoted(alias)} UNSET ALIAS")
+        self.database.run(
+            f"ALTER MODEL {self.name} VERSION {version_name(number)} SET ALIAS = {quoted(alias)}"
+        )
+
+    def fetch(self, version: KeptVersion, folder: Path) -> Path:
+        """Copy the saved pipeline of a version into a folder, and return where it is.
+
+        Raises
+        ------
+        DamagedModel
+            When it is not what was logged.
+        """
+        root = f"snow://model/{self.name}/versions/{version_name(version.number)}/"
+        target = folder / "pipeline"
+        for name in self._files(root):
+            place = name.partition(FOLDER)[2]
+            # What others put there may have any name.
+            if leads_outside(place):
+                raise self._damaged(version)
+            self.database.get(root + name, (target / place).parent)
+        if fingerprint(target) != version.record.manifest:
+            raise self._damaged(version)
+        return target
+
+    def _damaged(self, version: KeptVersion) -> DamagedModel:
+        return DamagedModel(
+            f"the files of {self.name}, version {version_name(version.number)}, are not those "
+            "that were logged. Nothing was loaded; log the model again."
+        )
+
+    def _files(self, root: str) -> Iterator[str]:
+        for row in self.database.records(f"LIST {literal(root + 'model/models/')}"):
+            # Listed with the version in front.
+            name = row["name"].partition("/")[2].partition("/")[2]
+            if FOLDER in name:
+                yield name
+
+    def _changed(self, number: int) -> str:
+        return f"ALTER MODEL {self.name} MODIFY VERSION {version_name(number)}"
+
+    def _shown(self) -> Sequence[dict[str, Any]]:
+        return self.database.records(f"SHOW VERSIONS IN MODEL {self.name}")
+
+
+def version_name(number: int) -> str:
+    """Return what Snowflake calls a version.
+
+    Examples
+    --------
+    >>> version_name(3)
+    'V3'
+    """
+    return f"V{number}"
+
+
+def _number(name: str) -> int | None:
+    found = re.fullmatch("V([1-9][0-9]{0,17})", name)
+    return int(found[1]) if found else None
+
+
+def _aliases(listed: str | None) -> tuple[str, ...]:
+    return tuple(sorted(a for a in json.loads(listed or "[]") if a not in GIVEN))
+
+
+GIVEN = ("DEFAULT", "FIRST", "LAST", "LIVE")
+"""Aliases that Snowflake gives."""

@@ -1,0 +1,284 @@
+"""SnowflakeRegistry: saved pipelines in Snowflake's model registry, to be run there."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+from reviewml.backends.snowflake.registry.kept_model import (
+    GIVEN,
+    KeptModel,
+    KeptVersion,
+    Record,
+    version_name,
+)
+from reviewml.backends.snowflake.registry.logging import client_version, upload
+from reviewml.backends.snowflake.registry.methods import methods_of
+from reviewml.backends.snowflake.registry.packaged import Packaged
+from reviewml.backends.snowflake.registry.running import Runnable, enriched, rows_of
+from reviewml.backends.snowflake.session import Access, Connection, Database
+from reviewml.errors import RegistryError
+from reviewml.interfaces.registry import (
+    ALIAS,
+    LOGGED,
+    Event,
+    ModelVersion,
+    Registry,
+    check_alias,
+    check_name,
+    checked_metrics,
+    now,
+)
+from reviewml.pipeline import Pipeline, load
+from reviewml.saving.manifest import fingerprint
+from reviewml.sql import Name
+
+if TYPE_CHECKING:
+    from snowflake.snowpark import DataFrame
+
+PLATFORMS = ("WAREHOUSE", "SNOWPARK_CONTAINER_SERVICES")
+
+ATTEMPTS = 5
+"""Times that another number is tried when somebody else was faster."""
+
+
+class SnowflakeRegistry(Registry):
+    """Keeps pipelines in Snowflake's model registry, where they can also be run.
+
+    A version is a model that scores rows of the enriched columns: it holds the folder that
+    `Pipeline.save` writes, and reviewml itself. What Snowflake's client pickles of it is a class
+    that reads that folder; loading reads the folder too, and never the pickle. Version 3 is ``V3``
+    there; names and aliases are as they are here, so SQL quotes them:
+    ``MODEL("purchase", "champion")!"predict"(…)``.
+
+    Parameters
+    ----------
+    connection
+        As of `Access`.
+    database, schema
+        Where models are kept; those of the connection unless given.
+    target_platforms
+        Where models shall run.
+
+    Examples
+    --------
+    >>> SnowflakeRegistry("prod", database="shop", schema="models")
+    SnowflakeRegistry('prod', database='shop', schema='models')
+    """
+
+    def __init__(
+        self,
+        connection: Connection = None,
+        *,
+        database: str | None = None,
+        schema: str | None = None,
+        target_platforms: Sequence[str] = PLATFORMS,
+    ) -> None:
+        self.connection = connection
+        self.database = database
+        self.schema = schema
+        self.target_platforms = target_platforms
+
+    def __repr__(self) -> str:
+        where = f"database={self.database!r}, schema={self.schema!r}"
+        return f"SnowflakeRegistry({Access(self.connection)!r}, {where})"
+
+    # -- keeping ------------------------------------------------------------------------------
+
+    def log(
+        self,
+        pipeline: Pipeline,
+        *,
+        name: str,
+        alias: str | None = None,
+        metrics: Mapping[str, SupportsFloat] | None = None,
+        reason: str | None = None,
+    ) -> ModelVersion:
+        check_name(name)
+        if alias is not None:
+            _check_alias(alias)
+        figures = checked_metrics(metrics)
+        with tempfile.TemporaryDirectory() as folder:
+            saved = pipeline.save(Path(folder) / "pipeline", metrics=figures)
+            methods = methods_of(Packaged.load(saved))
+            self._require_plain_name(name)
+            number = self._upload(name, saved)
+            event = Event(now(), LOGGED, number, alias, reason)
+            record = Record(event, fingerprint(saved), methods, (), figures)
+        model = self._model(name)
+        model.keep(number, record)
+        if reason:
+            model.comment(number, reason)
+        if alias is not None:
+            model.move(alias, number, self._holder(name, alias))
+        return self.find(f"{name}@{number}")
+
+    def load(self, reference: str) -> Pipeline:
+        name, version = self._found(reference)
+        with tempfile.TemporaryDirectory() as folder:
+            return load(self._model(name).fetch(version, Path(folder)))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        return [version.described(name) for version in self._kept(name)]
+
+    def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
+        _check_alias(alias)
+        _, found = self._found(f"{name}@{version}")
+        event = Event(now(), ALIAS, found.number, alias, reason)
+        record = dataclasses.replace(found.record, moved=(*found.record.moved, event))
+        model = self._model(name)
+        model.keep(found.number, record)
+        model.move(alias, found.number, self._holder(name, alias))
+
+    def history(self, name: str) -> list[Event]:
+        records = [version.record for version in self._kept(name)]
+        events = [event for record in records for event in (record.logged, *record.moved)]
+        return sorted(events, key=lambda event: event.time)
+
+    def names(self) -> list[str]:
+        return sorted(name for name in self._all_names() if self._model(name).versions())
+
+    def set_default(self, name: str, version: int) -> None:
+        """Say which version SQL means that names none; the first one until then."""
+        _, found = self._found(f"{name}@{version}")
+        target = version_name(found.number)
+        self._at().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self, reference: str, rows: str | DataFrame, *, method: str = "predict") -> DataFrame:
+        """Score rows in a warehouse; they stay there.
+
+        Parameters
+        ----------
+        reference
+            As of `load`.
+        rows
+            Name of a table or view, or a Snowpark data frame, with the enriched columns under
+            the names that the pipeline was fitted on, or the same in upper case.
+        method
+            ``"predict"``, ``"predict_proba"`` or ``"explain"``.
+
+        Returns
+        -------
+        snowflake.snowpark.DataFrame
+            The rows with the columns of the method: ``prediction``, ``probability`` (one for
+            each class when there are more than two), or the contribution of each feature. It is
+            computed when it is used.
+
+        Raises
+        ------
+        SchemaError
+            When a column is missing, or one that the method adds is there already.
+        """
+        database = self._at()
+        query = self._runnable(reference).query(rows_of(rows), method)
+        return database.session.sql(query)
+
+    def create_view(self, name: str, rows: str, reference: str, *, method: str = "predict") -> None:
+        """Make a view that enriches rows by SQL, and scores them.
+
+        Each time it is read, each row is asked about again; a table of
+        ``pipeline.on("snowflake").enrich(rows)`` is asked about once. It holds to the version
+        that the reference stands for now.
+
+        Parameters
+        ----------
+        name
+            Of the view; one of that name is replaced.
+        rows
+            Name of a table or view, with the columns that the pipeline was fitted on.
+        reference, method
+            As of `run`.
+
+        Raises
+        ------
+        CapabilityError
+            When an enricher is computed in Python, naming it.
+        """
+        database = self._at()
+        source = enriched(self.load(reference), rows_of(rows))
+        query = self._runnable(reference).query(source, method)
+        database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
+
+    def client_version(self, reference: str) -> Any:
+        """Return the ``ModelVersion`` of Snowflake's client, for services and ``run_batch``."""
+        name, version = self._found(reference)
+        return client_version(self._at(), self._name(name), version.number)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _at(self) -> Database:
+        return Access(self.connection).database()
+
+    def _name(self, name: str) -> Name:
+        return Name((*self._at().schema(self.database, self.schema).parts, name))
+
+    def _runnable(self, reference: str) -> Runnable:
+        name, version = self._found(reference)
+        return Runnable(self._model(name), version)
+
+    def _model(self, name: str) -> KeptModel:
+        return KeptModel(self._at(), self._name(name))
+
+    def _all_names(self) -> list[str]:
+        schema = self._at().schema(self.database, self.schema)
+        found = [row["name"] for row in self._at().records(f"SHOW MODELS IN SCHEMA {schema}")]
+        return [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+
+    def _kept(self, name: str) -> list[KeptVersion]:
+        check_name(name)
+        versions = self._model(name).versions() if name in self._all_names() else []
+        if not versions:
+            raise self.not_found(name)
+        return versions
+
+    def _found(self, reference: str) -> tuple[str, KeptVersion]:
+        found = self.find(reference)
+        [version] = [v for v in self._kept(found.name) if v.number == found.version]
+        return found.name, version
+
+    def _holder(self, name: str, alias: str) -> int | None:
+        """Return the version that an alias stands for now."""
+        return next((v.number for v in self._kept(name) if alias in v.aliases), None)
+
+    def _upload(self, name: str, saved: Path) -> int:
+        for attempt in range(ATTEMPTS):
+            known = name in self._all_names()
+            number = self._model(name).next_number() if known else 1
+            try:
+                upload(self._at(), self._name(name), number, saved, self.target_platforms)
+            except Exception:
+                taken = name in self._all_names() and self._model(name).next_number() > number
+                if not taken or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return number
+        raise AssertionError("the last attempt raises")
+
+    def _require_plain_name(self, name: str) -> None:
+        """Refuse a name that Snowflake's client would take for another: it looks by LIKE."""
+        for other in self._all_names():
+            if other != name and (_is_like(other, name) or _is_like(name, other)):
+                raise RegistryError(
+                    f"{name!r} cannot be told from {other!r}, which is there already, by "
+                    "Snowflake's client: to it '_' is any letter, and case does not matter. "
+                    "Choose another name."
+                )
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    wanted = re.escape(pattern).replace("_", ".")
+    return re.fullmatch(wanted, name, re.IGNORECASE) is not None
+
+
+def _check_alias(alias: str) -> None:
+    check_alias(alias)
+    if alias.upper() in GIVEN:
+        raise RegistryError(
+            f"{alias!r} cannot be an alias in Snowflake, which gives {', '.join(GIVEN)} itself."
+        )

@@ -1,0 +1,113 @@
+"""Running a kept model where the rows are: queries, views, services."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reviewml.backends.snowflake.described import kind_name
+from reviewml.backends.snowflake.registry.kept_model import KeptModel, KeptVersion, version_name
+from reviewml.backends.snowflake.registry.methods import Method, version_sql
+from reviewml.backends.snowflake.session import Database
+from reviewml.backends.snowflake.sql.role_cells import joined_text
+from reviewml.errors import CapabilityError, UnknownName, did_you_mean
+from reviewml.interfaces.enrichment import Enrichment
+from reviewml.interfaces.sql_enricher import ANSWER
+from reviewml.pipeline import Pipeline
+from reviewml.schema import Roles
+from reviewml.sql import Name, quoted
+
+if TYPE_CHECKING:
+    from snowflake.snowpark import DataFrame
+
+
+@dataclasses.dataclass(frozen=True)
+class Runnable:
+    """A version of a model, to be run in Snowflake.
+
+    Parameters
+    ----------
+    model, version
+        Which.
+    """
+
+    model: KeptModel
+    version: KeptVersion
+
+    def method(self, name: str) -> Method:
+        """Return what a method takes and gives.
+
+        Raises
+        ------
+        UnknownName
+            When there is none of that name.
+        """
+        known = self.version.record.methods
+        if name not in known:
+            raise UnknownName(f"no method {name!r}. {did_you_mean(name, known)}")
+        return known[name]
+
+    def query(self, rows: str, method: str) -> str:
+        """Return a query of rows with what a method says of them."""
+        model = version_sql(self.model.name, version_name(self.version.number))
+        columns = columns_of(self.model.database, rows)
+        return self.method(method).query(model, rows, columns, method)
+
+
+def columns_of(database: Database, query: str) -> dict[str, str]:
+    """Return the columns of a query and Snowflake's types of them."""
+    return {column.name: kind_name(column) for column in database.columns(query)}
+
+
+def rows_of(rows: str | DataFrame) -> str:
+    """Return the query of a table or view by name, or of a Snowpark data frame.
+
+    Raises
+    ------
+    CapabilityError
+        When the frame takes several statements.
+    """
+    if isinstance(rows, str):
+        return f"SELECT * FROM {Name.parse(rows)}"
+    queries: Sequence[str] = rows.queries["queries"]
+    if len(queries) != 1:
+        raise CapabilityError(
+            "this data frame takes several statements: call its cache_result() first, or write it "
+            "to a table and give the table's name."
+        )
+    return queries[0]
+
+
+def enriched(pipeline: Pipeline, rows: str) -> str:
+    """Return a query of rows with the columns of all enrichers, each asked for each row.
+
+    Raises
+    ------
+    CapabilityError
+        When an enricher is no SQL, naming it.
+    """
+    roles: Roles = pipeline.roles_
+    for name, step in pipeline.steps_:
+        if isinstance(step, Enrichment):
+            rows = _with_step(name, step, rows, roles)
+    return rows
+
+
+def _with_step(name: str, enricher: Enrichment, rows: str, roles: Roles) -> str:
+    ask = getattr(enricher, "sql", None)
+    call = None if ask is None else ask(_cells(getattr(enricher, "needs", ()), roles))
+    if call is None:
+        raise CapabilityError(
+            f"step {name!r} ({type(enricher).__name__}) is computed in Python, and a view is SQL "
+            "alone: enrich into a table with pipeline.on('snowflake').enrich(rows).merge(table), "
+            "and score that with run()."
+        )
+    values = ", ".join(f"{value} AS {quoted(column)}" for column, value in call.values.items())
+    asked = f"SELECT *, {call.answer} AS {ANSWER} FROM ({rows})"
+    return f"SELECT * EXCLUDE ({ANSWER}), {values} FROM ({asked})"
+
+
+def _cells(needs: Sequence[str], roles: Roles) -> Mapping[str, str]:
+    named = roles.named()
+    return {need: joined_text(named.get(need) or (need,)) for need in needs}

@@ -1,0 +1,1 @@
+"""What datasets do to rows in Snowflake, said in SQL."""

@@ -1,0 +1,291 @@
+"""Asking Snowflake's own functions: once for each different text that was not asked before."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.credits import Texts
+from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.session import Database
+from reviewml.backends.snowflake.sql.push_down import push_down
+from reviewml.backends.snowflake.sql.role_cells import id_key_cell, key_cell, role_cells, with_error
+from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.types import sql_type
+from reviewml.errors import BackendError
+from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Call, Estimate
+from reviewml.interfaces.store import Shelf
+from reviewml.interfaces.stored_batch import FIRST_ROWS, StoredBatch, next_rows
+from reviewml.progress import progress
+from reviewml.schema import ERRORS, roles_of
+from reviewml.sql import literal, quoted
+
+KEY = quoted("__key__")
+"""What rows are found by, the ``KEY`` of tables of answers."""
+
+NUMBER, ERROR = quoted("__number__"), quoted("__error__")
+
+LATE = "the row came while others were asked: run it again"
+
+
+@push_down.register
+def _(function: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
+    return lambda rows: Asking.of(function, rows).answered(after)
+
+
+@push_down.register
+def _(function: EnrichBatch, before: pa.Schema, after: pa.Schema) -> Step | None:
+    enricher = function.enricher
+    if enricher.sql({name: quoted(name) for name in enricher.needs}) is None:
+        return None
+    store = function.store if isinstance(function, StoredBatch) else None
+    question = AskDatabase(enricher, function.stage, store)
+    return lambda rows: Asking.of(question, rows).answered(after)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """One pass of asking about some rows.
+
+    Answers stand in a table of the store's, otherwise in one that goes with the rows. What is not
+    there is asked a few texts at a time, each answered for good before the next are.
+
+    Parameters
+    ----------
+    question
+        The step.
+    rows
+        All rows.
+    call
+        What is asked, of columns that are called as the enricher calls them.
+    shelf
+        What is answered.
+    answers
+        The table of answers: ``KEY``, and ``C0``, ``C1`` … for the values.
+    """
+
+    question: AskDatabase
+    rows: Rows
+    call: Call
+    shelf: Shelf
+    answers: object
+
+    @classmethod
+    def of(cls, question: AskDatabase, rows: Rows) -> Asking:
+        """Prepare to ask; there is a table of answers afterwards, and nothing is asked yet."""
+        enricher = question.enricher
+        enricher.setup()
+        call = question.call({name: quoted(name) for name in enricher.needs})
+        shelf = Shelf.of(enricher)
+        return cls(question, rows, call, shelf, _answers(question, shelf, rows.database))
+
+    @property
+    def store(self) -> SnowflakeStore | None:
+        """Where answers are kept, if that is in the database."""
+        return _store(self.question)
+
+    @property
+    def database(self) -> Database:
+        """Where it is asked."""
+        return self.rows.database
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What the enricher is shown of a row, as SQL."""
+        return role_cells(self.rows.schema, self.question.enricher.needs)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the values in the table of answers."""
+        return [f"C{place}" for place in range(len(self.shelf.columns))]
+
+    def answered(self, after: pa.Schema) -> Rows:
+        """Return the rows with what is answered, once everything is."""
+        self._link()
+        # Threads that ask the same at once would pay for it twice.
+        with self.database.asking:
+            failed = self._failed()
+        return self._joined(failed, after)
+
+    def keyed(self) -> str:
+        """Return the query of all rows with what they are found by."""
+        key = key_cell(self.rows.schema, self.shown)
+        return f"SELECT *, {key} AS {KEY} FROM ({self.rows.query})"
+
+    def distinct(self) -> int:
+        """Return how many different rows there are to ask about, answered or not."""
+        keys = f"SELECT DISTINCT {KEY} FROM ({self.keyed()}) WHERE {KEY} IS NOT NULL"
+        return self.database.count(f"({keys})")
+
+    def unseen(self) -> str:
+        """Return the query of what the enricher is shown of different rows, without answers."""
+        cells = [f"{cell} AS {quoted(name)}" for name, cell in self.shown.items()]
+        cells.append(f"{key_cell(self.rows.schema, self.shown)} AS {KEY}")
+        any_of = [f"ANY_VALUE({quoted(name)}) AS {quoted(name)}" for name in self.shown]
+        return (
+            f"SELECT {KEY}, {', '.join(any_of)}, ROW_NUMBER() OVER (ORDER BY {KEY}) AS {NUMBER} "
+            f"FROM (SELECT {', '.join(cells)} FROM ({self.rows.query})) WHERE {KEY} IS NOT NULL "
+            f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers}) GROUP BY {KEY}"
+        )
+
+    def _failed(self) -> object:
+        """Ask what was not asked before, and return the table of what failed."""
+        database = self.database
+        failed = database.temporary_table(
+            f"SELECT NULL::TEXT AS {KEY}, NULL::TEXT AS {ERROR} WHERE FALSE"
+        )
+        unseen = database.temporary_table(self.unseen())
+        todo = database.count(str(unseen))
+        if self.store is not None:
+            self.store.used(self.shelf, self.distinct() - todo, todo)
+        for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
+            # Somebody else may have asked some of them meanwhile.
+            part = (
+                f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop} "
+                f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers})"
+            )
+            self._pay(part, chunk.start, todo)
+            answered = database.temporary_table(
+                f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
+            )
+            self._keep(answered)
+            said = f"SELECT {KEY}, {self.call.error} AS {ERROR} FROM {answered}"
+            database.run(f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {ERROR} IS NOT NULL")
+        return failed
+
+    def _pay(self, part: str, done: int, todo: int) -> None:
+        price, budget = self.call.price, self.rows.budget
+        if price is not None and budget.max_credits is not None:
+            budget.spend(price, size_of(self.database, part, price.text), done, todo)
+
+    def _keep(self, answered: object) -> None:
+        cells = [
+            f"{sql_type(field).fetched.format(_typed(self.call.values[field.name], field))} AS {c}"
+            for field, c in zip(self.shelf.columns, self.columns, strict=True)
+        ]
+        names = ["KEY", *self.columns]
+        # Somebody else may have asked the same meanwhile.
+        self.database.run(
+            f"MERGE INTO {self.answers} AS t USING (SELECT {', '.join([f'{KEY} AS KEY', *cells])} "
+            f"FROM {answered} WHERE ({self.call.error}) IS NULL) AS s ON t.KEY = s.KEY "
+            f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
+            f"VALUES ({', '.join(f's.{name}' for name in names)})"
+        )
+
+    def _link(self) -> None:
+        """Note which ids lead to which keys; first, or some values could not be forgotten."""
+        name = roles_of(self.rows.schema).id
+        if self.store is None or name is None:
+            return
+        found = f"SELECT DISTINCT {id_key_cell(name)} AS ID, {KEY} AS KEY FROM ({self.keyed()})"
+        self.database.run(
+            f"MERGE INTO {self.store.links} AS t USING (SELECT * FROM ({found}) "
+            "WHERE ID IS NOT NULL AND KEY IS NOT NULL) AS s ON t.ID = s.ID AND t.KEY = s.KEY "
+            "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
+        )
+
+    def _joined(self, failed: object, after: pa.Schema) -> Rows:
+        cells = {name: f"r.{quoted(name)}" for name in self.rows.schema.names}
+        for field, column in zip(self.shelf.columns, self.columns, strict=True):
+            cells[field.name] = sql_type(field).loaded.format(f"a.{column}")
+        missing = f"COALESCE(f.{ERROR}, {literal(LATE)})"
+        lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, {missing})"
+        cells[ERRORS] = with_error(self.question.stage, lost, f"r.{quoted(ERRORS)}")
+        listed = ", ".join(f"{cells[name]} AS {quoted(name)}" for name in after.names)
+        # Should an answer stand there twice, rows must not.
+        once = (
+            f"SELECT * FROM {self.answers} "
+            "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1"
+        )
+        return self.rows.of(
+            f"SELECT {listed} FROM ({self.keyed()}) AS r "
+            f"LEFT JOIN ({once}) AS a ON r.{KEY} = a.KEY "
+            f"LEFT JOIN {failed} AS f ON r.{KEY} = f.{KEY}",
+            after,
+            self.answers,
+            failed,
+        )
+
+
+def _store(question: AskDatabase) -> SnowflakeStore | None:
+    # What is kept elsewhere cannot be compared with rows that are here.
+    return question.store if isinstance(question.store, SnowflakeStore) else None
+
+
+def _answers(question: AskDatabase, shelf: Shelf, database: Database) -> object:
+    store = _store(question)
+    if store is not None:
+        store.prepare(shelf)
+        return store.table(shelf)
+    cells = [f"NULL::{sql_type(f).carried} AS C{place}" for place, f in enumerate(shelf.columns)]
+    return database.temporary_table(
+        f"SELECT {', '.join(['NULL::TEXT AS KEY', *cells])} WHERE FALSE"
+    )
+
+
+def _typed(cell: str, field: pa.Field) -> str:
+    return f"({cell})::{sql_type(field).name}"
+
+
+def _chunks(todo: int) -> Iterator[range]:
+    done, size = 0, FIRST_ROWS
+    while done < todo:
+        chunk = range(done, min(done + size, todo))
+        started = time.perf_counter()
+        yield chunk
+        seconds = max(time.perf_counter() - started, 1e-9)
+        done, size = chunk.stop, next_rows(len(chunk), seconds, size)
+
+
+# -- before it is asked -------------------------------------------------------------------------
+
+
+def estimate(rows: Rows, question: AskDatabase) -> Estimate:
+    """Return what asking about rows would cost, without asking.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    question
+        The step.
+    """
+    asking = Asking.of(question, rows)
+    unseen = rows.database.temporary_table(asking.unseen())
+    todo = rows.database.count(str(unseen))
+    stored = asking.distinct() - todo if asking.store is not None else None
+    price = asking.call.price
+    if price is None:
+        return Estimate(todo, stored, (0, 0), (0, 0))
+    texts = size_of(rows.database, str(unseen), price.text, price.counted)
+    return Estimate(todo, stored, texts.tokens(price), rows.budget.credits(price, texts))
+
+
+def size_of(database: Database, rows: str, text: str, counted: str | None = None) -> Texts:
+    """Return how much text rows hold.
+
+    Parameters
+    ----------
+    database, rows
+        What may follow ``FROM`` there.
+    text
+        SQL expression of it.
+    counted
+        SQL expression of its tokens; not every account has a function that counts them.
+    """
+    sizes = [f"COUNT({text})", f"SUM(LENGTH({text}))", f"SUM(OCTET_LENGTH({text}))"]
+    if counted is not None:
+        try:
+            return _size_of(database, rows, [*sizes, f"SUM({counted})"])
+        except BackendError:
+            pass
+    return _size_of(database, rows, sizes)
+
+
+def _size_of(database: Database, rows: str, sizes: list[str]) -> Texts:
+    [found] = database.run(f"SELECT {', '.join(sizes)} FROM {rows}")
+    return Texts(*(int(each or 0) for each in found))

@@ -1,0 +1,173 @@
+"""As-of aggregates in the database: running sums of the events, looked up by ``ASOF JOIN``.
+
+A window has two bounds; what happened before each is one look-up, and their difference what
+happened between. Events at one moment are summed up first, so a look-up finds one row. Sums are
+those of whole numbers, and exact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from reviewml.backends.local.asof import LeftOut
+from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.sql.moments import moment
+from reviewml.interfaces.asof import AsofAggregates
+from reviewml.interfaces.windows import Window
+from reviewml.sql import quoted
+
+
+def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema) -> Rows:
+    """Return rows with what happened in windows around the time of each.
+
+    Parameters
+    ----------
+    rows, events
+        With the columns that `what` names.
+    what
+        Is counted.
+    schema
+        Of the result.
+
+    Warns
+    -----
+    UserWarning
+        Of events without a key or a time.
+    """
+    LeftOut((*what.keys.values(), what.event_time), *_counted(events, _known(what))).warn()
+    query = _Query(rows, events, what)
+    return rows.of(query.sql(schema), schema, *events.held)
+
+
+def _known(what: AsofAggregates) -> str:
+    columns = (*what.keys.values(), what.event_time)
+    return " AND ".join(f"{quoted(column)} IS NOT NULL" for column in columns)
+
+
+def _counted(events: Rows, known: str) -> tuple[int, int]:
+    asked = f"SELECT COUNT(*), COUNT_IF(NOT ({known})) FROM ({events.query})"
+    [(total, lacking)] = events.database.run(asked)
+    return int(total), int(lacking)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Query:
+    """The statement, in parts; names in capitals are its own.
+
+    K0, K1 … are the keys, M the moment, C and S0, S1 … counts and sums of the events up to it,
+    and B0, B1 … the bounds of the windows of a row.
+    """
+
+    rows: Rows
+    events: Rows
+    what: AsofAggregates
+
+    def sql(self, schema: pa.Schema) -> str:
+        added = dict(self._added())
+        cells = [added.get(name, f"r.{quoted(name)}") for name in schema.names]
+        listed = ", ".join(
+            f"{cell} AS {quoted(name)}" for cell, name in zip(cells, schema.names, strict=True)
+        )
+        joins = " ".join(map(self._look_up, self._bounds))
+        return (
+            f"WITH e AS ({self._running()}) SELECT {listed} FROM ({self._bounded()}) AS r {joins}"
+        )
+
+    @property
+    def _bounds(self) -> list[int]:
+        windows = self.what.windows.values()
+        offsets = (offset for window in windows for offset in (window.start, window.end))
+        return sorted({offset for offset in offsets if offset is not None})
+
+    @property
+    def _keys(self) -> list[str]:
+        return [f"K{place}" for place in range(len(self.what.keys))]
+
+    @property
+    def _sums(self) -> list[str]:
+        return [f"S{place}" for place in range(len(self.what.sums))]
+
+    def _running(self) -> str:
+        totals = ", ".join(
+            f"SUM({one}) OVER (PARTITION BY {', '.join(self._keys)} ORDER BY M "
+            f"ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS {one}"
+            for one in ("C", *self._sums)
+        )
+        return f"SELECT {', '.join(self._keys)}, M, {totals} FROM ({self._at_once()})"
+
+    def _at_once(self) -> str:
+        what, schema = self.what, self.events.schema
+        keys = [
+            f"{quoted(column)} AS {name}"
+            for column, name in zip(what.keys.values(), self._keys, strict=True)
+        ]
+        sums = [
+            f", SUM({quoted(column)}) AS {name}"
+            for column, name in zip(what.sums, self._sums, strict=True)
+        ]
+        return (
+            f"SELECT {', '.join(keys)}, {moment(schema.field(what.event_time))} AS M, "
+            f"COUNT(*) AS C{''.join(sums)} FROM ({self.events.query}) "
+            f"WHERE {_known(what)} GROUP BY ALL"
+        )
+
+    def _bounded(self) -> str:
+        schema = self.rows.schema
+        own = [quoted(name) for name in schema.names]
+        at = moment(schema.field(self.what.time))
+        bounds = [f"{at} + ({offset}) AS {_bound(offset)}" for offset in self._bounds]
+        keys = [
+            f"{self._key(column, event_column)} AS {name}"
+            for (column, event_column), name in zip(
+                self.what.keys.items(), map(_row_key, self._keys), strict=True
+            )
+        ]
+        return f"SELECT {', '.join([*own, *bounds, *keys])} FROM ({self.rows.query})"
+
+    def _key(self, column: str, event_column: str) -> str:
+        kind = self.rows.schema.field(column).type
+        wanted = self.events.schema.field(event_column).type
+        cell = quoted(column)
+        if pa.types.is_floating(kind) and pa.types.is_integer(wanted):
+            # A float that is no whole number has no events; large ones must not be rounded.
+            whole = f"{cell} = FLOOR({cell}) AND ABS({cell}) < 1e37::FLOAT"
+            return f"CASE WHEN {whole} THEN {cell}::NUMBER(38, 0) END"
+        return cell
+
+    def _look_up(self, offset: int) -> str:
+        event = self._event(offset)
+        equal = [f"r.{_row_key(key)} = {event}.{key}" for key in self._keys]
+        return (
+            f"ASOF JOIN e AS {event} MATCH_CONDITION (r.{_bound(offset)} > {event}.M) "
+            f"ON {' AND '.join(equal)}"
+        )
+
+    def _event(self, offset: int) -> str:
+        return f"e{self._bounds.index(offset)}"
+
+    def _added(self) -> Iterator[tuple[str, str]]:
+        for name, window in self.what.windows.items():
+            yield f"{name}_count", self._within(window, "C")
+            for column, total in zip(self.what.sums, self._sums, strict=True):
+                yield f"{name}_{column}", self._within(window, total)
+            if name == self.what.last:
+                last = f"TO_TIMESTAMP_LTZ({self._event(window.end)}.M, 6)"
+                some = f"{self._within(window, 'C')} > 0"
+                yield f"{name}_last", f"CASE WHEN {some} THEN {last} END"
+
+    def _within(self, window: Window, total: str) -> str:
+        until = f"COALESCE({self._event(window.end)}.{total}, 0)"
+        if window.start is None:
+            return until
+        return f"({until} - COALESCE({self._event(window.start)}.{total}, 0))"
+
+
+def _bound(offset: int) -> str:
+    return quoted(f"bound {offset}")
+
+
+def _row_key(key: str) -> str:
+    return quoted(f"key {key}")

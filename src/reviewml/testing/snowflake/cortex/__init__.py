@@ -1,0 +1,1 @@
+"""AI functions of SQL."""
