@@ -37,7 +37,8 @@ if not find_spec("snowflake"):
 
 NUMBERS = itertools.count()
 
-STARTS_CLUSTERS = re.compile(r"test_(ray\w*|docs|engines)\.py$")
+STARTS_CLUSTERS = re.compile(r"test_(ray\w*|engines)\.py$")
+PAGE = re.compile(r"test_docs\.py::.*\[(.+\.md)\]$")
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +57,15 @@ def cluster_of_its_own() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Have one worker do all files that start clusters: each takes all the cores there are."""
+    """Have one worker do all that starts clusters: each takes all the cores there are."""
     from xdist.scheduler import LoadFileScheduling
 
     class OneClusterAtATime(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
+            if page := PAGE.search(nodeid):
+                needs = Path(page[1]).read_text(encoding="utf-8")
+                return "clusters" if 'title="Needs reviewml[ray]"' in needs else nodeid
             return "clusters" if STARTS_CLUSTERS.search(file) else file
 
     return OneClusterAtATime(config, log)

@@ -56,7 +56,7 @@ class TestRayXGBoost(TrainerContract):
         return self.made[task]
 
 
-SEEDS, VIEWS = 5, 40_000
+SEEDS, VIEWS = 3, 40_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +112,12 @@ def test_what_trained_it_is_told_and_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict_proba(rows), pipe.predict_proba(rows))
 
 
-def test_few_rows_to_stop_by_are_enough() -> None:
+def test_few_rows_to_stop_by_are_enough_and_ctrl_c_still_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
     valid = examples("binary", 200, seed=1).take(np.array([3]))
     trainer = RayXGBoost(n_estimators=10)
     assert trainer.train(examples("binary"), example_features(), valid).workers == 2
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("parameter", [{"max_depth": -3}, {"subsample": 7.0}, {"max_bin": 1}])
@@ -189,9 +191,3 @@ def test_workers_that_are_lost_each_time_are_told(
     monkeypatch.setattr(ray_trainer, "RETRIES", 1)
     with pytest.raises(BackendError, match="training started 2 times and lost workers each time"):
         trained()
-
-
-def test_ctrl_c_still_interrupts() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    RayXGBoost(n_estimators=2).train(examples("binary"), example_features())
-    assert signal.getsignal(signal.SIGINT) is before
