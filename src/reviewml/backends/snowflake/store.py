@@ -263,6 +263,13 @@ class SnowflakeStore(EnrichmentStore):
         return f"SnowflakeStore({', '.join(shown)})"
 
 
+def store_at(access: Access, store: EnrichmentStore | None) -> SnowflakeStore | None:
+    """Return a store if its tables are where this access leads to, and None otherwise."""
+    if isinstance(store, SnowflakeStore) and Access(store.connection) == access:
+        return store
+    return None
+
+
 TEXT = sql_type(pa.field("KEY", pa.string()))
 
 

@@ -20,7 +20,8 @@ from reviewml.backends.snowflake.python.mapping import brought
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Database
 from reviewml.backends.snowflake.source import NO_ERRORS
-from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.sql.role_cells import both_errors
+from reviewml.backends.snowflake.store import SnowflakeStore, store_at
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import BackendError, SchemaError
 from reviewml.interfaces.batches import narrowed
@@ -141,10 +142,7 @@ class JobStep:
         errors = quoted(ERRORS)
         cells = {name: f"r.{quoted(name)}" for name in self.after.names}
         cells |= {name: f"m.{quoted(name)}" for name in self.makes}
-        cells[ERRORS] = (
-            f"CASE WHEN m.{errors} IS NULL THEN r.{errors} WHEN r.{errors} IS NULL "
-            f"THEN m.{errors} ELSE ARRAY_CAT(r.{errors}, m.{errors}) END"
-        )
+        cells[ERRORS] = both_errors(f"r.{errors}", f"m.{errors}")
         listed = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
         return (
             f"SELECT {listed} FROM ({rows.query}) AS r "
@@ -189,10 +187,12 @@ class JobStep:
 def _store(function: EnrichBatch, pool: Pool) -> SnowflakeStore | None:
     if not isinstance(function, StoredBatch):
         return None
-    store = function.store
-    if isinstance(store, SnowflakeStore) and Access(store.connection) == Access(pool.connection):
-        return store
-    raise Stays(f"a job cannot use the store {store!r}: give the backend a SnowflakeStore")
+    store = store_at(Access(pool.connection), function.store)
+    if store is None:
+        raise Stays(
+            f"a job cannot use the store {function.store!r}: give the backend a SnowflakeStore"
+        )
+    return store
 
 
 def _schema_of(store: SnowflakeStore | None, database: Database) -> str | None:

@@ -1,8 +1,9 @@
-"""Asking Snowflake's own functions: once for each different text that was not asked before."""
+"""Asking, in the database: once for each different text that was not asked before."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator
 
@@ -11,30 +12,35 @@ import pyarrow as pa
 from reviewml.backends.snowflake.credits import Texts
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.session import Database
+from reviewml.backends.snowflake.source import NO_ERRORS
 from reviewml.backends.snowflake.sql.push_down import push_down
-from reviewml.backends.snowflake.sql.role_cells import id_key_cell, key_cell, role_cells, with_error
+from reviewml.backends.snowflake.sql.question import Asked, Question, SqlQuestion
+from reviewml.backends.snowflake.sql.role_cells import both_errors, error_array, id_key_cell
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import BackendError
+from reviewml.interfaces.batches import narrowed
 from reviewml.interfaces.enrich_batch import EnrichBatch
-from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Call, Estimate
+from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Estimate
 from reviewml.interfaces.store import Shelf
 from reviewml.interfaces.stored_batch import FIRST_ROWS, StoredBatch, next_rows
 from reviewml.progress import progress
-from reviewml.schema import ERRORS, roles_of
+from reviewml.schema import BOOKKEEPING, ERRORS, columns_behind, roles_of
 from reviewml.sql import literal, quoted
 
-KEY = quoted("__key__")
+KEY_NAME = "__key__"
+
+KEY = quoted(KEY_NAME)
 """What rows are found by, the ``KEY`` of tables of answers."""
 
-NUMBER, ERROR = quoted("__number__"), quoted("__error__")
+NUMBER, FAILURES = quoted("__number__"), quoted("__failures__")
 
-LATE = "the row came while others were asked: run it again"
+GONE = "its answer was taken out of the store meanwhile: run it again"
 
 
 @push_down.register
 def _(function: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
-    return lambda rows: Asking.of(function, rows).answered(after)
+    return asked(SqlQuestion.of(function, before), after)
 
 
 @push_down.register
@@ -43,7 +49,11 @@ def _(function: EnrichBatch, before: pa.Schema, after: pa.Schema) -> Step | None
     if enricher.sql({name: quoted(name) for name in enricher.needs}) is None:
         return None
     store = function.store if isinstance(function, StoredBatch) else None
-    question = AskDatabase(enricher, function.stage, store)
+    return asked(SqlQuestion.of(AskDatabase(enricher, function.stage, store), before), after)
+
+
+def asked(question: Question, after: pa.Schema) -> Step:
+    """Return what asks about rows, and gives them with what is answered."""
     return lambda rows: Asking.of(question, rows).answered(after)
 
 
@@ -57,46 +67,40 @@ class Asking:
     Parameters
     ----------
     question
-        The step.
+        What is asked.
     rows
-        All rows.
-    call
-        What is asked, of columns that are called as the enricher calls them.
+        All rows, with what they are found by. They are computed by now: how that is done may cost
+        as much as the question, and is read several times.
     shelf
         What is answered.
     answers
         The table of answers: ``KEY``, and ``C0``, ``C1`` … for the values.
     """
 
-    question: AskDatabase
+    question: Question
     rows: Rows
-    call: Call
     shelf: Shelf
     answers: object
 
     @classmethod
-    def of(cls, question: AskDatabase, rows: Rows) -> Asking:
+    def of(cls, question: Question, rows: Rows) -> Asking:
         """Prepare to ask; there is a table of answers afterwards, and nothing is asked yet."""
-        enricher = question.enricher
-        enricher.setup()
-        call = question.call({name: quoted(name) for name in enricher.needs})
-        shelf = Shelf.of(enricher)
-        return cls(question, rows, call, shelf, _answers(question, shelf, rows.database))
+        question.enricher.setup()
+        shelf = Shelf.of(question.enricher)
+        answers = _answers(question.store, shelf, rows.database)
+        schema = rows.schema.append(pa.field(KEY_NAME, pa.string()))
+        keyed = rows.select(schema, {KEY_NAME: question.key(rows.database)})
+        return cls(question, keyed.settled(), shelf, answers)
 
-    @property
-    def store(self) -> SnowflakeStore | None:
-        """Where answers are kept, if that is in the database."""
-        return _store(self.question)
+    @functools.cached_property
+    def call(self) -> Asked:
+        """How it is asked."""
+        return self.question.call(self.database)
 
     @property
     def database(self) -> Database:
         """Where it is asked."""
         return self.rows.database
-
-    @property
-    def shown(self) -> dict[str, str]:
-        """What the enricher is shown of a row, as SQL."""
-        return role_cells(self.rows.schema, self.question.enricher.needs)
 
     @property
     def columns(self) -> list[str]:
@@ -111,37 +115,32 @@ class Asking:
             failed = self._failed()
         return self._joined(failed, after)
 
-    def keyed(self) -> str:
-        """Return the query of all rows with what they are found by."""
-        key = key_cell(self.rows.schema, self.shown)
-        return f"SELECT *, {key} AS {KEY} FROM ({self.rows.query})"
-
     def distinct(self) -> int:
         """Return how many different rows there are to ask about, answered or not."""
-        keys = f"SELECT DISTINCT {KEY} FROM ({self.keyed()}) WHERE {KEY} IS NOT NULL"
+        keys = f"SELECT DISTINCT {KEY} FROM ({self.rows.query}) WHERE {KEY} IS NOT NULL"
         return self.database.count(f"({keys})")
 
     def unseen(self) -> str:
         """Return the query of what the enricher is shown of different rows, without answers."""
-        cells = [f"{cell} AS {quoted(name)}" for name, cell in self.shown.items()]
-        cells.append(f"{key_cell(self.rows.schema, self.shown)} AS {KEY}")
-        any_of = [f"ANY_VALUE({quoted(name)}) AS {quoted(name)}" for name in self.shown]
+        shown = self.question.shown
+        any_of = [f"ANY_VALUE({cell}) AS {quoted(name)}" for name, cell in shown.items()]
+        number = f"ROW_NUMBER() OVER (ORDER BY {KEY}) AS {NUMBER}"
         return (
-            f"SELECT {KEY}, {', '.join(any_of)}, ROW_NUMBER() OVER (ORDER BY {KEY}) AS {NUMBER} "
-            f"FROM (SELECT {', '.join(cells)} FROM ({self.rows.query})) WHERE {KEY} IS NOT NULL "
-            f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers}) GROUP BY {KEY}"
+            f"SELECT {', '.join([KEY, *any_of, number])} FROM ({self.rows.query}) "
+            f"WHERE {KEY} IS NOT NULL AND {KEY} NOT IN (SELECT KEY FROM {self.answers}) "
+            f"GROUP BY {KEY}"
         )
 
     def _failed(self) -> object:
         """Ask what was not asked before, and return the table of what failed."""
         database = self.database
         failed = database.temporary_table(
-            f"SELECT NULL::TEXT AS {KEY}, NULL::TEXT AS {ERROR} WHERE FALSE"
+            f"SELECT NULL::TEXT AS {KEY}, {NO_ERRORS} AS {FAILURES} WHERE FALSE"
         )
         unseen = database.temporary_table(self.unseen())
         todo = database.count(str(unseen))
-        if self.store is not None:
-            self.store.used(self.shelf, self.distinct() - todo, todo)
+        if self.question.store is not None:
+            self.question.store.used(self.shelf, self.distinct() - todo, todo)
         for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
             # Somebody else may have asked some of them meanwhile.
             part = (
@@ -153,8 +152,10 @@ class Asking:
                 f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
             )
             self._keep(answered)
-            said = f"SELECT {KEY}, {self.call.error} AS {ERROR} FROM {answered}"
-            database.run(f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {ERROR} IS NOT NULL")
+            said = f"SELECT {KEY}, {self.call.errors} AS {FAILURES} FROM {answered}"
+            database.run(
+                f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {FAILURES} IS NOT NULL"
+            )
         return failed
 
     def _pay(self, part: str, done: int, todo: int) -> None:
@@ -163,27 +164,25 @@ class Asking:
             budget.spend(price, size_of(self.database, part, price.text), done, todo)
 
     def _keep(self, answered: object) -> None:
-        cells = [
-            f"{sql_type(field).fetched.format(_typed(self.call.values[field.name], field))} AS {c}"
-            for field, c in zip(self.shelf.columns, self.columns, strict=True)
-        ]
+        values = zip(self.call.values, self.columns, strict=True)
+        cells = ", ".join([f"{KEY} AS KEY", *(f"{value} AS {name}" for value, name in values)])
         names = ["KEY", *self.columns]
         # Somebody else may have asked the same meanwhile.
         self.database.run(
-            f"MERGE INTO {self.answers} AS t USING (SELECT {', '.join([f'{KEY} AS KEY', *cells])} "
-            f"FROM {answered} WHERE ({self.call.error}) IS NULL) AS s ON t.KEY = s.KEY "
+            f"MERGE INTO {self.answers} AS t USING (SELECT {cells} "
+            f"FROM {answered} WHERE ({self.call.errors}) IS NULL) AS s ON t.KEY = s.KEY "
             f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
             f"VALUES ({', '.join(f's.{name}' for name in names)})"
         )
 
     def _link(self) -> None:
         """Note which ids lead to which keys; first, or some values could not be forgotten."""
-        name = roles_of(self.rows.schema).id
-        if self.store is None or name is None:
+        name, store = roles_of(self.rows.schema).id, self.question.store
+        if store is None or name is None:
             return
-        found = f"SELECT DISTINCT {id_key_cell(name)} AS ID, {KEY} AS KEY FROM ({self.keyed()})"
+        found = f"SELECT DISTINCT {id_key_cell(name)} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
         self.database.run(
-            f"MERGE INTO {self.store.links} AS t USING (SELECT * FROM ({found}) "
+            f"MERGE INTO {store.links} AS t USING (SELECT * FROM ({found}) "
             "WHERE ID IS NOT NULL AND KEY IS NOT NULL) AS s ON t.ID = s.ID AND t.KEY = s.KEY "
             "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
         )
@@ -192,9 +191,9 @@ class Asking:
         cells = {name: f"r.{quoted(name)}" for name in self.rows.schema.names}
         for field, column in zip(self.shelf.columns, self.columns, strict=True):
             cells[field.name] = sql_type(field).loaded.format(f"a.{column}")
-        missing = f"COALESCE(f.{ERROR}, {literal(LATE)})"
-        lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, {missing})"
-        cells[ERRORS] = with_error(self.question.stage, lost, f"r.{quoted(ERRORS)}")
+        gone = error_array(self.question.stage, literal(GONE))
+        lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, COALESCE(f.{FAILURES}, {gone}))"
+        cells[ERRORS] = both_errors(f"r.{quoted(ERRORS)}", lost)
         listed = ", ".join(f"{cells[name]} AS {quoted(name)}" for name in after.names)
         # Should an answer stand there twice, rows must not.
         once = (
@@ -202,7 +201,7 @@ class Asking:
             "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1"
         )
         return self.rows.of(
-            f"SELECT {listed} FROM ({self.keyed()}) AS r "
+            f"SELECT {listed} FROM ({self.rows.query}) AS r "
             f"LEFT JOIN ({once}) AS a ON r.{KEY} = a.KEY "
             f"LEFT JOIN {failed} AS f ON r.{KEY} = f.{KEY}",
             after,
@@ -211,13 +210,7 @@ class Asking:
         )
 
 
-def _store(question: AskDatabase) -> SnowflakeStore | None:
-    # What is kept elsewhere cannot be compared with rows that are here.
-    return question.store if isinstance(question.store, SnowflakeStore) else None
-
-
-def _answers(question: AskDatabase, shelf: Shelf, database: Database) -> object:
-    store = _store(question)
+def _answers(store: SnowflakeStore | None, shelf: Shelf, database: Database) -> object:
     if store is not None:
         store.prepare(shelf)
         return store.table(shelf)
@@ -225,10 +218,6 @@ def _answers(question: AskDatabase, shelf: Shelf, database: Database) -> object:
     return database.temporary_table(
         f"SELECT {', '.join(['NULL::TEXT AS KEY', *cells])} WHERE FALSE"
     )
-
-
-def _typed(cell: str, field: pa.Field) -> str:
-    return f"({cell})::{sql_type(field).name}"
 
 
 def _chunks(todo: int) -> Iterator[range]:
@@ -254,10 +243,12 @@ def estimate(rows: Rows, question: AskDatabase) -> Estimate:
     question
         The step.
     """
-    asking = Asking.of(question, rows)
+    needed = (*columns_behind(rows.schema, question.enricher.needs), *BOOKKEEPING)
+    narrow = rows.select(narrowed(rows.schema, needed))
+    asking = Asking.of(SqlQuestion.of(question, narrow.schema), narrow)
     unseen = rows.database.temporary_table(asking.unseen())
     todo = rows.database.count(str(unseen))
-    stored = asking.distinct() - todo if asking.store is not None else None
+    stored = asking.distinct() - todo if asking.question.store is not None else None
     price = asking.call.price
     if price is None:
         return Estimate(todo, stored, (0, 0), (0, 0))

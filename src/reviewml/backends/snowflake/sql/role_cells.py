@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.interfaces.row_keys import KEY_BYTES
-from reviewml.schema import ERROR_TYPE, ERRORS, roles_of
+from reviewml.schema import ERROR_TYPE, roles_of
 from reviewml.sql import literal, quoted
 
 
@@ -80,8 +80,8 @@ def _frame(text: str) -> str:
     return f"'1' || LENGTH({text})::TEXT || ':' || {text}"
 
 
-def with_error(stage: str, message: str, errors: str = quoted(ERRORS)) -> str:
-    """Return the errors of a row with one more.
+def error_array(stage: str, message: str) -> str:
+    """Return the errors of a row in which one thing went wrong; null where nothing did.
 
     Parameters
     ----------
@@ -89,13 +89,16 @@ def with_error(stage: str, message: str, errors: str = quoted(ERRORS)) -> str:
         Name of the step.
     message
         SQL expression of what went wrong; null when nothing did.
-    errors
-        SQL expression of what had gone wrong before; null when nothing had.
     """
     parts = {"stage": literal(stage), "error": message, "attempts": "1"}
     record = ", ".join(
         f"{literal(field.name)}, {parts[field.name]}" for field in ERROR_TYPE if field.name in parts
     )
-    before = f"COALESCE({errors}, ARRAY_CONSTRUCT())"
-    more = f"ARRAY_CAT({before}, ARRAY_CONSTRUCT(OBJECT_CONSTRUCT({record})))"
-    return f"IFF(({message}) IS NULL, {errors}, {more})"
+    return f"IFF(({message}) IS NULL, NULL, ARRAY_CONSTRUCT(OBJECT_CONSTRUCT({record})))"
+
+
+def both_errors(before: str, more: str) -> str:
+    """Return the errors of a row and further ones; each is null where there are none."""
+    return (
+        f"IFF({more} IS NULL, {before}, ARRAY_CAT(COALESCE({before}, ARRAY_CONSTRUCT()), {more}))"
+    )
