@@ -42,6 +42,7 @@ from reviewml.backends.snowflake.python import functions as python_cells
 from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.by_value import Stays, pickled
 from reviewml.backends.snowflake.python.mapping import brought, in_python
+from reviewml.backends.snowflake.session import Access
 from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
@@ -400,7 +401,8 @@ def test_stored_values_stay() -> None:
 
     function = StoredBatch(Shouting(), "mine", Store())  # type: ignore[arg-type]
     schema = as_dataset(reviews(), ROLES).full_schema
-    assert in_python(function, schema, function.schema(schema), PLAIN) is None
+    access = Access()
+    assert in_python(function, schema, function.schema(schema), PLAIN, access) is None
 
 
 def test_a_package_of_the_users_goes_with_the_class(

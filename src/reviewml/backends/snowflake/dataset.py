@@ -108,7 +108,7 @@ class SnowflakeDataset(Dataset):
             stream = Fetched(fetched_rows, step.rest)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
         if step is None:
-            step = in_python(function, self._schema, schema, resources)
+            step = in_python(function, self._schema, schema, resources, self.backend.access)
         if step is not None:
             return self._then(step, schema, rows)
         found = self._by_job(function, schema, resources)

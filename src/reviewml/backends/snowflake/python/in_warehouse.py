@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import sys
@@ -17,10 +18,12 @@ import pyarrow as pa
 
 from reviewml import saving
 from reviewml.backends.snowflake.python import passing, statistic_parts
+from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.expressions import write_numbers
+from reviewml.interfaces.row_keys import row_keys
 from reviewml.interfaces.statistics import parts_of
-from reviewml.schema import ERRORS, ERRORS_TYPE
+from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE
 from reviewml.scoring import chosen
 from reviewml.training import unreadable
 
@@ -41,6 +44,9 @@ OfPartition = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
 PICKLE = "function.pickle"
 """File in an archive of what was pickled."""
+
+KEY = "__key__"
+"""Column of what rows are found by."""
 
 
 def text_features(archive: str, names: Sequence[str]) -> Compute:
@@ -117,6 +123,34 @@ def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
         Of the columns that it gives, as `passing.answered` does.
     """
     return _mapped(_unpickled(archive), schema, names)
+
+
+@dataclasses.dataclass(frozen=True)
+class RowKeys(RowWise):
+    """Adds what a store finds rows by, in hexadecimal digits.
+
+    Parameters
+    ----------
+    names
+        Columns of what an enricher is shown.
+    """
+
+    names: tuple[str, ...]
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema with the keys."""
+        return schema.append(pa.field(KEY, pa.string()))
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        # The place, or of no columns nobody could tell how many rows there are.
+        return (*self.names, PLACE)
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return (KEY,)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        keys = row_keys(batch.select(list(self.names)))
+        return batch.append_column(KEY, pa.array([key.hex() for key in keys.to_pylist()]))
 
 
 def parts(archive: str, schema: Sequence[str]) -> OfPartition:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
 from reviewml.backends.snowflake.python import functions as python_cells
 from reviewml.backends.snowflake.python import own_code, passing
 from reviewml.backends.snowflake.python.by_value import Stays, pickled
+from reviewml.backends.snowflake.python.in_warehouse import RowKeys
 from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.session import Access, Database
+from reviewml.backends.snowflake.source import NO_ERRORS
+from reviewml.backends.snowflake.sql.asking import asked
+from reviewml.backends.snowflake.sql.question import Asked, Question
+from reviewml.backends.snowflake.sql.role_cells import role_cells
+from reviewml.backends.snowflake.store import store_at
 from reviewml.errors import ReviewmlError, SchemaError
 from reviewml.interfaces.batches import RowWise, narrowed
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.sql_enricher import ANSWER
 from reviewml.interfaces.stored_batch import StoredBatch
 from reviewml.saving.components import describe, learned, refuse_secrets
+from reviewml.schema import ERRORS, PLACE, visible
 from reviewml.sql import quoted
 
 log = logging.getLogger(__name__)
@@ -27,7 +36,7 @@ ANSWERS = "__answers__"
 
 
 def in_python(
-    function: object, before: pa.Schema, after: pa.Schema, resources: Resources
+    function: object, before: pa.Schema, after: pa.Schema, resources: Resources, access: Access
 ) -> Step | None:
     """Return what has the warehouse call a function of batches; None where it cannot.
 
@@ -37,12 +46,16 @@ def in_python(
         As of `push_down`.
     resources
         What the function needs: Python and packages alone can be had there.
+    access
+        Whose warehouse it is.
     """
-    if not isinstance(function, RowWise) or isinstance(function, StoredBatch):
+    if not isinstance(function, RowWise):
         return None
     if resources.gpu or not resources.pure_python:
         return None
     try:
+        if isinstance(function, StoredBatch):
+            return asked(PythonQuestion.of(function, before, access), after)
         return PythonStep.of(function, before, after)
     except Stays as error:
         log.info("step %s: stays in this process: %s", name_of(function), error)
@@ -82,7 +95,7 @@ class PythonStep:
         found = cls(brought(function), reads, tuple(function.makes(after)), after)
         try:
             [passing.kept(after.field(name), "") for name in found.makes]
-            wide = len(found._arguments()) > python_cells.MOST_ARGUMENTS
+            wide = len(found._arguments({})) > python_cells.MOST_ARGUMENTS
         except SchemaError:
             raise Stays("a column of it has a type that Snowflake cannot hold") from None
         if wide:
@@ -90,27 +103,94 @@ class PythonStep:
         return found
 
     def __call__(self, rows: Rows) -> Rows:
-        cells, kinds = zip(*self._arguments(), strict=True)
+        schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
+        called = rows.select(schema, {ANSWERS: self.call(rows.database)})
+        texts = self.texts(quoted(ANSWERS))
+        made = {name: passing.kept(self.after.field(name), text) for name, text in texts.items()}
+        return called.select(self.after, made)
+
+    def call(self, database: Database, given: Mapping[str, str] | None = None) -> str:
+        """Return the expression of what the function gives for a row.
+
+        Parameters
+        ----------
+        database
+            Where it runs.
+        given
+            SQL expressions of the columns that are not called so there.
+        """
+        cells, kinds = zip(*self._arguments(given or {}), strict=True)
         told = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
         function = python_cells.python_function(
-            rows.database,
+            database,
             self.brought.handler,
             self.brought.content,
             kinds,
             told,
             runtime=self.brought.runtime,
         )
-        schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
-        called = rows.select(schema, {ANSWERS: f"{function}({', '.join(cells)})"})
-        made = {
-            name: passing.kept(self.after.field(name), f"GET({quoted(ANSWERS)}, {place})::TEXT")
-            for place, name in enumerate(self.makes)
-        }
-        return called.select(self.after, made)
+        return f"{function}({', '.join(cells)})"
 
-    def _arguments(self) -> list[tuple[str, str]]:
-        fields = iter(self.reads)
-        return [one for f in fields for one in passing.arguments(f, quoted(f.name))]
+    def texts(self, answers: str) -> dict[str, str]:
+        """Return the expressions of the columns, as text, of what the function gave."""
+        return {name: f"GET({answers}, {place})::TEXT" for place, name in enumerate(self.makes)}
+
+    def _arguments(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
+        cells = [(field, given.get(field.name, quoted(field.name))) for field in self.reads]
+        return [one for field, cell in cells for one in passing.arguments(field, cell)]
+
+
+# -- what is kept -------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonQuestion(Question):
+    """Asks an enricher of plain Python, in the warehouse.
+
+    Parameters
+    ----------
+    keys
+        Computes what the store finds rows by, of what the enricher is shown.
+    values
+        Enriches what it is shown.
+    """
+
+    keys: PythonStep
+    values: PythonStep
+
+    @classmethod
+    def of(cls, function: StoredBatch, before: pa.Schema, access: Access) -> PythonQuestion:
+        """Return it, or raise `Stays`."""
+        store = store_at(access, function.store)
+        if store is None:
+            raise Stays(f"its store {function.store!r} is not in this account")
+        # Without its store, which may hold a session.
+        alone, view = EnrichBatch(function.enricher, function.stage), function.view.schema(before)
+        keys = RowKeys(tuple(visible(view.names)))
+        return cls(
+            function.enricher,
+            function.stage,
+            store,
+            role_cells(before, keys.names),
+            PythonStep.of(keys, view, keys.schema(view)),
+            PythonStep.of(alone, view, alone.schema(view)),
+        )
+
+    def key(self, database: Database) -> str:
+        [key] = self.keys.texts(self.keys.call(database, {**NOTHING, **self.shown})).values()
+        return key
+
+    def call(self, database: Database) -> Asked:
+        texts, after = self.values.texts(ANSWER), self.values.after
+        return Asked(
+            self.values.call(database, NOTHING),
+            [passing.carried(after.field(name), texts[name]) for name in self.enricher.adds],
+            passing.kept(after.field(ERRORS), texts[ERRORS]),
+        )
+
+
+NOTHING = {PLACE: "NULL::TEXT", ERRORS: NO_ERRORS}
+"""Bookkeeping of what an enricher is shown."""
 
 
 # -- how a function gets there ------------------------------------------------------------------

@@ -65,8 +65,8 @@ def answered(column: pa.Array, field: pa.Field) -> list[str | None]:
     return [None if value is None else _text(value) for value in written.to_pylist()]
 
 
-def kept(field: pa.Field, cell: str) -> str:
-    """Return the expression of a column, of what `answered` made of it.
+def carried(field: pa.Field, cell: str) -> str:
+    """Return the expression of a column as Parquet holds it, of what `answered` made of it.
 
     Parameters
     ----------
@@ -78,7 +78,12 @@ def kept(field: pa.Field, cell: str) -> str:
     kind = sql_type(field)
     if kind.name == "DATE":
         return f"DATEADD(day, {cell}::{WHOLE}, {FIRST_DAY})"
-    return kind.loaded.format(cell if kind.carried == "TEXT" else f"{cell}::{kind.carried}")
+    return cell if kind.carried == "TEXT" else f"{cell}::{kind.carried}"
+
+
+def kept(field: pa.Field, cell: str) -> str:
+    """Return the expression of a column; see `carried`."""
+    return sql_type(field).loaded.format(carried(field, cell))
 
 
 def _text(value: Any) -> str:
