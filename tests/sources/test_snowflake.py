@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 pytest.importorskip("fakesnow")
 pytest.importorskip("snowflake.snowpark")
 
+from reviewml import Files
+from reviewml.backends.snowflake.listing import Listing
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
 from reviewml.backends.snowflake.stage import SnowflakeStage
 from reviewml.backends.snowflake.uploading import upload
+from reviewml.errors import SourceError
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.source import Source
 from reviewml.testing import SourceContract
@@ -127,3 +131,133 @@ class TestCsvOnAStage(StageOfTables):
         "format": "csv",
         "dtypes": {"rating": "float64", "clicks": pa.int64(), "mobile": "bool"},
     }
+
+
+# -- empty files --------------------------------------------------------------------------------
+
+CONTENTS = {
+    "full.txt": b'"r1","hello"',
+    "long.txt": b'"r2","' + b"long " * 99 + b'"',
+    "sub/full.txt": b'"r3",""',
+    "zero.txt": b"",
+    "sub/zero.txt": b"",
+    "it's; -- \u5ba2.txt": b"",
+    "packed.txt.gz": gzip.compress(b""),
+    "letter.txt": b"x",
+    "blank.txt": b" \n",
+    "zero.md": b"",
+    "sub/none.txt": b'"r4","no',
+}
+
+STAGES = {"empties": "@empties/new/", '"it\'s; a ""stage"""': '@"it\'s; a ""stage"""/new/'}
+
+
+def put_contents(contents: dict[str, bytes], stage: str, folder: Path) -> None:
+    database = Access(connected).database()
+    database.run(f"CREATE OR REPLACE STAGE {stage}")
+    for name, content in contents.items():
+        file = folder / name
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_bytes(content)
+        place = str(Path("new", name).parent).replace("'", "''")
+        quoted = stage.replace("'", "''")
+        path = str(file).replace("'", "''")
+        database.run(f"PUT 'file://{path}' '@{quoted}/{place}' AUTO_COMPRESS = FALSE")
+
+
+def rows_of(source: Source) -> tuple[list[object], list[object]]:
+    """Return the rows by their file, and their errors, without ways out of Files alone."""
+    read = as_dataset(source)
+    rows = pa.Table.from_batches(list(read.full_batches())).to_pylist()
+    named = {row["__place__"].removeprefix("new/"): (row["id"], row["text"]) for row in rows}
+    assert len(named) == len(rows)
+    errors = [
+        (e["place"].removeprefix("new/"), e["stage"], e["column"], e["error"].partition(";")[0])
+        for e in read.errors.to_pylist()
+    ]
+    return sorted(named.items(), key=str), sorted(errors, key=str)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_empty_file_is_a_row_with_the_error_that_it_has_here(stage: str, tmp_path: Path) -> None:
+    put_contents(CONTENTS, stage, tmp_path)
+    source = SnowflakeStage(STAGES[stage], pattern=".*[.]txt.*", connection=connected)
+    there, here = rows_of(source), rows_of(Files(tmp_path / "**" / "*.txt*"))
+    assert there == here
+    assert len(there[0]) == 10
+    assert len(there[1]) == 7
+
+
+def test_files_that_are_all_empty_are_rows(tmp_path: Path) -> None:
+    put_contents({"a.txt": b"", "b/a.txt": b""}, "empties", tmp_path)
+    rows, errors = rows_of(SnowflakeStage("@empties", connection=connected))
+    assert rows == [("a.txt#1", (None, None)), ("b/a.txt#1", (None, None))]
+    assert len(errors) == 2
+    with pytest.raises(SourceError, match="nothing to read"):
+        rows_of(SnowflakeStage("@empties", pattern=".*md", connection=connected))
+
+
+def test_the_names_of_files_that_may_be_empty_stay_there(double: Double, tmp_path: Path) -> None:
+    put_contents({f"r{n}.txt": b'"r","x"' if n % 3 else b"" for n in range(60)}, "many", tmp_path)
+    source = SnowflakeStage("@many", connection=connected)
+    with double.watch() as watched:
+        source.rows_in(source.access.database())
+    assert any(one.sql.startswith("LIST") for one in watched.statements)
+    assert watched.rows <= 4
+
+
+def test_large_files_alone_are_read_as_they_are(tmp_path: Path) -> None:
+    put_contents({"r.txt": CONTENTS["long.txt"]}, "large", tmp_path)
+    source = SnowflakeStage("@large", connection=connected)
+    assert "JOIN" not in source.rows_in(source.access.database()).query
+    assert rows_of(source)[1] == []
+
+
+def test_an_empty_file_that_is_filled_is_one_row(tmp_path: Path) -> None:
+    put_contents({"a.txt": b"", "b.txt": b'"b","x"'}, "filled", tmp_path)
+    source = SnowflakeStage("@filled", connection=connected)
+    database = source.access.database()
+    rows = source.rows_in(database)
+    (tmp_path / "a.txt").write_bytes(b'"a","now"')
+    database.run(f"PUT 'file://{tmp_path}/a.txt' '@filled/new' AUTO_COMPRESS=FALSE OVERWRITE=TRUE")
+    read = sorted(database.run(f'SELECT "id", "text" FROM ({rows.query})'))
+    assert read == [("a", "now"), ("b", "x")]
+
+
+TABLES = {
+    "csv": {"a.csv": b"x,y\n1,2\n", "head.csv": b"x,y\n", "z.csv": b"", "sub/z.csv": b""},
+    "json": {"a.json": b'{"x": "1"}', "head.json": b"[]", "z.json": b"", "sub/z.json": b""},
+}
+
+
+@pytest.mark.parametrize("format", TABLES)
+def test_empty_files_of_tables_are_named(format: str, tmp_path: Path) -> None:
+    put_contents(TABLES[format], "tables", tmp_path)
+    source = SnowflakeStage("@tables/new", format=format, connection=connected)
+    names = rf"give no row: 2 of them.*'new/sub/z.{format}', 'new/z.{format}'\."
+    with pytest.warns(UserWarning, match=names):
+        assert as_dataset(source).count() == 1
+
+
+def test_empty_files_that_should_be_parquet_are_named(tmp_path: Path) -> None:
+    written = as_dataset(ROWS.select(["id"]).slice(0, 1)).write(tmp_path / "a.parquet")
+    contents = {"a.parquet": written.read_bytes(), "z.parquet": b""}
+    put_contents(contents, "tables", tmp_path)
+    source = SnowflakeStage("@tables/new", format="parquet", connection=connected)
+    with pytest.warns(UserWarning, match=r"give no row: 1 of them.*'new/z.parquet'\."):
+        assert as_dataset(source).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "seen"),
+    [("stage/", "a.txt"), ("s3://bucket/", "in/a.txt"), ("azure://host/container/", "a.txt")],
+)
+def test_names_of_a_listing_are_parted(before: str, seen: str) -> None:
+    listing = Listing(Access(connected).database(), "'@none'", None, seen)
+    names = ", ".join(f"('{before}{name}', 0)" for name in (f"sub/{seen}", seen, f"x{seen}"))
+    listed = f'(SELECT column1 AS "name", column2 AS "size" FROM VALUES {names})'
+    assert listing._before(listed, "TRUE") == len(before)
+    assert listing._before(listed, '"size" > 0') is None
+    strange = Listing(listing.database, "'@none'", None, "strange.txt")
+    with pytest.warns(UserWarning, match=r"is not known.*'strange.txt'"):
+        assert strange._before(listed, "TRUE") is None

@@ -245,6 +245,15 @@ def test_statements_that_return_later(connection):
     assert cursor.fetchall() == [(7,)]
 
 
+def test_what_returns_later_sends_no_rows(connection, double):
+    cursor = connection.cursor()
+    with double.watch() as watched:
+        cursor.execute_async("SHOW PARAMETERS")
+        again = f"SELECT COUNT(*) FROM TABLE(RESULT_SCAN('{cursor.sfqid}'))"
+        assert cursor.execute(again).fetchone()[0] > 0
+    assert [one.rows for one in watched.statements] == [0, 1]
+
+
 def test_an_earlier_result_is_read_again(connection):
     cursor = connection.cursor()
     cursor.execute("CREATE TABLE T (A INT)")

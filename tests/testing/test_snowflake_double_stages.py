@@ -126,6 +126,14 @@ def test_parquet(ask, stage):
     ]
 
 
+@pytest.mark.parametrize("kind", ["CSV", "JSON", "PARQUET"])
+def test_a_file_without_a_byte_has_no_row(ask, stage, tmp_path, kind):
+    (tmp_path / "empty").write_bytes(b"")
+    ask(f"PUT file://{tmp_path}/empty @S AUTO_COMPRESS = FALSE")
+    assert ask("LIST @S/empty")[0][:2] == ("s/empty", 0)
+    assert ask(f"SELECT $1 FROM @S/empty (FILE_FORMAT => (TYPE = {kind}))") == []
+
+
 def test_a_schema_is_inferred(ask, stage):
     ask("CREATE FILE FORMAT P TYPE = PARQUET")
     inferred = f"INFER_SCHEMA(LOCATION => '{stage}/p', FILE_FORMAT => 'P')"

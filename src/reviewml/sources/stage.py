@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -13,14 +12,15 @@ from reviewml.schema import Roles
 from reviewml.sources.finding import File
 from reviewml.sources.formats import Errors, Format, Rows, read_error
 from reviewml.sources.opening import CutOff, utf8_chunks
+from reviewml.stage_layout import NO_RECORD, NOT_UTF8, Cells, cells_of
 
 ROLES = Roles(id="id", text=("text",))
 """Those of the two columns, unless others are given."""
 
-QUOTED = r'"([^"]*(?:""[^"]*)*)"'
-RECORD = re.compile(rf"\s*{QUOTED},{QUOTED}\s*")
-
-Cells = tuple[str | None, str | None]
+WAYS_OUT = {
+    NOT_UTF8: ", or not in the encoding given: pass encoding='latin-1', say",
+    NO_RECORD: "; pass delimiter= to read .txt files as tables",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +56,7 @@ class Stage(Format):
 
     def _record(self, file: File) -> Cells | str:
         try:
-            content = b"".join(utf8_chunks(file, self.encoding)).decode()
-        except UnicodeDecodeError:
-            return "not valid UTF-8, or not in the encoding given: pass encoding='latin-1', say"
+            found = cells_of(b"".join(utf8_chunks(file, self.encoding)))
         except (SourceError, CutOff) as error:
             return str(error)
-        match = RECORD.fullmatch(content)
-        if match is None:
-            return (
-                'expected one record "<id>","<text>" with quotes inside it doubled; pass '
-                "delimiter= to read .txt files as tables"
-            )
-        key, text = (cell.replace('""', '"') for cell in match.groups())
-        return key or None, text
+        return found + WAYS_OUT[found] if isinstance(found, str) else found

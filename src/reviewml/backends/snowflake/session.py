@@ -182,6 +182,15 @@ class Database:
             found = tried(lambda: list(cursor.fetchall()))
         return [dict(zip(names, row, strict=True)) for row in found]
 
+    def run_there(self, statement: str) -> str:
+        """Run a statement whose rows stay there; return the id by which RESULT_SCAN has them."""
+        if self._tag is None:
+            self._tag = self._own_tag()
+        later = self.session.sql(statement)
+        job = tried(lambda: later.collect_nowait(statement_params=self._tag))
+        tried(lambda: job.result("no_result"))
+        return str(job.query_id)
+
     def count(self, rows: str) -> int:
         """Return how many rows there are in what may stand behind ``FROM``."""
         [(found,)] = self.run(f"SELECT COUNT(*) FROM {rows}")

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 from reviewml.backends.snowflake.described import JSON, type_named
+from reviewml.backends.snowflake.listing import NO_PARQUET, SMALL, Listing
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource, check_names, full_schema, shown
@@ -17,6 +18,7 @@ from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.schema import ERRORS, PLACE, Roles
 from reviewml.sql import Name, literal, quoted
+from reviewml.stage_layout import NO_RECORD
 
 Format = Literal["text", "csv", "json", "parquet"]
 
@@ -51,11 +53,12 @@ QUOTED = r'"(([^"]|"")*)"'
 RECORD = rf"\s*{QUOTED},{QUOTED}\s*"
 """A file of the stage layout: ``"<id>","<text>"``, with quotes inside doubled."""
 
-NO_RECORD = 'expected one record "<id>","<text>" with quotes inside it doubled'
+METADATA_FILE = "METADATA$FILENAME"
 
-FILE = "METADATA$FILENAME"
+METADATA_NUMBER = "METADATA$FILE_ROW_NUMBER"
 
-NUMBER = "METADATA$FILE_ROW_NUMBER"
+PLACES = {"text": ("FILE", "NUMBER")}
+"""Columns of the file and the row in it, where they are not Snowflake's own."""
 
 Cells = list[tuple[str, pa.DataType, str]]
 """Name and type of each column, and its SQL expression."""
@@ -76,7 +79,7 @@ class SnowflakeStage(SnowflakeSource):
         ``@stage/path`` or ``@database.schema.stage/path``; the path is the beginning of the names
         of files.
     pattern
-        Regular expression that the whole path of a file must match.
+        Regular expression that the whole path of a file must match, such as ``REGEXP_LIKE`` takes.
     format
         ``"text"``, ``"csv"`` with a header, ``"json"`` (a document for each row) or
         ``"parquet"``.
@@ -116,27 +119,72 @@ class SnowflakeStage(SnowflakeSource):
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
         self.connection = connection
 
+    @property
+    def schema(self) -> pa.Schema:
+        # Without a look at which files are empty.
+        database = self.access.database()
+        self._seen(database)
+        return self._columns(database)[0]
+
     def rows_in(self, database: Database) -> Rows:
+        seen = self._seen(database)
+        schema, cells = self._columns(database)
+        read, held = self._read(database, seen)
+        listed = [f"{cell} AS {quoted(name)}" for name, cell in cells.items()]
+        return Rows(database, f"SELECT {', '.join(listed)} FROM {read}", schema, held)
+
+    def _seen(self, database: Database) -> str | None:
+        """Return the path of one of the files, None where all are empty."""
         if self.format not in get_args(Format):
             raise SourceError(f"format={self.format!r}. {did_you_mean(self.format, OPTIONS)}")
-        if not database.run(f"SELECT {FILE} FROM {self._from(database, self.format)} LIMIT 1"):
+        some = f"SELECT {METADATA_FILE} FROM {self._from(database, self.format)} LIMIT 1"
+        for (path,) in database.run(some):
+            return str(path)
+        files = self._listing(database, None).files() if self.format == "text" else None
+        if files is None or not database.count(str(files)):
             raise SourceError(
                 f"there is nothing to read at {self.location!r}"
                 + (f" that matches {self.pattern!r}." if self.pattern else ".")
             )
+        return None
+
+    def _columns(self, database: Database) -> tuple[pa.Schema, dict[str, str]]:
+        """Return the schema of the rows, and the SQL of each column."""
         cells, errors = _READERS[self.format](self, database)
+        file, number = PLACES.get(self.format, (METADATA_FILE, METADATA_NUMBER))
         if self.path is not None:
-            cells = [*cells, (self.path, pa.string(), FILE)]
+            cells = [*cells, (self.path, pa.string(), file)]
         check_names([name for name, *_ in cells])
         fields = [pa.field(name, kind) for name, kind, _ in cells]
         roles = self.roles.filled_from(TEXT_ROLES) if self.format == "text" else self.roles
-        listed = [f"{cell} AS {quoted(name)}" for name, _, cell in cells]
-        listed += [
-            f"{FILE} || '#' || {NUMBER} AS {quoted(PLACE)}",
-            f"{errors} AS {quoted(ERRORS)}",
-        ]
-        query = f"SELECT {', '.join(listed)} FROM {self._from(database, self.format)}"
-        return Rows(database, query, full_schema(fields, roles))
+        by_name = {name: cell for name, _, cell in cells}
+        place = {PLACE: f"{file} || '#' || {number}", ERRORS: errors}
+        return full_schema(fields, roles), by_name | place
+
+    def _read(self, database: Database, seen: str | None) -> tuple[str, tuple[object, ...]]:
+        """Return what stands behind ``FROM``, and the temporary tables in it."""
+        listing, rows = self._listing(database, seen), self._from(database, self.format)
+        if self.format != "text":
+            lines = None if self.format == "parquet" else self._from(database, "lines")
+            listing.warn_of_empty(SMALL if lines else NO_PARQUET, lines)
+            return rows, ()
+        contents = (
+            f"(SELECT $1 AS CONTENT, {METADATA_FILE} AS FILE, {METADATA_NUMBER} AS NUMBER "
+            f"FROM {rows})"
+        )
+        small = listing.files(SMALL)
+        if small is None:
+            return contents, ()
+        # Those that are not empty after all are in both.
+        both = (
+            "(SELECT CONTENT, COALESCE(SMALL.FILE, CONTENTS.FILE) AS FILE, COALESCE(NUMBER, 1) "
+            f"AS NUMBER FROM {contents} AS CONTENTS FULL OUTER JOIN {small} AS SMALL "
+            "ON CONTENTS.FILE = SMALL.FILE)"
+        )
+        return both, (small,)
+
+    def _listing(self, database: Database, seen: str | None) -> Listing:
+        return Listing(database, self._stage, self.pattern, seen)
 
     def order(self, schema: pa.Schema) -> list[str]:
         place = quoted(PLACE)
@@ -172,10 +220,10 @@ class SnowflakeStage(SnowflakeSource):
         flags = "1, 1, 'es'"
 
         def part(group: int) -> str:
-            whole = f"REGEXP_SUBSTR($1, {literal(f'^{RECORD}$')}, {flags}, {group})"
+            whole = f"REGEXP_SUBSTR(CONTENT, {literal(f'^{RECORD}$')}, {flags}, {group})"
             return f"REPLACE({whole}, '\"\"', '\"')"
 
-        fits = f"REGEXP_LIKE($1, {literal(RECORD)}, 's')"
+        fits = f"COALESCE(REGEXP_LIKE(CONTENT, {literal(RECORD)}, 's'), FALSE)"
         cells = [
             ("id", pa.string(), f"NULLIF({part(1)}, '')"),
             ("text", pa.string(), f"CASE WHEN {fits} THEN COALESCE({part(3)}, '') END"),
@@ -184,8 +232,8 @@ class SnowflakeStage(SnowflakeSource):
 
     def _csv(self, database: Database) -> tuple[Cells, str]:
         [(line,)] = database.run(
-            f"SELECT $1 FROM {self._from(database, 'lines')} WHERE {NUMBER} = 1 "
-            f"ORDER BY {FILE} LIMIT 1"
+            f"SELECT $1 FROM {self._from(database, 'lines')} WHERE {METADATA_NUMBER} = 1 "
+            f"ORDER BY {METADATA_FILE} LIMIT 1"
         )
         names = next(csv.reader([line]))
         kinds = {name: _as_type(name, kind) for name, kind in (self.dtypes or {}).items()}

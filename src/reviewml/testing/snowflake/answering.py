@@ -47,6 +47,8 @@ def answer(double: Double, session: Session, request: dict[str, Any]) -> dict[st
     try:
         with session.lock, double.writing if CHANGES.match(sql) else contextlib.nullcontext():
             answered = dispatch(double, session, sql, request)
+        if request.get("asyncExec"):
+            answered = Answer({"queryId": answered.data["queryId"]})
         rows = answered.rows
         return finished(double, answered, session)
     except Refused:

@@ -62,7 +62,9 @@ class Staged:
 
     def table(self, width: int) -> pa.Table:
         """Return the rows as columns $1 to $width, with the file and the place in it."""
-        tables = [self.rows(name, file, width) for name, file in self.files]
+        # One without a byte has no rows, whatever its format.
+        files = [(name, file) for name, file in self.files if file.stat().st_size]
+        tables = [self.rows(name, file, width) for name, file in files]
         return pa.concat_tables(tables, promote_options="default") if tables else empty(width)
 
     def rows(self, name: str, file: Path, width: int) -> pa.Table:
@@ -199,6 +201,8 @@ def inferred(double: Double, session: Session, given: dict[str, Any]) -> pa.Tabl
 
 def schema_of(file: Path, given: Format) -> pa.Schema:
     """Return the columns of a file."""
+    if not file.stat().st_size:
+        return pa.schema([])
     if given["TYPE"] == "PARQUET":
         return pq.read_schema(file)
     if given["TYPE"] == "JSON":

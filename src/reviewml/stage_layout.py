@@ -1,0 +1,40 @@
+"""The layout of a stage: a small text file for each review, ``"<id>","<text>"``."""
+
+from __future__ import annotations
+
+import re
+
+QUOTED = r'"([^"]*(?:""[^"]*)*)"'
+RECORD = re.compile(rf"\s*{QUOTED},{QUOTED}\s*")
+
+NOT_UTF8 = "not valid UTF-8"
+
+NO_RECORD = 'expected one record "<id>","<text>" with quotes inside it doubled'
+
+Cells = tuple[str | None, str | None]
+"""Id and text."""
+
+
+def cells_of(content: bytes) -> Cells | str:
+    """Return the id and the text of a file, or what is wrong with it.
+
+    Parameters
+    ----------
+    content
+        Of the whole file, without a byte order mark.
+
+    Examples
+    --------
+    >>> cells_of(b'"r1","Good"')
+    ('r1', 'Good')
+    >>> cells_of(b"Good")
+    'expected one record "<id>","<text>" with quotes inside it doubled'
+    """
+    try:
+        match = RECORD.fullmatch(content.decode())
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    if match is None:
+        return NO_RECORD
+    key, text = (cell.replace('""', '"') for cell in match.groups())
+    return key or None, text
