@@ -16,6 +16,7 @@ pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import jobs, together
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
+from reviewml.backends.snowflake.runtime import IN_RUNTIME
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError
@@ -173,7 +174,7 @@ class XGBEstimator:
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this process look like one in the Container Runtime."""
-    monkeypatch.setenv(together.IN_RUNTIME, "1")
+    monkeypatch.setenv(IN_RUNTIME, "1")
     module = types.ModuleType(together.ESTIMATORS)
     module.__dict__.update(XGBEstimator=XGBEstimator, XGBScalingConfig=XGBScalingConfig)
     monkeypatch.setitem(sys.modules, together.ESTIMATORS, module)

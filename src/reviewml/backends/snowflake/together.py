@@ -8,13 +8,12 @@ It is of `snowflake.ml.modeling.distributors.xgboost` [1]_, which is there alone
 
 from __future__ import annotations
 
-import importlib
-import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake import runtime
 from reviewml.backends.snowflake.rows import Rows as Table
 from reviewml.backends.snowflake.session import Access, Connection
 from reviewml.backends.snowflake.uploading import upload
@@ -27,18 +26,10 @@ from reviewml.trainers.xgboost import XGBoost
 if TYPE_CHECKING:
     import xgboost
 
-IN_RUNTIME = "IN_SPCS_ML_RUNTIME"
-"""Set in the environment there; what Snowflake's own client goes by."""
-
 ESTIMATORS = "snowflake.ml.modeling.distributors.xgboost"
 
 TARGET = "TARGET"
 """Column of the target."""
-
-
-def in_container_runtime() -> bool:
-    """Tell whether this process is inside it."""
-    return bool(os.environ.get(IN_RUNTIME))
 
 
 class Together(XGBoost):
@@ -125,13 +116,11 @@ def _connector(table: Table) -> Any:
 
 
 def _estimators() -> ModuleType:
-    try:
-        return importlib.import_module(ESTIMATORS)
-    except ModuleNotFoundError as error:
-        if not ESTIMATORS.startswith(str(error.name)):
-            raise
+    found = runtime.imported(ESTIMATORS)
+    if found is None:
         raise BackendError(
             f"there is no {ESTIMATORS} here, by which several machines train together: it is in "
             "Snowflake's Container Runtime alone. Train in a job, with "
             "SnowflakeXGBoost(compute_pool='...', stage='...'), or on one machine with XGBoost()."
-        ) from error
+        )
+    return found

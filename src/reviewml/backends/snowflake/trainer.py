@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from reviewml.backends.snowflake import together
+from reviewml.backends.snowflake import runtime, together
 from reviewml.backends.snowflake.jobs.pool import Pool, payload
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.errors import ParameterError
@@ -114,7 +114,7 @@ class SnowflakeXGBoost(XGBoost):
             )
         if self.compute_pool is not None:
             return self._train_there(self._pool(self.compute_pool), examples, features, valid)
-        if together.in_container_runtime():
+        if runtime.in_container_runtime():
             return self.train_together(examples, features, valid)
         if self.target_instances > 1:
             raise ParameterError(
