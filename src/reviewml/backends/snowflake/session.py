@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 import threading
+import time
 import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 from snowflake.connector import SnowflakeConnection, connect
@@ -24,8 +24,8 @@ from snowflake.snowpark import Session
 from snowflake.snowpark.context import get_active_session
 from snowflake.snowpark.exceptions import SnowparkClientException
 
+from reviewml.backends.snowflake.refusals import tried
 from reviewml.errors import BackendError, ParameterError, did_you_mean
-from reviewml.masking import masked
 from reviewml.sql import Name, literal
 
 TAG = "reviewml"
@@ -54,13 +54,8 @@ REASONS = {
 }
 """What the numbers of errors at login mean; the messages may quote what must not be shown."""
 
-VALUES = re.compile(r"(?<!\w)(['\"]).*['\"]", re.DOTALL)
-"""From the first quoted value of a message to the last."""
-
-FIRST_OF_DATA = 100_000
-"""Numbers of errors from this one on are about values, and may quote texts."""
-
-T = TypeVar("T")
+POLL_SECONDS = 0.1
+"""Between two questions whether a statement has ended."""
 
 Connection = str | Session | SnowflakeConnection | Callable[[], Any] | None
 """A name in ``connections.toml``, what is open already, what opens it, or None for what there is.
@@ -184,12 +179,14 @@ class Database:
 
     def run_there(self, statement: str) -> str:
         """Run a statement whose rows stay there; return the id by which RESULT_SCAN has them."""
-        if self._tag is None:
-            self._tag = self._own_tag()
-        later = self.session.sql(statement)
-        job = tried(lambda: later.collect_nowait(statement_params=self._tag))
-        tried(lambda: job.result("no_result"))
-        return str(job.query_id)
+        with self._executed(statement, later=True) as cursor:
+            query = str(cursor.sfqid)
+        connection = self.session.connection
+        while connection.is_still_running(
+            tried(lambda: connection.get_query_status_throw_if_error(query))
+        ):
+            time.sleep(POLL_SECONDS)
+        return query
 
     def count(self, rows: str) -> int:
         """Return how many rows there are in what may stand behind ``FROM``."""
@@ -259,13 +256,13 @@ class Database:
         return Name((Name.parse(database).parts[0], Name.parse(schema).parts[0]))
 
     @contextlib.contextmanager
-    def _executed(self, statement: str) -> Iterator[SnowflakeCursor]:
+    def _executed(self, statement: str, *, later: bool = False) -> Iterator[SnowflakeCursor]:
         if self._tag is None:
             self._tag = self._own_tag()
         with self.session.connection.cursor() as cursor:
             for name in self._taken():
                 self._execute(cursor, f"DROP TABLE IF EXISTS {name}")
-            self._execute(cursor, statement)
+            self._execute(cursor, statement, later=later)
             yield cursor
 
     def _taken(self) -> Iterator[Name]:
@@ -274,8 +271,9 @@ class Database:
             while True:
                 yield self._unused.popleft()
 
-    def _execute(self, cursor: SnowflakeCursor, statement: str) -> None:
-        tried(lambda: cursor.execute(statement, _statement_params=self._tag))
+    def _execute(self, cursor: SnowflakeCursor, statement: str, *, later: bool = False) -> None:
+        execute = cursor.execute_async if later else cursor.execute
+        tried(lambda: execute(statement, _statement_params=self._tag))
 
     def _own_tag(self) -> dict[str, str]:
         with self.session.connection.cursor() as cursor:
@@ -296,28 +294,6 @@ class TemporaryTable:
 
     def __str__(self) -> str:
         return self.name.sql
-
-
-def tried(work: Callable[[], T]) -> T:
-    """Return what work returns, and raise what goes wrong in our words."""
-    try:
-        return work()
-    except (Error, SnowparkClientException) as error:
-        failure = BackendError(said(error))
-    # Not above: what it came from may quote texts, and would hang on it.
-    raise failure
-
-
-def said(error: Exception) -> str:
-    """Return what Snowflake says of a statement, without the values in it: they may be reviews."""
-    number = getattr(error, "errno", None) or -1
-    text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
-    text = masked(" ".join(str(text).split()))
-    if number >= FIRST_OF_DATA or number < 0:
-        text = VALUES.sub("'…'", text)
-    query = getattr(error, "sfqid", None)
-    of = f", query {query}" if query else ""
-    return f"Snowflake refused a statement (error {number}{of}): {text}"
 
 
 def _opened(connection: Connection, what: str) -> Session:

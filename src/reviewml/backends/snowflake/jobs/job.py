@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reviewml.backends.snowflake.session import Access, Connection, tried
+from reviewml.backends.snowflake.refusals import tried
+from reviewml.backends.snowflake.session import Access, Connection
 from reviewml.errors import BackendError
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import leads_outside

@@ -15,7 +15,8 @@ from typing import Any
 from reviewml.backends.snowflake.jobs.job import PREFIX, Job
 from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.by_value import taken_along
-from reviewml.backends.snowflake.session import Access, Connection, Database, tried
+from reviewml.backends.snowflake.refusals import tried
+from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.sql import Name
 
 REPOSITORY = "snowflake.snowpark.pypi_shared_repository"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.refusals import tried
 from reviewml.backends.snowflake.registry.kept_model import version_name
 from reviewml.backends.snowflake.registry.packaged import Packaged
-from reviewml.backends.snowflake.session import Database, tried
+from reviewml.backends.snowflake.session import Database
 from reviewml.sql import Name, quoted
 
 if TYPE_CHECKING:
