@@ -9,7 +9,7 @@ from reviewml.interfaces.featurizer import Feature, Featurizer
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.registry import Event, ModelVersion, Registry
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import Partition, Source
+from reviewml.interfaces.source import Partition, RayRead, Source
 from reviewml.interfaces.sql_enricher import Call, SqlEnricher
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.trainer import Examples, Target, Trainer
@@ -33,6 +33,7 @@ __all__ = [
     "Model",
     "ModelVersion",
     "Partition",
+    "RayRead",
     "Registry",
     "Resources",
     "Shelf",

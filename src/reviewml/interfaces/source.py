@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import datetime
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -30,6 +30,22 @@ class Partition(ABC):
 
         A row that cannot be read is a row of nulls whose errors say why, so counts add up.
         """
+
+
+@dataclasses.dataclass(frozen=True)
+class RayRead:
+    """How a Ray cluster reads a source by itself, where the platform has a way of its own.
+
+    Parameters
+    ----------
+    datasource
+        A `ray.data.Datasource`.
+    batch
+        Makes rows, with their bookkeeping, of a block that it read; picklable.
+    """
+
+    datasource: Any
+    batch: Callable[[pa.Table], pa.RecordBatch]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +88,10 @@ class Source(ABC):
     def local_paths(self) -> Sequence[str]:
         """Return the files or folders that whoever reads the parts must see."""
         return ()
+
+    def ray_read(self) -> RayRead | None:
+        """Return how a Ray cluster reads the rows by itself, None to have it read the parts."""
+        return None
 
     @property
     def schema(self) -> pa.Schema:

@@ -15,7 +15,7 @@ from reviewml.backends.ray.dataset import Blocks, RayDataset
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import Concurrency, Pool
 from reviewml.backends.ray.serving import Deployed, deploy
-from reviewml.backends.ray.source import Partitions, Placed, from_batches
+from reviewml.backends.ray.source import Partitions, Placed, from_batches, read_by_ray
 from reviewml.errors import ParameterError, did_you_mean
 from reviewml.interfaces.backend import Backend, Capabilities, Outcome, Setting
 from reviewml.interfaces.dataset import BatchFunction, Dataset
@@ -112,6 +112,9 @@ class RayBackend(Backend):
             cluster.check_visible(source.local_paths())
             if source.at_hand:
                 return _settled(from_batches(Scan(source, schema)(), schema), keeps_order=True)
+            way = source.ray_read()
+            if way is not None:
+                return _settled(read_by_ray(way, schema, task_cpus), keeps_order=False)
             partitions = Partitions(source, schema)
             blocks = ray.data.read_datasource(
                 partitions, num_cpus=task_cpus, override_num_blocks=partitions.tasks

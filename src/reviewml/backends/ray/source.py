@@ -19,7 +19,7 @@ from reviewml.backends.ray.worker import batches_of
 from reviewml.errors import SourceError
 from reviewml.interfaces.batches import empty_batch, with_bookkeeping
 from reviewml.interfaces.row_keys import row_keys
-from reviewml.interfaces.source import Partition, Source
+from reviewml.interfaces.source import Partition, RayRead, Source
 from reviewml.schema import plain_schema
 
 Read = Callable[[], Iterator[pa.Table]]
@@ -78,6 +78,38 @@ def _tables(
 ) -> Iterator[pa.Table]:
     for batch in scanned(partitions, schema, source):
         yield pa.Table.from_batches([batch])
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """Makes rows of a source of the blocks that its own datasource reads."""
+
+    batch: Callable[[pa.Table], pa.RecordBatch]
+    schema: pa.Schema
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        if block.num_columns == 0:
+            # Ray's own empty blocks have no columns.
+            return self.schema.empty_table()
+        return pa.Table.from_batches([self.batch(block)], schema=self.schema)
+
+
+def read_by_ray(way: RayRead, schema: pa.Schema, task_cpus: float) -> ray.data.Dataset:
+    """Have the cluster read a source in the source's own way.
+
+    Parameters
+    ----------
+    way
+        Of the source.
+    schema
+        Of its rows.
+    task_cpus
+        Cores that a task takes.
+    """
+    blocks = ray.data.read_datasource(way.datasource, num_cpus=task_cpus)
+    return blocks.map_batches(
+        Converted(way.batch, schema), batch_size=None, batch_format="pyarrow", num_cpus=task_cpus
+    )
 
 
 @dataclasses.dataclass(frozen=True)

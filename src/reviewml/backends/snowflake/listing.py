@@ -9,7 +9,7 @@ import warnings
 from reviewml.backends.snowflake.session import Database, TemporaryTable
 from reviewml.sql import literal
 
-FILE = "FILE"
+FILE = "LISTED_PATH"
 """Column of a table of files: the path within the stage, as METADATA$FILENAME has it."""
 
 SMALL = '"size" < 64 + LENGTH("name")'
@@ -20,7 +20,7 @@ NO_PARQUET = '"size" <= 16'
 """True of a file that cannot be Parquet, which has a magic number at both ends, a length and at
 least one letter between them; 16 bytes is what an empty one has that is encrypted."""
 
-BEFORE = re.compile(r"(?:[a-z0-9]+://)?[^/]*/")
+BEFORE = re.compile(r"(?:azure://[^/]*/|[a-z0-9]+://)?[^/]*/")
 """What stands in a listing before the path: the stage, or the bucket that it is in."""
 
 SHOWN = 3
@@ -48,7 +48,12 @@ class Listing:
     pattern: str | None
     seen: str | None
 
-    def files(self, which: str = "TRUE") -> TemporaryTable | None:
+    def some(self) -> bool:
+        """Tell whether there is a file at all."""
+        query = self._query("TRUE")
+        return query is not None and bool(self.database.run(f"{query} LIMIT 1"))
+
+    def files(self, which: str) -> TemporaryTable | None:
         """Return a table of the files for which a condition is true, None where there are none.
 
         Parameters
@@ -56,17 +61,8 @@ class Listing:
         which
             SQL of the columns ``"name"`` and ``"size"`` of LIST.
         """
-        listed = f"TABLE(RESULT_SCAN({literal(self.database.run_there(f'LIST {self.place}'))}))"
-        before = self._before(listed, which)
-        if before is None:
-            return None
-        path = f'SUBSTR("name", {before + 1})'
-        # Object stores have placeholders for folders, which are listed.
-        meant = [f"({which})", "NOT ENDSWITH(\"name\", '/')"]
-        if self.pattern is not None:
-            meant.append(f"REGEXP_LIKE({path}, {literal(self.pattern)}, 's')")
-        query = f"SELECT {path} AS {FILE} FROM {listed} WHERE {' AND '.join(meant)}"
-        return self.database.temporary_table(query)
+        query = self._query(which)
+        return None if query is None else self.database.temporary_table(query)
 
     def warn_of_empty(self, which: str, lines: str | None) -> None:
         """Warn of the files that have nothing in them.
@@ -91,6 +87,18 @@ class Listing:
                 f"empty files on the stage give no row: {found[0][1]:,} of them, such as {names}.",
                 stacklevel=2,
             )
+
+    def _query(self, which: str) -> str | None:
+        listed = f"TABLE(RESULT_SCAN({literal(self.database.run_there(f'LIST {self.place}'))}))"
+        before = self._before(listed, which)
+        if before is None:
+            return None
+        path = f'SUBSTR("name", {before + 1})'
+        # Object stores have placeholders for folders, which are listed.
+        meant = [f"({which})", "NOT ENDSWITH(\"name\", '/')"]
+        if self.pattern is not None:
+            meant.append(f"REGEXP_LIKE({path}, {literal(self.pattern)}, 's')")
+        return f"SELECT {path} AS {FILE} FROM {listed} WHERE {' AND '.join(meant)}"
 
     def _before(self, listed: str, which: str) -> int | None:
         """Return how many characters stand before the paths, None where no file is meant."""

@@ -9,13 +9,16 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake import stage_on_ray
 from reviewml.backends.snowflake.described import JSON, type_named
-from reviewml.backends.snowflake.listing import NO_PARQUET, SMALL, Listing
+from reviewml.backends.snowflake.listing import FILE, NO_PARQUET, SMALL, Listing
 from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.runtime import in_container_runtime
 from reviewml.backends.snowflake.session import Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource, check_names, full_schema, shown
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError, SourceError, did_you_mean
+from reviewml.interfaces.source import RayRead
 from reviewml.schema import ERRORS, PLACE, Roles
 from reviewml.sql import Name, literal, quoted
 from reviewml.stage_layout import NO_RECORD
@@ -57,7 +60,7 @@ METADATA_FILE = "METADATA$FILENAME"
 
 METADATA_NUMBER = "METADATA$FILE_ROW_NUMBER"
 
-PLACES = {"text": ("FILE", "NUMBER")}
+PLACES = {"text": ("FILE_PATH", "FILE_ROW")}
 """Columns of the file and the row in it, where they are not Snowflake's own."""
 
 Cells = list[tuple[str, pa.DataType, str]]
@@ -70,8 +73,11 @@ class SnowflakeStage(SnowflakeSource):
     Of ``"text"``, each file is one review, written as ``"<id>","<text>"``; others are tables. A
     row that cannot be read is nulls with an error, and so is a cell of CSV that is not of its
     type. New files are found each time rows are read; what the store knows of the others costs
-    nothing again. Of an empty file Snowflake tells nothing: it is no row, and no error, where
-    `Files` has one.
+    nothing again. An empty file is a row with an error where each is a review; of tables it is no
+    row, and a warning names it.
+
+    On Ray, inside the Container Runtime, all machines of the cluster read the files of ``"text"``,
+    each some of them.
 
     Parameters
     ----------
@@ -121,9 +127,9 @@ class SnowflakeStage(SnowflakeSource):
 
     @property
     def schema(self) -> pa.Schema:
-        # Without a look at which files are empty.
         database = self.access.database()
-        self._seen(database)
+        if self.format != "text":
+            self._seen(database)
         return self._columns(database)[0]
 
     def rows_in(self, database: Database) -> Rows:
@@ -133,23 +139,36 @@ class SnowflakeStage(SnowflakeSource):
         listed = [f"{cell} AS {quoted(name)}" for name, cell in cells.items()]
         return Rows(database, f"SELECT {', '.join(listed)} FROM {read}", schema, held)
 
+    def ray_read(self) -> RayRead | None:
+        if self.format != "text" or not in_container_runtime():
+            return None
+        database, (stage, path) = self.access.database(), self._place
+        if not self._listing(database, None).some():
+            raise self._nothing()
+        rows = self._columns(database)[0]
+        return stage_on_ray.ray_read(database, stage, path, self.pattern, rows, self.path)
+
     def _seen(self, database: Database) -> str | None:
-        """Return the path of one of the files, None where all are empty."""
-        if self.format not in get_args(Format):
-            raise SourceError(f"format={self.format!r}. {did_you_mean(self.format, OPTIONS)}")
+        """Return the path of a file that has a row, None where all are empty."""
+        self._check_format()
         some = f"SELECT {METADATA_FILE} FROM {self._from(database, self.format)} LIMIT 1"
         for (path,) in database.run(some):
             return str(path)
-        files = self._listing(database, None).files() if self.format == "text" else None
-        if files is None or not database.count(str(files)):
-            raise SourceError(
-                f"there is nothing to read at {self.location!r}"
-                + (f" that matches {self.pattern!r}." if self.pattern else ".")
-            )
-        return None
+        if self.format == "text" and self._listing(database, None).some():
+            return None
+        raise self._nothing()
+
+    def _check_format(self) -> None:
+        if self.format not in get_args(Format):
+            raise SourceError(f"format={self.format!r}. {did_you_mean(self.format, OPTIONS)}")
+
+    def _nothing(self) -> SourceError:
+        matching = f" that matches {self.pattern!r}" if self.pattern else ""
+        return SourceError(f"there is nothing to read at {self.location!r}{matching}.")
 
     def _columns(self, database: Database) -> tuple[pa.Schema, dict[str, str]]:
         """Return the schema of the rows, and the SQL of each column."""
+        self._check_format()
         cells, errors = _READERS[self.format](self, database)
         file, number = PLACES.get(self.format, (METADATA_FILE, METADATA_NUMBER))
         if self.path is not None:
@@ -168,20 +187,16 @@ class SnowflakeStage(SnowflakeSource):
             lines = None if self.format == "parquet" else self._from(database, "lines")
             listing.warn_of_empty(SMALL if lines else NO_PARQUET, lines)
             return rows, ()
-        contents = (
-            f"(SELECT $1 AS CONTENT, {METADATA_FILE} AS FILE, {METADATA_NUMBER} AS NUMBER "
-            f"FROM {rows})"
-        )
-        small = listing.files(SMALL)
+        columns = f"$1 AS CONTENT, {METADATA_FILE} AS FILE_PATH, {METADATA_NUMBER} AS FILE_ROW"
+        contents, small = f"(SELECT {columns} FROM {rows})", listing.files(SMALL)
         if small is None:
             return contents, ()
-        # Those that are not empty after all are in both.
-        both = (
-            "(SELECT CONTENT, COALESCE(SMALL.FILE, CONTENTS.FILE) AS FILE, COALESCE(NUMBER, 1) "
-            f"AS NUMBER FROM {contents} AS CONTENTS FULL OUTER JOIN {small} AS SMALL "
-            "ON CONTENTS.FILE = SMALL.FILE)"
+        # Small files that are not empty are on both sides.
+        columns = (
+            f"CONTENT, COALESCE(FILE_PATH, {FILE}) AS FILE_PATH, COALESCE(FILE_ROW, 1) AS FILE_ROW"
         )
-        return both, (small,)
+        both = f"{contents} FULL OUTER JOIN {small} ON FILE_PATH = {FILE}"
+        return f"(SELECT {columns} FROM {both})", (small,)
 
     def _listing(self, database: Database, seen: str | None) -> Listing:
         return Listing(database, self._stage, self.pattern, seen)
@@ -192,7 +207,8 @@ class SnowflakeStage(SnowflakeSource):
         return [f"LEFT({place}, LENGTH({place}) - LENGTH({number}))", f"{number}::NUMBER(38, 0)"]
 
     @property
-    def _stage(self) -> str:
+    def _place(self) -> tuple[Name, str]:
+        """The stage, and the path in it."""
         found = STAGE.fullmatch(self.location)
         if found is None:
             raise SourceError(
@@ -200,7 +216,12 @@ class SnowflakeStage(SnowflakeSource):
                 '@database.schema.stage/path, and put names of other than letters, digits, "_" '
                 'and "$" in double quotes.'
             )
-        return literal(f"@{Name.parse(found[1])}/{found[2] or ''}")
+        return Name.parse(found[1]), found[2] or ""
+
+    @property
+    def _stage(self) -> str:
+        stage, path = self._place
+        return literal(f"@{stage}/{path}")
 
     def _from(self, database: Database, kind: str) -> str:
         options = f"FILE_FORMAT => {literal(str(_file_format(database, kind)))}"
