@@ -80,6 +80,8 @@ def fit(
         chain.trainer[1].check_choices()
     unseen_from = [moment for moment in (until, _validated_from(chain, rows)) if moment is not None]
     enrichers, enriched = fit_enrichers(chain, rows, min(unseen_from, default=None))
+    # The featurizer reads the rows twice: for its statistics and for the matrix.
+    enriched = enriched.persist()
     added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
     enriched = enriched.strict() if strict else enriched
     report: Report = {
@@ -119,8 +121,7 @@ def fit_enrichers(
             rows = rows.persist()
         rows = learner.fit_enrich(rows, stage=name)
         fitted.append((name, learner))
-    # The featurizer reads the rows twice: for its statistics and for the matrix.
-    return fitted, rows.persist()
+    return fitted, rows
 
 
 def _validated_from(chain: Chain, rows: Dataset) -> int | None:

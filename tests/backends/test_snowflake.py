@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -16,9 +17,10 @@ from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.sql.merging import Merged
+from reviewml.backends.snowflake.stage import SnowflakeStage
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.errors import SchemaError
-from reviewml.interfaces import Backend
+from reviewml.errors import RowErrors, SchemaError
+from reviewml.interfaces import Backend, Enricher
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.schema import Roles
 from reviewml.testing import BackendContract, StoreContract
@@ -69,6 +71,24 @@ def read(backend: SnowflakeBackend, *rows: dict[str, object]) -> SnowflakeDatase
     return backend.read(pa.Table.from_pylist(list(rows)), Roles.of(id="id"))
 
 
+class FailsOn(Enricher):
+    """Fails on texts of one length."""
+
+    needs = ("text",)
+    adds = {"seen": pa.bool_()}
+
+    def __init__(self, text: str, length: int) -> None:
+        self.text = text
+        self.length = length
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        texts = batch.column("text").to_pylist()
+        failed = [row for row, text in enumerate(texts) if len(text) == self.length]
+        if failed:
+            raise RowErrors({row: ValueError("too long") for row in failed})
+        return batch.append_column("seen", pa.array([True] * len(texts)))
+
+
 class TestMerging:
     """Written twice, rows are there once."""
 
@@ -96,6 +116,13 @@ class TestMerging:
             {"id": 3, "stars": 1, "new": None},
         ]
 
+    def test_rows_that_failed_are_counted_and_told_of(self, backend: SnowflakeBackend) -> None:
+        enriched = read(backend, *({"id": n, "text": "x" * n} for n in range(6))).enrich(
+            FailsOn(text="text", length=4), stage="careful"
+        )
+        with pytest.warns(UserWarning, match="1 row failed.*step 'careful': ValueError: too long"):
+            assert enriched.merge("with_failures") == Merged(6, 0, 0, failed=1)
+
     def test_rows_that_cannot_be_told_apart_are_refused(self, backend: SnowflakeBackend) -> None:
         with pytest.raises(SchemaError, match="id='a' stands 2 times"):
             read(backend, {"id": "a"}, {"id": "a"}).merge("refused")
@@ -108,3 +135,25 @@ class TestMerging:
         read(backend, {"id": 1, "stars": 5}).merge("typed")
         with pytest.raises(SchemaError, match="'stars' is TEXT, and FIXED in \"TYPED\""):
             read(backend, {"id": 1, "stars": "5"}).merge("typed")
+
+
+def test_a_limit_is_the_same_rows_each_time(
+    backend: SnowflakeBackend, double: Double, tmp_path: Path
+) -> None:
+    with double.session() as session:
+        session.sql("CREATE STAGE LIMITED").collect()
+        for number in range(40):
+            (tmp_path / f"{number}.txt").write_text(f'"r{number}","fine {number}"')
+        session.file.put(f"{tmp_path}/*.txt", "@LIMITED", auto_compress=False)
+        read(backend, *({"id": f"r{n}", "price": n} for n in range(40))).merge("LIMITED_PRICES")
+        rows = SnowflakeStage("@LIMITED").join(SnowflakeTable("LIMITED_PRICES"), on="id")
+    found = [backend.read(rows.limit(9)).column("id").to_pylist() for _ in range(5)]
+    assert len(found[0]) == 9
+    assert all(sorted(ids) == sorted(found[0]) for ids in found)
+
+
+def test_a_snowpark_frame_has_the_users_columns(backend: SnowflakeBackend) -> None:
+    frame = read(backend, {"id": 1, "odd name": 2}).to_snowpark()
+    assert [name.strip('"') for name in frame.columns] == ["id", "odd name"]
+    frame.write.save_as_table("FROM_A_FRAME")
+    assert backend.read(SnowflakeTable("FROM_A_FRAME", id="id")).count() == 1

@@ -333,6 +333,34 @@ def test_work_stops_before_it_costs_more_than_allowed(
     assert double.cortex.calls == {"AI_SENTIMENT": 100}
 
 
+def test_the_upper_end_of_a_plan_is_enough(
+    double: Double, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "FIRST_ROWS", 7)
+    rows = reviews(*(f"text {'very ' * number} good" for number in range(60)))
+    pipe = Pipeline([("mood", CortexSentiment())], id="id", text="text")
+    most = (pipe.on("snowflake", session=session).plan(rows).credits or (0, 0))[1]
+    pipe.on("snowflake", session=session, max_credits=most).enrich(rows).to_arrow()
+    assert double.cortex.calls["AI_SENTIMENT"] == 60
+
+
+def test_as_many_texts_are_asked_as_may_be_paid_for(double: Double, session: Session) -> None:
+    rows = reviews(*(f"text {number:04}" for number in range(100)))
+    pipe = Pipeline([("mood", CortexSentiment())], id="id", text="text")
+    most = (pipe.on("snowflake", session=session).plan(rows).credits or (0, 0))[1]
+    with pytest.raises(CreditsExhausted, match="has answered 70 of 100 new texts"):
+        pipe.on("snowflake", session=session, max_credits=most * 0.705).enrich(rows).to_arrow()
+    assert double.cortex.calls["AI_SENTIMENT"] == 70
+
+
+def test_nothing_is_asked_before_rows_are_read(double: Double, backend: SnowflakeBackend) -> None:
+    steps = [("mood", CortexSentiment()), ("german", CortexTranslate("de"))]
+    enriched = Pipeline(steps, id="id", text="text", backend=backend).enrich(reviews("x", "y"))
+    assert not double.cortex.calls
+    enriched.to_arrow()
+    assert double.cortex.calls == {"AI_SENTIMENT": 2, "AI_TRANSLATE": 2}
+
+
 def test_a_function_without_a_price_is_refused_by_name(session: Session) -> None:
     backend = SnowflakeBackend(session=session, max_credits=1.0)
     with pytest.raises(ParameterError, match=r"prices=\{'AI_OTHER': 1\.5\}"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,11 +38,14 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
     as_json
         Whether standard output is one JSON document, with the rows unless a file has them.
     """
+    # What failed is said below, as of the other ways.
+    from reviewml.interfaces.writing import write
+
     counted = Counted()
     rows = rows.map(counted, rows.full_schema)
     document: dict[str, Any] = {"output": output}
     if output is not None:
-        rows.write(output)
+        write(rows, Path(output))
     elif as_json:
         document["result"] = rows.to_arrow().to_pylist()
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.interfaces import failures
 from reviewml.interfaces.batches import (
     Filtered,
     ResultErrors,
@@ -290,10 +291,17 @@ class Dataset(ABC):
         """Write the rows to a file: ``.parquet``, ``.csv`` or ``.jsonl``.
 
         The file appears once it is complete.
+
+        Warns
+        -----
+        UserWarning
+            Of rows that failed, which have nulls there; `errors` has them all.
         """
         from reviewml.interfaces.writing import write
 
-        return write(self, Path(path))
+        written = write(self, Path(path))
+        failures.warn(self.errors)
+        return written
 
     def to_arrow(self) -> pa.Table:
         """Return all rows as an Arrow table, in memory."""

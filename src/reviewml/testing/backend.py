@@ -199,6 +199,10 @@ class BackendContract:
         with pytest.raises(SchemaError, match="adds the column 'characters'"):
             dataset.enrich(Length()).enrich(Length())
 
+    def test_writing_tells_of_rows_that_failed(self, poisoned: Dataset, tmp_path: Path) -> None:
+        with pytest.warns(UserWarning, match="failed on 2 rows, which keep nulls there"):
+            poisoned.write(tmp_path / "rows.parquet")
+
     @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
     def test_writes_all_rows(
         self, backend: Backend, dataset: Dataset, rows: pa.Table, tmp_path: Path, suffix: str

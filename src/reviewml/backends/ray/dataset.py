@@ -21,6 +21,7 @@ from reviewml.backends.ray.pool import LITTLE, Pool
 from reviewml.backends.ray.worker import Steps, batches_of
 from reviewml.backends.ray.writing import write_parts
 from reviewml.errors import BackendError, ReviewmlError
+from reviewml.interfaces import failures
 from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise, empty_batch
 from reviewml.interfaces.dataset import BatchFunction, Dataset
@@ -247,6 +248,7 @@ class RayDataset(Dataset):
         if Path(path).suffix in WRITERS and "://" not in os.fspath(path):
             return super().write(path)
         self._errors = write_parts(self, os.fspath(path))
+        failures.warn(self._errors)
         return Path(path)
 
     @contextlib.contextmanager

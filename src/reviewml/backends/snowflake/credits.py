@@ -113,11 +113,12 @@ class Budget:
             When it might go beyond the ceiling; nothing is noted then.
         """
         most = self.credits(price, texts)[1]
-        if self.max_credits is not None and self.spent + most > self.max_credits:
+        # Sums of parts may differ from the whole in their last bit.
+        if self.max_credits is not None and self.spent + most > self.max_credits * (1 + 1e-9):
             left = max(self.max_credits - self.spent, 0)
             raise CreditsExhausted(
                 f"max_credits={self.max_credits:g}: at most {self.spent:.4g} credits were spent, "
-                f"{left:.4g} are left, and the next {texts.calls:,} texts may cost {most:.4g}. "
+                f"{left:.4g} are left, and the next text may cost {most:.4g}. "
                 f"{price.function} has answered {done:,} of {todo:,} new texts, and answers that "
                 "are in the store are kept: run it again with a higher max_credits to go on."
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,7 +33,7 @@ from reviewml.backends.snowflake.sql import (  # noqa: F401  (some register what
 from reviewml.backends.snowflake.sql.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
-from reviewml.interfaces.batches import RowWise
+from reviewml.interfaces.batches import RowWise, hidden
 from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Validate, check_rows
@@ -174,6 +175,11 @@ class SnowflakeDataset(Dataset):
         check_rows("limit", n)
         return self._then(lambda rows: rows.limited(n), self._schema)
 
+    def head(self, n: int = 5) -> pa.Table:
+        # Which rows does not matter: to sort all of them for that would.
+        first = self._then(lambda rows: rows.limited(n, ordered=False), self._schema)
+        return first.to_arrow()
+
     def persist(self) -> SnowflakeDataset:
         if self._at_hand:
             return self
@@ -206,13 +212,21 @@ class SnowflakeDataset(Dataset):
         SchemaError
             When rows have no role ``id``, or one has no id, or two the same; when a column has
             another type in the table.
+
+        Warns
+        -----
+        UserWarning
+            Of rows that failed, which have nulls there; `errors` has them all.
         """
-        name = Name.parse(table)
-        return merging.merge(self.query(), name)
+        merged, first = merging.merge(self.query(), Name.parse(table))
+        if first is not None:
+            warnings.warn(first, stacklevel=2)
+        return merged
 
     def to_snowpark(self) -> DataFrame:
-        """Return the rows as a Snowpark data frame, bookkeeping included."""
+        """Return the rows as a Snowpark data frame; `errors` says which failed."""
         rows = self.query()
+        rows = rows.select(hidden(rows.schema))
         frame = rows.database.session.sql(rows.query)
         # What it reads must stay as long as it does.
         weakref.finalize(frame, id, rows.held).atexit = False

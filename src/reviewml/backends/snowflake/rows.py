@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.session import Database
+from reviewml.schema import PLACE
 from reviewml.sql import quoted
 
 
@@ -64,10 +65,11 @@ class Rows:
         """Return how many there are."""
         return self.database.count(f"({self.query})")
 
-    def limited(self, n: int) -> Rows:
-        """Return `n` of the rows."""
+    def limited(self, n: int, *, ordered: bool = True) -> Rows:
+        """Return `n` of the rows: where they are ordered, the same ones each time."""
         columns = ", ".join(map(quoted, self.schema.names))
-        return self.of(f"SELECT {columns} FROM ({self.query}) LIMIT {n}", self.schema)
+        order = f"ORDER BY {quoted(PLACE)} " if ordered else ""
+        return self.of(f"SELECT {columns} FROM ({self.query}) {order}LIMIT {n}", self.schema)
 
     def settled(self) -> Rows:
         """Return the same rows, computed now and kept in a temporary table."""

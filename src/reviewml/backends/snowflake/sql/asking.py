@@ -18,7 +18,7 @@ from reviewml.backends.snowflake.sql.question import Asked, Question, SqlQuestio
 from reviewml.backends.snowflake.sql.role_cells import both_errors, error_array, id_key_cell
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.types import sql_type
-from reviewml.errors import BackendError
+from reviewml.errors import BackendError, CreditsExhausted
 from reviewml.interfaces.batches import narrowed
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Estimate
@@ -142,26 +142,47 @@ class Asking:
         if self.question.store is not None:
             self.question.store.used(self.shelf, self.distinct() - todo, todo)
         for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
-            # Somebody else may have asked some of them meanwhile.
-            part = (
-                f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop} "
-                f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers})"
-            )
-            self._pay(part, chunk.start, todo)
-            answered = database.temporary_table(
-                f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
-            )
-            self._keep(answered)
-            said = f"SELECT {KEY}, {self.call.errors} AS {FAILURES} FROM {answered}"
-            database.run(
-                f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {FAILURES} IS NOT NULL"
-            )
+            for part in self._paid(chunk, unseen, todo):
+                answered = database.temporary_table(
+                    f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
+                )
+                self._keep(answered)
+                said = f"SELECT {KEY}, {self.call.errors} AS {FAILURES} FROM {answered}"
+                database.run(
+                    f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {FAILURES} IS NOT NULL"
+                )
         return failed
+
+    def _paid(self, chunk: range, unseen: object, todo: int) -> Iterator[str]:
+        """Yield the texts of a chunk, noted as paid for: all at once, or as many as there may be.
+
+        Raises
+        ------
+        CreditsExhausted
+            When there may be no more of them.
+        """
+        # Somebody else may have asked some of them meanwhile.
+        part = (
+            f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop} "
+            f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers})"
+        )
+        try:
+            self._pay(part, chunk.start, todo)
+        except CreditsExhausted:
+            if len(chunk) == 1:
+                raise
+            half = chunk.start + len(chunk) // 2
+            yield from self._paid(range(chunk.start, half), unseen, todo)
+            yield from self._paid(range(half, chunk.stop), unseen, todo)
+        else:
+            yield part
 
     def _pay(self, part: str, done: int, todo: int) -> None:
         price, budget = self.call.price, self.rows.budget
         if price is not None and budget.max_credits is not None:
-            budget.spend(price, size_of(self.database, part, price.text), done, todo)
+            # As they are counted for a plan, whose upper end is then enough.
+            texts = size_of(self.database, part, price.text, price.counted)
+            budget.spend(price, texts, done, todo)
 
     def _keep(self, answered: object) -> None:
         values = zip(self.call.values, self.columns, strict=True)

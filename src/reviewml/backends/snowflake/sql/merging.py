@@ -9,12 +9,13 @@ from snowflake.connector.cursor import ResultMetadata
 
 from reviewml.backends.snowflake.comments import check_same_origins, keep_origins
 from reviewml.backends.snowflake.described import kind_name
+from reviewml.backends.snowflake.fetching import failed as failed_rows
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError, did_you_mean
 from reviewml.interfaces.batches import hidden
-from reviewml.schema import PLACE, roles_of
+from reviewml.schema import ERRORS, PLACE, roles_of
 from reviewml.sql import Name, quoted
 
 
@@ -30,18 +31,28 @@ class Merged:
         How many rows it had with other values.
     unchanged
         How many rows it had as they are.
+    failed
+        How many of them a step failed on: they have nulls there.
     """
 
     inserted: int
     updated: int
     unchanged: int
+    failed: int = 0
 
 
-def merge(rows: Rows, table: Name) -> Merged:
+def merge(rows: Rows, table: Name) -> tuple[Merged, str | None]:
     """Insert rows into a table, and update those it has, by their id.
 
     The table is made where there is none, and gets the columns that it lacks; columns that the
     rows lack keep their values.
+
+    Returns
+    -------
+    Merged
+        What came of it.
+    str or None
+        A sentence on the rows that failed.
 
     Raises
     ------
@@ -66,7 +77,22 @@ def merge(rows: Rows, table: Name) -> Merged:
     # Of a table of ids alone nothing can be updated, and then that is not told.
     [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
     added, changed = int(inserted), sum(map(int, updated))
-    return Merged(added, changed, max(_known(kept, table, key) - added - changed, 0))
+    same = max(_known(kept, table, key) - added - changed, 0)
+    failed, said = _failed(kept)
+    return Merged(added, changed, same, failed), said
+
+
+def _failed(rows: Rows) -> tuple[int, str | None]:
+    """Return how many rows failed, and a sentence on them."""
+    bad = rows.select(rows.schema, where=f"{quoted(ERRORS)} IS NOT NULL")
+    if not (count := bad.count()):
+        return 0, None
+    [first] = failed_rows(bad.limited(1)).slice(0, 1).to_pylist()
+    many = "1 row" if count == 1 else f"{count:,} rows"
+    return count, (
+        f"write: {many} failed and have nulls there; first {first['place']}, in step "
+        f"{first['stage']!r}: {first['error']}. dataset.errors has all of them."
+    )
 
 
 def _known(rows: Rows, table: Name, key: str) -> int:
