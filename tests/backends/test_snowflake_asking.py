@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 ROLES = Roles.of(id="id", text="text")
 
 UTC = pa.timestamp("us", "UTC")
+
+MOMENT = datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)
 
 
 def reviews(*texts: str | None, first: int = 0) -> pa.Table:
@@ -234,6 +238,30 @@ def test_ids_forget_what_they_led_to(double: Double, backend: SnowflakeBackend) 
     assert [shelf.rows for shelf in store.describe()] == [1]
     said(backend, reviews("x", "y"), CortexTranslate("de"))
     assert double.cortex.calls == {"AI_TRANSLATE": 3}
+
+
+@pytest.mark.parametrize(
+    ("ids", "one"),
+    [
+        (pa.array([0, 1_500_000], pa.timestamp("us")), MOMENT.replace(tzinfo=None)),
+        (pa.array([0, 1_500_000_000], pa.timestamp("ns", "Asia/Tokyo")), MOMENT),
+        (pa.array([0, 1_500], pa.timestamp("ms", "UTC")), "1970-01-01 00:00:01.5"),
+        (pa.array([False, True]), True),
+        (pa.array([b"", b"\0\xffit's"]), b"\0\xffit's"),
+        (pa.array([5.5, 1200.0]), 1200),
+        (pa.array([Decimal("2.00"), Decimal("1.50")]), Decimal("1.5")),
+        (pa.array([UUID(int=1), UUID(int=2)], pa.uuid()), str(UUID(int=2))),
+    ],
+)
+def test_ids_of_any_type_can_be_forgotten(
+    double: Double, backend: SnowflakeBackend, ids: pa.Array, one: Any
+) -> None:
+    rows = pa.table({"id": ids, "text": ["x", "y"]})
+    backend.read(rows, ROLES).enrich(CortexTranslate("de")).persist()
+    store = backend.enrichment_store()
+    assert store is not None
+    assert store.forget([one]) == 1
+    assert [shelf.rows for shelf in store.describe()] == [1]
 
 
 def test_several_columns_of_text_are_one(double: Double, backend: SnowflakeBackend) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import uuid
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -94,3 +96,9 @@ def test_ids_are_found_however_they_are_typed() -> None:
     assert id_keys(pa.array(["5", None]))[1].as_py() is None
     one = uuid.uuid4()
     assert id_keys(pa.array([one.bytes, None], pa.uuid())) == id_keys(pa.array([str(one), None]))
+    moment = datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)
+    for kind in (pa.timestamp("ns", "Asia/Tokyo"), pa.timestamp("ms")):
+        stored = pa.array([1_500], pa.int64()).cast(pa.timestamp("ms")).cast(kind)
+        assert id_keys(stored) == id_keys(pa.array([moment]))
+        assert id_keys(stored) == id_keys(pa.array(["1970-01-01 00:00:01.5"]))
+    assert id_keys(pa.array([Decimal("1200.00")])) == id_keys(pa.array(["1200"]))

@@ -56,11 +56,33 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
 
 def id_keys(ids: pa.Array) -> pa.Array:
     """Hash ids, null where one is null; 5 and ``"5"`` are one id, as a UUID and its text are."""
-    if ids.type == pa.uuid():
-        # Whoever asks for one on a command line can only write it.
-        ids = pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
-    keys = _hashed("id", ([cell] for cell in _framed(_raw(ids))))
+    keys = _hashed("id", ([cell] for cell in _framed(_raw(written_ids(ids)))))
     return pa.compute.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
+
+
+def written_ids(ids: pa.Array) -> pa.Array:
+    """Return ids as whoever asks for one may write them, where a type has several ways.
+
+    Moments are in UTC, without the zone; neither they nor decimals end in zeros that say nothing.
+
+    Examples
+    --------
+    >>> written_ids(pa.array([0, 1500], pa.timestamp("ms", "Asia/Tokyo"))).to_pylist()
+    ['1970-01-01 00:00:00', '1970-01-01 00:00:01.5']
+    """
+    if pa.types.is_dictionary(ids.type):
+        return written_ids(ids.dictionary_decode())
+    if ids.type == pa.uuid():
+        return pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
+    if pa.types.is_timestamp(ids.type):
+        return _shortened(ids.cast(pa.int64()).cast(pa.timestamp(ids.type.unit)))
+    return _shortened(ids) if pa.types.is_decimal(ids.type) else ids
+
+
+def _shortened(numbers: pa.Array) -> pa.Array:
+    texts = numbers.cast(pa.string()).to_pylist()
+    short = [t.rstrip("0").rstrip(".") if t is not None and "." in t else t for t in texts]
+    return pa.array(short, pa.string())
 
 
 def _hashed(about: str, rows: Iterable[Iterable[bytes]]) -> pa.Array:

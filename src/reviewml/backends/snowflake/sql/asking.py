@@ -201,7 +201,8 @@ class Asking:
         name, store = roles_of(self.rows.schema).id, self.question.store
         if store is None or name is None:
             return
-        found = f"SELECT DISTINCT {id_key_cell(name)} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
+        cell = id_key_cell(self.rows.schema.field(name))
+        found = f"SELECT DISTINCT {cell} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
         self.database.run(
             f"MERGE INTO {store.links} AS t USING (SELECT * FROM ({found}) "
             "WHERE ID IS NOT NULL AND KEY IS NOT NULL) AS s ON t.ID = s.ID AND t.KEY = s.KEY "

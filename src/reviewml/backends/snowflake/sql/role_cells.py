@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from reviewml.interfaces.row_keys import KEY_BYTES
+from reviewml.backends.snowflake.types import sql_type
+from reviewml.interfaces.row_keys import KEY_BYTES, written_ids
 from reviewml.schema import ERROR_TYPE, roles_of
 from reviewml.sql import literal, quoted
 
@@ -55,15 +58,51 @@ def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
     return f"IFF({none}, NULL, {_hashed(frames)})"
 
 
-def id_key_cell(column: str) -> str:
+def id_key_cell(field: pa.Field) -> str:
     """Return the hash of an id as SQL; `id_keys_there` are the same of ids that are here."""
-    return f"IFF({quoted(column)} IS NULL, NULL, {_hashed(_frame(f'{quoted(column)}::TEXT'))})"
+    column = quoted(field.name)
+    return f"IFF({column} IS NULL, NULL, {_hashed(_frame(_written_id(field, column)))})"
+
+
+def _written_id(field: pa.Field, column: str) -> str:
+    """Return an id as `written_ids` has it, whatever the session says of how values are shown."""
+    kind = sql_type(field).name
+    if kind == "BINARY":
+        return f"HEX_ENCODE({column})"
+    if kind == "DATE":
+        return f"TO_CHAR({column}, 'YYYY-MM-DD')"
+    if kind == "FLOAT":
+        return f"REGEXP_REPLACE({column}::TEXT, '[.]0$', '')"
+    if kind.startswith("TIMESTAMP_LTZ"):
+        column = f"CONVERT_TIMEZONE('UTC', {column})::TIMESTAMP_NTZ"
+    if kind.startswith("TIMESTAMP"):
+        return _shortened(f"TO_CHAR({column}, 'YYYY-MM-DD HH24:MI:SS.FF9')")
+    text = f"{column}::TEXT"
+    has_places = kind.startswith("NUMBER") and not kind.endswith(" 0)")
+    return _shortened(text) if has_places else text
+
+
+def _shortened(number: str) -> str:
+    return f"RTRIM(RTRIM({number}, '0'), '.')"
 
 
 def id_keys_there(ids: Iterable[Any]) -> list[str]:
     """Return what `id_key_cell` makes of ids; 5 and ``"5"`` are one."""
-    texts = [f"1{len(text)}:{text}" for text in map(str, ids)]
-    return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in texts]
+    framed = [f"1{len(text)}:{text}" for one in ids for text in _written_here(one)]
+    return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in framed]
+
+
+def _written_here(one: Any) -> Iterator[str]:
+    [cell] = written_ids(pa.array([one])).to_pylist()
+    if isinstance(cell, bytes):
+        yield cell.hex().upper()
+        return
+    text = pa.array([cell]).cast(pa.string())[0].as_py()
+    if text is not None:
+        yield text
+        # A UUID is bytes there.
+        with contextlib.suppress(ValueError):
+            yield uuid.UUID(text).hex.upper()
 
 
 def _hashed(text: str) -> str:
