@@ -58,6 +58,7 @@ VALUES: dict[str, pa.Array] = {
     "gro\"up'; --": pa.array(["None", None, "$dict", "a\0b", "it's", "\U0001f600", "", "'"]),
     "number": pa.array([1.5, None, NAN, INF, -INF, -7.25, 0.0, 0.1]),
     "whole": pa.array([2**63 - 1, None, -(2**63), 0, 1, 2, 3, 4]),
+    "signed": pa.array([0.0, -0.0, NAN, NAN, None, 1.0, -0.0, INF]),
     "known": pa.array([1, 0, 1, 1, 1, 1, 0, 1]),
     "small": pa.array([3, 0, 5, 1, -9, 4, 0, 9]),
     "key": pa.array(["p1", "p2", None, "p1", "p'3", "p1", "p2", "p\0"]),
@@ -66,6 +67,7 @@ VALUES: dict[str, pa.Array] = {
     "open": pa.array([None, *[datetime.time(n, 30, 0, 250) for n in range(7)]], pa.time64("us")),
     "raw": pa.array([None, b"", b"\0\xff", *[bytes([n]) for n in range(5)]]),
     "moment": pa.array([None, *range(1_000, 8_000, 1_000)], pa.timestamp("ns", "Europe/Berlin")),
+    "held": pa.array([5, None] * 4, pa.timestamp("us", "Asia/Tokyo")).dictionary_encode(),
     "flag": pa.array([None, True, False, True, True, False, None, True]),
 }
 
@@ -85,6 +87,7 @@ STATISTICS: dict[str, Statistic] = {
     "prices": ValueCounts("price", 9),
     "too many": ValueCounts("price", 3),
     "times": ValueCounts("open", 9),
+    "numbers": ValueCounts("signed", 9),
     "first bytes": Min("raw"),
     "most true": Max("flag"),
     "latest": Max("open"),
@@ -172,7 +175,10 @@ def test_no_rows_say_what_no_rows_say_here(backend: SnowflakeBackend, table: pa.
     }
 
 
-@pytest.mark.parametrize("statistic", [SmallestHashes(2, "moment", 0), ValueCounts("moment", 9)])
+@pytest.mark.parametrize(
+    "statistic",
+    [SmallestHashes(2, "moment", 0), ValueCounts("moment", 9), SmallestHashes(2, "held", 0)],
+)
 def test_moments_keep_zone_and_nanoseconds(
     rows: Dataset, table: pa.Table, statistic: Statistic, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,15 +1,16 @@
-"""Statistics: extremes that Python cannot hold."""
+"""Statistics: extremes that Python cannot hold, and numbers that equal others or nothing."""
 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.statistics import Max, Min
+from reviewml.interfaces.statistics import Max, Min, ValueCounts
 
 LATE = datetime.datetime(2026, 1, 31)
 
@@ -37,3 +38,12 @@ def test_moments_beyond_the_calendar(kind: pa.DataType, known: Any, least: Any, 
     assert found == {"least": least, "most": most}
     alone = as_dataset(pa.table({"at": column[:2]})).aggregate({"least": Min("at")})
     assert alone == {"least": known}
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.float16()], ids=str)
+def test_zeros_are_one_value_and_nan_is_none(kind: pa.DataType) -> None:
+    nan = float("nan")
+    parts = [[0.0, -0.0, nan, 1.5], [nan, None, -0.0], [nan]]
+    table = pa.table({"x": pa.chunked_array([pa.array(p, pa.float64()).cast(kind) for p in parts])})
+    found = as_dataset(table).aggregate({"counts": ValueCounts("x", 2)})["counts"]
+    assert repr(found) == repr(Counter({0.0: 3, 1.5: 1}))

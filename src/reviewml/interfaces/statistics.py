@@ -133,6 +133,17 @@ def _comparable(column: pa.Array) -> pa.Array:
     return _in_microseconds(column)
 
 
+def _countable(column: pa.Array) -> pa.Array:
+    """Return the same values with those as one that are equal, and null for what equals nothing."""
+    comparable = _comparable(column)
+    if not pa.types.is_floating(comparable.type):
+        return comparable
+    # To add zero makes -0 one with 0.
+    return pc.if_else(
+        pc.is_nan(comparable), None, pc.add(comparable, pa.scalar(0, comparable.type))
+    )
+
+
 def _in_microseconds(column: pa.Array) -> pa.Array:
     # Python's own times know no nanoseconds.
     kind = column.type
@@ -177,12 +188,15 @@ class Later(Statistic):
 
 @dataclasses.dataclass(frozen=True)
 class ValueCounts(Statistic):
-    """How often each value occurs, nulls left out; None when more than `most` differ."""
+    """How often each value occurs, without null and NaN; None when more than `most` differ.
+
+    Zeros of both signs are one.
+    """
 
     most: int
 
     def part(self, batch: pa.RecordBatch) -> Counter[Any] | None:
-        counted = pc.value_counts(_comparable(batch.column(self.column)).drop_null())
+        counted = pc.value_counts(_countable(batch.column(self.column)).drop_null())
         if len(counted) > self.most:
             return None
         values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()

@@ -51,7 +51,8 @@ def _tells_moments(statistic: Statistic, schema: pa.Schema) -> bool:
     # Plain data has neither their zones nor nanoseconds.
     if not isinstance(statistic, SmallestHashes | ValueCounts) or not statistic.column:
         return False
-    return bool(pa.types.is_timestamp(schema.field(statistic.column).type))
+    kind = schema.field(statistic.column).type
+    return bool(pa.types.is_timestamp(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
 def computed(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
