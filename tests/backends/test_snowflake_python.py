@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -40,7 +41,7 @@ from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.python import functions as python_cells
 from reviewml.backends.snowflake.python import own_code
-from reviewml.backends.snowflake.python.by_value import Stays, pickled
+from reviewml.backends.snowflake.python.by_value import Stays, pickled, taken_along
 from reviewml.backends.snowflake.python.mapping import brought, in_python
 from reviewml.backends.snowflake.session import Access
 from reviewml.testing.snowflake import Double
@@ -350,6 +351,26 @@ def stays(
     assert isinstance(enriched, StreamedDataset)
     assert enriched.to_arrow().num_rows == 80
     return [r.getMessage() for r in caplog.records if r.name.startswith("reviewml")]
+
+
+def test_modules_are_taken_along_as_long_as_somebody_takes_them() -> None:
+    module = sys.modules[__name__]
+
+    def is_taken() -> bool:
+        return __name__ in cloudpickle.list_registry_pickle_by_value()
+
+    with contextlib.ExitStack() as one, contextlib.ExitStack() as other:
+        one.enter_context(taken_along([__name__]))
+        other.enter_context(taken_along([__name__]))
+        # As of two threads: who came first may go first.
+        one.close()
+        assert is_taken()
+    assert not is_taken()
+    cloudpickle.register_pickle_by_value(module)
+    with taken_along([__name__]):
+        pass
+    assert is_taken()
+    cloudpickle.unregister_pickle_by_value(module)
 
 
 def test_what_cannot_be_pickled_stays(

@@ -12,7 +12,9 @@ import importlib.metadata
 import io
 import re
 import sys
+import threading
 import types
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -84,15 +86,41 @@ class _Noting(cloudpickle.Pickler):  # type: ignore[misc]
 @contextlib.contextmanager
 def taken_along(names: Collection[str]) -> Iterator[None]:
     """Have modules pickled with what is theirs; they must be imported already."""
-    already = cloudpickle.list_registry_pickle_by_value()
-    modules = [sys.modules[name] for name in names if name not in already]
+    modules = [sys.modules[name] for name in names]
     for module in modules:
-        cloudpickle.register_pickle_by_value(module)
+        _register(module)
     try:
         yield
     finally:
         for module in modules:
+            _unregister(module)
+
+
+_changing = threading.Lock()
+
+_taken: Counter[str] = Counter()
+"""How many take a module along now: cloudpickle has one list for all threads."""
+
+
+def _register(module: types.ModuleType) -> None:
+    with _changing:
+        # Where the user has asked for it, it stays so.
+        if _taken[module.__name__] or not _is_by_value(module):
+            cloudpickle.register_pickle_by_value(module)
+            _taken[module.__name__] += 1
+
+
+def _unregister(module: types.ModuleType) -> None:
+    with _changing:
+        if not _taken[module.__name__]:
+            return
+        _taken[module.__name__] -= 1
+        if not _taken[module.__name__]:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_by_value(module: types.ModuleType) -> bool:
+    return module.__name__ in cloudpickle.list_registry_pickle_by_value()
 
 
 def _root(found: Any) -> str:
