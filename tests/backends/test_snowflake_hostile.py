@@ -21,7 +21,7 @@ from reviewml import Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.described import type_named
 from reviewml.backends.snowflake.registry.methods import Method
-from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
 from reviewml.backends.snowflake.sql import asking, merging
 from reviewml.backends.snowflake.sql.merging import Merged
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate
@@ -283,6 +283,16 @@ def test_rows_of_changed_tables(backend: SnowflakeBackend, fitted: Pipeline) -> 
     before = fitted.predict(rows)
     run("ALTER TABLE LEARNED ADD COLUMN LATER FLOAT")
     assert before.count() == fitted.predict(rows).count() == 60
+
+
+@pytest.mark.parametrize("name", ["__answers__", "__number__", "__key__", "__errors__"])
+def test_names_that_columns_of_ours_have_are_refused(backend: SnowflakeBackend, name: str) -> None:
+    rows = pa.table({"id": ["a"], "text": ["x"], name: [1]})
+    with pytest.raises(SchemaError, match=f"a column is called '{name}', which reviewml uses"):
+        backend.read(rows, ROLES)
+    query = SnowflakeQuery(f'SELECT 1 AS "{name}"', connection=backend.access.connection)
+    with pytest.raises(SchemaError, match=f"a column is called '{name}', which reviewml uses"):
+        backend.read(query)
 
 
 def test_no_rows_and_one(backend: SnowflakeBackend, fitted: Pipeline) -> None:

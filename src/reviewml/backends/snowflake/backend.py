@@ -14,7 +14,7 @@ from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.backends.snowflake.source import SnowflakeSource
+from reviewml.backends.snowflake.source import SnowflakeSource, check_names
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.uploading import upload
 from reviewml.errors import ParameterError
@@ -22,7 +22,7 @@ from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.schema import Roles
+from reviewml.schema import Roles, visible
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.jobs import Pool
@@ -117,6 +117,7 @@ class SnowflakeBackend(Backend):
             rows = dataclasses.replace(found, budget=self.budget)
             return SnowflakeDataset(self, rows.schema, lambda: rows)
         schema = source.schema
+        check_names(visible(schema.names))
         return self._uploaded(Scan(source, schema), schema, source.rows)
 
     def _has(self, source: SnowflakeSource) -> bool:

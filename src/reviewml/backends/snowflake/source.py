@@ -17,11 +17,15 @@ from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.errors import SchemaError, SourceError
+from reviewml.estimator import TARGET
 from reviewml.interfaces.source import Partition, Source
-from reviewml.schema import BOOKKEEPING, ERRORS, ERRORS_TYPE, PLACE, Roles, with_roles
+from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE, Roles, with_roles
 from reviewml.sql import Name, Value, literal, quoted
 
 NO_ERRORS = "NULL::ARRAY"
+
+OWN = re.compile("__[a-z_]+__")
+"""Names that columns of ours have in queries."""
 
 UNORDERED = {*JSON, "BINARY", "GEOGRAPHY", "GEOMETRY", "VECTOR"}
 """Types of columns that rows are not told apart by."""
@@ -248,9 +252,17 @@ def full_schema(fields: Sequence[pa.Field], roles: Roles) -> pa.Schema:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise unless columns can have these names."""
+    """Raise unless columns can have these names.
+
+    Raises
+    ------
+    SchemaError
+        When one is of the form that columns of ours have in a query.
+    SourceError
+        When two are the same.
+    """
     for name, times in Counter(names).items():
-        if name in BOOKKEEPING:
+        if OWN.fullmatch(name) and name != TARGET:  # which `fit(X, y)` makes
             raise SchemaError(f"a column is called {name!r}, which reviewml uses: rename it.")
         if times > 1:
             raise SourceError(f"{times} columns are called {name!r}: rename all but one.")
