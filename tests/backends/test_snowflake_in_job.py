@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,7 +254,21 @@ def test_a_job_that_nobody_waits_for_is_ended(
     rows = on_pool(session).read(reviews(), ROLES).enrich(Unstored())
     with pytest.raises(KeyboardInterrupt):
         rows.persist()
-    assert [status for _, status in jobs.list(session)] == ["CANCELLED"]
+    assert not jobs.list(session)
+    assert not tables(session)
+    assert not session.sql("LIST @JOBS").collect()
+
+
+class Vanishing(Unstored):
+    def setup(self) -> None:
+        os._exit(0)
+
+
+@pytest.mark.slow
+def test_a_job_that_leaves_nothing_is_no_success(session: Session) -> None:
+    rows = on_pool(session).read(reviews(), ROLES).enrich(Vanishing())
+    with pytest.raises(BackendError, match=r"job .* left no result that can be read.*logs"):
+        rows.persist()
     assert not tables(session)
 
 

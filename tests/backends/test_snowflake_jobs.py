@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import jobs, together
+from reviewml.backends.snowflake.jobs.pool import Pool, payload
+from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.runtime import IN_RUNTIME
 from reviewml.backends.snowflake.source import SnowflakeTable
@@ -78,10 +81,68 @@ def test_functions_run_there(double: Double) -> None:
     assert "less than nothing" in failed.logs()
     with pytest.raises(BackendError, match="ended as FAILED"):
         failed.result()
+    with pytest.raises(BackendError, match="left no files: it ran a function"):
+        worked.pipeline()
     listed = {job.id: status for job, status in jobs.list(where["connection"])}
     assert sorted(listed.values()) == ["DONE", "FAILED"]
     assert len(jobs.delete_failed(where["connection"])) == 1
     assert [status for _, status in jobs.list(where["connection"])] == ["DONE"]
+
+
+@pytest.mark.slow
+def test_training_that_nobody_waits_for_leaves_nothing(
+    double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(job: jobs.Job) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs.Job, "wait", interrupted)
+    with double.session() as session:
+        pool = {"compute_pool": "POOL", "stage": "LEFT", "connection": session}
+        with pytest.raises(KeyboardInterrupt):
+            SnowflakeXGBoost(n_jobs=1, **pool).train(examples("binary"), example_features())
+        assert not [job for job, _ in jobs.list(session) if "TRAIN" in job.id]
+        assert not session.sql("LIST @LEFT").collect()
+
+
+@pytest.mark.slow
+def test_what_is_deleted_leaves_nothing_on_the_stage(double: Double) -> None:
+    with double.session() as session:
+        pool = Pool("POOL", "DELETED", session)
+        name = pool.name("train")
+        with tempfile.TemporaryDirectory() as folder:
+            payload(Path(folder))
+            trainer = SnowflakeXGBoost(n_estimators=3, n_jobs=1)
+            given = (examples("binary"), example_features(), None)
+            write_train_task(Path(folder), trainer, *given, pool.results(name))
+            job = pool.submit_folder(Path(folder), name)
+        assert job.wait(60) == "DONE"
+        assert any("booster" in row["name"] for row in session.sql("LIST @DELETED").collect())
+        # As somebody does who did not start it.
+        [listed] = [one for one, _ in jobs.list(session) if name in one.id]
+        listed.delete()
+        assert not session.sql("LIST @DELETED").collect()
+
+
+@pytest.mark.slow
+def test_what_was_cancelled_stays_so(double: Double) -> None:
+    with double.session() as session:
+        job = jobs.submit(long, compute_pool="POOL", stage="JOBS", connection=session)
+        with pytest.raises(TimeoutError):
+            job.wait(0)
+        job.cancel()
+        job.cancel()
+        assert job.status == "CANCELLED"
+        with pytest.raises(BackendError, match="ended as CANCELLED"):
+            job.result()
+        job.delete()
+        assert not [one for one, _ in jobs.list(session) if one.id == job.id]
+
+
+def long() -> None:
+    import time
+
+    time.sleep(600)
 
 
 def test_a_pool_needs_a_stage() -> None:

@@ -176,6 +176,7 @@ class SnowflakeXGBoost(XGBoost):
             payload(sent)
             write_train_task(sent, trainer, examples, features, valid, pool.results(name))
             job = pool.submit_folder(sent, name)
+            job.waited()
             model = BoosterModel.load(job.fetch(left))
         job.delete()
         return model

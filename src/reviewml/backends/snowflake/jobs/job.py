@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import dataclasses
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from reviewml.backends.snowflake.session import Access, Connection
 from reviewml.errors import BackendError
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import leads_outside
-from reviewml.sql import Name, literal
+from reviewml.sql import Name
 
 PREFIX = "REVIEWML_"
 """Names of our jobs begin so."""
@@ -31,13 +32,10 @@ class Job:
         Database, schema and name.
     connection
         As of `Access`.
-    folder
-        Place on a stage where it leaves what came of it; None when not known.
     """
 
     id: str
     connection: Connection = None
-    folder: str | None = None
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -72,18 +70,36 @@ class Job:
         """
         return str(tried(lambda: self._job().wait(-1 if timeout is None else timeout)))
 
+    def waited(self) -> str:
+        """Return its status once it has ended; what nobody waits for any more is deleted."""
+        try:
+            return self.wait()
+        except BaseException:
+            # Nobody would see what it makes, and the rows that it was given would stay there.
+            with contextlib.suppress(BackendError):
+                self.cancel()
+                self.delete()
+            raise
+
     def result(self, timeout: float | None = None) -> Any:
         """Return what the function returned, or for a pipeline its report and where it is.
 
         Raises
         ------
         BackendError
-            When the job has failed.
+            When the job has failed, or left nothing.
         """
         status = self.wait(timeout)
         if status != "DONE":
             raise BackendError(f"job {self.id} ended as {status}: see what logs() says of it.")
-        return tried(lambda: self._job().result())
+        try:
+            return tried(lambda: self._job().result())
+        except BackendError:
+            raise
+        except RuntimeError:
+            # What the client says of it may quote what was left.
+            failure = "left no result that can be read, as when its process was ended"
+        raise BackendError(f"job {self.id} {failure}: see what logs(whole=True) says of it.")
 
     def pipeline(self, timeout: float | None = None) -> Pipeline:
         """Return the pipeline that it fitted."""
@@ -93,6 +109,10 @@ class Job:
     def fetch(self, folder: Path, timeout: float | None = None) -> Path:
         """Copy the files that it left into a folder, once it has ended."""
         left = self.result(timeout)
+        if not isinstance(left, dict) or not {"folder", "files"} <= left.keys():
+            raise BackendError(
+                f"job {self.id} left no files: it ran a function, of which result() has the answer."
+            )
         # Others may write to the stage too.
         for name in filter(leads_outside, left["files"]):
             raise BackendError(f"job {self.id} left a file of the odd name {name!r}.")
@@ -109,10 +129,8 @@ class Job:
         """Remove it with its logs, and what it brought and left on the stage."""
         from snowflake.ml import jobs
 
-        database = Access(self.connection).database()
-        tried(lambda: jobs.delete_job(self.id, session=database.session))
-        if self.folder is not None:
-            database.run(f"REMOVE {literal(self.folder)}")
+        session = Access(self.connection).database().session
+        tried(lambda: jobs.delete_job(self.id, session=session))
 
     def _job(self) -> Any:
         from snowflake.ml import jobs

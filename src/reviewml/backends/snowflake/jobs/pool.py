@@ -73,8 +73,11 @@ class Pool:
         return f"{PREFIX}{what.upper()}_{uuid.uuid4().hex[:12].upper()}"
 
     def results(self, name: str) -> str:
-        """Return the place on the stage where a job leaves what came of it."""
-        return f"@{Name.parse(self.stage)}/results/{name}"
+        """Return the place on the stage where a job leaves what came of it.
+
+        It is in the folder that the job has there, so that it goes when the job is deleted.
+        """
+        return f"@{Name.parse(self.stage)}/{name}/results"
 
     def submit_folder(self, folder: Path, name: str) -> Job:
         """Run the task that is described in a folder, which `payload` prepared."""
@@ -83,7 +86,7 @@ class Pool:
         submitted = tried(
             lambda: jobs.submit_directory(str(folder), entrypoint=ENTRY, **self._settings(name))
         )
-        return Job(submitted.id, self.connection, self.results(name))
+        return Job(submitted.id, self.connection)
 
     def submit_function(self, function: Callable[..., Any], args: Sequence[Any]) -> Job:
         """Run a function there, with arguments that can be pickled."""
@@ -96,7 +99,7 @@ class Pool:
             settings["imports"] = [*settings.get("imports", ()), *brought]
             with taken_along(_own_modules(function)):
                 submitted = tried(lambda: jobs.remote(**settings)(function)(*args))
-        return Job(submitted.id, self.connection, self.results(name))
+        return Job(submitted.id, self.connection)
 
     def _settings(self, name: str) -> dict[str, Any]:
         return {

@@ -169,18 +169,14 @@ class JobStep:
         self._wait(job, name)
 
     def _wait(self, job: Job, mark: str) -> None:
-        try:
-            status = job.wait()
-        except BaseException:
-            # Nobody would see what it makes.
-            with contextlib.suppress(BackendError):
-                job.cancel()
-            raise
+        status = job.waited()
         if status != "DONE":
             raise BackendError(
                 f"step {self.stage!r}: job {job.id} ended as {status}: {_said(job, mark)} "
                 "See what jobs.Job(id).logs() says; jobs.delete_failed() removes it."
             )
+        # A process that was ended may look as if it were done.
+        job.result()
         job.delete()
 
 

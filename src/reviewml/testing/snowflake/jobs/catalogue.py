@@ -74,7 +74,7 @@ class Job:
 
     def cancel(self) -> None:
         """End it."""
-        self.cancelled = self.process.poll() is None
+        self.cancelled = self.cancelled or self.process.poll() is None
         self.process.kill()
         self.process.wait()
 
