@@ -41,6 +41,13 @@ def test_no_statement_needs_more_than_it_should() -> None:
         assert word not in script
 
 
+def test_nothing_is_made_that_is_not_used() -> None:
+    made = [s.sql for s in Setup().statements() if s.sql.startswith("CREATE")]
+    assert not [sql for sql in made if "FILE FORMAT" in sql]
+    # Those that stages are read with go with the session.
+    assert any("CREATE FILE FORMAT" in grant.privileges for grant in Setup().grants())
+
+
 def test_names_stay_names() -> None:
     script = dataclasses.replace(HOSTILE, database="d'b; --").script()
     assert '"R""; DROP ROLE x; --"' in script

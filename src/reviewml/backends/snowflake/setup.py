@@ -15,15 +15,7 @@ DATABASE_ROLES = ("SNOWFLAKE.CORTEX_USER", "SNOWFLAKE.PYPI_REPOSITORY_USER")
 """Roles for AI functions, and for the packages that models and jobs install."""
 
 CREATED = ("TABLE", "VIEW", "STAGE", "FUNCTION", "MODEL", "FILE FORMAT", "SERVICE")
-"""What is made in the schema."""
-
-FORMATS = {
-    "REVIEW_TEXT": "TYPE = CSV FIELD_DELIMITER = NONE RECORD_DELIMITER = NONE ESCAPE = NONE",
-    "REVIEW_CSV": "TYPE = CSV PARSE_HEADER = TRUE FIELD_OPTIONALLY_ENCLOSED_BY = '\"'",
-    "REVIEW_JSON": "TYPE = JSON",
-    "REVIEW_PARQUET": "TYPE = PARQUET USE_LOGICAL_TYPE = TRUE",
-}
-"""File formats for reviews on a stage."""
+"""What is made in the schema; file formats go with the session, as those of `SnowflakeStage`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +109,6 @@ class Setup:
             Grant(["USAGE"], "DATABASE", Name((self.database,))),
             Grant(["USAGE", *create], "SCHEMA", schema),
             *(Grant(["READ", "WRITE"], "STAGE", self._within(stage)) for stage in self.stages),
-            *(Grant(["USAGE"], "FILE FORMAT", self._within(name)) for name in FORMATS),
         ]
         if self.compute_pool is not None:
             pool = Name((self.compute_pool,))
@@ -157,8 +148,6 @@ class Setup:
         for stage in self.stages:
             place = self._within(stage)
             yield f"CREATE STAGE {new} {place} ENCRYPTION = (TYPE = {literal('SNOWFLAKE_SSE')})"
-        for name, options in FORMATS.items():
-            yield f"CREATE FILE FORMAT {new} {self._within(name)} {options}"
         if self.compute_pool is not None:
             yield (
                 f"CREATE COMPUTE POOL {new} {quoted(self.compute_pool)} MIN_NODES = 1 "
