@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -299,6 +300,14 @@ def test_numpy_scalars_become_plain_numbers() -> None:
     found = decode(encode(given, {}), {})
     assert found == {"a": float(np.float32(0.1)), "b": 3, "c": True, "d": decimal.Decimal("1.10")}
     assert type(found["c"]) is bool
+
+
+def test_moments_in_nanoseconds_are_not_cut() -> None:
+    exact = pd.Timestamp("2026-01-01T00:00:00.000001")
+    assert decode(encode({"at": exact}, {}), {}) == {"at": exact}
+    for moment in (exact + pd.Timedelta(1, "ns"), pd.NaT):
+        with pytest.raises(NotPlain, match=r"'at' is a (Timestamp|NaTType)"):
+            encode({"at": moment}, {})
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), np.array([None]), np.array([1j])])

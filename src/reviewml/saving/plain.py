@@ -87,8 +87,9 @@ def encode(
         return _encode_dict(value, inner)
     if isinstance(value, np.ndarray):
         return _encode_array(value, arrays, path)
-    for tag, (kind, to_text, _) in TEXTS.items():
-        if isinstance(value, kind):
+    for tag, (kind, to_text, from_text) in TEXTS.items():
+        # Some classes of others' say less as text than they hold, such as moments in nanoseconds.
+        if isinstance(value, kind) and (type(value) is kind or from_text(to_text(value)) == value):
             return {tag: to_text(value)}
     if other is not None:
         return other(value, path)
