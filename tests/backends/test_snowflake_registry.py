@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import datetime
 import pickletools
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +17,23 @@ import pytest
 pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
-from reviewml import plugins
+from reviewml import Frame, plugins
 from reviewml.backends.snowflake.registry.kept_model import KeptModel
 from reviewml.backends.snowflake.registry.packaged import Packaged
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
-from reviewml.backends.snowflake.session import Database
-from reviewml.enrichers import Quality
+from reviewml.backends.snowflake.session import Access, Database
+from reviewml.datasets import make_shop
+from reviewml.enrichers import Language, Quality, ReviewHistory
 from reviewml.errors import (
     BackendError,
     CapabilityError,
     DamagedModel,
+    ModelNotFound,
     RegistryError,
     SchemaError,
 )
 from reviewml.featurizers import Features
+from reviewml.interfaces.registry import ModelVersion
 from reviewml.interfaces.sql_enricher import ANSWER, Call, SqlEnricher
 from reviewml.pipeline import Pipeline
 from reviewml.schema import Roles
@@ -166,6 +172,24 @@ def test_a_view_asks_and_scores(registry: SnowflakeRegistry, shouting: type[Shou
     np.testing.assert_allclose(view["probability"], expected["probability"], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"BODY": ["x"]}, r"step 'shouting' looks at a column 'body', .*'BODY'"),
+        ({"body": ["x"], "shouting": [1]}, r"step 'shouting' adds a column 'shouting'.*run\(\)"),
+        ({"body": ["x"]}, r"the model takes a column 'price'"),
+    ],
+)
+def test_a_view_of_other_rows_is_refused(
+    registry: SnowflakeRegistry, shouting: type[Shouting], columns: Any, message: str
+) -> None:
+    table = rows().append_column("shouting", pa.array([1, 2] * 75))
+    registry.log(asked(fitted(table), table), name="purchase")
+    in_a_table(registry, "VIEWS", pa.table(columns))
+    with pytest.raises(SchemaError, match=message):
+        registry.create_view("SCORED", "VIEWS", "purchase")
+
+
 def test_a_view_refuses_what_is_computed_in_python(registry: SnowflakeRegistry) -> None:
     table = example_rows(120).select(["text", "price", "bought"])
     steps = [("quality", Quality()), ("features", Features()), ("model", LogisticRegression())]
@@ -227,6 +251,67 @@ def test_names_that_the_client_takes_for_one_are_refused(registry: SnowflakeRegi
 def test_aliases_that_snowflake_gives_are_refused(registry: SnowflakeRegistry) -> None:
     with pytest.raises(RegistryError, match="DEFAULT"):
         registry.log(fitted(rows()), name="purchase", alias="default")
+
+
+def test_an_alias_that_cannot_be_moved_stays(registry: SnowflakeRegistry) -> None:
+    registry.log(fitted(rows()), name="purchase", alias="champion")
+    with pytest.raises(BackendError):
+        registry._model("purchase").move("champion", 7, away_from=1)
+    assert registry.find("purchase@champion").version == 1
+
+
+def test_an_alias_on_its_way_is_waited_for(registry: SnowflakeRegistry, double: Double) -> None:
+    registry.log(fitted(rows()), name="purchase", alias="champion")
+    registry._at().run('ALTER MODEL "purchase" VERSION "champion" UNSET ALIAS')
+    with double.session() as session:
+        other = KeptModel(Access(session).database(), registry._name("purchase"))
+        later = threading.Timer(0.3, other.move, ["champion", 1, None])
+        later.start()
+        assert registry.find("purchase@champion").version == 1
+        later.join()
+    registry._at().run('ALTER MODEL "purchase" VERSION "champion" UNSET ALIAS')
+    with pytest.raises(ModelNotFound, match="champion"):
+        registry.find("purchase@champion")
+
+
+@pytest.mark.slow
+def test_sessions_log_each_version_once(double: Double, capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = fitted(rows())
+    before = sys.stdout
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(4) as threads:
+        sessions = [stack.enter_context(double.session()) for _ in range(4)]
+
+        def log(place: int) -> ModelVersion:
+            registry = SnowflakeRegistry(sessions[place])
+            return registry.log(pipeline, name="purchase", reason=f"{place}")
+
+        logged = list(threads.map(log, range(4)))
+        registry = SnowflakeRegistry(sessions[0])
+        assert [v.version for v in registry.versions("purchase")] == [1, 2, 3, 4]
+        found = {event.version: event.reason for event in registry.history("purchase")}
+    assert found == {version.version: f"{place}" for place, version in enumerate(logged)}
+    # What the client prints is kept back; what others print must not be.
+    assert sys.stdout is before
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_regression_and_a_history_are_explained_there(registry: SnowflakeRegistry) -> None:
+    shop = make_shop(n_products=20, n_views=200, random_state=1)
+    reviews = Frame(shop.reviews, id="review_id", text="body", rating="stars", time="posted_at")
+    history = ReviewHistory(reviews, by="product_id", enrichers=[("language", Language())])
+    steps = [("product", history), ("features", Features()), ("model", XGBoost(n_estimators=20))]
+    pipeline = Pipeline(steps, id="view_id", time="viewed_at").fit(shop.views, target="price")
+    registry.log(pipeline, name="prices")
+    pipeline.on("snowflake", connection=registry.connection, store=None).enrich(shop.views).merge(
+        "ENRICHED"
+    )
+    expected = pipeline.explain(shop.views)
+    names = [f"{name}_explanation" for name in (*(f.name for f in expected.features), "(bias)")]
+    scored = registry.run("prices", "ENRICHED", method="explain").collect()
+    found = {row["view_id"]: [row[name] for name in names] for row in scored}
+    numbers = np.array([found[one] for one in shop.views["view_id"].to_pylist()])
+    np.testing.assert_allclose(numbers, expected.contributions[:, 0], atol=1e-6)
 
 
 def test_the_version_that_sql_means_can_be_set(registry: SnowflakeRegistry) -> None:

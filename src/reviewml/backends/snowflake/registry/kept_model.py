@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from reviewml.backends.snowflake.registry.methods import Method
 from reviewml.backends.snowflake.session import Database
-from reviewml.errors import DamagedModel
+from reviewml.errors import BackendError, DamagedModel
 from reviewml.interfaces.registry import Event, ModelVersion
 from reviewml.saving.manifest import fingerprint, leads_outside
 from reviewml.saving.plain import decode, encode
@@ -150,6 +151,15 @@ class KeptModel:
             return
         if away_from is not None:
             self.database.run(f"ALTER MODEL {self.name} VERSION {quoted(alias)} UNSET ALIAS")
+        try:
+            self._point(alias, number)
+        except BaseException:
+            if away_from is not None:
+                with contextlib.suppress(BackendError):
+                    self._point(alias, away_from)
+            raise
+
+    def _point(self, alias: str, number: int) -> None:
         self.database.run(
             f"ALTER MODEL {self.name} VERSION {version_name(number)} SET ALIAS = {quoted(alias)}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ OURS = ("python", "reviewml")
 
 OPTIONS = {"case_sensitive": True, "relax_version": False}
 """Names of columns and methods stay as they are, and versions those of this process."""
+
+_one_at_a_time = threading.Lock()
 
 
 def upload(
@@ -55,8 +58,8 @@ def upload(
     files = {CODE: str(own_code.archive(saved.parent)), PIPELINE: str(saved)}
     scorer = Scorer if packaged.model.task == "regression" else Classifier
     options = {**OPTIONS, "method_options": {"explain": {"function_type": "FUNCTION"}}}
-    # The client draws a bar on standard output, which is for answers.
-    with contextlib.redirect_stdout(io.StringIO()):
+    # The client draws a bar on standard output, which is for answers and is one for all threads.
+    with _one_at_a_time, contextlib.redirect_stdout(io.StringIO()):
         tried(
             lambda: _registry(database, name).log_model(
                 scorer(ModelContext(**files)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -19,9 +20,9 @@ from reviewml.backends.snowflake.registry.kept_model import (
 from reviewml.backends.snowflake.registry.logging import client_version, upload
 from reviewml.backends.snowflake.registry.methods import methods_of
 from reviewml.backends.snowflake.registry.packaged import Packaged
-from reviewml.backends.snowflake.registry.running import Runnable, enriched, rows_of
+from reviewml.backends.snowflake.registry.running import Runnable, columns_of, enriched, rows_of
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.errors import RegistryError
+from reviewml.errors import ModelNotFound, RegistryError
 from reviewml.interfaces.registry import (
     ALIAS,
     LOGGED,
@@ -32,6 +33,7 @@ from reviewml.interfaces.registry import (
     check_name,
     checked_metrics,
     now,
+    parse_reference,
 )
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import fingerprint
@@ -43,7 +45,10 @@ if TYPE_CHECKING:
 PLATFORMS = ("WAREHOUSE", "SNOWPARK_CONTAINER_SERVICES")
 
 ATTEMPTS = 5
-"""Times that another number is tried when somebody else was faster."""
+"""Times that something is tried while others are at work too."""
+
+MOVING = 0.2
+"""Seconds to wait for an alias that is on its way."""
 
 
 class SnowflakeRegistry(Registry):
@@ -53,7 +58,9 @@ class SnowflakeRegistry(Registry):
     `Pipeline.save` writes, and reviewml itself. What Snowflake's client pickles of it is a class
     that reads that folder; loading reads the folder too, and never the pickle. Version 3 is ``V3``
     there; names and aliases are as they are here, so SQL quotes them:
-    ``MODEL("purchase", "champion")!"predict"(…)``.
+    ``MODEL("purchase", "champion")!"predict"(…)``. An alias is moved by two statements, since
+    Snowflake has no single one for it: `load` and `run` wait for one that is on its way, and SQL
+    that must never fail names a version.
 
     Parameters
     ----------
@@ -134,6 +141,18 @@ class SnowflakeRegistry(Registry):
         model.keep(found.number, record)
         model.move(alias, found.number, self._holder(name, alias))
 
+    def find(self, reference: str) -> ModelVersion:
+        name, selector = parse_reference(reference)
+        for _ in range(ATTEMPTS):
+            try:
+                return super().find(reference)
+            except ModelNotFound:
+                if not any(event.alias == selector for event in self.history(name)):
+                    raise
+            # While it is moved, an alias stands for nothing.
+            time.sleep(MOVING)
+        return super().find(reference)
+
     def history(self, name: str) -> list[Event]:
         records = [version.record for version in self._kept(name)]
         events = [event for record in records for event in (record.logged, *record.moved)]
@@ -199,9 +218,12 @@ class SnowflakeRegistry(Registry):
         ------
         CapabilityError
             When an enricher is computed in Python, naming it.
+        SchemaError
+            When the rows lack a column, or have one that is added.
         """
         database = self._at()
-        source = enriched(self.load(reference), rows_of(rows))
+        given = rows_of(rows)
+        source = enriched(self.load(reference), given, columns_of(database, given))
         query = self._runnable(reference).query(source, method)
         database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reviewml.backends.snowflake.described import kind_name
@@ -11,7 +12,7 @@ from reviewml.backends.snowflake.registry.kept_model import KeptModel, KeptVersi
 from reviewml.backends.snowflake.registry.methods import Method, version_sql
 from reviewml.backends.snowflake.session import Database
 from reviewml.backends.snowflake.sql.role_cells import joined_text
-from reviewml.errors import CapabilityError, UnknownName, did_you_mean
+from reviewml.errors import CapabilityError, SchemaError, UnknownName, did_you_mean
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.sql_enricher import ANSWER
 from reviewml.pipeline import Pipeline
@@ -79,35 +80,71 @@ def rows_of(rows: str | DataFrame) -> str:
     return queries[0]
 
 
-def enriched(pipeline: Pipeline, rows: str) -> str:
+def enriched(pipeline: Pipeline, rows: str, columns: Collection[str]) -> str:
     """Return a query of rows with the columns of all enrichers, each asked for each row.
+
+    Parameters
+    ----------
+    pipeline
+        Fitted.
+    rows
+        Query of the rows.
+    columns
+        Names of theirs.
 
     Raises
     ------
     CapabilityError
         When an enricher is no SQL, naming it.
+    SchemaError
+        When rows lack a column that one looks at, or have one that it adds.
     """
     roles: Roles = pipeline.roles_
+    known = set(columns)
     for name, step in pipeline.steps_:
         if isinstance(step, Enrichment):
-            rows = _with_step(name, step, rows, roles)
+            rows, added = _with_step(name, step, rows, known, roles)
+            known |= added
     return rows
 
 
-def _with_step(name: str, enricher: Enrichment, rows: str, roles: Roles) -> str:
-    ask = getattr(enricher, "sql", None)
-    call = None if ask is None else ask(_cells(getattr(enricher, "needs", ()), roles))
+def _with_step(
+    name: str, enricher: Enrichment, rows: str, known: Collection[str], roles: Roles
+) -> tuple[str, set[str]]:
+    ask, looked_at = getattr(enricher, "sql", None), _looked_at(enricher, roles)
+    cells = {need: joined_text(columns) for need, columns in looked_at.items()}
+    call = None if ask is None else ask(cells)
     if call is None:
         raise CapabilityError(
             f"step {name!r} ({type(enricher).__name__}) is computed in Python, and a view is SQL "
             "alone: enrich into a table with pipeline.on('snowflake').enrich(rows).merge(table), "
             "and score that with run()."
         )
+    _check_columns(name, itertools.chain(*looked_at.values()), call.values, known)
     values = ", ".join(f"{value} AS {quoted(column)}" for column, value in call.values.items())
     asked = f"SELECT *, {call.answer} AS {ANSWER} FROM ({rows})"
-    return f"SELECT * EXCLUDE ({ANSWER}), {values} FROM ({asked})"
+    return f"SELECT * EXCLUDE ({ANSWER}), {values} FROM ({asked})", {*call.values}
 
 
-def _cells(needs: Sequence[str], roles: Roles) -> Mapping[str, str]:
+def _looked_at(enricher: Enrichment, roles: Roles) -> dict[str, Sequence[str]]:
+    """Return the columns that each of what an enricher needs stands for."""
     named = roles.named()
-    return {need: joined_text(named.get(need) or (need,)) for need in needs}
+    return {need: named.get(need) or (need,) for need in getattr(enricher, "needs", ())}
+
+
+def _check_columns(
+    step: str, looked_at: Iterable[str], added: Iterable[str], known: Collection[str]
+) -> None:
+    for column in looked_at:
+        if column not in known:
+            raise SchemaError(
+                f"step {step!r} looks at a column {column!r}, which these rows have not. "
+                f"{did_you_mean(column, known)} Name a view or table that has it, spelled as in "
+                "the rows that the pipeline was fitted on."
+            )
+    for column in added:
+        if column in known:
+            raise SchemaError(
+                f"step {step!r} adds a column {column!r}, which these rows have already: score "
+                "rows that are enriched with run(), or name a view without it."
+            )
