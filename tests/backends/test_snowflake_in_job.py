@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,6 +258,15 @@ def test_a_job_that_nobody_waits_for_is_ended(
     assert not jobs.list(session)
     assert not tables(session)
     assert not session.sql("LIST @JOBS").collect()
+
+
+@pytest.mark.slow
+def test_two_threads_start_one_job(session: Session, double: Double) -> None:
+    rows = on_pool(session).read(reviews(), ROLES).enrich(Unstored())
+    with double.watch() as seen, ThreadPoolExecutor(2) as threads:
+        counts = list(threads.map(lambda _: rows.count(), range(2)))
+    assert counts == [24, 24]
+    assert sum("EXECUTE_ML_JOB" in sql for sql in seen.sql) == 1
 
 
 class Vanishing(Unstored):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from reviewml.backends.local.dataset import Scan
 from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
-from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.rows import Rows, once
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource, check_names
 from reviewml.backends.snowflake.store import SnowflakeStore
@@ -126,13 +126,12 @@ class SnowflakeBackend(Backend):
     def _uploaded(
         self, stream: Callable[[], Any], schema: pa.Schema, rows: int | None
     ) -> SnowflakeDataset:
-        @functools.cache
         def make() -> Rows:
-            # Once: unlike reading again, bringing rows there again would take long.
-            rows = upload(self.database(), stream(), schema)
-            return dataclasses.replace(rows, budget=self.budget)
+            found = upload(self.database(), stream(), schema)
+            return dataclasses.replace(found, budget=self.budget)
 
-        return SnowflakeDataset(self, schema, make, rows=rows)
+        # Once: unlike reading again, bringing rows there again would take long.
+        return SnowflakeDataset(self, schema, once(make), rows=rows)
 
     @functools.cached_property
     def budget(self) -> Budget:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import warnings
 import weakref
@@ -17,7 +16,7 @@ from reviewml.backends.local.dataset import Mapped, Stream
 from reviewml.backends.snowflake.fetching import failed, fetched
 from reviewml.backends.snowflake.jobs.step import in_job
 from reviewml.backends.snowflake.python.mapping import in_python, name_of
-from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.rows import Rows, Step, once
 from reviewml.backends.snowflake.sql import (  # noqa: F401  (some register what they push down)
     aggregating,
     asking,
@@ -124,11 +123,8 @@ class SnowflakeDataset(Dataset):
         if step is None:
             return None
 
-        @functools.cache
-        def make() -> Rows:
-            # Once: a job takes minutes to start.
-            return step(self.query())
-
+        # Once: a job takes minutes to start.
+        make = once(lambda: step(self.query()))
         return SnowflakeDataset(self.backend, schema, make, rows=self.rows)
 
     def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:

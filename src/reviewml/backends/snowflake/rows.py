@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import threading
 from collections.abc import Callable, Mapping
 
 import pyarrow as pa
@@ -78,6 +80,17 @@ class Rows:
         # What the table was made of need not be kept.
         query = f"SELECT {columns} FROM {table}"
         return Rows(self.database, query, self.schema, (table,), self.budget)
+
+
+def once(make: Callable[[], Rows]) -> Callable[[], Rows]:
+    """Return a function that has rows made when they are first asked for, whatever thread does."""
+    lock, known = threading.Lock(), functools.cache(make)
+
+    def rows() -> Rows:
+        with lock:
+            return known()
+
+    return rows
 
 
 Step = Callable[[Rows], Rows]
