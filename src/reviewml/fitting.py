@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time as clock
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from reviewml.chain import Chain
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.failures import described
+from reviewml.interfaces.failures import described, warn_user
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.labelling import horizon
 from reviewml.interfaces.model import Model
@@ -188,13 +187,12 @@ def _train(
     report["features"] = featurizer.summary()
     report["warnings"] += [*featurizer.warnings(), *map(str, leaks), *described(collected.errors)]
     for warning in report["warnings"]:
-        warnings.warn(warning, stacklevel=4)
+        warn_user(warning)
     report.update(_described(collected, split, rows))
     if trainer.validation_fraction > 0 and not split.valid.any():
-        warnings.warn(
+        warn_user(
             "no row could be held out for validation, as when all have one id: training does not "
-            "stop early, and probabilities are not calibrated.",
-            stacklevel=4,
+            "stop early, and probabilities are not calibrated."
         )
     examples = collected.examples
     valid = examples.take(split.valid) if split.valid.any() else None

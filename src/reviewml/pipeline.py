@@ -446,7 +446,7 @@ class Pipeline(Estimator):
         rows = self._enriched(self._read(X), reviews)
         rows = rows.strict() if on_error == "raise" else rows
         scores, errors = score.gather(rows, in_order=True)
-        failures.warn(errors, stacklevel=3)
+        failures.warn(errors)
         return scores
 
     def _featurizer(self) -> Featurizer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -200,7 +199,7 @@ class ReviewHistory(Enrichment):
             enriched = enriched.enrich(step, stage=f"{self.prefix_}.{name}")
             self.enrichers_.append((name, step))
         enriched = enriched.persist()
-        failures.warn(enriched.errors, stacklevel=3)
+        failures.warn(enriched.errors)
         self._choose_columns(reviews, enriched)
         measured = self._measured(enriched)
         self.priors_, self.strengths_ = priors_and_strengths(self._seen(measured), self._measure())
@@ -384,10 +383,9 @@ class ReviewHistory(Enrichment):
         time = time_of(reviews, "reviews")
         day = microseconds("1d")
         if pa.types.is_date(reviews.schema.field(time).type) and microseconds(self.delay) < day:
-            warnings.warn(
+            failures.warn_user(
                 f"step {self.prefix_!r}: {time!r} has dates without a time, so with delay="
-                f"{self.delay!r} a review counts for visits earlier on its day: use delay='1d'.",
-                stacklevel=2,
+                f"{self.delay!r} a review counts for visits earlier on its day: use delay='1d'."
             )
 
     def _enriched(self, rows: Dataset) -> Dataset:

@@ -181,7 +181,7 @@ def asks(teacher: TextClassifier, rows: Dataset) -> Ask:
         given = rows.beside(pa.table({"text": sample.texts}), Roles.of(text="text"))
         table = given.enrich(TeacherAnswers(teacher), stage="teacher")
         found = table.to_arrow().to_pydict()
-        failures.warn(table.errors, stacklevel=5)
+        failures.warn(table.errors)
         # By text, since not every backend keeps the order of rows.
         said = dict(zip(found["text"], found["probabilities"], strict=True))
         none = [np.nan] * len(teacher.classes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from reviewml.errors import JoinError, SchemaError
 from reviewml.interfaces.batches import before_bookkeeping
+from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.source import By
 from reviewml.interfaces.windows import Window
 from reviewml.schema import require, roles_of
@@ -97,10 +97,9 @@ def _warn_of_zones(rows: Dataset, time: str, events: Dataset, event_time: str) -
     kinds = rows.schema.field(time).type, events.schema.field(event_time).type
     zones = [kind.tz for kind in kinds if pa.types.is_timestamp(kind)]
     if len(zones) == 2 and zones.count(None) == 1:
-        warnings.warn(
+        warn_user(
             f"of {time!r} and {event_time!r}, one has a time zone and the other has none, which "
-            "is taken for UTC: give both one.",
-            stacklevel=5,
+            "is taken for UTC: give both one."
         )
 
 

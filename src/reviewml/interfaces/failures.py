@@ -1,7 +1,9 @@
-"""Saying what went wrong with rows: by step, how many, and the first."""
+"""Saying what went wrong with rows: by step, how many, and the first; and to whom."""
 
 from __future__ import annotations
 
+import sys
+import types
 import warnings
 
 import pyarrow as pa
@@ -32,7 +34,19 @@ def described(errors: pa.Table) -> list[str]:
     return sentences
 
 
-def warn(errors: pa.Table, stacklevel: int = 2) -> None:
+def warn(errors: pa.Table) -> None:
     """Warn of the rows that failed, once for each stage."""
     for sentence in described(errors):
-        warnings.warn(sentence, stacklevel=stacklevel + 1)
+        warn_user(sentence)
+
+
+def warn_user(message: str) -> None:
+    """Warn at the line of the user's that led here, however deep in the library that is."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_ours(frame):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+def _is_ours(frame: types.FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "reviewml"

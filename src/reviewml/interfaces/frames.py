@@ -43,7 +43,7 @@ def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
         return dataset
     wanted = dataset.select(list(added))
     values = wanted.to_arrow()
-    failures.warn(wanted.errors, stacklevel=3)
+    failures.warn(wanted.errors)
     if isinstance(given, pa.RecordBatch):
         columns = [*given.columns, *(c.combine_chunks() for c in values.columns)]
         return pa.RecordBatch.from_arrays(columns, [*given.schema.names, *added])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -16,6 +15,7 @@ from reviewml.backends.local.events import EventIndex, Integers, moments_of
 from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
 from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.tally import Tally, warn_of
 
 
@@ -81,10 +81,9 @@ class LeftOut(Tally):
 
     def warn(self) -> None:
         if self.rows:
-            warnings.warn(
+            warn_user(
                 f"{self.rows:,} of {self.total:,} rows have no {' or no '.join(self.columns)}: "
-                "they are part of no window.",
-                stacklevel=3,
+                "they are part of no window."
             )
 
 

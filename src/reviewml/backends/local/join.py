@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 from reviewml.errors import JoinError
 from reviewml.interfaces.batches import added_errors, empty_batch
+from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.source import Validate
 from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.schema import (
@@ -194,10 +194,9 @@ class Unreadable(Tally):
 
     def warn(self) -> None:
         if self.rows:
-            warnings.warn(
+            warn_user(
                 f"join: rows on the right whose key could not be read: {self.rows:,}, such as "
-                f"{self.example}; they match nothing. Read the right side alone to see its errors.",
-                stacklevel=3,
+                f"{self.example}; they match nothing. Read the right side alone to see its errors."
             )
 
 
@@ -217,10 +216,9 @@ class Unmatched(Tally):
     def warn(self) -> None:
         if self.rows:
             outcome = "their new columns are null" if self.how == "left" else "they are left out"
-            warnings.warn(
+            warn_user(
                 f"join: {self.rows:,} of {self.total:,} rows found no match, such as "
-                f"{self.example}; {outcome}.",
-                stacklevel=3,
+                f"{self.example}; {outcome}."
             )
 
 
