@@ -32,6 +32,7 @@ HANDLERS = (
     "context",
     "models.answers",
     "jobs.answers",
+    "services.answers",
     "grants",
     "stages.formats",
     "stages.folders",

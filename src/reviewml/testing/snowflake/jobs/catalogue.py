@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import datetime
 import os
 import subprocess
 import sys
 import tempfile
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fakesnow.instance import FakeSnow
-
-from reviewml.testing.snowflake.sessions import Full, Session
-from reviewml.testing.snowflake.statements import missing
+from reviewml.testing.snowflake.services.catalogue import JobService
+from reviewml.testing.snowflake.sessions import Full
 
 MOUNT = "/mnt/job_stage"
 """Where the container sees the stage."""
@@ -30,17 +27,13 @@ LAUNCH = (
 """Runs the launcher without Ray, whose cluster the container would have."""
 
 
-@dataclasses.dataclass
-class Job:
-    """A job.
+@dataclasses.dataclass(kw_only=True)
+class Job(JobService):
+    """An ML Job.
 
     Parameters
     ----------
-    name
-        Database, schema and name.
-    pool
-        Compute pool it was submitted to.
-    spec, options
+    spec
         As submitted.
     folder
         Of its files on the stage.
@@ -48,54 +41,48 @@ class Job:
         What runs it.
     """
 
-    name: Full
-    pool: str
     spec: dict[str, Any]
-    options: dict[str, Any]
     folder: Path
     process: subprocess.Popen[bytes]
-    cancelled: bool = False
-    created: str = dataclasses.field(
-        default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(sep=" ")
-    )
-
-    @property
-    def status(self) -> str:
-        """As Snowflake says it."""
-        if self.cancelled:
-            return "CANCELLED"
-        ended = self.process.poll()
-        return "RUNNING" if ended is None else "DONE" if ended == 0 else "FAILED"
 
     @property
     def log(self) -> str:
         """What it printed."""
         return (self.folder / "job.log").read_text("utf-8", "replace")
 
-    def cancel(self) -> None:
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What its container was started with."""
+        given = {key: str(value) for key, value in self.spec["ENV_VARS"].items()}
+        container = {
+            "name": self.container,
+            "image": "double",
+            "command": self.spec["ARGS"],
+            "env": {**given, "MLRS_RESULT_PATH": RESULT},
+            "volumeMounts": [{"name": "stage-volume", "mountPath": MOUNT}],
+        }
+        source = f"@{self.spec['STAGE_PATH'].removeprefix('@')}"
+        return {
+            "containers": [container],
+            "volumes": [{"name": "stage-volume", "source": source}],
+        }
+
+    def failure(self) -> bool | None:
+        """Return whether it failed; None while it runs."""
+        ended = self.process.poll()
+        return None if ended is None else ended != 0
+
+    def wait(self, seconds: int) -> bool:
+        """Return whether it ended, at the latest after so long."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.poll() is not None
+
+    def end(self) -> None:
         """End it."""
         self.cancelled = self.cancelled or self.process.poll() is None
         self.process.kill()
         self.process.wait()
-
-
-class Jobs(dict[Full, Job]):
-    """All jobs of a double."""
-
-    def find(self, session: Session, name: str) -> Job:
-        """Return a job by its name as it stands in a statement."""
-        found = self.get(session.full(name))
-        if found is None:
-            raise missing("Service", name)
-        return found
-
-
-_jobs: weakref.WeakKeyDictionary[FakeSnow, Jobs] = weakref.WeakKeyDictionary()
-
-
-def jobs_of(session: Session) -> Jobs:
-    """Return the jobs of the double that a session is of."""
-    return _jobs.setdefault(session.instance, Jobs())
 
 
 def start(spec: Mapping[str, Any], folder: Path, name: Full, port: int) -> subprocess.Popen[bytes]:
