@@ -91,11 +91,14 @@ class KeptVersion:
         That stand for it.
     record
         What is kept about it.
+    services
+        Names of those that run it, as SQL.
     """
 
     number: int
     aliases: tuple[str, ...]
     record: Record
+    services: tuple[str, ...] = ()
 
     def described(self, name: str) -> ModelVersion:
         """Return it as registries do."""
@@ -126,7 +129,9 @@ class KeptModel:
             if (number := _number(row["name"])) is not None
         )
         kept = [
-            KeptVersion(number, _aliases(row["aliases"]), record)
+            KeptVersion(
+                number, _aliases(row["aliases"]), record, _services(row["inference_services"])
+            )
             for number, row, record in found
             if record is not None
         ]
@@ -222,6 +227,11 @@ def _number(name: str) -> int | None:
 
 def _aliases(listed: str | None) -> tuple[str, ...]:
     return tuple(sorted(a for a in json.loads(listed or "[]") if a not in GIVEN))
+
+
+def _services(listed: str | None) -> tuple[str, ...]:
+    # Besides services, the jobs that built their images are listed.
+    return tuple(name for name in json.loads(listed or "[]") if "MODEL_BUILD_" not in name)
 
 
 GIVEN = ("DEFAULT", "FIRST", "LAST", "LIVE")

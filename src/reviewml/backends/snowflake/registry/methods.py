@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,6 +19,9 @@ SAID = '"__said__"'
 
 KINDS = ("ARRAY", "BIGINT", "BOOLEAN", "DOUBLE", "TIMESTAMP_NTZ", "VARCHAR")
 """What `sql_type` returns."""
+
+WIDEST = 500
+"""Inputs that are arguments; Snowflake's client makes one object of more."""
 
 ZONED = ("TIMESTAMP_TZ", "TIMESTAMP_LTZ")
 
@@ -39,13 +42,13 @@ class Method:
     inputs: Fields
     outputs: Fields
 
-    def query(self, model: str, rows: str, columns: Mapping[str, str], method: str) -> str:
+    def query(self, place: str, rows: str, columns: Mapping[str, str], method: str) -> str:
         """Return a query of rows with what the method says of them.
 
         Parameters
         ----------
-        model
-            SQL of ``MODEL(name, version)``.
+        place
+            SQL of what runs it: ``MODEL(name, version)`` or a service.
         rows
             Query of the rows.
         columns
@@ -61,17 +64,24 @@ class Method:
         _require_known([kind for _, kind in (*self.inputs, *self.outputs)])
         taken = _found(self.inputs, columns)
         _require_free([name for name, _ in self.outputs], columns)
-        arguments = ", ".join(
+        arguments = self._arguments(
             _cast(column, columns[column], kind)
             for column, (_, kind) in zip(taken, self.inputs, strict=True)
         )
         given = ", ".join(
             f"{SAID}[{literal(name)}]::{kind} AS {quoted(name)}" for name, kind in self.outputs
         )
-        called = f"{model}!{quoted(method)}({arguments})"
+        called = f"{place}!{quoted(method)}({arguments})"
         return (
             f"SELECT * EXCLUDE ({SAID}), {given} FROM (SELECT *, {called} AS {SAID} FROM ({rows}))"
         )
+
+    def _arguments(self, cells: Iterable[str]) -> str:
+        if len(self.inputs) <= WIDEST:
+            return ", ".join(cells)
+        names = (literal(name) for name, _ in self.inputs)
+        pairs = ", ".join(f"{name}, {cell}" for name, cell in zip(names, cells, strict=True))
+        return f"OBJECT_CONSTRUCT_KEEP_NULL({pairs})"
 
 
 def _require_known(kinds: Sequence[str]) -> None:

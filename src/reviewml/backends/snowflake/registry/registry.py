@@ -169,8 +169,15 @@ class SnowflakeRegistry(Registry):
 
     # -- running ------------------------------------------------------------------------------
 
-    def run(self, reference: str, rows: str | DataFrame, *, method: str = "predict") -> DataFrame:
-        """Score rows in a warehouse; they stay there.
+    def run(
+        self,
+        reference: str,
+        rows: str | DataFrame,
+        *,
+        method: str = "predict",
+        service: str | None = None,
+    ) -> DataFrame:
+        """Score rows in a warehouse, or on a service; they stay there.
 
         Parameters
         ----------
@@ -181,6 +188,9 @@ class SnowflakeRegistry(Registry):
             the names that the pipeline was fitted on, or the same in upper case.
         method
             ``"predict"``, ``"predict_proba"`` or ``"explain"``.
+        service
+            Name of a service that `client_version` made, in the schema of the models unless it
+            says. It runs one version, for which it was made: another reference is refused.
 
         Returns
         -------
@@ -193,10 +203,12 @@ class SnowflakeRegistry(Registry):
         ------
         SchemaError
             When a column is missing, or one that the method adds is there already.
+        RegistryError
+            When the service runs another version.
         """
-        database = self._at()
-        query = self._runnable(reference).query(rows_of(rows), method)
-        return database.session.sql(query)
+        place = None if service is None else self._within(Name.parse(service))
+        query = self._runnable(reference).query(rows_of(rows), method, place)
+        return self._at().session.sql(query)
 
     def create_view(self, name: str, rows: str, reference: str, *, method: str = "predict") -> None:
         """Make a view that enriches rows by SQL, and scores them.
@@ -238,7 +250,12 @@ class SnowflakeRegistry(Registry):
         return Access(self.connection).database()
 
     def _name(self, name: str) -> Name:
-        return Name((*self._at().schema(self.database, self.schema).parts, name))
+        return self._within(Name((name,)))
+
+    def _within(self, name: Name) -> Name:
+        """Return a name with the database and schema of the models where it lacks them."""
+        here = self._at().schema(self.database, self.schema).parts
+        return Name((*here[: 3 - len(name.parts)], *name.parts))
 
     def _runnable(self, reference: str) -> Runnable:
         name, version = self._found(reference)

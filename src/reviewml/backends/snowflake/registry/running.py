@@ -12,7 +12,13 @@ from reviewml.backends.snowflake.registry.kept_model import KeptModel, KeptVersi
 from reviewml.backends.snowflake.registry.methods import Method, version_sql
 from reviewml.backends.snowflake.session import Database
 from reviewml.backends.snowflake.sql.role_cells import joined_text
-from reviewml.errors import CapabilityError, SchemaError, UnknownName, did_you_mean
+from reviewml.errors import (
+    CapabilityError,
+    RegistryError,
+    SchemaError,
+    UnknownName,
+    did_you_mean,
+)
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.sql_enricher import ANSWER
 from reviewml.pipeline import Pipeline
@@ -49,11 +55,28 @@ class Runnable:
             raise UnknownName(f"no method {name!r}. {did_you_mean(name, known)}")
         return known[name]
 
-    def query(self, rows: str, method: str) -> str:
-        """Return a query of rows with what a method says of them."""
-        model = version_sql(self.model.name, version_name(self.version.number))
+    def query(self, rows: str, method: str, service: Name | None = None) -> str:
+        """Return a query of rows with what a method says of them, in a warehouse or on a service.
+
+        Raises
+        ------
+        RegistryError
+            When the service runs something else.
+        """
+        if service is not None:
+            self._require_served(service)
+        place = service or version_sql(self.model.name, version_name(self.version.number))
         columns = columns_of(self.model.database, rows)
-        return self.method(method).query(model, rows, columns, method)
+        return self.method(method).query(str(place), rows, columns, method)
+
+    def _require_served(self, service: Name) -> None:
+        known = [Name.parse(name) for name in self.version.services]
+        if service not in known:
+            raise RegistryError(
+                f"{service} does not run {self.model.name.parts[-1]}@{self.version.number}. "
+                f"Services that do: {', '.join(map(str, known)) or 'none'}. Ask one of them, or "
+                "make one with client_version(reference).create_service(...)."
+            )
 
 
 def columns_of(database: Database, query: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from reviewml.sql import Name
 from reviewml.testing.snowflake.models import calls as model_calls
 from reviewml.testing.snowflake.models.catalogue import Model, Version, models_of
+from reviewml.testing.snowflake.models.services import serving
 from reviewml.testing.snowflake.stages import folders as stages
 from reviewml.testing.snowflake.statements import (
     Answer,
@@ -176,10 +177,10 @@ VERSION_COLUMNS: list[str | tuple[str, str]] = [
 def show_versions(double: Double, call: Call) -> Answer:
     model = find(call)
     found = [version for version in model.versions.values() if liked(call, version.name)]
-    return rows(VERSION_COLUMNS, [version_row(model, version) for version in found])
+    return rows(VERSION_COLUMNS, [version_row(call, model, version) for version in found])
 
 
-def version_row(model: Model, version: Version) -> tuple[Any, ...]:
+def version_row(call: Call, model: Model, version: Version) -> tuple[Any, ...]:
     manifest, aliases = version.manifest, json.dumps(model.aliases_of(version))
     return (
         *(version.created, version.name, aliases, version.comment, *model.name),
@@ -189,7 +190,7 @@ def version_row(model: Model, version: Version) -> tuple[Any, ...]:
         json.dumps(manifest.get("user_data", {})),
         (version.folder / "model" / "model.yaml").read_text("utf-8"),
         json.dumps(manifest.get("target_platforms") or ["WAREHOUSE"]),
-        "[]",
+        json.dumps(serving(call.session, version)),
     )
 
 

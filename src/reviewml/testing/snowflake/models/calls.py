@@ -1,4 +1,4 @@
-"""``MODEL(name, version)!METHOD(…)`` in a query: run by the model's own handler."""
+"""``MODEL(name, version)!METHOD(…)`` and ``service!METHOD(…)``: run by the model's own handler."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 from sqlglot import exp
 
-from reviewml.testing.snowflake.models.catalogue import Model, Version, models_of
+from reviewml.testing.snowflake.models.catalogue import Version, models_of
+from reviewml.testing.snowflake.models.services import ModelService
 from reviewml.testing.snowflake.models.warehouse import Warehouse
+from reviewml.testing.snowflake.services.catalogue import services_of
 from reviewml.testing.snowflake.sessions import Session
 from reviewml.testing.snowflake.sql import rewriting
-from reviewml.testing.snowflake.statements import not_understood
+from reviewml.testing.snowflake.statements import missing, not_understood
 
 TYPES = {
     "ARRAY": "JSON",
@@ -48,21 +50,31 @@ rewriting.BEFORE.append(run_methods)
 def _replaced(node: exp.Expr, session: Session) -> exp.Expr:
     if not isinstance(node, exp.ModelAttribute):
         return node
-    model, version = _meant(node.this, session)
+    version = _meant(node.this, session)
     method = _name(node.expression.this)
     called = version.methods.get(method)
     if called is None:
-        raise not_understood(f"{method} is no method of {model.name[2]}, version {version.name}")
+        raise not_understood(f"{method} is no method of version {version.name}")
     if called["type"] != "FUNCTION":
         raise not_understood(f"{method} is a table function")
     function = _function(session, version, called)
     return exp.ParseJSON(this=exp.Anonymous(this=function, expressions=node.expression.expressions))
 
 
-def _meant(named: exp.Anonymous, session: Session) -> tuple[Model, Version]:
+def _meant(named: exp.Expr, session: Session) -> Version:
+    if not isinstance(named, exp.Anonymous):
+        return _served(named, session)
     name, *version = named.expressions
     model = models_of(session).find(session, name.sql("snowflake"))
-    return model, model.version(_name(version[0]) if version else DEFAULT)
+    return model.version(_name(version[0]) if version else DEFAULT)
+
+
+def _served(named: exp.Expr, session: Session) -> Version:
+    name = named.sql("snowflake")
+    found = services_of(session).find(session, name)
+    if not isinstance(found, ModelService):
+        raise missing("Service function", name)
+    return found.version
 
 
 def _name(identifier: Any) -> str:

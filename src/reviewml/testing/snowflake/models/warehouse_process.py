@@ -38,7 +38,7 @@ def _answer(run: Any, rows: pa.Table) -> str:
 def _handler(file: Path, name: str) -> Any:
     # The module that Snowflake's Python has built in.
     built_in: Any = types.ModuleType("_snowflake")
-    built_in.vectorized = lambda **_: lambda function: function
+    built_in.vectorized = _vectorized
     sys.modules["_snowflake"] = built_in
     spec = importlib.util.spec_from_file_location("handler", file)
     assert spec is not None and spec.loader is not None
@@ -46,6 +46,17 @@ def _handler(file: Path, name: str) -> Any:
     spec.loader.exec_module(module)
     found = getattr(module, name)
     return _table_function(found) if isinstance(found, type) else found
+
+
+def _vectorized(*, flatten_object_input: bool = False, **_: Any) -> Any:
+    """Return what decorates a function of frames; its only argument can be an object of all."""
+
+    def decorated(function: Any) -> Any:
+        if not flatten_object_input:
+            return function
+        return lambda rows: function(type(rows)(list(rows.iloc[:, 0])))
+
+    return decorated
 
 
 def _table_function(handler: Any) -> Any:
