@@ -5,6 +5,7 @@ import gzip
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("fakesnow")
@@ -215,3 +216,55 @@ def test_compressed_files_are_what_they_were(ask, stage, tmp_path):
     out.mkdir()
     ask(f"GET {stage}/b.csv.gz file://{out}")
     assert gzip.decompress(Path(out / "b.csv.gz").read_bytes()) == (tmp_path / "b.csv").read_bytes()
+
+
+def test_rows_of_a_query_are_unloaded_to_parquet(ask, tmp_path):
+    ask("CREATE STAGE S")
+    ask('CREATE TABLE T (A BIGINT, "t x" VARCHAR, F DOUBLE, TS TIMESTAMP_NTZ, V VARIANT)')
+    ask("""INSERT INTO T SELECT 1, 'é '';"', 0.1, '2020-01-01 10:00', PARSE_JSON('{"a": [1]}')""")
+    ask("INSERT INTO T (A) VALUES (NULL)")
+    copy = "COPY INTO '@S/out/' FROM (SELECT * FROM T) FILE_FORMAT = (TYPE = parquet) HEADER = TRUE"
+    [(count, _, size)] = ask(copy)
+    assert (count, size > 0) == (2, True)
+    ask(f"GET @S/out/ 'file://{tmp_path}/'")
+    [file] = tmp_path.glob("*.parquet")
+    read = pq.read_table(file)
+    moment = dt.datetime(2020, 1, 1, 10)
+    assert [column.to_pylist() for column in read.columns] == [
+        [1, None],
+        ["é ';\"", None],
+        [0.1, None],
+        [moment, None],
+        ['{"a":[1]}', None],
+    ]
+    assert read.column_names == ["A", "t x", "F", "TS", "V"]
+
+    with pytest.raises(ProgrammingError, match="already existing"):
+        ask(copy)
+    assert ask(f"{copy} OVERWRITE = TRUE")[0][0] == 2
+    ask(
+        "COPY INTO @S/none/ FROM (SELECT 1 AS A WHERE FALSE) "
+        "FILE_FORMAT = (TYPE = parquet) HEADER = TRUE"
+    )
+    assert ask("LIST @S/none") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "rest", "error"),
+    [
+        ("SELECT 1 AS A", "FILE_FORMAT = (TYPE = CSV) HEADER = TRUE", "CSV"),
+        ("SELECT 1 AS A", "FILE_FORMAT = (TYPE = PARQUET)", "HEADER = TRUE"),
+        ("SELECT 1 AS A", "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE SINGLE = TRUE", "SINGLE"),
+        ("SELECT 1 AS A", "PARTITION BY (A) FILE_FORMAT = (TYPE = PARQUET)", "PARTITION"),
+        (
+            "SELECT '2020-01-01'::TIMESTAMP_LTZ AS T",
+            "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE",
+            "'T' is a TIMESTAMP_LTZ",
+        ),
+    ],
+)
+def test_what_is_not_unloaded_is_refused(ask, query, rest, error):
+    ask("CREATE STAGE S")
+    with pytest.raises(ProgrammingError, match=error):
+        ask(f"COPY INTO @S/out FROM ({query}) {rest}")
+    assert ask("LIST @S") == []

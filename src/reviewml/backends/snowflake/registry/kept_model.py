@@ -130,7 +130,7 @@ class KeptModel:
         )
         kept = [
             KeptVersion(
-                number, _aliases(row["aliases"]), record, _services(row["inference_services"])
+                number, _aliases(row["aliases"]), record, _services(row.get("inference_services"))
             )
             for number, row, record in found
             if record is not None

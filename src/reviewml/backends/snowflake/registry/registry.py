@@ -240,7 +240,12 @@ class SnowflakeRegistry(Registry):
         database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
 
     def client_version(self, reference: str) -> Any:
-        """Return the ``ModelVersion`` of Snowflake's client, for services and ``run_batch``."""
+        """Return the ``ModelVersion`` of Snowflake's client, for services and batches.
+
+        Its ``create_service`` makes what `run` takes as ``service``, and its ``run_batch`` scores
+        rows on a compute pool. Methods have their names in double quotes there:
+        ``function_name='"predict"'``.
+        """
         name, version = self._found(reference)
         return client_version(self._at(), self._name(name), version.number)
 

@@ -189,7 +189,7 @@ def version_row(call: Call, model: Model, version: Version) -> tuple[Any, ...]:
         json.dumps(version.metadata),
         json.dumps(manifest.get("user_data", {})),
         (version.folder / "model" / "model.yaml").read_text("utf-8"),
-        json.dumps(manifest.get("target_platforms") or ["WAREHOUSE"]),
+        json.dumps(version.platforms),
         json.dumps(serving(call.session, version)),
     )
 

@@ -67,21 +67,31 @@ class BatchJob(JobService):
     rf"^EXECUTE INFERENCE JOB SERVICE IN COMPUTE POOL (?P<pool>{PART}) "
     rf"WITH SPECIFICATION (?P<text>{TEXT}) FROM (?P<location>@\S+) MODEL = (?P<model>{NAME}) "
     rf"VERSION = (?P<version>{PART}) FUNCTION = (?P<method>{TEXT})(?: NAME = (?P<name>{NAME}))? "
-    r"ASYNC = TRUE(?: REPLICAS = (?P<replicas>\d+))?$"
+    r"ASYNC = (?P<async>TRUE|FALSE)(?: REPLICAS = (?P<replicas>\d+))?$"
 )
 def execute(double: Double, call: Call) -> Answer:
     generated = f"BATCH_INFERENCE_{uuid.uuid4().hex}".upper()
     name = new_name(call.session, call.match["name"] or generated)
     batch = asked(double, call, name[2])
     count = int(call.match["replicas"] or 1)
+    work = THREADS.submit(batch.run)
     services_of(call.session)[name] = BatchJob(
         name=name,
         pool=call.match["pool"],
         instances=(count, count),
         batch=batch,
-        work=THREADS.submit(batch.run),
+        work=work,
     )
+    if call.match["async"].upper() == "FALSE":
+        work.result()
     return rows(["status"], [[f"Batch inference job {'.'.join(name)} submitted successfully."]])
+
+
+@on("^EXECUTE INFERENCE JOB SERVICE ")
+def refuse(double: Double, call: Call) -> Answer:
+    raise not_understood(
+        f"{call.sql[:200]}\nis not understood: it reads a stage, and names version and function."
+    )
 
 
 def asked(double: Double, call: Call, name: str) -> Batch:

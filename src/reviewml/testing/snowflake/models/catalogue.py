@@ -54,6 +54,11 @@ class Version:
         """What the manifest says of each method."""
         return {method["name"]: method for method in self.manifest["methods"]}
 
+    @property
+    def platforms(self) -> list[str]:
+        """Where it can run."""
+        return self.manifest.get("target_platforms") or ["WAREHOUSE"]
+
     def files(self, path: str = "") -> list[tuple[str, Path]]:
         """Return the files whose path begins so, by path within the version."""
         found = [file for file in self.folder.rglob("*") if file.is_file()]

@@ -64,19 +64,23 @@ class Batch:
         Refused
             When something is missing or in the way, or the method fails.
         """
-        if self.target.exists() and not self.replace:
-            raise Refused(395009, "The output location has files already.")
-        scored = self._scored(self._given())
+        try:
+            self._write(self._scored(self._given()))
+        finally:
+            if MANAGED in self.source.parts:
+                shutil.rmtree(self.source, ignore_errors=True)
+
+    def _write(self, scored: pa.Table) -> None:
         if self.cancelled.is_set():
             return
         shutil.rmtree(self.target, ignore_errors=True)
         self.target.mkdir(parents=True)
         pq.write_table(scored.select(sorted(scored.column_names)), self.target / "part-0.parquet")
         (self.target / "_SUCCESS").touch()
-        if MANAGED in self.source.parts:
-            shutil.rmtree(self.source)
 
     def _given(self) -> pa.Table:
+        if self.target.exists() and not self.replace:
+            raise Refused(395009, "The output location has files already.")
         files = sorted(self.source.rglob("*.parquet"))
         if not files:
             raise Refused(395010, "The input location has no Parquet files.")

@@ -136,9 +136,8 @@ def new_name(session: Session, text: str) -> Full:
 def runnable(session: Session, model: str, version: str) -> Version:
     """Return a version of a model, to be run in a container."""
     found = models_of(session).find(session, model).version(session.full(version)[2])
-    platforms = found.manifest.get("target_platforms") or [CONTAINERS]
-    if CONTAINERS not in platforms:
-        raise Refused(395007, f"{model}, version {version}, was logged for {platforms} alone.")
+    if CONTAINERS not in found.platforms:
+        raise Refused(395007, f"{model}, version {version}, runs in {found.platforms} alone.")
     return found
 
 
