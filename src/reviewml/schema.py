@@ -196,3 +196,20 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     return kind
+
+
+def column_names(cells: Sequence[str]) -> list[str]:
+    """Return a name for each column: one without a name, or a repeated one, gets its position.
+
+    Examples
+    --------
+    >>> column_names(["", "stars", "stars"])
+    ['column_0', 'stars', 'stars_2']
+    """
+    names: list[str] = []
+    for position, cell in enumerate(cells):
+        name = cell or f"column_{position}"
+        while name in names or (name != cell and name in cells):
+            name = f"{name}_{position}"
+        names.append(name)
+    return names

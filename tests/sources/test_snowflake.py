@@ -188,6 +188,24 @@ def test_an_empty_file_is_a_row_with_the_error_that_it_has_here(stage: str, tmp_
     assert len(there[1]) == 7
 
 
+def test_a_file_that_is_not_utf8_costs_one_row(tmp_path: Path) -> None:
+    contents = {"a.txt": b'"a","Gr\xfc\xdfe"', "b.txt": '"b","Gr\xfc\xdfe"'.encode()}
+    put_contents(contents, "encodings", tmp_path)
+    source = SnowflakeStage("@encodings", connection=connected)
+    there, here = rows_of(source), rows_of(Files(tmp_path))
+    assert there == here
+    assert there[0] == [("a.txt#1", (None, None)), ("b.txt#1", ("b", "Gr\xfc\xdfe"))]
+
+
+def test_a_cell_that_is_not_utf8_costs_one_cell(tmp_path: Path) -> None:
+    put_contents({"a.csv": b",word\n1,na\xefve\n2,plain\n"}, "cells", tmp_path)
+    rows = as_dataset(SnowflakeStage("@cells", format="csv", connection=connected))
+    # As `Files` names a column without a name.
+    assert rows.to_arrow().to_pydict() == {"column_0": ["1", "2"], "word": [None, "plain"]}
+    [error] = rows.errors.to_pylist()
+    assert (error["column"], error["error"]) == ("word", "not valid UTF-8")
+
+
 def test_files_that_are_all_empty_are_rows(tmp_path: Path) -> None:
     put_contents({"a.txt": b"", "b/a.txt": b""}, "empties", tmp_path)
     rows, errors = rows_of(SnowflakeStage("@empties", connection=connected))

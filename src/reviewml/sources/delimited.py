@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from reviewml.errors import SourceError
+from reviewml.schema import column_names
 from reviewml.sources.casting import inferred
 from reviewml.sources.finding import File
 from reviewml.sources.formats import (
@@ -182,23 +183,6 @@ def header(start: bytes, delimiter: str, file: File) -> tuple[list[str], int]:
             "'latin-1', or check that it is a CSV file."
         )
     return column_names(cells), len(line.encode())
-
-
-def column_names(cells: Sequence[str]) -> list[str]:
-    """Return a name for each column: one without a name, or a repeated one, gets its position.
-
-    Examples
-    --------
-    >>> column_names(["", "stars", "stars"])
-    ['column_0', 'stars', 'stars_2']
-    """
-    names: list[str] = []
-    for position, cell in enumerate(cells):
-        name = cell or f"column_{position}"
-        while name in names or (name != cell and name in cells):
-            name = f"{name}_{position}"
-        names.append(name)
-    return names
 
 
 def parsed(block: bytes, schema: pa.Schema, delimiter: str) -> Parsed:

@@ -19,9 +19,9 @@ from reviewml.backends.snowflake.source import SnowflakeSource, check_names, ful
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.interfaces.source import RayRead
-from reviewml.schema import ERRORS, PLACE, Roles
+from reviewml.schema import ERRORS, PLACE, Roles, column_names
 from reviewml.sql import Name, literal, quoted
-from reviewml.stage_layout import NO_RECORD
+from reviewml.stage_layout import NO_RECORD, NOT_UTF8
 
 Format = Literal["text", "csv", "json", "parquet"]
 
@@ -32,7 +32,7 @@ STAGE = re.compile(rf"@({PART}(?:\.{PART}){{0,2}})(?:/(.*))?", re.DOTALL)
 
 WHOLE = (
     "TYPE = CSV FIELD_DELIMITER = NONE RECORD_DELIMITER = NONE ESCAPE_UNENCLOSED_FIELD = NONE "
-    "EMPTY_FIELD_AS_NULL = FALSE NULL_IF = ()"
+    "EMPTY_FIELD_AS_NULL = FALSE NULL_IF = () REPLACE_INVALID_CHARACTERS = TRUE"
 )
 """A file as one value."""
 
@@ -40,7 +40,8 @@ LINES = WHOLE.replace("RECORD_DELIMITER = NONE ", "")
 
 CELLS = (
     "TYPE = CSV SKIP_HEADER = 1 FIELD_OPTIONALLY_ENCLOSED_BY = '\"' "
-    "ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE"
+    "ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE "
+    "REPLACE_INVALID_CHARACTERS = TRUE"
 )
 
 OPTIONS = {
@@ -50,6 +51,9 @@ OPTIONS = {
     "parquet": "TYPE = PARQUET",
 }
 """How Snowflake is told to read files, by format."""
+
+REPLACED = literal("\ufffd")
+"""What stands for bytes that are not UTF-8, of which one would end the reading of all files."""
 
 QUOTED = r'"(([^"]|"")*)"'
 
@@ -72,9 +76,9 @@ class SnowflakeStage(SnowflakeSource):
 
     Of ``"text"``, each file is one review, written as ``"<id>","<text>"``; others are tables. A
     row that cannot be read is nulls with an error, and so is a cell of CSV that is not of its
-    type. New files are found each time rows are read; what the store knows of the others costs
-    nothing again. An empty file is a row with an error where each is a review; of tables it is no
-    row, and a warning names it.
+    type, or not UTF-8; a U+FFFD in a text counts as such. An empty file is a row with an error
+    where each is a review; of tables it is no row, and a warning names it. New files are found
+    each time rows are read; what the store knows of the others costs nothing again.
 
     On Ray, inside the Container Runtime, all machines of the cluster read the files of ``"text"``,
     each some of them.
@@ -244,19 +248,21 @@ class SnowflakeStage(SnowflakeSource):
             whole = f"REGEXP_SUBSTR(CONTENT, {literal(f'^{RECORD}$')}, {flags}, {group})"
             return f"REPLACE({whole}, '\"\"', '\"')"
 
-        fits = f"COALESCE(REGEXP_LIKE(CONTENT, {literal(RECORD)}, 's'), FALSE)"
+        broken = f"CONTAINS(CONTENT, {REPLACED})"
+        fits = f"COALESCE(REGEXP_LIKE(CONTENT, {literal(RECORD)}, 's') AND NOT {broken}, FALSE)"
         cells = [
-            ("id", pa.string(), f"NULLIF({part(1)}, '')"),
+            ("id", pa.string(), f"CASE WHEN {fits} THEN NULLIF({part(1)}, '') END"),
             ("text", pa.string(), f"CASE WHEN {fits} THEN COALESCE({part(3)}, '') END"),
         ]
-        return cells, f"CASE WHEN NOT {fits} THEN {_error(literal(NO_RECORD))} END"
+        not_text, no_record = _error(literal(NOT_UTF8)), _error(literal(NO_RECORD))
+        return cells, f"CASE WHEN {broken} THEN {not_text} WHEN NOT {fits} THEN {no_record} END"
 
     def _csv(self, database: Database) -> tuple[Cells, str]:
         [(line,)] = database.run(
             f"SELECT $1 FROM {self._from(database, 'lines')} WHERE {METADATA_NUMBER} = 1 "
             f"ORDER BY {METADATA_FILE} LIMIT 1"
         )
-        names = next(csv.reader([line]))
+        names = column_names(next(csv.reader([line])))
         kinds = {name: _as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
         if unknown := [name for name in kinds if name not in names]:
             raise SchemaError(
@@ -266,12 +272,15 @@ class SnowflakeStage(SnowflakeSource):
         for place, name in enumerate(names, start=1):
             kind = kinds.get(name, pa.string())
             cast = sql_type(pa.field(name, kind)).name
-            cell = f"${place}" if kind == pa.string() else f"TRY_CAST(${place} AS {cast})"
-            cells.append((name, kind, cell))
-            if kind != pa.string():
+            if kind == pa.string():
+                cell = f"CASE WHEN NOT CONTAINS(${place}, {REPLACED}) THEN ${place} END"
+                said = literal(NOT_UTF8)
+            else:
+                cell = f"TRY_CAST(${place} AS {cast})"
                 said = literal(f"a value is not {kind}: pass dtypes={{{name!r}: 'string'}}")
-                lost = f"${place} IS NOT NULL AND {cell} IS NULL"
-                misfits.append(f"CASE WHEN {lost} THEN {_error(said, literal(name))} END")
+            cells.append((name, kind, cell))
+            lost = f"${place} IS NOT NULL AND {cell} IS NULL"
+            misfits.append(f"CASE WHEN {lost} THEN {_error(said, literal(name))} END")
         return cells, _together(misfits)
 
     def _described(self, database: Database) -> tuple[Cells, str]:

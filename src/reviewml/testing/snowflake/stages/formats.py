@@ -39,6 +39,7 @@ KNOWN = {
         "ERROR_ON_COLUMN_COUNT_MISMATCH",
         "ENCODING",
         "MULTI_LINE",
+        "REPLACE_INVALID_CHARACTERS",
     },
     "JSON": {*ANY, "STRIP_OUTER_ARRAY", "MULTI_LINE"},
     "PARQUET": {

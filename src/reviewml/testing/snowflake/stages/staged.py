@@ -72,10 +72,10 @@ class Staged:
         if self.format["TYPE"] == "PARQUET":
             table = parquet(file)
         elif self.format["TYPE"] == "JSON":
-            documents = json_documents(text_of(file), self.format)
+            documents = json_documents(text_of(file, self.format), self.format)
             table = pa.table({"$1": pa.array(documents, pa.string())})
         else:
-            records = Delimited.of(self.format).records(text_of(file))
+            records = Delimited.of(self.format).records(text_of(file, self.format))
             fields = [[row[n] if n < len(row) else None for row in records] for n in range(width)]
             table = pa.table({f"${n + 1}": pa.array(f, pa.string()) for n, f in enumerate(fields)})
         return with_place(table, name)
@@ -94,7 +94,7 @@ def empty(width: int) -> pa.Table:
     return with_place(pa.table(columns), "")
 
 
-def text_of(file: Path) -> str:
+def text_of(file: Path, given: Format) -> str:
     """Return the text of a file, unpacked where its name or its first bytes say so."""
     raw = file.read_bytes()
     if raw.startswith(b"\x1f\x8b"):
@@ -102,7 +102,8 @@ def text_of(file: Path) -> str:
     elif raw.startswith(b"BZh"):
         raw = bz2.decompress(raw)
     try:
-        return raw.decode().removeprefix("\ufeff")
+        errors = "replace" if given.get("REPLACE_INVALID_CHARACTERS") else "strict"
+        return raw.decode(errors=errors).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise Refused(100144, f"Invalid UTF8 detected in file {file.name}: {error}") from error
 
@@ -207,7 +208,7 @@ def schema_of(file: Path, given: Format) -> pa.Schema:
     if given["TYPE"] == "PARQUET":
         return pq.read_schema(file)
     if given["TYPE"] == "JSON":
-        rows = [json.loads(one) for one in json_documents(text_of(file), given)]
+        rows = [json.loads(one) for one in json_documents(text_of(file, given), given)]
         return pa.Table.from_pylist(rows).schema
     raise not_understood("INFER_SCHEMA of CSV.")
 
