@@ -19,7 +19,8 @@ from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
 from reviewml.progress import progress
-from reviewml.schema import require, roles_of
+from reviewml.schema import PLACE, require, roles_of
+from reviewml.scoring import frame_order
 from reviewml.training import codes_of, unreadable
 
 LANGUAGE = "language"
@@ -130,19 +131,35 @@ def _target(column: pa.Array, model: Model) -> np.ndarray:
     return codes_of(column, model.classes)
 
 
-def explain_rows(rows: Dataset, featurizer: Featurizer, model: Model) -> Explanation:
-    """Compute the contributions of each column for each row; see `Pipeline.explain`."""
+def explain_rows(
+    rows: Dataset, featurizer: Featurizer, model: Model, *, in_order: bool
+) -> Explanation:
+    """Compute the contributions of each column for each row; see `Pipeline.explain`.
+
+    Parameters
+    ----------
+    rows
+        Enriched.
+    featurizer, model
+        Fitted.
+    in_order
+        As of `reviewml.scoring.Numbers.gather`.
+    """
     ids: list[pa.Array] = []
     matrices: list[np.ndarray] = []
+    places: list[pa.Array] = []
     for batch in progress(rows.full_batches(), "explain", rows.rows):
         readable = batch.filter(pa.array(~unreadable(batch)))
         ids.append(ids_of(readable, rows.roles))
         matrices.append(featurizer.matrix(readable))
+        places.append(readable.column(PLACE))
     matrix = np.concatenate(matrices) if matrices else np.empty((0, 0), np.float32)
     if len(matrix) == 0:
         raise SchemaError("explain: there are no rows, or none that could be read.")
+    order = frame_order(places) if in_order else np.arange(len(matrix))
+    matrix = matrix[order]
     return Explanation(
-        ids=pa.chunked_array(ids).combine_chunks(),
+        ids=pa.chunked_array(ids).combine_chunks().take(pa.array(order)),
         features=tuple(featurizer.features()),
         contributions=model.contributions(matrix),
         classes=model.classes,

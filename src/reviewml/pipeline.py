@@ -335,7 +335,7 @@ class Pipeline(Estimator):
         """Say how much each column moved each prediction, for the first `limit` rows."""
         self._fitted("model_")
         rows = self._enriched(self._read(X).limit(limit), reviews)
-        return explain_rows(rows, self._featurizer(), self.model_)
+        return explain_rows(rows, self._featurizer(), self.model_, in_order=is_frame(X))
 
     def plan(self, X: Any) -> Plan:
         """Say what enriching these rows would cost, before it is spent."""

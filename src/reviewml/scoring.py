@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -157,9 +158,7 @@ class Numbers(RowWise):
             places.append(batch.column(PLACE))
         numbers = np.concatenate(parts)
         if in_order:
-            # Rows of a frame go by their position, and a cluster keeps no order.
-            position = pa.chunked_array(places).cast(pa.int64())
-            numbers = numbers[np.argsort(np.asarray(position), kind="stable")]
+            numbers = numbers[frame_order(places)]
         single = self.model is not None and self.model.task == "regression"
         return numbers[:, 0] if single else numbers, errors.table()
 
@@ -168,3 +167,15 @@ def chosen(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the position of the likeliest class of each row, the first of equals."""
     positions: npt.NDArray[np.int64] = scores.argmax(axis=1)
     return positions
+
+
+def frame_order(places: Sequence[pa.Array]) -> npt.NDArray[np.intp]:
+    """Return in which order to take rows of a frame, which a cluster has mixed.
+
+    Parameters
+    ----------
+    places
+        Those of the rows, in which each is its position in the frame.
+    """
+    position = pa.chunked_array(places).cast(pa.int64())
+    return np.argsort(np.asarray(position), kind="stable")

@@ -192,9 +192,10 @@ def test_a_file_that_is_not_utf8_costs_one_row(tmp_path: Path) -> None:
     contents = {"a.txt": b'"a","Gr\xfc\xdfe"', "b.txt": '"b","Gr\xfc\xdfe"'.encode()}
     put_contents(contents, "encodings", tmp_path)
     source = SnowflakeStage("@encodings", connection=connected)
-    there, here = rows_of(source), rows_of(Files(tmp_path))
-    assert there == here
-    assert there[0] == [("a.txt#1", (None, None)), ("b.txt#1", ("b", "Gr\xfc\xdfe"))]
+    rows, [error] = rows_of(source)
+    assert rows == rows_of(Files(tmp_path))[0]
+    assert rows == [("a.txt#1", (None, None)), ("b.txt#1", ("b", "Gr\xfc\xdfe"))]
+    assert error == ("a.txt#1", "read", None, "not valid UTF-8")
 
 
 def test_a_cell_that_is_not_utf8_costs_one_cell(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ class Rows:
     def limited(self, n: int, *, ordered: bool = True) -> Rows:
         """Return `n` of the rows: where they are ordered, the same ones each time."""
         columns = ", ".join(map(quoted, self.schema.names))
-        order = f"ORDER BY {quoted(PLACE)} " if ordered else ""
+        # Rows of a frame go by their position: 9 stands before 10.
+        order = f"ORDER BY LENGTH({quoted(PLACE)}), {quoted(PLACE)} " if ordered else ""
         return self.of(f"SELECT {columns} FROM ({self.query}) {order}LIMIT {n}", self.schema)
 
     def settled(self) -> Rows:
