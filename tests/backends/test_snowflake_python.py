@@ -44,6 +44,8 @@ from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.by_value import Stays, pickled, taken_along
 from reviewml.backends.snowflake.python.mapping import brought, in_python
 from reviewml.backends.snowflake.session import Access
+from reviewml.backends.snowflake.telling import MARK
+from reviewml.sql import literal
 from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
@@ -147,6 +149,58 @@ def test_enrichers_give_the_same_bits_there(
 def test_what_is_not_fitted_says_so(backend: SnowflakeBackend) -> None:
     with pytest.raises(BackendError, match="Quality is not fitted"):
         backend.read(reviews(), ROLES).enrich(Quality()).to_arrow()
+
+
+class Unready(Shouting):
+    def setup(self) -> None:
+        import no_such_package  # noqa: F401
+
+
+class Misnamed(Shouting):
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.append_column("mark", pa.nulls(len(batch), pa.int64()))
+
+
+class Quoting(Shouting):
+    """Fails where nobody sees to it that texts stay: outside of `enrich`."""
+
+    def setup(self) -> None:
+        raise ValueError("no 'lovely dress 1', nor reviewml-<lovely dress 1>reviewml-")
+
+
+class QuotingRow(Shouting):
+    def setup(self) -> None:
+        raise RowErrors({0: ValueError("lovely dress 1")})
+
+
+SAID = {
+    Unready: r"step 'my own': ModuleNotFoundError \(.*, in setup\): .*'no_such_package'$",
+    Misnamed: r"step 'my own': SchemaError \(.*\): my own did not add \['marks', 'share'\]",
+    Quoting: r"step 'my own': ValueError \(test_.*, line \d+, in setup\): it may quote a text\.$",
+    QuotingRow: r"step 'my own': RowErrors \(test_.*, line \d+, in setup\): it may quote a text\.$",
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_what_is_known_to_be_no_text_is_said(
+    backend: SnowflakeBackend, kind: type[Shouting]
+) -> None:
+    enriched = backend.read(reviews(), ROLES).enrich(kind(), stage="my own")
+    with pytest.raises(BackendError, match=SAID[kind]) as caught:
+        enriched.to_arrow()
+    assert "lovely" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["reviewml-0<lovely>reviewml-0", f"{MARK[:-1]}<lovely>{MARK[:-1]}", "'lovely'"]
+)
+def test_a_text_cannot_pass_for_what_is_known_to_be_none(
+    backend: SnowflakeBackend, text: str
+) -> None:
+    database = backend.database()
+    with pytest.raises(BackendError) as caught:
+        database.run(f"SELECT {literal(text)}::TEXT::INTEGER")
+    assert "lovely" not in str(caught.value)
 
 
 def test_rows_that_fail_say_so_without_their_text(backend: SnowflakeBackend) -> None:
@@ -380,13 +434,12 @@ def test_what_cannot_be_pickled_stays(
     shouting.lock = threading.Lock()  # type: ignore[attr-defined]
     said = stays(backend, shouting, caplog)
     assert said == [
-        "step mine: stays in this process: it cannot be pickled (TypeError)",
-        "step mine: this process computed it, of 80 rows fetched",
+        "step mine: this process computed it, of 80 rows fetched: it cannot be pickled (TypeError)"
     ]
 
 
 def test_secrets_stay(backend: SnowflakeBackend, caplog: pytest.LogCaptureFixture) -> None:
-    [why, _] = stays(backend, Shouting(token="hunter2"), caplog)
+    [why] = stays(backend, Shouting(token="hunter2"), caplog)
     assert "looks like a secret" in why
     assert "hunter2" not in caplog.text
 
@@ -396,10 +449,12 @@ def test_what_does_not_say_that_it_is_plain_python_stays(
 ) -> None:
     shouting = Shouting()
     shouting.resources = Resources(gpu=1, pure_python=True)
-    assert len(stays(backend, shouting, caplog)) == 1
+    [why] = stays(backend, shouting, caplog)
+    assert why.endswith("rows fetched: it needs a GPU")
     shouting.resources = Resources()
     caplog.clear()
-    assert len(stays(backend, shouting, caplog)) == 1
+    [why] = stays(backend, shouting, caplog)
+    assert why.endswith("rows fetched: it is not plain Python")
 
 
 class Slow(Shouting):
@@ -412,7 +467,7 @@ class Slow(Shouting):
 def test_types_that_cannot_be_there_stay(
     backend: SnowflakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [why, _] = stays(backend, Slow(), caplog)
+    [why] = stays(backend, Slow(), caplog)
     assert "a type that Snowflake cannot hold" in why
 
 
@@ -422,8 +477,8 @@ def test_stored_values_stay() -> None:
 
     function = StoredBatch(Shouting(), "mine", Store())  # type: ignore[arg-type]
     schema = as_dataset(reviews(), ROLES).full_schema
-    access = Access()
-    assert in_python(function, schema, function.schema(schema), PLAIN, access) is None
+    with pytest.raises(Stays, match="is not in this account"):
+        in_python(function, schema, function.schema(schema), PLAIN, Access())
 
 
 def test_a_package_of_the_users_goes_with_the_class(

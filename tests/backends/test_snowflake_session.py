@@ -237,7 +237,9 @@ def test_what_leaves_the_warehouse_is_said(
         with caplog.at_level(logging.INFO, "reviewml"):
             assert sorted(enriched.column("length").to_pylist()) == [1, 2]
         said = [one for one in caplog.messages if "slow" in one]
-        assert said == ["step slow: this process computed it, of 2 rows fetched"]
+        assert said == [
+            "step slow: this process computed it, of 2 rows fetched: it is not plain Python"
+        ]
         # What was computed here can be joined there.
         joined = enriched.join(pa.table({"length": [1, 2], "name": ["one", "two"]}), on="length")
         assert sorted(joined.column("name").to_pylist()) == ["one", "two"]

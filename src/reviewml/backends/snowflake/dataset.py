@@ -15,6 +15,7 @@ from snowflake.snowpark import DataFrame
 from reviewml.backends.local.dataset import Mapped, Stream
 from reviewml.backends.snowflake.fetching import failed, fetched
 from reviewml.backends.snowflake.jobs.step import in_job
+from reviewml.backends.snowflake.python.by_value import Stays
 from reviewml.backends.snowflake.python.mapping import in_python, name_of
 from reviewml.backends.snowflake.rows import Rows, Step, once
 from reviewml.backends.snowflake.sql import (  # noqa: F401  (some register what they push down)
@@ -105,16 +106,19 @@ class SnowflakeDataset(Dataset):
         step = push_down(function, self._schema, schema)
         if isinstance(step, Parted):
             fetched_rows = self._then(step.step, step.schema)
-            stream = Fetched(fetched_rows, step.rest)
+            stream = Fetched(fetched_rows, step.rest, step.why)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
-        if step is None:
-            step = in_python(function, self._schema, schema, resources, self.backend.access)
-        if step is not None:
+        try:
+            step = step or in_python(
+                function, self._schema, schema, resources, self.backend.access
+            )
             return self._then(step, schema, rows)
+        except Stays as error:
+            why = str(error)
         found = self._by_job(function, schema, resources)
         if found is not None:
             return found
-        return StreamedDataset(self.backend, schema, Fetched(self, function), rows=rows)
+        return StreamedDataset(self.backend, schema, Fetched(self, function, why), rows=rows)
 
     def _by_job(
         self, function: BatchFunction, schema: pa.Schema, resources: Resources
@@ -279,16 +283,21 @@ class StreamedDataset(SnowflakeDataset):
 
 @dataclasses.dataclass(frozen=True)
 class Fetched:
-    """Applies a function to rows that leave Snowflake for it."""
+    """Applies a function to rows that leave Snowflake for it, and says why."""
 
     rows: SnowflakeDataset
     function: BatchFunction
+    why: str
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
         counted = Counted(self.rows.full_batches)
         yield from Mapped(counted, self.function)()
-        step = name_of(self.function)
-        log.info("step %s: this process computed it, of %d rows fetched", step, counted.rows)
+        log.info(
+            "step %s: this process computed it, of %d rows fetched: %s",
+            name_of(self.function),
+            counted.rows,
+            self.why,
+        )
 
 
 @dataclasses.dataclass

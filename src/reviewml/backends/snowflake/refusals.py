@@ -9,6 +9,7 @@ from typing import TypeVar
 from snowflake.connector.errors import Error
 from snowflake.snowpark.exceptions import SnowparkClientException
 
+from reviewml.backends.snowflake.telling import marked
 from reviewml.errors import BackendError
 from reviewml.masking import masked
 
@@ -36,7 +37,10 @@ def said(error: Exception) -> str:
     number = getattr(error, "errno", None) or -1
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
     text = masked(" ".join(str(text).split()))
-    if number >= FIRST_OF_DATA or number < 0:
+    ours = marked(text)
+    if ours is not None:
+        text = ours
+    elif number >= FIRST_OF_DATA or number < 0:
         text = VALUES.sub("'…'", text)
     query = getattr(error, "sfqid", None)
     of = f", query {query}" if query else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml import plugins, saving
-from reviewml.errors import BackendError, ReviewmlError
+from reviewml.backends.snowflake.telling import told
+from reviewml.errors import BackendError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.expressions import Number
@@ -123,7 +123,7 @@ def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     try:
         _make_enriched(folder, task)
     except Exception as error:
-        failure = _told(error)
+        failure = told(error)
     if failure is not None:
         print(f"{task['mark']} {failure}", flush=True)  # noqa: T201  what is printed is the log
         # Not above: what it came from would be printed too.
@@ -174,14 +174,6 @@ def _machines(ray: Any) -> int:
     if ray is None or not ray.is_initialized():
         return 1
     return sum(bool(node["Alive"]) for node in ray.nodes())
-
-
-def _told(error: Exception) -> str:
-    """Return what went wrong, without what may be the text of a row."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    told = str(error) if isinstance(error, ReviewmlError | ImportError) else "it may quote a text."
-    place = f"{Path(where.filename).name}, line {where.lineno}, in {where.name}"
-    return f"{type(error).__name__} ({place}): {' '.join(told.split())}"
 
 
 # -- training on features -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from reviewml import saving
 from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.in_warehouse import PICKLE
 from reviewml.backends.snowflake.session import Database
+from reviewml.backends.snowflake.telling import MARK
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
 from reviewml.schema import Roles
@@ -44,7 +45,7 @@ class Form:
     returns
         What SQL is given.
     code
-        Makes ``compute`` of what ``{handler}({arguments})`` returns.
+        Makes ``compute`` of what ``{handler}({arguments})`` returns, each within `telling`.
     """
 
     returns: str
@@ -57,8 +58,10 @@ CELLS = Form(
 import pandas
 from _snowflake import vectorized
 from reviewml.backends.snowflake.python.in_warehouse import {handler}
+from reviewml.backends.snowflake.telling import telling
 
-compute = vectorized(input=pandas.DataFrame)({handler}({arguments}))
+made = telling({told}, {handler})({arguments})
+compute = vectorized(input=pandas.DataFrame)(telling({told}, made))
 """,
 )
 """A function of values: an array for each row."""
@@ -69,8 +72,9 @@ PARTS = Form(
 import pandas
 from _snowflake import vectorized
 from reviewml.backends.snowflake.python.in_warehouse import {handler}
+from reviewml.backends.snowflake.telling import telling
 
-of_partition = {handler}({arguments})
+of_partition = telling({told}, telling({told}, {handler})({arguments}))
 
 class compute:
     @vectorized(input=pandas.DataFrame)
@@ -97,6 +101,7 @@ def python_function(
     kinds: Sequence[str],
     further: Sequence[Sequence[str]] = (),
     *,
+    what: str,
     form: Form = CELLS,
     runtime: str = RUNTIME,
 ) -> Name:
@@ -114,6 +119,8 @@ def python_function(
         SQL types of its arguments.
     further
         Arguments of the handler behind the archive.
+    what
+        What messages call it.
     form
         What it gives.
     runtime
@@ -121,22 +128,22 @@ def python_function(
     """
     with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
         archive = zipped(_written(content, Path(folder) / "saved"), Path(folder) / SAVED)
-        text = repr([handler, form, runtime, list(kinds), [list(one) for one in further]])
+        text = repr([handler, what, form, runtime, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
         if key not in known:
             files = [archive, own_code.archive(Path(folder))]
-            known[key] = _function(database, handler, files, kinds, further, form, runtime)
+            code = _code(form, handler, what, further)
+            known[key] = _function(database, code, form.returns, files, kinds, runtime)
         return known[key]
 
 
 def _function(
     database: Database,
-    handler: str,
+    code: str,
+    returns: str,
     files: Sequence[Path],
     kinds: Sequence[str],
-    further: Sequence[Sequence[str]],
-    form: Form,
     runtime: str,
 ) -> Name:
     stage, name = database.temporary_name("code"), database.temporary_name("function")
@@ -145,17 +152,20 @@ def _function(
         database.put(file, f"@{stage}")
     arguments = ", ".join(f"A{place} {kind}" for place, kind in enumerate(kinds))
     imports = ", ".join(literal(f"@{stage}/{file.name}") for file in files)
-    code = form.code.format(
-        handler=handler, arguments=", ".join([repr(SAVED), *(repr(list(one)) for one in further)])
-    )
     database.run(
-        f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS {form.returns} LANGUAGE PYTHON "
+        f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS {returns} LANGUAGE PYTHON "
         f"RUNTIME_VERSION = {literal(runtime)} "
         "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
         f"PACKAGES = ({', '.join(map(literal, own_code.pinned()))}) IMPORTS = ({imports}) "
         f"HANDLER = 'compute' AS {literal(code)}"
     )
     return name
+
+
+def _code(form: Form, handler: str, what: str, further: Sequence[Sequence[str]]) -> str:
+    arguments = [repr(SAVED), *(repr(list(one)) for one in further)]
+    told = f"{MARK!r}, {what!r}"
+    return form.code.format(handler=handler, arguments=", ".join(arguments), told=told)
 
 
 def this_runtime() -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
@@ -29,16 +28,14 @@ from reviewml.saving.components import describe, learned, refuse_secrets
 from reviewml.schema import ERRORS, PLACE, visible
 from reviewml.sql import quoted
 
-log = logging.getLogger(__name__)
-
 ANSWERS = "__answers__"
 """Column of what a function gives: a text for each column that it makes."""
 
 
 def in_python(
     function: object, before: pa.Schema, after: pa.Schema, resources: Resources, access: Access
-) -> Step | None:
-    """Return what has the warehouse call a function of batches; None where it cannot.
+) -> Step:
+    """Return what has the warehouse call a function of batches.
 
     Parameters
     ----------
@@ -48,18 +45,21 @@ def in_python(
         What the function needs: Python and packages alone can be had there.
     access
         Whose warehouse it is.
+
+    Raises
+    ------
+    Stays
+        When it cannot.
     """
     if not isinstance(function, RowWise):
-        return None
-    if resources.gpu or not resources.pure_python:
-        return None
-    try:
-        if isinstance(function, StoredBatch):
-            return asked(PythonQuestion.of(function, before, access), after)
-        return PythonStep.of(function, before, after)
-    except Stays as error:
-        log.info("step %s: stays in this process: %s", name_of(function), error)
-        return None
+        raise Stays("it does not look at each row by itself")
+    if resources.gpu:
+        raise Stays("it needs a GPU")
+    if not resources.pure_python:
+        raise Stays("it is not plain Python")
+    if isinstance(function, StoredBatch):
+        return asked(PythonQuestion.of(function, before, access), after)
+    return PythonStep.of(function, before, after)
 
 
 def name_of(function: object) -> str:
@@ -73,6 +73,8 @@ class PythonStep:
 
     Parameters
     ----------
+    name
+        What messages call the function.
     brought
         The function, and the one of ours that runs it.
     reads
@@ -83,6 +85,7 @@ class PythonStep:
         Schema of the result.
     """
 
+    name: str
     brought: Brought
     reads: pa.Schema
     makes: tuple[str, ...]
@@ -92,7 +95,9 @@ class PythonStep:
     def of(cls, function: RowWise, before: pa.Schema, after: pa.Schema) -> PythonStep:
         """Return it, or raise `Stays`."""
         reads = narrowed(before, function.reads(before))
-        found = cls(brought(function), reads, tuple(function.makes(after)), after)
+        found = cls(
+            name_of(function), brought(function), reads, tuple(function.makes(after)), after
+        )
         try:
             [passing.kept(after.field(name), "") for name in found.makes]
             wide = len(found._arguments({})) > python_cells.MOST_ARGUMENTS
@@ -127,6 +132,7 @@ class PythonStep:
             self.brought.content,
             kinds,
             told,
+            what=f"step {self.name!r}",
             runtime=self.brought.runtime,
         )
         return f"{function}({', '.join(cells)})"

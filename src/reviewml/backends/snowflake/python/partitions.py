@@ -90,6 +90,7 @@ def _query(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> 
         pickle.dumps(dict(statistics)),
         [kind for _, kind in arguments],
         [[rows.schema.serialize().to_pybytes().hex()]],
+        what="statistics",
         form=PARTS,
     )
     given = [f"{cell} AS A{place}" for place, (cell, _) in enumerate(arguments)]

@@ -186,7 +186,9 @@ class SqlFeatures:
 def _with_text_features(rows: Rows, featurizer: Featurizer, columns: Sequence[str]) -> Rows:
     parts = parts_of([("features", featurizer)])
     kinds = ["TEXT"] * len(columns)
-    function = python_function(rows.database, "text_features", parts, kinds, [columns])
+    function = python_function(
+        rows.database, "text_features", parts, kinds, [columns], what="features of texts"
+    )
     call = f"{function}({', '.join(f'{quoted(column)}::TEXT' for column in columns)})"
     schema = rows.schema.append(pa.field(TEXTS, pa.list_(pa.float64())))
     return rows.select(schema, {TEXTS: call})
@@ -234,17 +236,16 @@ def _(function: Featurized | Numbers, before: pa.Schema, after: pa.Schema) -> Pa
     features = SqlFeatures.of(function.featurizer, before)
     if features is None:
         return None
-    return _finished_here(
-        function, features, kept_columns(before, getattr(function, "columns", ()))
-    )
+    kept = kept_columns(before, getattr(function, "columns", ()))
+    return _finished_here(function, features, kept, "features are wanted here")
 
 
 def _finished_here(
-    function: Featurized | Numbers | Score, features: SqlFeatures, kept: pa.Schema
+    function: Featurized | Numbers | Score, features: SqlFeatures, kept: pa.Schema, why: str
 ) -> Parted:
     schema = pa.schema([*kept, *features.fields()], kept.metadata)
     rest = Finish(function, tuple(features.names()))
-    return Parted(lambda rows: features.made(rows, kept), schema, rest)
+    return Parted(lambda rows: features.made(rows, kept), schema, rest, why)
 
 
 def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
@@ -267,14 +268,15 @@ def _(function: Score, before: pa.Schema, after: pa.Schema) -> Step | Parted | N
         return None
     kept = kept_columns(before)
     if len(features.cells) > MOST_ARGUMENTS:
-        return _finished_here(function, features, kept)
+        return _finished_here(function, features, kept, "it looks at too many features")
     return lambda rows: _scored(features.made(rows, kept), features, function, after)
 
 
 def _scored(rows: Rows, features: SqlFeatures, function: Score, after: pa.Schema) -> Rows:
     """Return the answers of the model, which runs in the warehouse."""
     kinds = ["FLOAT"] * len(features.cells) + ["TEXT"]
-    predict = python_function(rows.database, "scores", parts_of(model=function.model), kinds)
+    parts = parts_of(model=function.model)
+    predict = python_function(rows.database, "scores", parts, kinds, what="the model")
     arguments = [*map(quoted, features.names()), f"TO_JSON({quoted(ERRORS)})"]
     schema = rows.schema.append(pa.field(SCORES, pa.list_(pa.float64())))
     scored = rows.select(schema, {SCORES: f"{predict}({', '.join(arguments)})"})

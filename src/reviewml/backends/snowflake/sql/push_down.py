@@ -28,11 +28,14 @@ class Parted:
         Of the rows that are fetched.
     rest
         What is done to their batches here.
+    why
+        Why that is not done there.
     """
 
     step: Step
     schema: pa.Schema
     rest: BatchFunction
+    why: str
 
 
 @functools.singledispatch
