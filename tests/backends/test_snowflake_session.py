@@ -23,7 +23,7 @@ from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.enrichers.quality import Quality
+from reviewml.enrichers import Language, Quality
 from reviewml.errors import BackendError, ParameterError
 from reviewml.interfaces import Enricher
 from reviewml.schema import Roles
@@ -196,7 +196,7 @@ def test_nothing_open_is_shown_or_saved(double: Double) -> None:
         for one in shown:
             assert SECRET not in repr(one)
             assert "SnowflakeConnection" in repr(one) or "Table" in repr(one)
-        for one in shown[:2]:
+        for one in shown:
             with pytest.raises(ParameterError, match="cannot go to another process"):
                 pickle.dumps(one)
 
@@ -214,6 +214,22 @@ def test_a_pipeline_is_cloned_without_connecting(double: Double) -> None:
         pipeline = Pipeline([("quality", Quality())]).on("snowflake", session=session)
         clone = pipeline.clone() if hasattr(pipeline, "clone") else copy.deepcopy(pipeline)
         assert clone.backend.access.connection is session
+
+
+def test_a_source_on_an_open_session_is_copied_without_it(double: Double) -> None:
+    with double.session() as session:
+        assert copy.deepcopy(SnowflakeTable("t", connection=session)).connection is session
+
+
+def test_ray_does_not_get_as_far_as_an_open_session(
+    double: Double, ray_cluster: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with double.session() as session:
+        session.sql("CREATE TABLE WORDS AS SELECT 'a' AS ID, 'quite nice' AS BODY").collect()
+        rows = SnowflakeTable("WORDS", id="ID", text="BODY", connection=session)
+        with pytest.raises(ParameterError, match=r"name of a connection in connections\.toml"):
+            Pipeline([("language", Language())]).on("ray").enrich(rows).to_arrow()
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 class Slow(Enricher):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import ray
+from ray import cloudpickle
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 from ray.data.context import DataContext
@@ -42,6 +43,8 @@ class Partitions(Datasource):  # type: ignore[misc]
     def __init__(self, source: Source, schema: pa.Schema) -> None:
         super().__init__()
         self._parts = list(source.partitions())
+        # One that cannot go to a worker says so here, and not below a screen of Ray's.
+        cloudpickle.dumps(self._parts[:1])
         self._source = source
         self._schema = schema
 

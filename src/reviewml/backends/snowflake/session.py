@@ -106,12 +106,16 @@ class Access:
         is_open = isinstance(self.connection, Session | SnowflakeConnection)
         return not is_open
 
-    def __getstate__(self) -> dict[str, Any]:
+    def check_travels(self) -> None:
+        """Raise `ParameterError` unless another process can do with it."""
         if not self.travels:
             raise ParameterError(
                 "an open session cannot go to another process or be saved: give the name of a "
                 "connection in connections.toml, or a function that opens one."
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.check_travels()
         return {"connection": self.connection}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
 import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
@@ -57,6 +58,14 @@ class SnowflakeSource(Source):
 
     def partitions(self) -> Iterator[Partition]:
         yield SnowflakePartition(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.access.check_travels()
+        return vars(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # It is never changed, and an open session has no copy.
+        return self
 
     @property
     def schema(self) -> pa.Schema:
