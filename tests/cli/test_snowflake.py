@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +16,8 @@ pytest.importorskip("fakesnow")
 from reviewml import cli
 from reviewml.backends.snowflake.doctor import examine
 from reviewml.backends.snowflake.session import Access
-from reviewml.backends.snowflake.setup import Setup
+from reviewml.backends.snowflake.setup import DATABASE_ROLES, Setup
+from reviewml.errors import BackendError
 from reviewml.testing.snowflake import Double, snowflake_double
 
 HOSTILE = Setup(
@@ -58,14 +62,60 @@ def test_names_stay_names() -> None:
 def test_what_was_set_up_is_found(double: Double, setup: Setup) -> None:
     session = double.session()
     database = Access(session).database()
-    before = examine(session, setup)
+    named = {**dataclasses.asdict(setup), "role": "DOUBLE_ROLE"}
+    before = examine(session, named)
     assert sum(finding.missing is not None for finding in before) == len(before) - 1
     setup.apply(database)
     setup.apply(database)
     for finding in before:
         if finding.missing is not None:
             database.run(finding.missing.sql)
-    assert [f.what for f in examine(session, setup) if f.missing] == []
+    assert [f.what for f in examine(session, named) if f.missing] == []
+
+
+def test_by_default_what_the_connection_has_is_looked_at(double: Double) -> None:
+    session = double.session()
+    found = examine(session)
+    assert {f.missing.sql for f in found if f.missing} == {
+        f'GRANT DATABASE ROLE {name} TO ROLE "DOUBLE_ROLE"' for name in DATABASE_ROLES
+    }
+    database = Access(session).database()
+    [[here]] = database.run("SELECT CURRENT_DATABASE()")
+    assert f'owns database "{here}"' in [f.what for f in found]
+    lacking = [f.what for f in examine(session, {"warehouse": "OTHER", "stages": ["S"]})]
+    assert 'USAGE on warehouse "OTHER"' in lacking
+    assert f'READ on stage "{here}"."PUBLIC"."S"' in lacking
+
+
+def test_what_a_role_has_by_another_counts(double: Double) -> None:
+    session = double.session()
+    Setup().apply(Access(session).database())
+    named = {"role": "SYSADMIN", "warehouse": "REVIEWML", "database": "REVIEWML"}
+    found = examine(session, named | {"schema": "REVIEWS", "stages": ["JOBS"]})
+    assert [f.what for f in found if f.missing] == []
+    named["role"] = "USERADMIN"
+    assert [f.what for f in examine(session, named) if f.missing]
+
+
+def test_a_connection_without_a_database_says_so(double: Double) -> None:
+    session = double.session()
+    name = session.get_current_database()
+    session.sql(f"DROP DATABASE {name}").collect()
+    with pytest.raises(BackendError, match="the connection has no database: name one"):
+        examine(session)
+
+
+def test_the_doctor_looks_at_the_connection(
+    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "connections.toml").write_text(double.connections_toml("shop"))
+    (tmp_path / "connections.toml").chmod(0o600)
+    monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path))
+    command = [sys.executable, "-m", "reviewml", "snowflake", "doctor", "--connection", "shop"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert 'ok       owns warehouse "DOUBLE_WH"' in told.stdout
+    assert "REVIEWML" not in told.stdout
 
 
 def test_the_command_prints_and_does_nothing() -> None:

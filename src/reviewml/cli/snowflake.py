@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,8 @@ from reviewml.cli.answers import answer
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.doctor import Finding
     from reviewml.backends.snowflake.setup import Setup
+
+Verb = Callable[..., Any]
 
 NAMES = {
     "role": "REVIEWML",
@@ -35,25 +37,32 @@ def snowflake() -> None:
     """Prepare Snowflake for reviewml, and find out what is missing."""
 
 
-def _names(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name what is there; the verb gets them as `named`."""
+def _names(defaults: Mapping[str, str | None], otherwise: str = "") -> Callable[[Verb], Verb]:
+    """Add the options that name what is there; the verb gets those that are, as `named`."""
 
-    @functools.wraps(verb)
-    def with_names(**given: Any) -> Any:
-        named = {key: given.pop(key.replace("-", "_")) for key in NAMES}
-        return verb(named={key.replace("-", "_"): value for key, value in named.items()}, **given)
+    def with_options(verb: Verb) -> Verb:
+        @functools.wraps(verb)
+        def with_names(**given: Any) -> Any:
+            named = {key: given.pop(key) for key in (name.replace("-", "_") for name in NAMES)}
+            return verb(named={k: v for k, v in named.items() if v is not None}, **given)
 
-    command: Callable[..., Any] = with_names
-    for name, default in reversed(NAMES.items()):
-        what = f"Name of the {name.replace('-', ' ')}, as it stands in the catalogue."
-        command = click.option(
-            f"--{name}", metavar="NAME", default=default, show_default=True, help=what
-        )(command)
-    return command
+        command: Verb = with_names
+        for name in reversed(NAMES):
+            what = f"Name of the {name.replace('-', ' ')}, as it stands in the catalogue"
+            command = click.option(
+                f"--{name}",
+                metavar="NAME",
+                default=defaults.get(name),
+                show_default=True,
+                help=f"{what}{otherwise if NAMES[name] else ''}.",
+            )(command)
+        return command
+
+    return with_options
 
 
 @snowflake.command()
-@_names
+@_names(NAMES)
 @click.option(
     "--stage",
     metavar="NAME",
@@ -92,16 +101,25 @@ def setup(
 
 
 @snowflake.command()
-@_names
+@_names({}, "; that of the connection unless given")
+@click.option("--stage", metavar="NAME", multiple=True, help="A stage to look at; may be repeated.")
 @connection
 @options.as_json
 @click.pass_context
 def doctor(
-    context: click.Context, named: dict[str, Any], connection: str | None, as_json: bool
+    context: click.Context,
+    named: dict[str, Any],
+    stage: tuple[str, ...],
+    connection: str | None,
+    as_json: bool,
 ) -> None:
-    """Say what a connection lacks, and which statement grants it."""
+    """Say what a connection lacks, and which statement grants it.
+
+    It looks at the role, the warehouse, the database and the schema of the connection, or at
+    those that are named.
+    """
     examining = plugins.optional("reviewml.backends.snowflake.doctor", "reviewml snowflake")
-    found = examining.examine(connection, _setup(**named))
+    found = examining.examine(connection, {**named, "stages": stage})
     answer(as_json, [dataclasses.asdict(finding) for finding in found], _text(found))
     if any(finding.missing for finding in found):
         context.exit(1)

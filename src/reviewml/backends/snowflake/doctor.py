@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.backends.snowflake.setup import DATABASE_ROLES, GRANTS, Grant, Setup, Statement
+from reviewml.errors import BackendError
 from reviewml.sql import Name, quoted
 
 Held = set[tuple[str, str, tuple[str, ...]]]
@@ -32,35 +34,58 @@ class Finding:
     missing: Statement | None = None
 
 
-def examine(connection: Connection = None, setup: Setup = Setup()) -> list[Finding]:
-    """Return what was found, connecting with the role that the connection has.
+def examine(connection: Connection = None, named: Mapping[str, Any] = {}) -> list[Finding]:
+    """Return what was found.
 
     Parameters
     ----------
     connection
         As of `Access`.
-    setup
-        Names of what should be there; its role is not looked at.
+    named
+        Parameters of `Setup`: what to look at instead of the role, the warehouse, the database
+        and the schema that the connection has, and besides them.
 
     Raises
     ------
     BackendError
-        When there is no connection.
+        When there is no connection, or it has no such thing and none is named.
     """
     database = Access(connection).database()
-    [(version, role)] = database.run("SELECT CURRENT_VERSION(), CURRENT_ROLE()")
-    held = _held(database, role) | _held(database, "PUBLIC")
-    found = [Finding(f"connected to Snowflake {version} with the role {quoted(role)}")]
+    [(version, current)] = database.run("SELECT CURRENT_VERSION(), CURRENT_ROLE()")
+    # A connection works without stages: those are looked at that are named.
+    setup = Setup(**{"stages": (), **_own(database, named), **named})
+    role = setup.role
+    held = _held(database, role, set()) | _held(database, "PUBLIC", set())
+    found = [Finding(f"connected to Snowflake {version} with the role {quoted(current)}")]
     for grant in setup.grants():
         found += _looked_at(grant, role, held)
     return found + [_database_role(name, role, held) for name in DATABASE_ROLES]
 
 
-def _held(database: Database, role: str) -> Held:
-    rows = database.records(f"SHOW GRANTS TO ROLE {quoted(role)}")
-    return {
-        (row["privilege"], row["granted_on"].replace("_", " "), _parts(row["name"])) for row in rows
-    }
+def _own(database: Database, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the connection has of what is not named."""
+    wanted = [what for what in ("role", "warehouse", "database", "schema") if what not in named]
+    own = {}
+    for what in wanted:
+        [(own[what],)] = database.run(f"SELECT CURRENT_{what.upper()}()")
+        if own[what] is None:
+            raise BackendError(
+                f"the connection has no {what}: name one in connections.toml, or say which one "
+                "to look at."
+            )
+    return own
+
+
+def _held(database: Database, role: str, known: set[str]) -> Held:
+    """Return what a role has, also by the roles that it was granted."""
+    known.add(role)
+    found: Held = set()
+    for row in database.records(f"SHOW GRANTS TO ROLE {quoted(role)}"):
+        kind, parts = row["granted_on"].replace("_", " "), _parts(row["name"])
+        found.add((row["privilege"], kind, parts))
+        if kind == "ROLE" and parts[-1] not in known:
+            found |= _held(database, parts[-1], known)
+    return found
 
 
 def _parts(name: str) -> tuple[str, ...]:

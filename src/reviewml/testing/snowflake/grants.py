@@ -16,7 +16,9 @@ from reviewml.testing.snowflake.texts import NAME, PART
 if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
 
-BUILT_IN = ("ACCOUNTADMIN", "SECURITYADMIN", "USERADMIN", "SYSADMIN", "PUBLIC", "DOUBLE_ROLE")
+DOUBLE_ROLE = "DOUBLE_ROLE"
+
+BUILT_IN = ("ACCOUNTADMIN", "SECURITYADMIN", "USERADMIN", "SYSADMIN", "PUBLIC", DOUBLE_ROLE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,23 @@ def granted_to(call: Call) -> dict[Granted, None]:
     return roles_of(call.session)[name]
 
 
+def owned_by(call: Call) -> list[Granted]:
+    """Return what the role that a statement names owns: the double's own, where sessions begin."""
+    if Name.parse(call.match["role"]).parts[-1] != DOUBLE_ROLE:
+        return []
+    database, schema = call.session.database, call.session.schema
+    names: dict[str, tuple[str | None, ...]] = {
+        "WAREHOUSE": (call.session.identity.warehouse,),
+        "DATABASE": (database,),
+        "SCHEMA": (database, schema),
+    }
+    return [
+        Granted("OWNERSHIP", kind, Name(tuple(part for part in parts if part)).sql)
+        for kind, parts in names.items()
+        if all(parts)
+    ]
+
+
 @on(rf"^CREATE ROLE (?:IF NOT EXISTS )?(?P<role>{PART})$")
 def create_role(double: Double, call: Call) -> Answer:
     name = Name.parse(call.match["role"]).parts[-1]
@@ -82,15 +101,21 @@ def grant_database_role(double: Double, call: Call) -> Answer:
     return status()
 
 
-@on(rf"^GRANT ROLE (?P<role>{PART}) TO (?:ROLE|USER) {PART}$")
+@on(rf"^GRANT ROLE (?P<role>{PART}) TO (?P<to>ROLE|USER) (?P<other>{PART})$")
 def grant_role(double: Double, call: Call) -> Answer:
     granted_to(call)
+    name = Name.parse(call.match["role"]).sql
+    if call.match["to"].upper() == "ROLE":
+        given = Name.parse(call.match["other"]).parts[-1]
+        if given not in roles_of(call.session):
+            raise missing("Role", given)
+        roles_of(call.session)[given][Granted("USAGE", "ROLE", name)] = None
     return status()
 
 
 @on(rf"^SHOW GRANTS TO ROLE (?P<role>{PART})$")
 def show_grants(double: Double, call: Call) -> Answer:
     columns = ["privilege", "granted_on", "name", "granted_to", "grantee_name"]
-    found = granted_to(call)
+    found = [*granted_to(call), *owned_by(call)]
     role = call.match["role"]
     return rows(columns, [(g.privilege, g.kind, g.name, "ROLE", role) for g in found])
