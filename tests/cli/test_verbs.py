@@ -23,6 +23,23 @@ HEAVY = "torch transformers ray snowflake.connector xgboost duckdb pandas sklear
 HEAVY += " matplotlib"
 
 
+@pytest.mark.parametrize("verb", ["enrich", "plan"])
+def test_steps_of_snowflake_are_none_of_the_command_line(run, files, verb: str) -> None:
+    steps = ("--text", "text", "--steps", "language,cortex-sentiment")
+    said = run(verb, files["train"], *steps, code=1).stderr
+    assert "'cortex-sentiment' is computed by Snowflake" in said
+    assert "the command line works on files" in said
+
+
+@pytest.mark.parametrize("arguments", [("models",), ("predict", "a@b", "train")])
+def test_a_registry_in_snowflake_is_reached_from_python(run, files, arguments) -> None:
+    given = [files.get(one, one) for one in arguments]
+    said = run(*given, "--registry", "snowflake://me:hunter2@shop", code=1).stderr
+    assert "expected a folder or a URL of files" in said
+    assert "SnowflakeRegistry(connection)" in said
+    assert "hunter2" not in said
+
+
 @pytest.fixture
 def install() -> Iterator[object]:
     """Register commands as an installed plugin would."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
-from reviewml.errors import UnknownName, did_you_mean
+from reviewml.errors import CapabilityError, UnknownName, did_you_mean
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -34,6 +34,8 @@ def build(names: Sequence[str], settings: Settings, *, trainer: str | None = Non
     ------
     UnknownName
         When no component, step or parameter has a name that is used.
+    CapabilityError
+        When a step is computed by a database.
     """
     from reviewml import Pipeline
 
@@ -45,6 +47,12 @@ def build(names: Sequence[str], settings: Settings, *, trainer: str | None = Non
         if step not in known:
             raise UnknownName(f"--set: no step {step!r}. {did_you_mean(step, known)}")
     steps = [(step, _made(kind, name, settings.get(step, {}), step)) for step, kind, name in kinds]
+    for step, component in steps:
+        if getattr(component, "asks_a_database", False):
+            raise CapabilityError(
+                f"--steps: {step!r} is computed by Snowflake, on rows that are there, and the "
+                "command line works on files. From Python a pipeline runs there."
+            )
     return Pipeline(steps)
 
 

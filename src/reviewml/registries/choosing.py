@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from reviewml.errors import RegistryError
+from reviewml.masking import masked
 from reviewml.registries.local import LocalRegistry
 from reviewml.registries.shared import SharedRegistry
 
@@ -11,9 +13,19 @@ from reviewml.registries.shared import SharedRegistry
 def registry_at(place: str | os.PathLike[str]) -> LocalRegistry | SharedRegistry:
     """Return the registry in a folder of this machine, or at a URL.
 
+    Raises
+    ------
+    RegistryError
+        When it is no place of files.
+
     Examples
     --------
     >>> registry_at("s3://bucket/models"), registry_at("models")
     (SharedRegistry('s3://bucket/models'), LocalRegistry('models'))
     """
+    if os.fspath(place).startswith("snowflake:"):
+        raise RegistryError(
+            f"{masked(os.fspath(place))}: expected a folder or a URL of files; models in Snowflake "
+            "are reached from Python, by SnowflakeRegistry(connection)."
+        )
     return SharedRegistry(place) if "://" in os.fspath(place) else LocalRegistry(place)
