@@ -12,7 +12,7 @@ from reviewml.errors import JoinError, SchemaError
 from reviewml.interfaces.batches import before_bookkeeping
 from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.source import By
-from reviewml.interfaces.windows import Window
+from reviewml.interfaces.windows import Window, Windows, as_window
 from reviewml.schema import require, roles_of
 
 if TYPE_CHECKING:
@@ -50,11 +50,16 @@ class AsofAggregates:
         rows: Dataset,
         events: Dataset,
         by: By,
-        windows: Mapping[str, Window],
+        windows: Windows,
         sums: Sequence[str],
         last: str | None,
     ) -> AsofAggregates:
         """Check the arguments as they were given."""
+        if not isinstance(windows, Mapping):
+            raise SchemaError(
+                f"windows={windows!r}: give a name for each, such as {{'month': '30d'}}."
+            )
+        named = {name: as_window(window) for name, window in windows.items()}
         keys = keys_of(by)
         for key, event_key in keys.items():
             require(rows.full_schema, key, "by (rows)")
@@ -65,9 +70,8 @@ class AsofAggregates:
                     f"by: {key!r} is {one} in the rows, and {other} in what is looked up: make "
                     "both one type."
                 )
-        found = cls(
-            keys, time_of(rows, "rows"), time_of(events, "events"), dict(windows), tuple(sums), last
-        )
+        times = time_of(rows, "rows"), time_of(events, "events")
+        found = cls(keys, *times, named, tuple(sums), last)
         _warn_of_zones(rows, found.time, events, found.event_time)
         found.schema(rows.full_schema)
         return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import RowsFailed
+from reviewml.errors import ParameterError, RowsFailed, SchemaError, did_you_mean
 from reviewml.schema import (
     BOOKKEEPING,
     ERROR_TYPE,
@@ -174,6 +175,27 @@ class Filtered:
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.filter(self.keep)
+
+
+def check_filter(keep: pc.Expression, schema: pa.Schema) -> None:
+    """Raise unless rows of a schema can be filtered by an expression."""
+    if not isinstance(keep, pc.Expression):
+        raise ParameterError(
+            f"filter: expected an Arrow expression, such as pyarrow.compute.field('price') > 50, "
+            f"and got a {type(keep).__name__}."
+        )
+    failure = None
+    try:
+        Filtered(keep)(empty_batch(schema))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        failure = str(error)
+    if failure is None:
+        return
+    unknown = re.match(r"No match for FieldRef\.Name\((.*)\) in", failure)
+    if unknown is None:
+        raise SchemaError(f"filter: {failure.splitlines()[0]}.")
+    known = did_you_mean(unknown[1], visible(schema.names))
+    raise SchemaError(f"filter: no column {unknown[1]!r}. {known}")
 
 
 class Strict(RowWise):

@@ -18,6 +18,7 @@ from reviewml.interfaces.batches import (
     ResultErrors,
     Selected,
     Strict,
+    check_filter,
     hidden,
     resized,
 )
@@ -26,7 +27,7 @@ from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.sampling import Sampled, SmallestHashes
 from reviewml.interfaces.source import By, Validate
 from reviewml.interfaces.statistics import Statistic, merged, parts_of
-from reviewml.interfaces.windows import Duration, Window, microseconds
+from reviewml.interfaces.windows import Duration, Windows, microseconds
 from reviewml.schema import Roles, require, roles_of, visible, with_roles
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Dataset(ABC):
         events: Dataset,
         *,
         by: By,
-        windows: Mapping[str, Window],
+        windows: Windows,
         sums: Sequence[str] = (),
         last: str | None = None,
     ) -> Dataset:
@@ -143,7 +144,8 @@ class Dataset(ABC):
             Columns in which an event must equal the row, or row's column → event's column. A
             row or event that lacks one, or its time, has no events, or is in no window.
         windows
-            Names and windows, relative to the time of the row.
+            Names and windows, relative to the time of the row: a duration such as ``"30d"`` is
+            that much time before it, None all of it.
         sums
             Integer columns without nulls. So sums are exact.
         last
@@ -264,7 +266,16 @@ class Dataset(ABC):
         return self.map(kept, kept.schema(self.full_schema))
 
     def filter(self, keep: pc.Expression) -> Dataset:
-        """Keep the rows for which an Arrow expression is true, not false or null."""
+        """Keep the rows for which an Arrow expression is true, not false or null.
+
+        Raises
+        ------
+        SchemaError
+            When it names a column that there is not, or compares what cannot be compared.
+        ParameterError
+            When it is no Arrow expression.
+        """
+        check_filter(keep, self.full_schema)
         return self.map(Filtered(keep), self.full_schema)
 
     def sample(self, n: int, *, by: str | None = None, random_state: int = 0) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
+from collections.abc import Mapping
 
 from reviewml.errors import SchemaError
 
@@ -45,6 +46,33 @@ class Window:
     def __post_init__(self) -> None:
         if self.start is not None and self.start > self.end:
             raise SchemaError(f"{self} is empty: a window starts before it ends.")
+
+
+Windows = Mapping[str, Window | Duration | None]
+"""Windows by name; a duration is that much time before a row, None all of it."""
+
+
+def as_window(given: Window | Duration | None) -> Window:
+    """Return a window as it is, or the one of so much time before a row, None of all of it.
+
+    Raises
+    ------
+    SchemaError
+        When it is neither.
+
+    Examples
+    --------
+    >>> as_window("30d") == Window(start=-microseconds("30d"), end=0)
+    True
+    """
+    if isinstance(given, Window):
+        return given
+    if given is None or isinstance(given, Duration):
+        return Window(None if given is None else -microseconds(given), 0)
+    raise SchemaError(
+        f"{given!r} is no window: give a duration, such as '30d', None for all the time before, "
+        "or a Window."
+    )
 
 
 def microseconds(duration: Duration) -> int:

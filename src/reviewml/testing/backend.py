@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import plugins
-from reviewml.errors import JoinError, RowsFailed, SchemaError
+from reviewml.errors import JoinError, ParameterError, RowsFailed, SchemaError
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.statistics import Count, Max, Min, Sum, ValueCounts
 from reviewml.interfaces.windows import Window
-from reviewml.schema import Roles
+from reviewml.schema import PLACE, Roles
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows
 
@@ -92,6 +92,15 @@ class BackendContract:
         with pytest.raises(SchemaError, match="Did you mean 'price'"):
             dataset.select(["prize"])
 
+    def test_filter_says_what_is_wrong_with_its_expression(self, dataset: Dataset) -> None:
+        with pytest.raises(SchemaError, match=r"'prize'\. Did you mean 'price'") as raised:
+            dataset.filter(pc.field("prize") > 40)
+        assert PLACE not in str(raised.value)
+        with pytest.raises(SchemaError, match=r"filter: .*string"):
+            dataset.filter(pc.field("id") > 40)
+        with pytest.raises(ParameterError, match=r"expected an Arrow expression.* got a str"):
+            dataset.filter("price > 40")
+
     def test_persisted_rows_are_the_same(self, poisoned: Dataset) -> None:
         persisted = poisoned.persist()
         for _ in range(2):
@@ -162,6 +171,19 @@ class BackendContract:
             assert (row["ever_count"], row["before_count"]) == (len(ever), len(before))
             assert row["ever_clicks"] == sum(e["clicks"] for e in ever)
             assert row["ever_last"] == max((e["time"] for e in ever), default=None)
+
+    def test_windows_are_also_durations(self, dataset: Dataset) -> None:
+        windows = {"before": Window(-30 * 86_400_000_000, 0), "ever": Window(None, 0)}
+        for written in ({"before": "30d", "ever": None}, {"before": datetime.timedelta(30)}):
+            named = {name: windows[name] for name in written}
+            found, expected = (
+                self.by_id(dataset.asof_aggregate(dataset, by="layout", windows=some))
+                for some in (written, named)
+            )
+            assert found.equals(expected)
+        for wrong in ({"before": ("-30d", "0d")}, {"before": "30 moons"}, "30d"):
+            with pytest.raises(SchemaError, match=r"no window|no duration|such as \{'month'"):
+                dataset.asof_aggregate(dataset, by="layout", windows=wrong)  # type: ignore[arg-type]
 
     def test_labels_tell_the_future_up_to_where_it_is_known(self, dataset: Dataset) -> None:
         labelled = dataset.label(dataset, by="layout", within="10d", name="follows")

@@ -8,7 +8,7 @@ import os
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from reviewml.interfaces.dataset import BatchFunction, Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Partition, Source, Validate, check_rows
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.interfaces.windows import Window
+from reviewml.interfaces.windows import Windows
 from reviewml.schema import Roles
 
 LARGE_ROWS = 2**18
@@ -103,7 +103,7 @@ class LocalDataset(Dataset):
         events: Dataset,
         *,
         by: By,
-        windows: Mapping[str, Window],
+        windows: Windows,
         sums: Sequence[str] = (),
         last: str | None = None,
     ) -> Dataset:

@@ -30,7 +30,7 @@ from reviewml.interfaces.source import By, Validate, check_rows
 from reviewml.interfaces.statistics import Statistic, merged, parts_of
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.interfaces.stored_batch import StoredBatch
-from reviewml.interfaces.windows import Window
+from reviewml.interfaces.windows import Windows
 from reviewml.interfaces.writing import WRITERS
 from reviewml.masking import masked
 from reviewml.schema import Roles
@@ -189,7 +189,7 @@ class RayDataset(Dataset):
         events: Dataset,
         *,
         by: By,
-        windows: Mapping[str, Window],
+        windows: Windows,
         sums: Sequence[str] = (),
         last: str | None = None,
     ) -> RayDataset:
