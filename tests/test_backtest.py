@@ -116,7 +116,9 @@ def test_says_what_it_cannot_do() -> None:
         behaviour.evaluate(rows, target="bought", ablation=True)
     assert behaviour.evaluate(rows, target="bought", holdout=0.5).rows["used"] > 2_000
     timeless = Pipeline(behaviour.steps)
-    with pytest.raises(SchemaError, match="no column has the role 'time'"):
+    with pytest.raises(
+        SchemaError, match=r"the role 'time'\. Name one, as in Pipeline\(.*time='column'"
+    ):
         timeless.evaluate(rows, target="bought", holdout=0.5)
     with pytest.raises(SchemaError, match="no step of this pipeline looks at reviews"):
         behaviour.fit(rows, target="bought").predict(rows, reviews=rows)

@@ -73,7 +73,8 @@ def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[int, Dataset, D
     time = roles_of(rows.full_schema).time
     if time is None:
         raise SchemaError(
-            "holdout: the rows need a time to be split by, and no column has the role 'time'; "
+            "holdout: the rows need a time to be split by, and no column has the role 'time'. Name "
+            "one, as in Pipeline(..., time='column'), which also finds it in rows that are joined; "
             "without one, use cross_val_score or a test set of your own."
         )
     first = first_judged(chain, rows, holdout)

@@ -423,6 +423,8 @@ class Pipeline(Estimator):
         return backend
 
     def _read(self, X: Any, roles: Roles = Roles()) -> Dataset:
+        # What cannot run there is said before anybody connects to read.
+        self._chain(self.steps)
         learned: Roles = getattr(self, "roles_", Roles())
         return self._backend().read(X, roles.filled_from(self._own_roles()).filled_from(learned))
 

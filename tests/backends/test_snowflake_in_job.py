@@ -30,12 +30,11 @@ from reviewml.sql import Name
 pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
-from reviewml.backends.snowflake import jobs
+from reviewml.backends.snowflake import jobs, telling
 from reviewml.backends.snowflake import session as sessions
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.jobs import Job, Pool
-from reviewml.backends.snowflake.jobs import tasks as job_tasks
 from reviewml.backends.snowflake.python.mapping import brought
 from reviewml.backends.snowflake.python.own_code import PACKAGES
 from reviewml.backends.snowflake.store import SnowflakeStore
@@ -285,9 +284,9 @@ def test_a_job_that_leaves_nothing_is_no_success(session: Session) -> None:
 def test_a_failure_of_ours_is_told_whole() -> None:
     with pytest.raises(MissingExtra) as raised:
         raise MissingExtra("install\nit")
-    told = job_tasks._told(raised.value)
-    assert told.startswith("MissingExtra (test_snowflake_in_job.py, line ")
-    assert told.endswith(": install it")
+    said = telling.told(raised.value)
+    assert said.startswith("MissingExtra (test_snowflake_in_job.py, line ")
+    assert said.endswith(": install it")
 
 
 # -- without a job ------------------------------------------------------------------------------

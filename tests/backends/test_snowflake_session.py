@@ -121,7 +121,7 @@ def test_a_name_that_is_not_in_connections_toml(double: Double, connections_toml
 
 def test_no_connection_at_all(connections_toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "get_active_session", no_session)
-    with pytest.raises(BackendError, match=r"no connection 'default'.*or set SNOWFLAKE_ACCOUNT"):
+    with pytest.raises(BackendError, match=r"toml\. It has none\. Add .*or set SNOWFLAKE_ACC"):
         Access().database()
 
 

@@ -140,5 +140,5 @@ def as_source(data: Any) -> Source:
         return frame
     raise SourceError(
         f"cannot read rows from a {type(data).__name__}: give a path, a Source, a Dataset, or a "
-        "pandas, polars or Arrow frame."
+        "pandas, polars or Arrow frame; of a Snowpark frame, SnowflakeQuery(frame)."
     )

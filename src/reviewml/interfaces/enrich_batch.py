@@ -123,6 +123,12 @@ class EnrichBatch(RowWise):
         """Load what the enricher needs on this worker."""
         self.enricher.setup()
 
+    def check_sql(self) -> None:
+        """Raise `SchemaError` when the enricher says wrongly how a database computes it."""
+        from reviewml.interfaces.sql_enricher import asked
+
+        asked(self.enricher, dict.fromkeys(self.enricher.needs, "NULL"), self.stage)
+
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema with the added columns, which must be new."""
         self.view.schema(schema)

@@ -92,9 +92,9 @@ class Enricher(Enrichment):
         return {}
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
-        from reviewml.interfaces.sql_enricher import AskDatabase
+        from reviewml.interfaces.sql_enricher import AskDatabase, asked
 
-        if self.sql(dict.fromkeys(self.needs, "NULL")) is None:
+        if asked(self, dict.fromkeys(self.needs, "NULL"), stage) is None:
             return []
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 

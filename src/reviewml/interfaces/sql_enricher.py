@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from reviewml.errors import CapabilityError
+from reviewml.errors import CapabilityError, SchemaError, did_you_mean
 from reviewml.interfaces.batches import RowWise, with_columns
 from reviewml.interfaces.enrich_batch import RoleView, with_added
 from reviewml.interfaces.enrichment import Enrichment
@@ -101,6 +101,53 @@ class Call:
     price: Price | None = None
 
 
+class Expressions(dict[str, str]):
+    """SQL expressions of what an enricher needs, which say what is wrong when it asks for more."""
+
+    stage = ""
+
+    def __missing__(self, name: str) -> str:
+        raise SchemaError(
+            f"step {self.stage!r}: sql() asks for the column {name!r}, which `needs` does not "
+            f"declare. {did_you_mean(name, self)}"
+        )
+
+
+def asked(enricher: SqlEnricher | Enricher, columns: Mapping[str, str], stage: str) -> Call | None:
+    """Return what an enricher asks, None when nothing.
+
+    Parameters
+    ----------
+    enricher
+        What has a method `sql`.
+    columns
+        SQL expressions of what it needs.
+    stage
+        Name of the step.
+
+    Raises
+    ------
+    SchemaError
+        When that is no `Call`, or its columns are not those that it needs and adds.
+    """
+    given = Expressions(columns)
+    given.stage = stage
+    call = enricher.sql(given)
+    if call is None:
+        return None
+    if not isinstance(call, Call):
+        raise SchemaError(
+            f"step {stage!r}: sql() returned a {type(call).__name__}: return a Call, such as "
+            "Call(answer=..., values={'column': ANSWER})."
+        )
+    if {*call.values} != {*enricher.adds}:
+        raise SchemaError(
+            f"step {stage!r}: sql() has values for {sorted(call.values)}, and `adds` declares "
+            f"{sorted(enricher.adds)}: make them the same."
+        )
+    return call
+
+
 class SqlEnricher(Enrichment):
     """Adds columns by asking the database that holds the rows; refused elsewhere.
 
@@ -152,7 +199,7 @@ class SqlEnricher(Enrichment):
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
         # What is refused is said before anything is read.
-        self.sql(dict.fromkeys(self.needs, "NULL"))
+        asked(self, dict.fromkeys(self.needs, "NULL"), stage)
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
@@ -188,7 +235,7 @@ class AskDatabase(RowWise):
 
     def call(self, columns: Mapping[str, str]) -> Call:
         """Return what to ask, given SQL expressions of what the enricher needs."""
-        call = self.enricher.sql(columns)
+        call = asked(self.enricher, columns, self.stage)
         assert call is not None
         return call
 

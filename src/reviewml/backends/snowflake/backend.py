@@ -12,6 +12,7 @@ import pyarrow as pa
 from reviewml.backends.local.dataset import Scan
 from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
+from reviewml.backends.snowflake.jobs.pool import Pool
 from reviewml.backends.snowflake.rows import Rows, once
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource, check_names
@@ -25,7 +26,7 @@ from reviewml.interfaces.store import EnrichmentStore
 from reviewml.schema import Roles, visible
 
 if TYPE_CHECKING:
-    from reviewml.backends.snowflake.jobs import Pool
+    from reviewml.interfaces.enrichment import Enrichment
 
 
 class SnowflakeBackend(Backend):
@@ -87,11 +88,23 @@ class SnowflakeBackend(Backend):
             raise ParameterError("connection= and session= say the same: give one of them.")
         return Access(self.connection if self.session is None else self.session)
 
+    def check(self, steps: Mapping[str, Enrichment]) -> None:
+        super().check(steps)
+        Budget(self.max_credits, self.prices).check()
+        if self.jobs is not None:
+            self.jobs.check()
+
     @property
     def jobs(self) -> Pool | None:
         """Where jobs run, on this connection."""
         if self.pool is None:
             return None
+        if not isinstance(self.pool, Pool):
+            raise ParameterError(
+                f"pool={self.pool!r} is a {type(self.pool).__name__}: give a Pool of "
+                "reviewml.backends.snowflake.jobs, such as Pool('GPUS', 'JOBS'), of a compute "
+                "pool and a stage."
+            )
         given, own = self.pool.connection, self.access.connection
         if given is not None and Access(given) != Access(own):
             raise ParameterError(
@@ -136,7 +149,9 @@ class SnowflakeBackend(Backend):
     @functools.cached_property
     def budget(self) -> Budget:
         """What may be spent, and was."""
-        return Budget(self.max_credits, self.prices)
+        budget = Budget(self.max_credits, self.prices)
+        budget.check()
+        return budget
 
     def enrichment_store(self) -> EnrichmentStore | None:
         """Return where values of enrichers are kept, if anywhere."""

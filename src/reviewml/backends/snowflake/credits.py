@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+import numbers
 from collections.abc import Mapping
 from importlib import resources
 
@@ -18,6 +20,10 @@ FEWEST = 1 / 5
 
 MOST = 1 / 2
 """Tokens for each byte of UTF-8, at most: scripts such as Thai have several for a letter."""
+
+
+ALIKE = 0.9
+"""From how much of a name in common on one is taken for a misspelling of the other."""
 
 
 def dated_prices() -> dict[str, float]:
@@ -79,6 +85,21 @@ class Budget:
     max_credits: float | None = None
     prices: Mapping[str, float] | None = None
     spent: float = 0.0
+
+    def check(self) -> None:
+        """Raise `ParameterError` when a parameter has a value that it cannot have."""
+        limits = {} if self.max_credits is None else {"max_credits": self.max_credits}
+        prices = {f"prices[{name!r}]": price for name, price in (self.prices or {}).items()}
+        for name, value in (limits | prices).items():
+            # Written so that it is true of NaN.
+            if not isinstance(value, numbers.Real) or not value >= 0:
+                raise ParameterError(f"{name} is {value!r}: give a number of credits, 0 or more.")
+        known = dated_prices()
+        for name in self.prices or ():
+            # Another name may be that of a function which an enricher of the user's asks.
+            meant = difflib.get_close_matches(name.upper(), known, n=1, cutoff=ALIKE)
+            if name not in known and meant:
+                raise ParameterError(f"prices: no function {name!r}. Did you mean {meant[0]!r}?")
 
     def credits(self, price: Price, texts: Texts) -> Range:
         """Return what it would cost to send some texts, from the least to the most.

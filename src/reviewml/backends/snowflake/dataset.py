@@ -35,11 +35,12 @@ from reviewml.backends.snowflake.uploading import upload
 from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import RowWise, hidden
 from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import By, Validate, check_rows
 from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
 from reviewml.interfaces.statistics import Statistic
-from reviewml.interfaces.windows import Window
+from reviewml.interfaces.windows import Windows
 from reviewml.schema import Roles
 from reviewml.sql import Name
 
@@ -103,15 +104,15 @@ class SnowflakeDataset(Dataset):
         self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
     ) -> SnowflakeDataset:
         rows = self.rows if isinstance(function, RowWise) else None
+        if isinstance(function, EnrichBatch):
+            function.check_sql()
         step = push_down(function, self._schema, schema)
         if isinstance(step, Parted):
             fetched_rows = self._then(step.step, step.schema)
             stream = Fetched(fetched_rows, step.rest, step.why)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
         try:
-            step = step or in_python(
-                function, self._schema, schema, resources, self.backend.access
-            )
+            step = step or in_python(function, self._schema, schema, resources, self.backend.access)
             return self._then(step, schema, rows)
         except Stays as error:
             why = str(error)
@@ -155,7 +156,7 @@ class SnowflakeDataset(Dataset):
         events: Dataset,
         *,
         by: By,
-        windows: Mapping[str, Window],
+        windows: Windows,
         sums: Sequence[str] = (),
         last: str | None = None,
     ) -> SnowflakeDataset:

@@ -91,6 +91,7 @@ class Access:
             _, known = _databases.get(key, (None, None))
             if known is None or known.closed:
                 known = Database(_opened(self.connection, str(self)))
+                known.check_open()
                 # What is kept here cannot hand its number on to another.
                 _databases[key] = self.connection, known
             return known
@@ -168,6 +169,14 @@ class Database:
         """Whether somebody has closed the session."""
         is_closed = getattr(self.session.connection, "is_closed", None)
         return bool(is_closed and is_closed())
+
+    def check_open(self) -> None:
+        """Raise `BackendError` when somebody has closed the session."""
+        if self.closed:
+            raise BackendError(
+                "the session is closed: give an open one, or the name of a connection in "
+                "connections.toml."
+            )
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement and return what it says."""
@@ -250,6 +259,7 @@ class Database:
         BackendError
             When the session has none.
         """
+        self.check_open()
         database = database or self.session.get_current_database()
         schema = schema or self.session.get_current_schema()
         if database is None or schema is None:
@@ -261,6 +271,7 @@ class Database:
 
     @contextlib.contextmanager
     def _executed(self, statement: str, *, later: bool = False) -> Iterator[SnowflakeCursor]:
+        self.check_open()
         if self._tag is None:
             self._tag = self._own_tag()
         with self.session.connection.cursor() as cursor:
@@ -364,10 +375,11 @@ def _known(name: str) -> str:
         # Not in the words of the parser, which quote the line: it may hold a password.
         raise BackendError(f"{CONNECTIONS_FILE} cannot be read: it is not TOML, or not yours.")
     if name not in known:
+        others = did_you_mean(name, known) if known else "It has none."
         raise BackendError(
-            f"there is no connection {name!r} in {CONNECTIONS_FILE}. {did_you_mean(name, known)} "
-            f"Add a section [{name}] to that file, or set SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and "
-            "the like in the environment and name none."
+            f"there is no connection {name!r} in {CONNECTIONS_FILE}. {others} Add a section "
+            f"[{name}] to that file, or set SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and the like in the "
+            "environment and name none."
         )
     return name
 

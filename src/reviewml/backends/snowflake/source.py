@@ -11,10 +11,12 @@ from typing import Any, Self
 
 import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
+from snowflake.snowpark import DataFrame
 
 from reviewml.backends.snowflake.comments import schema_with_origins
 from reviewml.backends.snowflake.described import JSON, arrow_type, kind_name
 from reviewml.backends.snowflake.fetching import fetched
+from reviewml.backends.snowflake.frames import query_of
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.errors import SchemaError, SourceError
@@ -181,11 +183,11 @@ class SnowflakeQuery(_Described):
     Parameters
     ----------
     query
-        A ``SELECT``, with ``?`` where `params` go.
+        A ``SELECT``, with ``?`` where `params` go; or a Snowpark data frame.
     params
         Values, written so that they stay values: null, truth values, numbers, text, bytes, lists.
     id, text, rating, time, target, connection
-        As of `SnowflakeTable`.
+        As of `SnowflakeTable`; the connection of a data frame is its session.
 
     Examples
     --------
@@ -195,7 +197,7 @@ class SnowflakeQuery(_Described):
 
     def __init__(
         self,
-        query: str,
+        query: str | DataFrame,
         params: Sequence[Value] = (),
         *,
         id: str | None = None,
@@ -208,16 +210,21 @@ class SnowflakeQuery(_Described):
         self.query = query
         self.params = params
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
-        self.connection = connection
+        # What it reads may be seen from there alone.
+        own = None if isinstance(query, str) else query.session
+        self.connection = own if connection is None else connection
 
     def _table(self) -> str:
+        query = self.query if isinstance(self.query, str) else query_of(self.query)
         # What ends in a comment must not take the parenthesis along.
-        return f"({with_values(self.query, self.params)}\n)"
+        return f"({with_values(query, self.params)}\n)"
 
     def _name(self) -> str:
         return "query"
 
     def __repr__(self) -> str:
+        if not isinstance(self.query, str):
+            return f"SnowflakeQuery(<{type(self.query).__name__}>{shown(self.roles)})"
         # Texts in it may be anything.
         query = TOKENS.sub(lambda found: found[0] if found["kept"] else "'…'", self.query)
         return f"SnowflakeQuery({query!r}{shown(self.roles)})"

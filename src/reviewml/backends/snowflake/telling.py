@@ -14,7 +14,8 @@ from typing import ParamSpec, TypeVar
 
 from reviewml.errors import BackendError, ReviewmlError, RowErrors, RowsFailed
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MARK = f"reviewml-{uuid.uuid4().hex}"
 """Marks what is told by functions that this process makes; no text of a row can hold it."""

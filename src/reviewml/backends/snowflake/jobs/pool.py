@@ -17,12 +17,20 @@ from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.by_value import taken_along
 from reviewml.backends.snowflake.refusals import tried
 from reviewml.backends.snowflake.session import Access, Connection, Database
+from reviewml.errors import ParameterError, did_you_mean
 from reviewml.sql import Name
 
 REPOSITORY = "snowflake.snowpark.pypi_shared_repository"
 
 ENTRY = "entry.py"
 """What a job starts."""
+
+OPTIONS = (
+    "comment", "database", "enable_metrics", "env_vars", "external_access_integrations",
+    "imports", "min_instances", "overwrite", "parallel", "preflight", "query_warehouse",
+    "runtime_environment", "schema", "spec_overrides",
+)  # fmt: skip
+"""What the client takes besides; of others it only writes a line into the log."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +65,17 @@ class Pool:
 
     def __str__(self) -> str:
         return self.compute_pool
+
+    def check(self) -> None:
+        """Raise `ParameterError` when a parameter has a value that it cannot have."""
+        for name in ("pip_requirements", "artifact_repositories"):
+            if isinstance(given := getattr(self, name), str):
+                raise ParameterError(f"{name}={given!r} is one text: give a list, [{given!r}].")
+        for name in self.options:
+            if name not in OPTIONS:
+                raise ParameterError(
+                    f"snowflake.ml.jobs has no option {name!r}. {did_you_mean(name, OPTIONS)}"
+                )
 
     def database(self) -> Database:
         """Return where statements run."""
@@ -102,6 +121,7 @@ class Pool:
         return Job(submitted.id, self.connection)
 
     def _settings(self, name: str) -> dict[str, Any]:
+        self.check()
         return {
             **self.options,
             "compute_pool": Name.parse(self.compute_pool).sql,
