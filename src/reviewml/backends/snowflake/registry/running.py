@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reviewml.backends.snowflake.described import kind_name
+from reviewml.backends.snowflake.frames import query_of
 from reviewml.backends.snowflake.registry.kept_model import KeptModel, KeptVersion, version_name
 from reviewml.backends.snowflake.registry.methods import Method, version_sql
 from reviewml.backends.snowflake.session import Database
@@ -94,13 +95,7 @@ def rows_of(rows: str | DataFrame) -> str:
     """
     if isinstance(rows, str):
         return f"SELECT * FROM {Name.parse(rows)}"
-    queries: Sequence[str] = rows.queries["queries"]
-    if len(queries) != 1:
-        raise CapabilityError(
-            "this data frame takes several statements: call its cache_result() first, or write it "
-            "to a table and give the table's name."
-        )
-    return queries[0]
+    return query_of(rows)
 
 
 def enriched(pipeline: Pipeline, rows: str, columns: Collection[str]) -> str:
