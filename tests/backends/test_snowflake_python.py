@@ -457,6 +457,15 @@ def test_what_does_not_say_that_it_is_plain_python_stays(
     assert why.endswith("rows fetched: it is not plain Python")
 
 
+def test_a_plan_says_that_it_tries_steps_here(
+    backend: SnowflakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "reviewml")
+    Pipeline([("mine", Shouting())], id="id", text="text").on(backend).plan(reviews())
+    assert "rows fetched: it is tried here, for a plan" in caplog.text
+    assert "plain Python" not in caplog.text
+
+
 class Slow(Shouting):
     adds = {"marks": pa.duration("s")}
 

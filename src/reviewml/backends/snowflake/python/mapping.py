@@ -53,6 +53,8 @@ def in_python(
     """
     if not isinstance(function, RowWise):
         raise Stays("it does not look at each row by itself")
+    if isinstance(function, EnrichBatch) and type(function) not in (EnrichBatch, StoredBatch):
+        raise Stays("it is tried here, for a plan")
     if resources.gpu:
         raise Stays("it needs a GPU")
     if not resources.pure_python:
