@@ -223,7 +223,7 @@ def test_what_a_job_says_of_its_failure_quotes_no_text(
         failing.persist()
     message = str(failure.value)
     assert message.startswith("step 'judged': job ")
-    assert "ended as FAILED: ValueError (test_snowflake_in_job.py, line " in message
+    assert "ended as FAILED. ValueError (test_snowflake_in_job.py, line " in message
     assert "in setup): it may quote a text. See" in message
     chained = [failure.value.__context__, failure.value.__cause__]
     assert SECRET not in f"{message} {chained} {caplog.text}"

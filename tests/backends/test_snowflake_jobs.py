@@ -22,7 +22,7 @@ from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.runtime import IN_RUNTIME
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
-from reviewml.errors import BackendError, ParameterError
+from reviewml.errors import BackendError, ParameterError, SchemaError
 from reviewml.featurizers import Features
 from reviewml.interfaces.model import Task
 from reviewml.interfaces.trainer import Examples
@@ -79,7 +79,7 @@ def test_functions_run_there(double: Double) -> None:
     assert ".zip" in found["from"]
     assert (worked.status, failed.wait(60)) == ("DONE", "FAILED")
     assert "less than nothing" in failed.logs()
-    with pytest.raises(BackendError, match="ended as FAILED"):
+    with pytest.raises(BackendError, match=r"ended as FAILED\. A function of yours raised"):
         failed.result()
     with pytest.raises(BackendError, match="left no files: it ran a function"):
         worked.pipeline()
@@ -111,7 +111,7 @@ def test_what_is_deleted_leaves_nothing_on_the_stage(double: Double) -> None:
         pool = Pool("POOL", "DELETED", session)
         name = pool.name("train")
         with tempfile.TemporaryDirectory() as folder:
-            payload(Path(folder))
+            payload(Path(folder), name)
             trainer = SnowflakeXGBoost(n_estimators=3, n_jobs=1)
             given = (examples("binary"), example_features(), None)
             write_train_task(Path(folder), trainer, *given, pool.results(name))
@@ -122,6 +122,15 @@ def test_what_is_deleted_leaves_nothing_on_the_stage(double: Double) -> None:
         [listed] = [one for one, _ in jobs.list(session) if name in one.id]
         listed.delete()
         assert not session.sql("LIST @DELETED").collect()
+
+
+def test_a_target_that_is_not_there_starts_no_job(double: Double) -> None:
+    pipe = Pipeline([("features", Features()), ("model", XGBoost())])
+    with double.session() as session:
+        session.sql("CREATE TABLE NO_TARGET (ID INT, BOUGHT BOOLEAN)").collect()
+        where = {"compute_pool": "POOL", "stage": "JOBS", "connection": session}
+        with pytest.raises(SchemaError, match=r"submit.target=.: no column 'bought'.*'BOUGHT'"):
+            jobs.submit(pipe, rows="NO_TARGET", target="bought", **where)
 
 
 @pytest.mark.slow
@@ -305,12 +314,10 @@ def test_a_job_of_several_machines_asks_for_the_estimator(double: Double) -> Non
     with double.session() as session:
         pool = {"compute_pool": "POOL", "stage": "JOBS", "connection": session}
         trainer = SnowflakeXGBoost(**SETTINGS, **pool, target_instances=2)
-        with pytest.raises(BackendError, match="ended as FAILED"):
-            trainer.train(examples("binary"), example_features())
         # The double's jobs are no Container Runtime.
-        [failed] = [job for job, status in jobs.list(session) if status == "FAILED"]
-        assert "by which several machines train together" in failed.logs()
-        failed.delete()
+        with pytest.raises(BackendError, match=r"FAILED.*by which several machines train"):
+            trainer.train(examples("binary"), example_features())
+        jobs.delete_failed(session)
 
 
 def test_what_a_job_left_is_written_to_its_folder_alone(

@@ -173,7 +173,7 @@ class SnowflakeXGBoost(XGBoost):
         with tempfile.TemporaryDirectory() as folder:
             sent, left = Path(folder) / "sent", Path(folder) / "left"
             sent.mkdir()
-            payload(sent)
+            payload(sent, name)
             write_train_task(sent, trainer, examples, features, valid, pool.results(name))
             job = pool.submit_folder(sent, name)
             job.waited()

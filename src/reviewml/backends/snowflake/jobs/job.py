@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import dataclasses
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from reviewml.backends.snowflake.refusals import tried
 from reviewml.backends.snowflake.session import Access, Connection
 from reviewml.errors import BackendError
+from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import leads_outside
 from reviewml.sql import Name
@@ -20,6 +22,11 @@ PREFIX = "REVIEWML_"
 """Names of our jobs begin so."""
 
 FAILED = ("FAILED", "INTERNAL_ERROR")
+
+STARTED = "ML job started"
+"""What the log says before it runs what was submitted."""
+
+LAST_LINES = 10
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -91,7 +98,11 @@ class Job:
         """
         status = self.wait(timeout)
         if status != "DONE":
-            raise BackendError(f"job {self.id} ended as {status}: see what logs() says of it.")
+            why = f" {self._said()}" if status in FAILED else ""
+            raise BackendError(
+                f"job {self.id} ended as {status}.{why} See what jobs.Job(id).logs() says; "
+                "jobs.delete_failed() removes those that failed."
+            )
         try:
             return tried(lambda: self._job().result())
         except BackendError:
@@ -100,6 +111,24 @@ class Job:
             # What the client says of it may quote what was left.
             failure = "left no result that can be read, as when its process was ended"
         raise BackendError(f"job {self.id} {failure}: see what logs(whole=True) says of it.")
+
+    def _said(self) -> str:
+        """Return the lines of its log that cannot quote a text.
+
+        Those are ours, which begin with its name, and those from before our code ran.
+        """
+        try:
+            lines = self.logs(whole=True).splitlines()
+        except (BackendError, RuntimeError):
+            return "Its log cannot be had."
+        own = Name.parse(self.id).parts[-1]
+        # Snowflake's client lengthens the name that we gave.
+        ours = [line.split(None, 1) for line in lines if line.startswith(PREFIX)]
+        if told := [rest for name, *rest in ours if own.startswith(name)]:
+            return " ".join(itertools.chain(*told))
+        if any(line.strip() == STARTED for line in lines):
+            return "A function of yours raised, or it died without a word, as when memory runs out."
+        return "It did not get to our code. " + masked("\n".join(lines[-LAST_LINES:]))
 
     def pipeline(self, timeout: float | None = None) -> Pipeline:
         """Return the pipeline that it fitted."""
@@ -156,11 +185,14 @@ def delete_failed(
     connection: Connection = None, *, database: str | None = None, schema: str | None = None
 ) -> builtins.list[Job]:
     """Remove the jobs of ours that failed, and return them."""
-    failed = [
-        job
-        for job, status in list(connection, database=database, schema=schema)
-        if status in FAILED
-    ]
+    found = list(connection, database=database, schema=schema)
+    failed = [job for job, status in found if status in FAILED]
     for job in failed:
-        job.delete()
+        try:
+            job.delete()
+        except BackendError:
+            # Somebody else may have removed it meanwhile.
+            there = list(connection, database=database, schema=schema)
+            if job.id in {other.id for other, _ in there}:
+                raise
     return failed

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake.jobs.job import PREFIX, Job
+from reviewml.backends.snowflake.jobs.tasks import NAME
 from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.by_value import taken_along
 from reviewml.backends.snowflake.refusals import tried
@@ -141,8 +142,17 @@ def _own_modules(function: Callable[..., Any]) -> list[str]:
     return [name] if lacking else []
 
 
-def payload(folder: Path) -> None:
-    """Put into a folder what each job needs besides its task."""
+def payload(folder: Path, name: str) -> None:
+    """Put into a folder what each job needs besides its task.
+
+    Parameters
+    ----------
+    folder
+        Of the payload.
+    name
+        Of the job.
+    """
     own_code.archive(folder)
+    (folder / NAME).write_text(name, encoding="utf-8")
     entry = importlib.resources.files(__package__) / ENTRY
     (folder / ENTRY).write_bytes(entry.read_bytes())

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.jobs.job import Job
 from reviewml.backends.snowflake.jobs.pool import Pool, payload
 from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
 from reviewml.backends.snowflake.python.by_value import Stays
@@ -28,7 +27,6 @@ from reviewml.interfaces.batches import narrowed
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.stored_batch import StoredBatch
-from reviewml.masking import masked
 from reviewml.schema import ERRORS, PLACE, roles_of
 from reviewml.sql import Name, quoted
 
@@ -36,11 +34,6 @@ log = logging.getLogger(__name__)
 
 NUMBER = "__number__"
 """Column of what rows are found again by."""
-
-STARTED = "ML job started"
-"""What the log says before it runs our code."""
-
-LAST_LINES = 10
 
 
 def in_job(
@@ -152,7 +145,7 @@ class JobStep:
     def _run(self, database: Database, given: Name, made: Name) -> None:
         name = self.pool.name("enrich")
         with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
-            payload(Path(folder))
+            payload(Path(folder), name)
             write_enrich_task(
                 Path(folder),
                 self.content,
@@ -162,21 +155,14 @@ class JobStep:
                     "schema": self.reads.serialize().to_pybytes().hex(),
                     "made": made.sql,
                     "store": _schema_of(self.store, database),
-                    "mark": name,
                 },
             )
             job = self.pool.submit_folder(Path(folder), name)
-        self._wait(job, name)
-
-    def _wait(self, job: Job, mark: str) -> None:
-        status = job.waited()
-        if status != "DONE":
-            raise BackendError(
-                f"step {self.stage!r}: job {job.id} ended as {status}: {_said(job, mark)} "
-                "See what jobs.Job(id).logs() says; jobs.delete_failed() removes it."
-            )
-        # A process that was ended may look as if it were done.
-        job.result()
+        try:
+            job.waited()
+            job.result()
+        except BackendError as error:
+            raise BackendError(f"step {self.stage!r}: {error}") from None
         job.delete()
 
 
@@ -217,20 +203,3 @@ def _dropped(database: Database, what: str) -> Iterator[Name]:
         yield name
     finally:
         database.run(f"DROP TABLE IF EXISTS {name}")
-
-
-def _said(job: Job, mark: str) -> str:
-    """Return the lines of a log that cannot quote a text.
-
-    Those are ours, which begin with a mark, and those from before any row was read.
-    """
-    try:
-        lines = job.logs(whole=True).splitlines()
-    except (BackendError, RuntimeError):
-        return "its log cannot be had."
-    ours = [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]
-    if ours:
-        return " ".join(ours)
-    if any(line.strip() == STARTED for line in lines):
-        return "it ended without a word of ours, as when memory runs out."
-    return "it did not get to our code. " + masked("\n".join(lines[-LAST_LINES:]))

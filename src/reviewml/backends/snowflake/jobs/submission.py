@@ -12,8 +12,10 @@ from reviewml.backends.snowflake.jobs.job import Job
 from reviewml.backends.snowflake.jobs.pool import Pool, payload
 from reviewml.backends.snowflake.jobs.tasks import TASK, fit_task
 from reviewml.backends.snowflake.session import Connection
+from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.errors import ParameterError
 from reviewml.pipeline import Pipeline
+from reviewml.schema import require
 from reviewml.sql import Name
 
 
@@ -62,6 +64,8 @@ def submit(
     ------
     ParameterError
         When something that is needed is missing.
+    SchemaError
+        When there is no column of the target's or the group's name.
     RegistryError
         When a parameter of a step cannot be written as JSON.
     """
@@ -78,6 +82,7 @@ def submit(
             "by its name: write the rows to one, as with pipeline.enrich(rows).merge('TABLE'), "
             "and give its name."
         )
+    _require_columns(pool, rows, {"target": target, "group": group})
     name = pool.name("fit")
     given = {
         "target": target,
@@ -88,9 +93,17 @@ def submit(
     }
     task = fit_task(work, Name.parse(rows).sql, given)
     with tempfile.TemporaryDirectory() as folder:
-        payload(Path(folder))
+        payload(Path(folder), name)
         (Path(folder) / TASK).write_text(json.dumps(task), encoding="utf-8")
         return pool.submit_folder(Path(folder), name)
+
+
+def _require_columns(pool: Pool, rows: str, asked: Mapping[str, str | None]) -> None:
+    # Else a job would start for nothing, which takes minutes.
+    schema = SnowflakeTable(rows).rows_in(pool.database()).schema
+    for what, column in asked.items():
+        if column is not None:
+            require(schema, column, f"submit({what}=)")
 
 
 def _registry(given: Mapping[str, Any] | None) -> dict[str, Any] | None:

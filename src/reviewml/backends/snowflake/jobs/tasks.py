@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from reviewml.interfaces.backend import Backend
     from reviewml.interfaces.store import EnrichmentStore
 
-TASK, RESULT = "task.json", "result"
-"""In the payload of a job: what to do, and the folder of what came of it."""
+TASK, NAME, RESULT = "task.json", "name.txt", "result"
+"""In the payload of a job: what to do, its name, and the folder of what came of it."""
 
 TARGET = "__target__"
 """Column of the target in files of features."""
@@ -44,9 +44,21 @@ SAVED, PICKLE = "enricher", "enricher.pickle"
 
 
 def run(folder: Path) -> dict[str, Any]:
-    """Do what the payload in a folder says, and return what came of it as plain data."""
+    """Do what the payload in a folder says, and return what came of it as plain data.
+
+    What goes wrong is told in the log, behind the name of the job, as far as that cannot quote the
+    text of a row.
+    """
     task = json.loads((folder / TASK).read_text(encoding="utf-8"))
-    return TASKS[task["task"]](folder, task)
+    try:
+        return TASKS[task["task"]](folder, task)
+    except Exception as error:
+        # Where there are features alone, nothing has a text.
+        failure = f"{type(error).__name__}: {error}" if task["task"] == "train" else told(error)
+    name = (folder / NAME).read_text(encoding="utf-8")
+    print(f"{name} {' '.join(failure.split())}", flush=True)  # noqa: T201  what is printed is the log
+    # Not above: what it came from would be printed too.
+    raise BackendError(failure)
 
 
 # -- fitting a pipeline -------------------------------------------------------------------------
@@ -108,8 +120,7 @@ def write_enrich_task(
     options
         ``stage``, the name of the step; ``rows``, the name of the table, and ``schema``, as what
         it is read, serialised, in hexadecimal digits; ``made``, that of the table to make;
-        ``store``, the schema of a `SnowflakeStore`, or None; ``mark``, which begins what is said
-        of a failure.
+        and ``store``, the schema of a `SnowflakeStore`, or None.
     """
     if isinstance(content, saving.Parts):
         saving.save(content, folder / SAVED)
@@ -119,19 +130,6 @@ def write_enrich_task(
 
 
 def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    failure = None
-    try:
-        _make_enriched(folder, task)
-    except Exception as error:
-        failure = told(error)
-    if failure is not None:
-        print(f"{task['mark']} {failure}", flush=True)  # noqa: T201  what is printed is the log
-        # Not above: what it came from would be printed too.
-        raise BackendError(failure)
-    return {}
-
-
-def _make_enriched(folder: Path, task: Mapping[str, Any]) -> None:
     from reviewml.backends.local.dataset import LocalDataset
     from reviewml.backends.snowflake.fetching import fetched
     from reviewml.backends.snowflake.rows import Rows
@@ -150,6 +148,7 @@ def _make_enriched(folder: Path, task: Mapping[str, Any]) -> None:
     kept = enriched.select(list(enricher.adds))
     made = upload(database, kept.full_batches(), kept.full_schema)
     database.run(SEEN_BY_OTHERS.format(task["made"], made.query))
+    return {}
 
 
 def _enricher(folder: Path) -> Enricher:
