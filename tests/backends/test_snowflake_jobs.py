@@ -16,7 +16,8 @@ pytest.importorskip("snowflake.ml")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake import jobs, together
-from reviewml.backends.snowflake.jobs.pool import Pool, payload
+from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.pool import Pool
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.runtime import IN_RUNTIME

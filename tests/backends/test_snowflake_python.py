@@ -192,7 +192,9 @@ def test_what_is_known_to_be_no_text_is_said(
 
 
 @pytest.mark.parametrize(
-    "text", ["reviewml-0<lovely>reviewml-0", f"{MARK[:-1]}<lovely>{MARK[:-1]}", "'lovely'"]
+    "text",
+    ["reviewml-0<lovely>reviewml-0", f"{MARK[:-1]}<lovely>{MARK[:-1]}", "'lovely'"],
+    ids=["another mark", "most of the mark", "quotes"],
 )
 def test_a_text_cannot_pass_for_what_is_known_to_be_none(
     backend: SnowflakeBackend, text: str

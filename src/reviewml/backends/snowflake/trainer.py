@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reviewml.backends.snowflake import runtime, together
-from reviewml.backends.snowflake.jobs.pool import Pool, payload
+from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.pool import Pool
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.errors import ParameterError
 from reviewml.interfaces.featurizer import Feature

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 import re
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake.jobs.job import PREFIX, Job
-from reviewml.backends.snowflake.jobs.tasks import NAME
+from reviewml.backends.snowflake.jobs.payload import ENTRY
 from reviewml.backends.snowflake.python import own_code
 from reviewml.backends.snowflake.python.by_value import taken_along
 from reviewml.backends.snowflake.refusals import tried
@@ -22,9 +21,6 @@ from reviewml.errors import ParameterError, did_you_mean
 from reviewml.sql import Name
 
 REPOSITORY = "snowflake.snowpark.pypi_shared_repository"
-
-ENTRY = "entry.py"
-"""What a job starts."""
 
 OPTIONS = (
     "comment", "database", "enable_metrics", "env_vars", "external_access_integrations",
@@ -140,19 +136,3 @@ def _own_modules(function: Callable[..., Any]) -> list[str]:
     name = function.__module__
     lacking = name in sys.modules and name.partition(".")[0] not in ("__main__", "reviewml")
     return [name] if lacking else []
-
-
-def payload(folder: Path, name: str) -> None:
-    """Put into a folder what each job needs besides its task.
-
-    Parameters
-    ----------
-    folder
-        Of the payload.
-    name
-        Of the job.
-    """
-    own_code.archive(folder)
-    (folder / NAME).write_text(name, encoding="utf-8")
-    entry = importlib.resources.files(__package__) / ENTRY
-    (folder / ENTRY).write_bytes(entry.read_bytes())

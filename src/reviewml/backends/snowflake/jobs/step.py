@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.jobs.pool import Pool, payload
+from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.pool import Pool
 from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
 from reviewml.backends.snowflake.python.by_value import Stays
 from reviewml.backends.snowflake.python.functions import Content

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake.jobs.job import Job
-from reviewml.backends.snowflake.jobs.pool import Pool, payload
-from reviewml.backends.snowflake.jobs.tasks import TASK, fit_task
+from reviewml.backends.snowflake.jobs.payload import TASK, payload
+from reviewml.backends.snowflake.jobs.pool import Pool
+from reviewml.backends.snowflake.jobs.tasks import fit_task
 from reviewml.backends.snowflake.session import Connection
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.errors import ParameterError

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml import plugins, saving
+from reviewml.backends.snowflake.jobs.payload import NAME, RESULT, TASK
 from reviewml.backends.snowflake.telling import told
 from reviewml.errors import BackendError
 from reviewml.interfaces.component import Component
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
     from reviewml.interfaces.backend import Backend
     from reviewml.interfaces.store import EnrichmentStore
-
-TASK, NAME, RESULT = "task.json", "name.txt", "result"
-"""In the payload of a job: what to do, its name, and the folder of what came of it."""
 
 TARGET = "__target__"
 """Column of the target in files of features."""
