@@ -31,8 +31,7 @@ pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.python import functions as python_cells
-from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.python import functions, own_code
 from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
@@ -263,9 +262,9 @@ assert not {{"snowflake.snowpark", "snowflake.connector", "ray"}} & set(sys.modu
 @pytest.mark.slow
 def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     pipe = fitted()
-    parts = python_cells.parts_of(model=pipe.model_)
+    parts = functions.parts_of(model=pipe.model_)
     folder = saving.save(parts, tmp_path / "saved")
-    python_cells.zipped(folder, tmp_path / "saved.zip")
+    functions.zipped(folder, tmp_path / "saved.zip")
     archive = own_code.archive(tmp_path)
     code = ALONE.format(archive=str(archive), folder=f"{tmp_path}/", width=len(pipe.features_))
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

@@ -23,8 +23,13 @@ pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.python import functions as python_cells
-from reviewml.backends.snowflake.python import in_warehouse, own_code, partitions, statistic_parts
+from reviewml.backends.snowflake.python import (
+    functions,
+    in_warehouse,
+    own_code,
+    partitions,
+    statistic_parts,
+)
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, ReviewHistory
 from reviewml.enrichers.key_statistics import KeyMoments, KeysBefore, Magnitude
@@ -292,7 +297,7 @@ def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     raw = pickle.dumps({"words": DocumentCounts("text", ("text",))})
     (tmp_path / "saved" / in_warehouse.PICKLE).write_bytes(raw)
-    python_cells.zipped(tmp_path / "saved", tmp_path / "saved.zip")
+    functions.zipped(tmp_path / "saved", tmp_path / "saved.zip")
     schema = pa.schema([("text", pa.string())]).serialize().to_pybytes().hex()
     code = ALONE.format(
         archive=str(own_code.archive(tmp_path)), folder=f"{tmp_path}/", schema=schema

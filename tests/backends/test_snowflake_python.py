@@ -39,8 +39,7 @@ pytest.importorskip("fakesnow")
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.python import functions as python_cells
-from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.python import functions, own_code
 from reviewml.backends.snowflake.python.by_value import Stays, pickled, taken_along
 from reviewml.backends.snowflake.python.mapping import brought, in_python
 from reviewml.backends.snowflake.session import Access
@@ -395,7 +394,7 @@ def test_only_what_is_needed_is_given(running: Double, backend: SnowflakeBackend
 
 def test_components_are_saved_and_others_pickled() -> None:
     assert brought(EnrichBatch(Language(), "language")).handler == "enriched"
-    [own, version] = [brought(EnrichBatch(Shouting(), "own")), python_cells.this_runtime()]
+    [own, version] = [brought(EnrichBatch(Shouting(), "own")), functions.this_runtime()]
     assert (own.handler, own.runtime) == ("called", version)
 
 
@@ -547,7 +546,7 @@ def test_a_users_class_needs_nothing_of_the_user_there(tmp_path: Path) -> None:
     content = brought(function).content
     assert isinstance(content, bytes)
     (folder / "function.pickle").write_bytes(content)
-    python_cells.zipped(folder, tmp_path / "saved.zip")
+    functions.zipped(folder, tmp_path / "saved.zip")
     schema = as_dataset(pa.table({"text": ["a"]}), Roles.of(text="text")).full_schema
     code = ALONE.format(
         archive=str(own_code.archive(tmp_path)),

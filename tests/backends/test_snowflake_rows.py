@@ -352,6 +352,13 @@ def test_samples_are_the_same(backend: SnowflakeBackend) -> None:
         assert found.equals(expected)
 
 
+def test_no_row_leaves_that_is_not_in_a_sample(backend: SnowflakeBackend, double: Double) -> None:
+    rows = backend.read(example_rows(400), ROLES)
+    with double.watch() as watched:
+        assert rows.sample(7).count() == 7
+    assert watched.rows < 12
+
+
 # -- joins ---------------------------------------------------------------------------------------
 
 

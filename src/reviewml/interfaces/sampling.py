@@ -83,6 +83,10 @@ class Sampled:
     hashes: Hashes
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(self.chosen(batch))
+
+    def chosen(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return whether each row is kept."""
         groups, hashes = self.smallest.groups(batch), self.smallest.hashes(batch)
         limits = [self.hashes[group][-1] if len(self.hashes[group]) else 0 for group in groups]
-        return batch.filter(pa.array(hashes <= np.array(limits, np.uint64)))
+        return pa.array(hashes <= np.array(limits, np.uint64))

@@ -15,6 +15,7 @@ from snowflake.snowpark import DataFrame
 from reviewml.backends.local.dataset import Mapped, Stream
 from reviewml.backends.snowflake.fetching import failed, fetched
 from reviewml.backends.snowflake.jobs.step import in_job
+from reviewml.backends.snowflake.python import sampling  # noqa: F401  (registers what it does)
 from reviewml.backends.snowflake.python.by_value import Stays
 from reviewml.backends.snowflake.python.mapping import in_python, name_of
 from reviewml.backends.snowflake.rows import Rows, Step, once
@@ -28,7 +29,6 @@ from reviewml.backends.snowflake.sql import (  # noqa: F401  (some register what
     joining,
     labelling,
     merging,
-    sampling,
 )
 from reviewml.backends.snowflake.sql.push_down import Parted, needs_database, push_down
 from reviewml.backends.snowflake.uploading import upload

@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,9 @@ from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.enrich_batch import EnrichBatch
 from reviewml.interfaces.expressions import write_numbers
 from reviewml.interfaces.row_keys import row_keys
+from reviewml.interfaces.sampling import Sampled
 from reviewml.interfaces.statistics import parts_of
-from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE
+from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE, roles_of
 from reviewml.scoring import chosen
 from reviewml.training import unreadable
 
@@ -45,8 +46,8 @@ OfPartition = Callable[["pd.DataFrame"], "pd.DataFrame"]
 PICKLE = "function.pickle"
 """File in an archive of what was pickled."""
 
-KEY = "__key__"
-"""Column of what rows are found by."""
+KEY, CHOSEN = "__key__", "__chosen__"
+"""Columns of what rows are found by, and of whether they are in a sample."""
 
 
 def text_features(archive: str, names: Sequence[str]) -> Compute:
@@ -151,6 +152,34 @@ class RowKeys(RowWise):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         keys = row_keys(batch.select(list(self.names)))
         return batch.append_column(KEY, pa.array([key.hex() for key in keys.to_pylist()]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen(RowWise):
+    """Adds whether a row is in a sample.
+
+    Parameters
+    ----------
+    sampled
+        Keeps those that are.
+    """
+
+    sampled: Sampled
+    stage: ClassVar[str] = "sample"
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema with the answer."""
+        return schema.append(pa.field(CHOSEN, pa.bool_()))
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        known = (roles_of(schema).id, self.sampled.smallest.column, PLACE)
+        return [name for name in known if name]
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return (CHOSEN,)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.append_column(CHOSEN, self.sampled.chosen(batch))
 
 
 def parts(archive: str, schema: Sequence[str]) -> OfPartition:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.python import functions as python_cells
-from reviewml.backends.snowflake.python import own_code, passing
+from reviewml.backends.snowflake.python import functions, own_code, passing
 from reviewml.backends.snowflake.python.by_value import Stays, pickled
 from reviewml.backends.snowflake.python.in_warehouse import RowKeys
 from reviewml.backends.snowflake.rows import Rows, Step
@@ -102,7 +101,7 @@ class PythonStep:
         )
         try:
             [passing.kept(after.field(name), "") for name in found.makes]
-            wide = len(found._arguments({})) > python_cells.MOST_ARGUMENTS
+            wide = len(found._arguments({})) > functions.MOST_ARGUMENTS
         except SchemaError:
             raise Stays("a column of it has a type that Snowflake cannot hold") from None
         if wide:
@@ -128,7 +127,7 @@ class PythonStep:
         """
         cells, kinds = zip(*self._arguments(given or {}), strict=True)
         told = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
-        function = python_cells.python_function(
+        function = functions.python_function(
             database,
             self.brought.handler,
             self.brought.content,
@@ -221,9 +220,9 @@ class Brought:
     """
 
     handler: str
-    content: python_cells.Content
+    content: functions.Content
     further: tuple[Sequence[str], ...] = ()
-    runtime: str = python_cells.RUNTIME
+    runtime: str = functions.RUNTIME
 
 
 def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) -> Brought:
@@ -246,11 +245,11 @@ def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) ->
         _refuse_secrets(function)
     raw, has_code = pickled(function, type(does), packages)
     if type(function) is EnrichBatch and not has_code and _can_be_saved(function):
-        parts = python_cells.parts_of([("enricher", function.enricher)])
+        parts = functions.parts_of([("enricher", function.enricher)])
         return Brought("enriched", parts, ([function.stage],))
     if not has_code:
         return Brought("called", raw)
-    if (runtime := python_cells.this_runtime()) is None:
+    if (runtime := functions.this_runtime()) is None:
         raise Stays("it has code of yours, and Snowflake lacks this version of Python")
     return Brought("called", raw, runtime=runtime)
 

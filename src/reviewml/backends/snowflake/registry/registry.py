@@ -17,10 +17,10 @@ from reviewml.backends.snowflake.registry.kept_model import (
     Record,
     version_name,
 )
-from reviewml.backends.snowflake.registry.logging import client_version, upload
 from reviewml.backends.snowflake.registry.methods import methods_of
 from reviewml.backends.snowflake.registry.packaged import Packaged
 from reviewml.backends.snowflake.registry.running import Runnable, columns_of, enriched, rows_of
+from reviewml.backends.snowflake.registry.uploading import client_version, upload
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.errors import ModelNotFound, RegistryError
 from reviewml.interfaces.registry import (

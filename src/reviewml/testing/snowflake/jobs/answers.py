@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from reviewml.testing.snowflake.jobs.catalogue import Job, start
 from reviewml.testing.snowflake.services.catalogue import JobService, services_of
-from reviewml.testing.snowflake.stages import folders as stages
+from reviewml.testing.snowflake.stages import folders
 from reviewml.testing.snowflake.statements import Answer, Call, Refused, on, rows, status
 from reviewml.testing.snowflake.texts import NAME
 
@@ -56,7 +56,7 @@ def execute(double: Double, call: Call) -> Answer:
     full = call.session.full(name + uuid.uuid4().hex[:8].upper() if name.endswith("_") else name)
     spec, options = json.loads(spec), json.loads(options)
     location = f"@{spec['STAGE_PATH'].removeprefix('@')}"
-    stage, path = stages.located(double, call.session, location)
+    stage, path = folders.located(double, call.session, location)
     folder = stage.folder / path
     process = start(spec, folder, full, double.server.port)
     least, most = (options.get(f"{which}_INSTANCES") or 1 for which in ("MIN", "TARGET"))

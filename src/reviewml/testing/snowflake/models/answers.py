@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from reviewml.sql import Name
-from reviewml.testing.snowflake.models import calls as model_calls
+from reviewml.testing.snowflake.models import calls
 from reviewml.testing.snowflake.models.catalogue import Model, Version, models_of
 from reviewml.testing.snowflake.models.services import serving
-from reviewml.testing.snowflake.stages import folders as stages
+from reviewml.testing.snowflake.stages import folders
 from reviewml.testing.snowflake.statements import (
     Answer,
     Call,
@@ -27,7 +27,7 @@ from reviewml.testing.snowflake.texts import NAME, PART, TEXT, read_text
 if TYPE_CHECKING:
     from reviewml.testing.snowflake.double import Double
 
-__all__ = ["model_calls"]
+__all__ = ["calls"]
 
 MODEL, VERSION, ALIAS = f"(?P<model>{NAME})", f"(?P<version>{PART})", f"(?P<alias>{PART})"
 SAID = rf"(?P<text>\$\$.*?\$\$|{TEXT})"
@@ -60,7 +60,7 @@ def text(call: Call) -> str:
 
 def source(double: Double, call: Call) -> Path:
     """Return the folder of the files on a stage that a version is to be made of."""
-    stage, path = stages.of_call(double, call)
+    stage, path = folders.of_call(double, call)
     return stage.folder / path
 
 
@@ -156,7 +156,7 @@ def show_models(double: Double, call: Call) -> Answer:
 
 def liked(call: Call, name: str) -> bool:
     pattern = read_text(call.match["like"] or "'%'")
-    return stages.as_regex(pattern).fullmatch(name) is not None
+    return folders.as_regex(pattern).fullmatch(name) is not None
 
 
 def model_row(model: Model) -> tuple[Any, ...]:
@@ -222,14 +222,14 @@ def function_row(version: Version, method: dict[str, Any]) -> tuple[Any, ...]:
 @on(rf"^(?:LIST|LS) {URL}$")
 def list_files(double: Double, call: Call) -> Answer:
     version, path = within_version(call)
-    return stages.listing(f"versions/{version.name}/", version.files(path), None)
+    return folders.listing(f"versions/{version.name}/", version.files(path), None)
 
 
 @on(rf"^GET {URL} (?P<file>'file:(?:[^'\\]|\\.|'')*'|file:\S+)(?: .*)?$")
 def get_files(double: Double, call: Call) -> Answer:
     version, path = within_version(call)
     files = [name for name, _ in version.files(path)]
-    return stages.download(version.folder, files, stages.local(call.match["file"]))
+    return folders.download(version.folder, files, folders.local(call.match["file"]))
 
 
 def within_version(call: Call) -> tuple[Version, str]:

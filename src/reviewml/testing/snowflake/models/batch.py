@@ -14,7 +14,7 @@ from reviewml.testing.snowflake.models.catalogue import Version, models_of
 from reviewml.testing.snowflake.models.files import Batch
 from reviewml.testing.snowflake.models.services import new_name, runnable
 from reviewml.testing.snowflake.services.catalogue import JobService, services_of
-from reviewml.testing.snowflake.stages import folders as stages
+from reviewml.testing.snowflake.stages import folders
 from reviewml.testing.snowflake.statements import Answer, Call, Refused, not_understood, on, rows
 from reviewml.testing.snowflake.texts import NAME, PART, TEXT, read_text
 
@@ -102,8 +102,8 @@ def asked(double: Double, call: Call, name: str) -> Batch:
         models_of(call.session).warehouse,
         version,
         method_of(version, read_text(call.match["method"])),
-        source=stages.folder_of(double, call.session, call.match["location"]),
-        target=stages.folder_of(double, call.session, output["stage_location"]) / name,
+        source=folders.folder_of(double, call.session, call.match["location"]),
+        target=folders.folder_of(double, call.session, output["stage_location"]) / name,
         replace=output.get("mode") == "overwrite",
     )
 

@@ -13,7 +13,7 @@ import yaml
 from reviewml.testing.snowflake.models.catalogue import Version, models_of
 from reviewml.testing.snowflake.services.catalogue import JobService, Service, services_of
 from reviewml.testing.snowflake.sessions import Full, Session
-from reviewml.testing.snowflake.stages import folders as stages
+from reviewml.testing.snowflake.stages import folders
 from reviewml.testing.snowflake.statements import (
     Answer,
     Call,
@@ -109,7 +109,7 @@ def specification(double: Double, call: Call) -> dict[str, Any]:
     """Return what is to be deployed, which stands in the statement or in a file of a stage."""
     text = read_text(call.match["text"])
     if text.startswith("@"):
-        text = stages.folder_of(double, call.session, text).read_text("utf-8")
+        text = folders.folder_of(double, call.session, text).read_text("utf-8")
     spec: dict[str, Any] = yaml.safe_load(text)
     strange = {*(spec.keys() - UNDERSTOOD), *(spec["service"].keys() - SERVICE)}
     if strange or len(spec["models"]) != 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from reviewml.testing.snowflake.cortex.answers import FUNCTIONS, called
-from reviewml.testing.snowflake.functions import scalar as functions
+from reviewml.testing.snowflake.functions import scalar
 from reviewml.testing.snowflake.sql import variants
 from reviewml.testing.snowflake.sql.dialect import OWN
 from reviewml.testing.snowflake.statements import not_understood
@@ -97,7 +97,7 @@ def known(tree: exp.Expr, session: Session) -> exp.Expr:
             continue
         whole = node.parent if isinstance(node.parent, exp.Dot) else node
         name, _ = called(whole)
-        if functions.find(session, whole):
+        if scalar.find(session, whole):
             continue
         if not any(name in one for one in (FUNCTIONS, variants.FUNCTIONS, OWN, AS_THEY_ARE)):
             raise not_understood(f"SQL compilation error:\nUnknown function {name}.")
