@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from reviewml.errors import BackendError, DamagedModel
 from reviewml.interfaces.registry import Event, ModelVersion
 from reviewml.saving.manifest import fingerprint, leads_outside
 from reviewml.saving.plain import decode, encode
-from reviewml.sql import Name, literal, quoted
+from reviewml.sql import Name, literal
 
 OURS = "reviewml"
 """Where in a version's metadata is what we keep there."""
@@ -128,12 +128,17 @@ class KeptModel:
             for row in self._shown()
             if (number := _number(row["name"])) is not None
         )
+        ours = [(number, row, record) for number, row, record in found if record is not None]
+        known = {number: _aliases(row["aliases"]) for number, row, _ in ours}
+        aliases = _resolved([record for *_, record in ours], known)
         kept = [
             KeptVersion(
-                number, _aliases(row["aliases"]), record, _services(row.get("inference_services"))
+                number,
+                tuple(sorted(alias for alias, at in aliases.items() if at == number)),
+                record,
+                _services(row.get("inference_services")),
             )
-            for number, row, record in found
-            if record is not None
+            for number, row, record in ours
         ]
         return sorted(kept, key=lambda version: version.number)
 
@@ -150,24 +155,32 @@ class KeptModel:
         """Have Snowflake show a text beside a version."""
         self.database.run(f"{self._changed(number)} SET COMMENT = {literal(text)}")
 
-    def move(self, alias: str, number: int, away_from: int | None) -> None:
-        """Point an alias at a version; Snowflake wants it taken from the other one first."""
-        if away_from == number:
-            return
-        if away_from is not None:
-            self.database.run(f"ALTER MODEL {self.name} VERSION {quoted(alias)} UNSET ALIAS")
-        try:
-            self._point(alias, number)
-        except BaseException:
-            if away_from is not None:
-                with contextlib.suppress(BackendError):
-                    self._point(alias, away_from)
-            raise
+    def move(self, alias: str, number: int, record: Record) -> None:
+        """Point an alias at a version, of which the record says so.
 
-    def _point(self, alias: str, number: int) -> None:
-        self.database.run(
-            f"ALTER MODEL {self.name} VERSION {version_name(number)} SET ALIAS = {quoted(alias)}"
-        )
+        Until the record is written the alias stands for what it did, and for this version from
+        then on. SQL is told as far as Snowflake allows [1]_: a version has one alias at most, which
+        is a name without quotes.
+
+        .. [1] https://docs.snowflake.com/en/sql-reference/sql/alter-model
+        """
+        known = {_number(row["name"]): _aliases(row["aliases"]) for row in self._shown()}
+        [held] = [at for at, names in known.items() if alias.upper() in names] or [None]
+        if held not in (None, number):
+            self.database.run(f"{self._version(held)} UNSET ALIAS")
+        self.keep(number, record)
+        if held == number or not PLAIN.fullmatch(alias):
+            return
+        try:
+            if known.get(number):
+                self.database.run(f"{self._version(number)} UNSET ALIAS")
+            self.database.run(f"{self._version(number)} SET ALIAS = {alias}")
+        except BackendError as error:
+            warnings.warn(
+                f"{alias!r} stands for version {number} of {self.name} here, and in SQL it does "
+                f"not: {error}",
+                stacklevel=4,
+            )
 
     def fetch(self, version: KeptVersion, folder: Path) -> Path:
         """Copy the saved pipeline of a version into a folder, and return where it is.
@@ -205,6 +218,10 @@ class KeptModel:
     def _changed(self, number: int) -> str:
         return f"ALTER MODEL {self.name} MODIFY VERSION {version_name(number)}"
 
+    def _version(self, number: int | None) -> str:
+        assert number is not None
+        return f"ALTER MODEL {self.name} VERSION {version_name(number)}"
+
     def _shown(self) -> Sequence[dict[str, Any]]:
         return self.database.records(f"SHOW VERSIONS IN MODEL {self.name}")
 
@@ -226,13 +243,36 @@ def _number(name: str) -> int | None:
 
 
 def _aliases(listed: str | None) -> tuple[str, ...]:
-    return tuple(sorted(a for a in json.loads(listed or "[]") if a not in GIVEN))
+    return tuple(a for a in json.loads(listed or "[]") if a not in GIVEN)
+
+
+def _resolved(records: Sequence[Record], known: Mapping[int, Sequence[str]]) -> dict[str, int]:
+    """Return the version of each alias.
+
+    Parameters
+    ----------
+    records
+        Of all versions. They say which one an alias was moved to last, with reviewml.
+    known
+        Aliases that Snowflake has of each version. Should one be another's there, somebody has
+        moved it by other means, and since.
+    """
+    events = [event for record in records for event in (record.logged, *record.moved)]
+    events.sort(key=lambda event: event.time)
+    moved = {event.alias: event.version for event in events if event.alias is not None}
+    there = {alias: number for number, aliases in known.items() for alias in aliases}
+    found = {alias: there.get(alias.upper(), number) for alias, number in moved.items()}
+    spelled = {alias.upper() for alias in moved}
+    return found | {alias: at for alias, at in there.items() if alias.upper() not in spelled}
 
 
 def _services(listed: str | None) -> tuple[str, ...]:
     # Besides services, the jobs that built their images are listed.
     return tuple(name for name in json.loads(listed or "[]") if "MODEL_BUILD_" not in name)
 
+
+PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+"""Names that need no quotes in SQL."""
 
 GIVEN = ("DEFAULT", "FIRST", "LAST", "LIVE")
 """Aliases that Snowflake gives."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -22,7 +22,7 @@ from reviewml.backends.snowflake.registry.packaged import Packaged
 from reviewml.backends.snowflake.registry.running import Runnable, columns_of, enriched, rows_of
 from reviewml.backends.snowflake.registry.uploading import client_version, upload
 from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.errors import ModelNotFound, RegistryError
+from reviewml.errors import RegistryError
 from reviewml.interfaces.registry import (
     ALIAS,
     LOGGED,
@@ -33,7 +33,6 @@ from reviewml.interfaces.registry import (
     check_name,
     checked_metrics,
     now,
-    parse_reference,
 )
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import fingerprint
@@ -47,9 +46,6 @@ PLATFORMS = ("WAREHOUSE", "SNOWPARK_CONTAINER_SERVICES")
 ATTEMPTS = 5
 """Times that something is tried while others are at work too."""
 
-MOVING = 0.2
-"""Seconds to wait for an alias that is on its way."""
-
 
 class SnowflakeRegistry(Registry):
     """Keeps pipelines in Snowflake's model registry, where they can also be run.
@@ -57,10 +53,11 @@ class SnowflakeRegistry(Registry):
     A version is a model that scores rows of the enriched columns: it holds the folder that
     `Pipeline.save` writes, and reviewml itself. What Snowflake's client pickles of it is a class
     that reads that folder; loading reads the folder too, and never the pickle. Version 3 is ``V3``
-    there; names and aliases are as they are here, so SQL quotes them:
-    ``MODEL("purchase", "champion")!"predict"(…)``. An alias is moved by two statements, since
-    Snowflake has no single one for it: `load` and `run` wait for one that is on its way, and SQL
-    that must never fail names a version.
+    there, and names are as they are here, so SQL quotes them:
+    ``MODEL("purchase", V3)!"predict"(…)``. Aliases are kept with the versions, since Snowflake's
+    own are names without quotes, of which a version has one at most; SQL knows the last that it
+    was given, where it is made of letters, digits and underscores, in either case:
+    ``MODEL("purchase", champion)``.
 
     Parameters
     ----------
@@ -107,21 +104,18 @@ class SnowflakeRegistry(Registry):
     ) -> ModelVersion:
         check_name(name)
         if alias is not None:
-            _check_alias(alias)
+            self._check_alias(name, alias)
         figures = checked_metrics(metrics)
         with tempfile.TemporaryDirectory() as folder:
             saved = pipeline.save(Path(folder) / "pipeline", metrics=figures)
             methods = methods_of(Packaged.load(saved))
             self._require_plain_name(name)
             number = self._upload(name, saved)
-            event = Event(now(), LOGGED, number, alias, reason)
+            event = Event(self._next_time(name), LOGGED, number, alias, reason)
             record = Record(event, fingerprint(saved), methods, (), figures)
-        model = self._model(name)
-        model.keep(number, record)
+        self._keep(name, event, record)
         if reason:
-            model.comment(number, reason)
-        if alias is not None:
-            model.move(alias, number, self._holder(name, alias))
+            self._model(name).comment(number, reason)
         return self.find(f"{name}@{number}")
 
     def load(self, reference: str) -> Pipeline:
@@ -133,25 +127,11 @@ class SnowflakeRegistry(Registry):
         return [version.described(name) for version in self._kept(name)]
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
-        _check_alias(alias)
+        self._check_alias(name, alias)
         _, found = self._found(f"{name}@{version}")
-        event = Event(now(), ALIAS, found.number, alias, reason)
+        event = Event(self._next_time(name), ALIAS, found.number, alias, reason)
         record = dataclasses.replace(found.record, moved=(*found.record.moved, event))
-        model = self._model(name)
-        model.keep(found.number, record)
-        model.move(alias, found.number, self._holder(name, alias))
-
-    def find(self, reference: str) -> ModelVersion:
-        name, selector = parse_reference(reference)
-        for _ in range(ATTEMPTS):
-            try:
-                return super().find(reference)
-            except ModelNotFound:
-                if not any(event.alias == selector for event in self.history(name)):
-                    raise
-            # While it is moved, an alias stands for nothing.
-            time.sleep(MOVING)
-        return super().find(reference)
+        self._keep(name, event, record)
 
     def history(self, name: str) -> list[Event]:
         records = [version.record for version in self._kept(name)]
@@ -286,9 +266,44 @@ class SnowflakeRegistry(Registry):
         [version] = [v for v in self._kept(found.name) if v.number == found.version]
         return found.name, version
 
-    def _holder(self, name: str, alias: str) -> int | None:
-        """Return the version that an alias stands for now."""
-        return next((v.number for v in self._kept(name) if alias in v.aliases), None)
+    def _check_alias(self, name: str, alias: str) -> None:
+        check_alias(alias)
+        if alias.upper() in GIVEN:
+            raise RegistryError(
+                f"{alias!r} cannot be an alias in Snowflake, which gives {', '.join(GIVEN)} itself."
+            )
+        versions = self._model(name).versions() if name in self._all_names() else []
+        for other in (one for version in versions for one in version.aliases):
+            if other != alias and other.upper() == alias.upper():
+                raise RegistryError(
+                    f"{alias!r} cannot be told from the alias {other!r} in Snowflake, where case "
+                    "does not matter: choose another one."
+                )
+
+    def _next_time(self, name: str) -> str:
+        """Return the time of what happens now: after all that happened, by whatever clock."""
+        versions = self._model(name).versions() if name in self._all_names() else []
+        records = [version.record for version in versions]
+        before = [event.time for record in records for event in (record.logged, *record.moved)]
+        last = max(map(datetime.datetime.fromisoformat, before), default=None)
+        moment = datetime.datetime.fromisoformat(now())
+        if last is not None:
+            moment = max(moment, last + datetime.timedelta(microseconds=1))
+        return moment.isoformat()
+
+    def _keep(self, name: str, event: Event, record: Record) -> None:
+        """Write down what happened to a version."""
+        model, alias, number = self._model(name), event.alias, event.version
+        if alias is None:
+            model.keep(number, record)
+            return
+        model.move(alias, number, record)
+        [found] = [version for version in model.versions() if version.number == number]
+        if alias not in found.aliases:
+            raise RegistryError(
+                f"somebody else changed version {number} of {name!r} in the same moment: move "
+                f"{alias!r} again."
+            )
 
     def _upload(self, name: str, saved: Path) -> int:
         for attempt in range(ATTEMPTS):
@@ -318,11 +333,3 @@ class SnowflakeRegistry(Registry):
 def _is_like(name: str, pattern: str) -> bool:
     wanted = re.escape(pattern).replace("_", ".")
     return re.fullmatch(wanted, name, re.IGNORECASE) is not None
-
-
-def _check_alias(alias: str) -> None:
-    check_alias(alias)
-    if alias.upper() in GIVEN:
-        raise RegistryError(
-            f"{alias!r} cannot be an alias in Snowflake, which gives {', '.join(GIVEN)} itself."
-        )

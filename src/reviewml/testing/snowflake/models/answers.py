@@ -109,17 +109,23 @@ def set_default(double: Double, call: Call) -> Answer:
 def set_alias(double: Double, call: Call) -> Answer:
     model, version = find_version(call)
     alias = part(call, "alias")
+    if call.match["alias"].startswith('"'):
+        raise Refused(1008, f"Aliases must be valid identifiers without double quotes: {alias}.")
     if alias in {**model.aliases, **model.given}:
         raise exists(alias)
+    if version.name in model.aliases.values():
+        raise Refused(398008, f"Version '{version.name}' can have at most one alias.")
     model.aliases[alias] = version.name
     return status()
 
 
 @on(rf"^ALTER MODEL {MODEL} VERSION {VERSION} UNSET ALIAS$")
 def unset_alias(double: Double, call: Call) -> Answer:
-    model = find(call)
-    if model.aliases.pop(part(call, "version"), None) is None:
+    model, version = find_version(call)
+    kept = {alias: at for alias, at in model.aliases.items() if at != version.name}
+    if kept == model.aliases:
         raise missing("Alias", part(call, "version"))
+    model.aliases = kept
     return status()
 
 
