@@ -5,6 +5,7 @@ import datetime
 import json
 import pickletools
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -336,11 +337,15 @@ def test_sessions_log_each_version_once(double: Double, capsys: pytest.CaptureFi
 
         def log(place: int) -> ModelVersion:
             registry = SnowflakeRegistry(sessions[place])
-            return registry.log(pipeline, name="purchase", reason=f"{place}")
+            with warnings.catch_warnings():
+                # Snowflake's own alias is the last one's, or nobody's.
+                warnings.simplefilter("ignore")
+                return registry.log(pipeline, name="purchase", reason=f"{place}", alias="best")
 
         logged = list(threads.map(log, range(4)))
         registry = SnowflakeRegistry(sessions[0])
         assert [v.version for v in registry.versions("purchase")] == [1, 2, 3, 4]
+        assert sorted(v.aliases for v in registry.versions("purchase")) == [(), (), (), ("best",)]
         found = {event.version: event.reason for event in registry.history("purchase")}
     assert found == {version.version: f"{place}" for place, version in enumerate(logged)}
     # What the client prints is kept back; what others print must not be.

@@ -164,23 +164,47 @@ class KeptModel:
 
         .. [1] https://docs.snowflake.com/en/sql-reference/sql/alter-model
         """
-        known = {_number(row["name"]): _aliases(row["aliases"]) for row in self._shown()}
-        [held] = [at for at, names in known.items() if alias.upper() in names] or [None]
-        if held not in (None, number):
-            self.database.run(f"{self._version(held)} UNSET ALIAS")
+        self._take(alias, number)
         self.keep(number, record)
-        if held == number or not PLAIN.fullmatch(alias):
+        if PLAIN.fullmatch(alias):
+            try:
+                self._show(alias, number)
+            except BackendError as error:
+                warnings.warn(
+                    f"{alias!r} stands for version {number} of {self.name} here, and in SQL it "
+                    f"does not: {error}",
+                    stacklevel=4,
+                )
+
+    def _take(self, alias: str, number: int) -> None:
+        """Take an alias in SQL from another version than one."""
+        held = self._shown_at(alias)
+        if held is None or held == number:
             return
         try:
-            if known.get(number):
-                self.database.run(f"{self._version(number)} UNSET ALIAS")
-            self.database.run(f"{self._version(number)} SET ALIAS = {alias}")
-        except BackendError as error:
-            warnings.warn(
-                f"{alias!r} stands for version {number} of {self.name} here, and in SQL it does "
-                f"not: {error}",
-                stacklevel=4,
-            )
+            self.database.run(f"{self._version(held)} UNSET ALIAS")
+        except BackendError:
+            # Somebody else may have done it in the same moment.
+            if self._shown_at(alias) == held:
+                raise
+
+    def _show(self, alias: str, number: int) -> None:
+        """Give a version an alias in SQL, instead of the one that it has."""
+        if self._shown_at(alias) == number:
+            return
+        [known] = [a for at, a in self._shown_aliases().items() if at == number]
+        if known:
+            self.database.run(f"{self._version(number)} UNSET ALIAS")
+        self.database.run(f"{self._version(number)} SET ALIAS = {alias}")
+
+    def _shown_at(self, alias: str) -> int | None:
+        """Return the version that an alias stands for in SQL."""
+        known = self._shown_aliases().items()
+        return next((at for at, aliases in known if alias.upper() in aliases), None)
+
+    def _shown_aliases(self) -> dict[int, tuple[str, ...]]:
+        shown = ((_number(row["name"]), row["aliases"]) for row in self._shown())
+        return {number: _aliases(listed) for number, listed in shown if number is not None}
 
     def fetch(self, version: KeptVersion, folder: Path) -> Path:
         """Copy the saved pipeline of a version into a folder, and return where it is.
@@ -218,8 +242,7 @@ class KeptModel:
     def _changed(self, number: int) -> str:
         return f"ALTER MODEL {self.name} MODIFY VERSION {version_name(number)}"
 
-    def _version(self, number: int | None) -> str:
-        assert number is not None
+    def _version(self, number: int) -> str:
         return f"ALTER MODEL {self.name} VERSION {version_name(number)}"
 
     def _shown(self) -> Sequence[dict[str, Any]]:

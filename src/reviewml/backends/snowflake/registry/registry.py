@@ -299,7 +299,8 @@ class SnowflakeRegistry(Registry):
             return
         model.move(alias, number, record)
         [found] = [version for version in model.versions() if version.number == number]
-        if alias not in found.aliases:
+        # Another's move of the same alias would be there, beside it.
+        if event not in (found.record.logged, *found.record.moved):
             raise RegistryError(
                 f"somebody else changed version {number} of {name!r} in the same moment: move "
                 f"{alias!r} again."
