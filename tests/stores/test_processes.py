@@ -126,11 +126,13 @@ def test_killed_at_any_instant(store: str, tmp_path: Path) -> None:
         [process] = started(store, (log, "up"))
         time.sleep(random.uniform(0, 0.5 if "://" in store else 0.25))
         process.kill()
-        assert ended(process) == -signal.SIGKILL
+        if ended(process) != -signal.SIGKILL:
+            # There was nothing left to do.
+            break
         before.append(held(store))
+    assert len(before) > 5
     # What was kept once stays.
     assert before == sorted(before)
-    assert before[-1] < ROWS // 2
     computed = Counter(log.read_text().split("\n")[:-1])
     # Of each process that was killed, no more is done again than what it had not yet kept.
     again = sum(computed.values()) - len(computed)

@@ -65,6 +65,12 @@ class SnowflakeSource(Source):
         self.access.check_travels()
         return vars(self)
 
+    def __copy__(self) -> Self:
+        # What is joined to it, or limits it, is told to a copy, which stays in this process.
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # It is never changed, and an open session has no copy.
         return self

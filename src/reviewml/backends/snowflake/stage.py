@@ -268,7 +268,7 @@ class SnowflakeStage(SnowflakeSource):
             raise SchemaError(
                 f"dtypes: there is no column {unknown[0]!r}. {did_you_mean(unknown[0], names)}"
             )
-        cells, misfits = [], []
+        cells, misfits = [], {}
         for place, name in enumerate(names, start=1):
             kind = kinds.get(name, pa.string())
             cast = sql_type(pa.field(name, kind)).name
@@ -279,8 +279,8 @@ class SnowflakeStage(SnowflakeSource):
                 cell = f"TRY_CAST(${place} AS {cast})"
                 said = literal(f"a value is not {kind}: pass dtypes={{{name!r}: 'string'}}")
             cells.append((name, kind, cell))
-            lost = f"${place} IS NOT NULL AND {cell} IS NULL"
-            misfits.append(f"CASE WHEN {lost} THEN {_error(said, literal(name))} END")
+            lost = f"(${place} IS NOT NULL AND {cell} IS NULL)"
+            misfits[lost] = _record(said, literal(name))
         return cells, _together(misfits)
 
     def _described(self, database: Database) -> tuple[Cells, str]:
@@ -318,25 +318,22 @@ def _file_format(database: Database, kind: str) -> Name:
     return name
 
 
-def _error(message: str, column: str = "NULL") -> str:
+def _error(message: str) -> str:
+    return f"ARRAY_CONSTRUCT({_record(message, 'NULL')})"
+
+
+def _record(message: str, column: str) -> str:
     return (
-        f"ARRAY_CONSTRUCT(OBJECT_CONSTRUCT_KEEP_NULL('stage', 'read', 'column', {column}, "
-        f"'error', {message}, 'attempts', 1))"
+        f"OBJECT_CONSTRUCT_KEEP_NULL('stage', 'read', 'column', {column}, 'error', {message}, "
+        "'attempts', 1)"
     )
 
 
-def _together(errors: Sequence[str]) -> str:
-    """Return the SQL of all errors of a row, null where there is none."""
-    if not errors:
-        return "NULL::ARRAY"
-    *before, last = errors
-    if not before:
-        return last
-    rest = _together(before)
-    return (
-        f"CASE WHEN {rest} IS NULL THEN {last} WHEN {last} IS NULL THEN {rest} "
-        f"ELSE ARRAY_CAT({rest}, {last}) END"
-    )
+def _together(errors: Mapping[str, str]) -> str:
+    """Return the SQL of the errors of a row, each with when it has it; null where it has none."""
+    some = " OR ".join(errors)
+    found = ", ".join(f"CASE WHEN {when} THEN {error} END" for when, error in errors.items())
+    return f"CASE WHEN {some} THEN ARRAY_COMPACT(ARRAY_CONSTRUCT({found})) END"
 
 
 def _as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
