@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tqdm.auto import tqdm
 
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.interfaces import Enricher, Shelf, stored_batch
@@ -64,6 +66,8 @@ PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else 
 
 def work(store: str, log: Path, order: str, ready: Any) -> None:
     """Enrich all rows with a store, committing after a few rows."""
+    # That of a progress bar is shared with copies, of which one may be killed while it holds it.
+    tqdm.set_lock(threading.RLock())
     # To commit often, which takes longer where there is a file for each.
     stored_batch.FIRST_ROWS, stored_batch.SECONDS = FIRST, 0.1 if "://" in store else 0.005
     # To merge often, also when who did it before was killed.
