@@ -192,8 +192,7 @@ def _numbered(rows: Rows) -> tuple[Rows, int]:
     schema = rows.schema.append(pa.field(NUMBER, pa.string()))
     number = f"ROW_NUMBER() OVER (ORDER BY {quoted(PLACE)})::TEXT"
     numbered = rows.select(schema, {NUMBER: number}).settled()
-    [(count,)] = rows.database.run(f"SELECT COUNT(*) FROM ({numbered.query})")
-    return numbered, int(count)
+    return numbered, numbered.count()
 
 
 @contextlib.contextmanager

@@ -67,10 +67,10 @@ def computed(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
     """
     # It says first what it has against the columns.
     nothing = parts_of(statistics, empty_batch(rows.schema))
-    [(count,)] = rows.database.run(f"SELECT COUNT(*) FROM ({rows.query})")
+    count = rows.count()
     if not count:
         return nothing
-    return merged(statistics, _parts(rows, statistics, min(MOST, -(-int(count) // ROWS))))
+    return merged(statistics, _parts(rows, statistics, min(MOST, -(-count // ROWS))))
 
 
 def _parts(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> Iterator[Parts]:

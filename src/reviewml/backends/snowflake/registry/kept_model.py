@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ class Record:
     methods: Mapping[str, Method]
     moved: tuple[Event, ...] = ()
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All that happened to the version."""
+        return (self.logged, *self.moved)
 
     @classmethod
     def parse(cls, metadata: str | None) -> Record | None:
@@ -190,9 +195,9 @@ class KeptModel:
 
     def _show(self, alias: str, number: int) -> None:
         """Give a version an alias in SQL, instead of the one that it has."""
-        if self._shown_at(alias) == number:
+        known = self._shown_aliases()[number]
+        if alias.upper() in known:
             return
-        [known] = [a for at, a in self._shown_aliases().items() if at == number]
         if known:
             self.database.run(f"{self._version(number)} UNSET ALIAS")
         self.database.run(f"{self._version(number)} SET ALIAS = {alias}")
@@ -269,6 +274,12 @@ def _aliases(listed: str | None) -> tuple[str, ...]:
     return tuple(a for a in json.loads(listed or "[]") if a not in GIVEN)
 
 
+def happened(records: Iterable[Record]) -> list[Event]:
+    """Return what happened to versions, oldest first."""
+    events = (event for record in records for event in record.events)
+    return sorted(events, key=lambda event: event.time)
+
+
 def _resolved(records: Sequence[Record], known: Mapping[int, Sequence[str]]) -> dict[str, int]:
     """Return the version of each alias.
 
@@ -280,8 +291,7 @@ def _resolved(records: Sequence[Record], known: Mapping[int, Sequence[str]]) -> 
         Aliases that Snowflake has of each version. Should one be another's there, somebody has
         moved it by other means, and since.
     """
-    events = [event for record in records for event in (record.logged, *record.moved)]
-    events.sort(key=lambda event: event.time)
+    events = happened(records)
     moved = {event.alias: event.version for event in events if event.alias is not None}
     there = {alias: number for number, aliases in known.items() for alias in aliases}
     found = {alias: there.get(alias.upper(), number) for alias, number in moved.items()}

@@ -15,6 +15,7 @@ from reviewml.backends.snowflake.registry.kept_model import (
     KeptModel,
     KeptVersion,
     Record,
+    happened,
     version_name,
 )
 from reviewml.backends.snowflake.registry.methods import methods_of
@@ -134,9 +135,7 @@ class SnowflakeRegistry(Registry):
         self._keep(name, event, record)
 
     def history(self, name: str) -> list[Event]:
-        records = [version.record for version in self._kept(name)]
-        events = [event for record in records for event in (record.logged, *record.moved)]
-        return sorted(events, key=lambda event: event.time)
+        return happened(version.record for version in self._kept(name))
 
     def names(self) -> list[str]:
         return sorted(name for name in self._all_names() if self._model(name).versions())
@@ -256,10 +255,13 @@ class SnowflakeRegistry(Registry):
 
     def _kept(self, name: str) -> list[KeptVersion]:
         check_name(name)
-        versions = self._model(name).versions() if name in self._all_names() else []
-        if not versions:
-            raise self.not_found(name)
-        return versions
+        if versions := self._known(name):
+            return versions
+        raise self.not_found(name)
+
+    def _known(self, name: str) -> list[KeptVersion]:
+        """Return the versions of a model, none where there is none."""
+        return self._model(name).versions() if name in self._all_names() else []
 
     def _found(self, reference: str) -> tuple[str, KeptVersion]:
         found = self.find(reference)
@@ -272,8 +274,7 @@ class SnowflakeRegistry(Registry):
             raise RegistryError(
                 f"{alias!r} cannot be an alias in Snowflake, which gives {', '.join(GIVEN)} itself."
             )
-        versions = self._model(name).versions() if name in self._all_names() else []
-        for other in (one for version in versions for one in version.aliases):
+        for other in (one for version in self._known(name) for one in version.aliases):
             if other != alias and other.upper() == alias.upper():
                 raise RegistryError(
                     f"{alias!r} cannot be told from the alias {other!r} in Snowflake, where case "
@@ -282,14 +283,10 @@ class SnowflakeRegistry(Registry):
 
     def _next_time(self, name: str) -> str:
         """Return the time of what happens now: after all that happened, by whatever clock."""
-        versions = self._model(name).versions() if name in self._all_names() else []
-        records = [version.record for version in versions]
-        before = [event.time for record in records for event in (record.logged, *record.moved)]
-        last = max(map(datetime.datetime.fromisoformat, before), default=None)
-        moment = datetime.datetime.fromisoformat(now())
-        if last is not None:
-            moment = max(moment, last + datetime.timedelta(microseconds=1))
-        return moment.isoformat()
+        before = happened(version.record for version in self._known(name))
+        times = [datetime.datetime.fromisoformat(event.time) for event in before[-1:]]
+        later = [time + datetime.timedelta(microseconds=1) for time in times]
+        return max([datetime.datetime.fromisoformat(now()), *later]).isoformat()
 
     def _keep(self, name: str, event: Event, record: Record) -> None:
         """Write down what happened to a version."""
@@ -300,7 +297,7 @@ class SnowflakeRegistry(Registry):
         model.move(alias, number, record)
         [found] = [version for version in model.versions() if version.number == number]
         # Another's move of the same alias would be there, beside it.
-        if event not in (found.record.logged, *found.record.moved):
+        if event not in found.record.events:
             raise RegistryError(
                 f"somebody else changed version {number} of {name!r} in the same moment: move "
                 f"{alias!r} again."
