@@ -146,7 +146,7 @@ def test_a_rerun_writes_no_links(filled: LocalStore) -> None:
 def test_a_newer_format_is_refused(filled: LocalStore) -> None:
     with sqlite3.connect(filled.folder / "values.sqlite") as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="format 99, and this version of reviewml knows 1"):
+    with pytest.raises(StoreError, match="format 99, and this version of reviewml knows 2"):
         filled.describe()
 
 
@@ -203,7 +203,7 @@ def test_a_disk_that_takes_no_more_keeps_what_it_has(filled: LocalStore) -> None
     ended = subprocess.run(
         [sys.executable, "-c", FULL, filled.folder], capture_output=True, text=True
     )
-    assert "StoreError: the store in " in ended.stderr
+    assert "StoreUnwritable: the store in " in ended.stderr
     assert filled.known(SHELF, keys_of("abcd")).all()
     assert [shelf.rows for shelf in filled.describe()] == [4]
 
@@ -213,6 +213,10 @@ def test_the_default_is_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("REVIEWML_STORE", str(tmp_path))
     assert repr(default_store()) == f"LocalStore({str(tmp_path)!r})"
+    for empty in ("", " "):
+        monkeypatch.setenv("REVIEWML_STORE", empty)
+        with pytest.raises(StoreError, match="REVIEWML_STORE is set to an empty value"):
+            default_store()
     monkeypatch.setenv("REVIEWML_STORE", "off")
     assert default_store() is None
     monkeypatch.delenv("REVIEWML_STORE")
@@ -221,3 +225,13 @@ def test_the_default_is_named_by_the_environment(
     assert store is not None
     assert store.folder == tmp_path / "cache" / "reviewml" / "store"
     assert not store.folder.exists()
+
+
+def test_a_relative_path_that_looks_like_a_uri_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = LocalStore("file:kept?mode=memory")
+    store.prepare(SHELF)
+    assert [shelf.enricher for shelf in store.describe()] == [SHELF.enricher]
+    assert (tmp_path / "file:kept?mode=memory" / "values.sqlite").exists()

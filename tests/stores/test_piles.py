@@ -246,6 +246,11 @@ def test_names_say_what_they_name() -> None:
     assert Name.read(f".{name}.1234.unfinished") is None
 
 
+@pytest.mark.parametrize("rows", ["03", "٣"])
+def test_a_name_that_no_segment_is_given_is_none(rows: str) -> None:
+    assert Name.read(f"20261125T200659123456-{rows}-120-{'0' * 32}.arrow") is None
+
+
 NUMBERS = st.sets(st.integers(0, 12), min_size=1)
 
 STEPS = st.one_of(

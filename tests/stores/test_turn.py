@@ -60,7 +60,7 @@ def test_who_was_taken_for_dead_goes_no_further(
 ) -> None:
     with turn(place) as slow:
         assert slow is not None
-        slow.place.write(turns._path(slow.number), turns._until(-1))
+        slow.place.write(turns._path(slow.number), turns.ENDED)
         with turn(place) as quick:
             assert quick is not None
             with pytest.raises(StoreError, match="paused for longer than 300 s"):
@@ -68,3 +68,10 @@ def test_who_was_taken_for_dead_goes_no_further(
             quick.renew()
     with turn(place) as last:
         assert last is not None
+
+
+@pytest.mark.parametrize("name", ["²", "7.json", "0000000000007.json", "000000000007", "readme"])
+def test_other_names_are_nobodys_turn(place: Place, name: str) -> None:
+    place.write(f"turns/{name}", b"?")
+    with turn(place) as taken:
+        assert taken is not None

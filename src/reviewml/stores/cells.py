@@ -30,7 +30,7 @@ _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 def check_kept(columns: pa.Schema) -> None:
     """Raise `StoreError` unless columns of these types come back as they were."""
     for field in columns:
-        if not (_is_bits(field.type) or field.type in _AS_IS or _is_plain(field.type)):
+        if not (is_integer_cells(field.type) or field.type in _AS_IS or _is_plain(field.type)):
             raise StoreError(
                 f"column {field.name!r} is {field.type}, which the store cannot hold: it holds "
                 "numbers, booleans, dates, times, text, bytes, and lists and structs of numbers, "
@@ -41,7 +41,7 @@ def check_kept(columns: pa.Schema) -> None:
 def to_cells(column: pa.Array) -> list[Cell]:
     """Return one cell for each value of a column."""
     cells: list[Cell]
-    if _is_bits(column.type):
+    if is_integer_cells(column.type):
         cells = _as_bits(column).to_pylist()
     elif column.type in _AS_IS:
         cells = column.to_pylist()
@@ -56,7 +56,7 @@ def from_cells(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     """Return the column of this type that `to_cells` was given."""
     if pa.types.is_boolean(kind):
         return pa.array(cells, pa.int8()).cast(kind)
-    if _is_bits(kind):
+    if is_integer_cells(kind):
         return pa.array(cells, _BITS[kind.bit_width]).view(kind)
     if kind in _AS_IS:
         return pa.array(cells, kind)
@@ -65,7 +65,8 @@ def from_cells(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     return pa.array([_from_json_or_bytes(cell, kind) for cell in cells], kind)
 
 
-def _is_bits(kind: pa.DataType) -> bool:
+def is_integer_cells(kind: pa.DataType) -> bool:
+    """Tell whether values of a type are kept as the integer of their bits."""
     if pa.types.is_boolean(kind):
         return True
     return bool(pa.types.is_primitive(kind)) and kind.bit_width in _BITS

@@ -6,6 +6,7 @@ import os
 
 import platformdirs
 
+from reviewml.errors import StoreError
 from reviewml.stores.local import LocalStore
 from reviewml.stores.shared import SharedStore
 
@@ -31,8 +32,18 @@ def default_store() -> LocalStore | SharedStore | None:
     -------
     LocalStore, SharedStore or None
         None when the variable is ``off``.
+
+    Raises
+    ------
+    StoreError
+        When the variable is set to nothing: values of reviews would go where nobody asked for.
     """
     place = os.environ.get(PLACE)
     if place == "off":
         return None
+    if place is not None and not place.strip():
+        raise StoreError(
+            f"{PLACE} is set to an empty value: set it to a folder or a URL, set it to 'off' to "
+            "store nothing, or unset it."
+        )
     return store_at(place or platformdirs.user_cache_path("reviewml") / "store")

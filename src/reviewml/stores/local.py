@@ -7,6 +7,8 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from sqlite3 import Connection
@@ -16,14 +18,35 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.errors import StoreError, StoreUnwritable
 from reviewml.interfaces.row_keys import KEY, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.windows import Duration, microseconds
-from reviewml.stores.cells import check_kept, from_cells, to_cells
-from reviewml.stores.sqlite_file import emptied, reading, writing
+from reviewml.interfaces.windows import Duration
+from reviewml.parameter_types import check_argument_types
+from reviewml.storage.write_errors import can_name_a_file
+from reviewml.stores.ages import LAST_MOMENT, unused
+from reviewml.stores.cells import Cell, check_kept, to_cells
+from reviewml.stores.checked_rows import (
+    CheckedRows,
+    add_checksums,
+    fetch_all,
+    has_checksums,
+    warn_of_damage,
+)
+from reviewml.stores.checksums import row_checksums
+from reviewml.stores.sqlite_file import FORMAT, STILL_THERE, damaged, delete, reading, writing
 
 _SIZE = (
     "CASE typeof({0}) WHEN 'null' THEN 0 WHEN 'integer' THEN 8 ELSE length(CAST({0} AS BLOB)) END"
+)
+
+# A use is not earlier than the last one before it, whatever the clock says.
+_MOMENT = f"""max(?, coalesce(
+    (SELECT max(last_used) FROM shelves WHERE last_used BETWEEN 0 AND {LAST_MOMENT}), 0
+))"""
+
+NOT_FORGOTTEN = (
+    "Values of these ids may still be in its files: forget them again when that is mended."
 )
 
 
@@ -45,13 +68,17 @@ class LocalStore(EnrichmentStore):
     []
     """
 
+    @check_argument_types
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
 
     @property
     def folder(self) -> Path:
         """The folder, as a path."""
-        return Path(self.path)
+        folder = Path(self.path)
+        if not can_name_a_file(folder):
+            raise StoreError(f"path={str(folder)!a} holds characters that no path can have.")
+        return folder
 
     def prepare(self, shelf: Shelf) -> None:
         check_kept(shelf.columns)
@@ -59,34 +86,50 @@ class LocalStore(EnrichmentStore):
             _made(connection, shelf)
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
-        columns = [f"c{position}" for position in range(len(shelf.columns))]
         with reading(self.folder) as connection:
-            rows = _looked_up(connection, shelf, keys, columns)
+            found = _found(connection, shelf, keys)
+        if found.damaged:
+            warn_of_damage(self.folder, shelf, len(found.damaged))
+        # Where nothing can be written, counts are not worth failing for.
+        with suppress(StoreUnwritable):
+            self._count_use(shelf, len(found.places), len(keys), found.damaged)
+        try:
+            return found.places, found.values()
+        except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:
+            # Values without checksums, of a file that an earlier version wrote.
+            raise damaged(self.folder) from error
+
+    def _count_use(
+        self, shelf: Shelf, hits: int, asked: int, unsound: Sequence[tuple[bytes, Cell]]
+    ) -> None:
         with writing(self.folder) as connection:
             connection.execute(
-                "UPDATE shelves SET hits = hits + ?, misses = misses + ?, last_used = ? "
-                "WHERE fingerprint = ?",
-                (len(rows), len(keys) - len(rows), time.time(), shelf.fingerprint),
+                "UPDATE shelves SET hits = hits + ?, misses = misses + ?, "
+                f"last_used = {_MOMENT} WHERE fingerprint = ?",
+                (hits, asked - hits, time.time(), shelf.fingerprint),
             )
-        places, *cells = zip(*rows, strict=True) if rows else [()] * (1 + len(columns))
-        values = [from_cells(c, f.type) for c, f in zip(cells, shelf.columns, strict=True)]
-        found = pa.RecordBatch.from_arrays(values, schema=shelf.columns)
-        return np.array(places, np.int64), found
+            if unsound:
+                # So that what is computed again takes their place.
+                connection.executemany(
+                    f"DELETE FROM {_table(connection, shelf)} WHERE key = ? AND checksum IS ?",
+                    unsound,
+                )
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
-        with reading(self.folder) as connection:
-            rows = _looked_up(connection, shelf, keys, [])
         mask = np.zeros(len(keys), bool)
-        mask[[place for (place,) in rows]] = True
+        with reading(self.folder) as connection:
+            if table := _table(connection, shelf):
+                mask[[place for (place,) in _looked_up(connection, table, keys, [])]] = True
         return mask
 
     def add(
         self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
     ) -> None:
-        cells = zip(keys.to_pylist(), *map(to_cells, values.columns), strict=True)
+        columns = [*map(to_cells, values.columns)]
+        checksums = row_checksums(shelf, keys, columns).tolist()
         # In the order of the index, which is then written from one end to the other.
-        rows = sorted(cells, key=itemgetter(0))
-        marks = ", ".join("?" * (1 + len(shelf.columns)))
+        rows = sorted(zip(_to_bytes(keys), *columns, checksums, strict=True), key=itemgetter(0))
+        marks = ", ".join("?" * (2 + len(shelf.columns)))
         with writing(self.folder) as connection:
             table = _made(connection, shelf)
             connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
@@ -106,37 +149,19 @@ class LocalStore(EnrichmentStore):
     def forget(self, ids: Iterable[Any]) -> int:
         # One by one: ids that were typed may be of several types.
         hashed = [(id_keys(pa.array([one]))[0].as_py(),) for one in ids]
-        with writing(self.folder) as connection:
-            _load(connection, "wanted (id BLOB)", hashed)
-            connection.execute(
-                "CREATE TEMP TABLE forgotten AS "
-                "SELECT DISTINCT key FROM wanted JOIN links USING (id)"
-            )
-            gone = sum(
-                connection.execute(
-                    f"DELETE FROM {table} WHERE key IN (SELECT key FROM forgotten)"
-                ).rowcount
-                for table in _tables(connection)
-            )
-            connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM forgotten)")
-        emptied(self.folder)
-        return gone
+        try:
+            return delete(self.folder, partial(_forget, hashed=hashed), always_empty=True)
+        except StoreError as error:
+            if STILL_THERE in str(error):
+                raise
+            raise type(error)(f"{error} {NOT_FORGOTTEN}") from error.__cause__
 
     def prune(self, older_than: Duration) -> int:
-        before = time.time() - microseconds(older_than) / 1e6
-        with writing(self.folder) as connection:
-            old = connection.execute(
-                "SELECT number FROM shelves WHERE last_used < ?", (before,)
-            ).fetchall()
-            gone = 0
-            for (number,) in old:
-                gone += _count(connection, f"values_{number}")
-                connection.execute(f"DROP TABLE values_{number}")
-                connection.execute("DELETE FROM shelves WHERE number = ?", (number,))
-            _drop_links_to_nothing(connection)
-        if old:
-            emptied(self.folder)
-        return gone
+        return delete(
+            self.folder,
+            partial(_prune, folder=self.folder, older_than=older_than),
+            always_empty=False,
+        )
 
     def describe(self) -> list[ShelfSummary]:
         with reading(self.folder) as connection:
@@ -144,7 +169,10 @@ class LocalStore(EnrichmentStore):
                 "SELECT number, fingerprint, enricher, columns, hits, misses, last_used "
                 "FROM shelves ORDER BY last_used DESC"
             ).fetchall()
-            return [_summary(connection, *shelf) for shelf in shelves]
+            try:
+                return [_summary(connection, *shelf) for shelf in shelves]
+            except (ArithmeticError, TypeError, ValueError) as error:
+                raise damaged(self.folder) from error
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.path)!r})"
@@ -153,15 +181,22 @@ class LocalStore(EnrichmentStore):
 def _made(connection: Connection, shelf: Shelf) -> str:
     connection.execute(
         "INSERT INTO shelves (fingerprint, enricher, columns, hits, misses, last_used) "
-        "VALUES (?, ?, ?, 0, 0, ?) "
+        f"VALUES (?, ?, ?, 0, 0, {_MOMENT}) "
         "ON CONFLICT (fingerprint) DO UPDATE SET last_used = excluded.last_used",
         (shelf.fingerprint, shelf.enricher, json.dumps(shelf.columns.names), time.time()),
     )
-    table = _table(connection, shelf)
+    table = str(_table(connection, shelf))
     # By position: to SQLite, names that differ in case alone are one.
     columns = "".join(f", c{position}" for position in range(len(shelf.columns)))
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (key BLOB NOT NULL UNIQUE{columns})")
-    return str(table)
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {table} (key BLOB NOT NULL UNIQUE{columns}, checksum)"
+    )
+    if not has_checksums(connection, table):
+        add_checksums(connection, table, shelf)
+    if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+        # Earlier versions would read values without looking at their checksums.
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    return table
 
 
 def _table(connection: Connection, shelf: Shelf) -> str | None:
@@ -175,6 +210,34 @@ def _tables(connection: Connection) -> list[str]:
     return [f"values_{number}" for (number,) in connection.execute("SELECT number FROM shelves")]
 
 
+def _forget(connection: Connection, hashed: Sequence[tuple[bytes]]) -> int:
+    _load(connection, "wanted (id BLOB)", hashed)
+    connection.execute(
+        "CREATE TEMP TABLE forgotten AS SELECT DISTINCT key FROM wanted JOIN links USING (id)"
+    )
+    gone = sum(
+        connection.execute(f"DELETE FROM {table} WHERE key IN (SELECT key FROM forgotten)").rowcount
+        for table in _tables(connection)
+    )
+    connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM forgotten)")
+    return gone
+
+
+def _prune(connection: Connection, folder: Path, older_than: Duration) -> int:
+    shelves = connection.execute("SELECT number, last_used FROM shelves").fetchall()
+    if not all(type(moment) is float and 0 <= moment <= LAST_MOMENT for _, moment in shelves):
+        raise damaged(folder)
+    old = unused([last_used for _, last_used in shelves], older_than)
+    gone = 0
+    for (number, _), is_old in zip(shelves, old, strict=True):
+        if is_old:
+            gone += _count(connection, f"values_{number}")
+            connection.execute(f"DROP TABLE values_{number}")
+            connection.execute("DELETE FROM shelves WHERE number = ?", (number,))
+    _drop_links_to_nothing(connection)
+    return gone
+
+
 def _drop_links_to_nothing(connection: Connection) -> None:
     connection.execute("CREATE TEMP TABLE loose AS SELECT DISTINCT key FROM links")
     for table in _tables(connection):
@@ -182,18 +245,23 @@ def _drop_links_to_nothing(connection: Connection) -> None:
     connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM loose)")
 
 
-def _looked_up(
-    connection: Connection, shelf: Shelf, keys: pa.Array, columns: Sequence[str]
-) -> list[tuple[Any, ...]]:
+def _found(connection: Connection, shelf: Shelf, keys: pa.Array) -> CheckedRows:
     table = _table(connection, shelf)
     if table is None:
-        return []
-    wanted = sorted(zip(keys.to_pylist(), range(len(keys)), strict=True))
+        return CheckedRows.of(shelf, keys, [], checked=True)
+    checked = has_checksums(connection, table)
+    columns = [f"c{position}" for position in range(len(shelf.columns))]
+    rows = _looked_up(connection, table, keys, [*columns, "checksum"] if checked else columns)
+    return CheckedRows.of(shelf, keys, rows, checked=checked)
+
+
+def _looked_up(
+    connection: Connection, table: str, keys: pa.Array, columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    wanted = sorted(zip(_to_bytes(keys), range(len(keys)), strict=True))
     _load(connection, "wanted (key BLOB, place INTEGER)", wanted)
     cells = ", ".join(["place", *columns])
-    return connection.execute(
-        f"SELECT {cells} FROM wanted CROSS JOIN {table} USING (key)"
-    ).fetchall()
+    return fetch_all(connection, f"SELECT {cells} FROM wanted CROSS JOIN {table} USING (key)")
 
 
 def _load(connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -203,7 +271,13 @@ def _load(connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -
 
 
 def _pairs(links: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
-    return sorted(set(zip(*(column.to_pylist() for column in links.columns), strict=True)))
+    return sorted(set(zip(*map(_to_bytes, links.columns), strict=True)))
+
+
+def _to_bytes(keys: pa.Array) -> list[bytes]:
+    # Of values of a fixed size, Arrow makes a scalar each first, which takes 20 times as long.
+    values: list[bytes] = keys.cast(pa.binary()).to_pylist()
+    return values
 
 
 def _count(connection: Connection, table: str) -> int:

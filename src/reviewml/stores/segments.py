@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
-import tempfile
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from reviewml.storage.temporary import temporary_folder
 
 Keys = npt.NDArray[np.bytes_]
 """Keys as NumPy compares them: all of the same number of bytes."""
@@ -52,7 +52,9 @@ class Name:
     def read(cls, name: str) -> Name | None:
         """Return what a file's name says; None when it is no segment's."""
         found = _NAME.fullmatch(name)
-        return cls(found[1], int(found[2]), int(found[3]), found[4]) if found else None
+        read = found and cls(found[1], int(found[2]), int(found[3]), found[4])
+        # Numbers can be written otherwise, with zeros before them or as other digits.
+        return read if read and str(read) == name else None
 
     @classmethod
     def of(cls, rows: pa.RecordBatch, file: pa.Buffer, moment: str) -> Name:
@@ -139,11 +141,18 @@ def mapped(file: bytes) -> Segment:
     """Return a segment from its file, held in a nameless file of this machine.
 
     So it is the disk's to hold, and memory's only while there is room; and nothing is left when
-    this process is killed.
+    this process is killed. Where that disk is full, or cannot be written, it is memory's.
     """
+    try:
+        return _mapped_file(file)
+    except OSError:
+        return Segment(pa.ipc.open_file(pa.BufferReader(file)).get_batch(0))
+
+
+def _mapped_file(file: bytes) -> Segment:
     # Windows keeps the file, in its folder for temporary ones, as long as it is mapped.
-    with tempfile.TemporaryDirectory(prefix="reviewml-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "segment.arrow")
+    with temporary_folder() as folder:
+        path = folder / "segment.arrow"
         path.write_bytes(file)
         with pa.memory_map(str(path)) as source:
             return Segment(pa.ipc.open_file(source).get_batch(0))

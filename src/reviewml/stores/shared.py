@@ -5,20 +5,24 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.errors import StoreError
+from reviewml.errors import StoreError, StoreUnwritable
 from reviewml.interfaces.row_keys import KEY, KEY_BYTES, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.windows import Duration, microseconds
+from reviewml.interfaces.windows import Duration
 from reviewml.masking import masked
+from reviewml.parameter_types import check_argument_types
 from reviewml.places import Place, place_of
+from reviewml.stores.ages import unused
 from reviewml.stores.cells import check_kept
+from reviewml.stores.local import NOT_FORGOTTEN
 from reviewml.stores.piles import Pile
 from reviewml.stores.segments import Keys, as_arrow, comparable
 from reviewml.stores.sqlite_file import ELSEWHERE
@@ -52,6 +56,7 @@ class SharedStore(EnrichmentStore):
     []
     """
 
+    @check_argument_types
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
 
@@ -72,7 +77,9 @@ class SharedStore(EnrichmentStore):
             positions.append(looked_up)
             found.append(pa.RecordBatch.from_arrays(columns, schema=shelf.columns))
         order = np.concatenate(positions)
-        files.uses.count(shelf, hits=len(order), misses=len(keys) - len(order))
+        # Where nothing can be written, counts are not worth failing for.
+        with suppress(StoreUnwritable):
+            files.uses.count(shelf, hits=len(order), misses=len(keys) - len(order))
         return order, pa.concat_batches(found)
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
@@ -105,6 +112,12 @@ class SharedStore(EnrichmentStore):
             files.merge_if_many(files.links)
 
     def forget(self, ids: Iterable[Any]) -> int:
+        try:
+            return self._forget(ids)
+        except StoreError as error:
+            raise type(error)(f"{error} {NOT_FORGOTTEN}") from error.__cause__
+
+    def _forget(self, ids: Iterable[Any]) -> int:
         files = self._files()
         with required_turn(files.place) as taken:
             keys = files.led_to(ids)
@@ -117,17 +130,16 @@ class SharedStore(EnrichmentStore):
 
     def prune(self, older_than: Duration) -> int:
         files = self._files()
-        moment = datetime.datetime.now(datetime.UTC)
-        before = moment - datetime.timedelta(microseconds=microseconds(older_than))
-        with required_turn(files.place) as taken:
-            old = [shelf for shelf in self.describe() if shelf.last_used < before]
-            for shelf in old:
-                taken.renew()
-                pile = files.shelf(shelf.fingerprint)
-                pile.remove(pile.names())
-                files.uses.forget(shelf.fingerprint)
-            files.place.sweep(ABANDONED)
-        return sum(shelf.rows for shelf in old)
+        shelves = self.describe()
+        old = unused([shelf.last_used.timestamp() for shelf in shelves], older_than)
+        gone = [shelf for shelf, is_old in zip(shelves, old, strict=True) if is_old]
+        try:
+            with required_turn(files.place) as taken:
+                files.remove_shelves(gone, taken.renew)
+        except StoreUnwritable:
+            # A full disk has no room for a turn. What somebody merges now is pruned next time.
+            files.remove_shelves(gone, lambda: None)
+        return sum(shelf.rows for shelf in gone)
 
     def describe(self) -> list[ShelfSummary]:
         files = self._files()
@@ -144,11 +156,17 @@ class SharedStore(EnrichmentStore):
 
 @functools.lru_cache(maxsize=16)
 def _files(path: str, _process: int) -> _Files:
-    return _Files(place_of(path, _error, private=True))
+    place = place_of(path, _error, private=True)
+    place.unwritable = _unwritable
+    return _Files(place)
 
 
 def _error(message: str) -> StoreError:
     return StoreError(f"the store in {message}. {ELSEWHERE}")
+
+
+def _unwritable(message: str) -> StoreUnwritable:
+    return StoreUnwritable(f"the store in {message}. {ELSEWHERE}")
 
 
 class _Files:
@@ -181,6 +199,15 @@ class _Files:
             use.misses,
             datetime.datetime.fromtimestamp(use.last_used, datetime.UTC),
         )
+
+    def remove_shelves(self, shelves: Sequence[ShelfSummary], renew: Callable[[], None]) -> None:
+        """Delete shelves, calling `renew` before each."""
+        for shelf in shelves:
+            renew()
+            pile = self.shelf(shelf.fingerprint)
+            pile.remove(pile.names())
+            self.uses.forget(shelf.fingerprint)
+        self.place.sweep(ABANDONED)
 
     def led_to(self, ids: Iterable[Any]) -> Keys:
         """Return the keys that ids led to."""

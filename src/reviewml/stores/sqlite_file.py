@@ -2,26 +2,32 @@
 
 No connection outlives an operation. So a store can be pickled, used in threads and after a fork,
 and leaves no log beside its file. What cannot be done is a `StoreError`.
+
+SQLite needs room for a log even to read. Where the folder is read-only or the disk is full, the
+file is read without one, and what is to be deleted is deleted in the file itself.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection
 
 from filelock import FileLock
 
-from reviewml.errors import StoreError
-from reviewml.saving.unfinished import sync
+from reviewml.errors import StoreError, StoreUnwritable
+from reviewml.storage.atomic_files import sync
 
 FILE = "values.sqlite"
 
-FORMAT = 1
-"""Raised when older versions of reviewml would misread the file."""
+FORMAT = 2
+"""Raised when older versions of reviewml would misread the file: from 2, values have checksums."""
+
+OLDEST_FORMAT = 1
 
 PATIENCE = 600.0
 """Seconds to wait for another process that writes."""
@@ -41,51 +47,110 @@ CREATE TABLE links (id BLOB NOT NULL, key BLOB NOT NULL, PRIMARY KEY (id, key)) 
 PRAGMA user_version = {FORMAT};
 """
 
+UNWRITABLE = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+}
+"""What SQLite says where the file may still be read."""
+
+FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+"""What SQLite says where there is no room, for the file or for what it shares between processes."""
+
+UNWRITABLE_ERRNOS = {
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+}
+
+_DAMAGED = "the file is damaged: move it away, and values are computed again"
+
 ADVICE = {
     sqlite3.SQLITE_BUSY: "another process holds it; try again when that has ended",
     sqlite3.SQLITE_READONLY: "it cannot be written to: see who may write there",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: see who may read and write there",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened for writing: see who may read and write there",
     sqlite3.SQLITE_FULL: "the disk is full: make room, or prune it; what was kept stays",
-    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: move it away, and values are computed again",
+    sqlite3.SQLITE_IOERR: "the disk cannot be read or written, or it is full: make room, or prune "
+    "the store; what was kept stays",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: "the file is no store: move it away, and values are computed again",
 }
 
 ELSEWHERE = "Another folder is named by REVIEWML_STORE; REVIEWML_STORE=off does without a store."
 
 
+STILL_THERE = "their bytes are still there"
+
+
 @contextmanager
-def _connected(folder: Path) -> Iterator[Connection]:
+def explained(folder: Path) -> Iterator[None]:
+    """Raise what SQLite and the system say of a store as a `StoreError` with advice."""
     try:
-        _make(folder)
-        with closing(
-            sqlite3.connect(folder / FILE, timeout=PATIENCE, isolation_level=None)
-        ) as connection:
-            _check_format(connection, folder)
-            # On the disk when a transaction ends, also when the power fails.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            yield connection
+        yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise StoreError(_said(folder, ADVICE.get(code, str(error)))) from error
+        code = _code(error)
+        kind = StoreUnwritable if code in UNWRITABLE else StoreError
+        raise kind(_said(folder, ADVICE.get(code, f"{error}. {_DAMAGED}"))) from error
+    except (MemoryError, UnicodeDecodeError) as error:
+        # SQLite believes a damaged file that says how much is to be read, and quotes it in errors.
+        raise StoreError(_said(folder, _DAMAGED)) from error
     except OSError as error:
-        raise StoreError(_said(folder, error.strerror or str(error))) from error
+        kind = StoreUnwritable if error.errno in UNWRITABLE_ERRNOS else StoreError
+        raise kind(_said(folder, error.strerror or str(error))) from error
 
 
 def reading(folder: Path) -> AbstractContextManager[Connection]:
     """Open the store to look at it as it is at one moment, which keeps nobody from writing."""
-    return _transaction(folder, "DEFERRED")
+    return _transaction(folder, "DEFERRED", _open_to_read)
 
 
 def writing(folder: Path) -> AbstractContextManager[Connection]:
     """Open the store for changes that are made all or not at all."""
-    return _transaction(folder, "IMMEDIATE")
+    return _transaction(folder, "IMMEDIATE", _open)
+
+
+def delete(folder: Path, work: Callable[[Connection], int], *, always_empty: bool) -> int:
+    """Delete values, and write the file anew without them: else they stay in its gaps.
+
+    On a full disk this is done in the file itself, without a log: only a process that is killed at
+    that moment, or a power cut, then damages it.
+
+    Parameters
+    ----------
+    folder
+        Of the store.
+    work
+        Deletes, and returns how many values are gone.
+    always_empty
+        Whether to write the file anew when nothing was deleted now.
+    """
+    gone = 0
+    try:
+        with writing(folder) as connection:
+            gone = work(connection)
+        if gone or always_empty:
+            _empty(folder)
+    except StoreUnwritable as error:
+        if getattr(error.__cause__, "sqlite_errorcode", None) not in FULL:
+            raise
+        gone += _delete_in_place(folder, work)
+    return gone
+
+
+def damaged(folder: Path) -> StoreError:
+    """Return the error of a store whose file is damaged."""
+    return StoreError(_said(folder, _DAMAGED))
 
 
 @contextmanager
-def _transaction(folder: Path, kind: str) -> Iterator[Connection]:
-    with _connected(folder) as connection:
+def _transaction(
+    folder: Path, kind: str, opened: Callable[[Path], Connection]
+) -> Iterator[Connection]:
+    with explained(folder), closing(opened(folder)) as connection:
         connection.execute(f"BEGIN {kind}")
         try:
             yield connection
@@ -95,18 +160,74 @@ def _transaction(folder: Path, kind: str) -> Iterator[Connection]:
                 connection.execute("ROLLBACK")
 
 
-def emptied(folder: Path) -> None:
-    """Write the file anew without what was deleted, which otherwise stays in its gaps."""
-    with _connected(folder) as connection:
+def _open(folder: Path) -> Connection:
+    _make(folder)
+    return _connect(folder, _path(folder))
+
+
+def _open_to_read(folder: Path) -> Connection:
+    _make(folder)
+    try:
+        return _connect(folder, _path(folder))
+    except sqlite3.Error as error:
+        if _code(error) not in UNWRITABLE:
+            raise
+    log = folder / f"{FILE}-wal"
+    if log.exists() and log.stat().st_size:
+        # What a killed process left in it belongs to the file. Nobody else can work here either.
+        return _connect(folder, _path(folder), "PRAGMA locking_mode = EXCLUSIVE")
+    return _connect(folder, f"{(folder / FILE).absolute().as_uri()}?immutable=1")
+
+
+def _connect(folder: Path, name: str, *before: str) -> Connection:
+    connection = sqlite3.connect(
+        name, timeout=PATIENCE, isolation_level=None, uri=name.startswith("file:")
+    )
+    try:
+        for statement in before:
+            connection.execute(statement)
+        _check_format(connection, folder)
+        # On the disk when a transaction ends, also when the power fails.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _empty(folder: Path) -> None:
+    with explained(folder), closing(_open(folder)) as connection:
         # What stays is copied, which may be more than memory holds.
         connection.execute("PRAGMA temp_store = FILE")
         connection.execute("VACUUM")
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise StoreError(
-            _said(folder, "values are deleted, but others read it, so their bytes are still there")
+            _said(folder, f"values are deleted, but others read it, so {STILL_THERE}")
             + " Do it again when they have ended."
         )
+
+
+def _delete_in_place(folder: Path, work: Callable[[Connection], int]) -> int:
+    alone = ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = MEMORY")
+    with (
+        explained(folder),
+        closing(_connect(folder, _path(folder), *alone)) as connection,
+    ):
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            gone = work(connection)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        connection.execute("VACUUM")
+        # Others set it again when there is room.
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA journal_mode = WAL")
+    return gone
 
 
 def _make(folder: Path) -> None:
@@ -119,9 +240,12 @@ def _make(folder: Path) -> None:
         unfinished = folder / f"{FILE}.unfinished"
         unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(unfinished)) as connection:
-            connection.executescript(TABLES)
-        unfinished.rename(folder / FILE)
+        try:
+            with closing(sqlite3.connect(unfinished.absolute())) as connection:
+                connection.executescript(TABLES)
+            unfinished.rename(folder / FILE)
+        finally:
+            unfinished.unlink(missing_ok=True)
         sync(folder)
 
 
@@ -132,8 +256,18 @@ def _check_format(connection: Connection, folder: Path) -> None:
             f"the store in {folder} is of format {found}, and this version of reviewml knows "
             f"{FORMAT}: install a newer one. {ELSEWHERE}"
         )
-    if found < FORMAT:
+    if found < OLDEST_FORMAT:
         raise StoreError(_said(folder, ADVICE[sqlite3.SQLITE_NOTADB]))
+
+
+def _path(folder: Path) -> str:
+    # SQLite reads a relative path that begins with "file:" as a URI, which names another file.
+    return os.fspath((folder / FILE).absolute())
+
+
+def _code(error: BaseException | None) -> int:
+    # Extended codes have the primary one in their lowest byte.
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _said(folder: Path, why: str) -> str:

@@ -5,12 +5,14 @@ forgets must not come back out of what another merges at the same moment.
 
 Turns are numbered files. The newest is held until the time in it, and to take the next is to
 create the file of the next number, in which one process succeeds. So a turn whose holder was killed
-ends by itself, and the clocks of all machines must agree within a few minutes.
+ends by itself, and the clocks of all machines must agree within a few minutes. Whoever waits looks
+whether the holder renews it, too: a time years ahead keeps nobody out for longer than that.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,12 @@ PATIENCE = 900.0
 
 PAUSE = 0.5
 """Seconds between two looks whether it has."""
+
+ENDED = b'{"until": 0}'
+"""What a turn says that is over, by whichever clock."""
+
+# Other names are nobody's turn, whatever digits they hold.
+_NAME = re.compile(r"([0-9]{12}|[1-9][0-9]{12,})\.json")
 
 
 class Turn:
@@ -49,11 +57,11 @@ class Turn:
                 f"this process paused for longer than {LEASE:,.0f} s, and another has begun to "
                 "rewrite values: do it again"
             )
-        self.place.write(_path(self.number), _until(LEASE))
+        self.place.write(_path(self.number), _lease())
 
     def end(self) -> None:
         """Let others have their turn."""
-        self.place.write(_path(self.number), _until(0))
+        self.place.write(_path(self.number), ENDED)
 
 
 @contextmanager
@@ -84,38 +92,46 @@ def required_turn(place: Place) -> Iterator[Turn]:
 
 def _waited(place: Place, patience: float) -> Turn | None:
     end = time.monotonic() + patience
-    while (taken := _taken(place)) is None and time.monotonic() < end:
+    seen: dict[bytes, float] = {}
+    while (taken := _taken(place, seen)) is None and time.monotonic() < end:
         time.sleep(PAUSE)
     return taken
 
 
-def _taken(place: Place) -> Turn | None:
+def _taken(place: Place, seen: dict[bytes, float] | None = None) -> Turn | None:
     numbers = _numbers(place)
     newest = max(numbers, default=0)
-    if newest and _held(place, newest):
+    if newest and _held(place, newest, {} if seen is None else seen):
         return None
-    if not place.create(_path(newest + 1), _until(LEASE)):
+    if not place.create(_path(newest + 1), _lease()):
         return None
     place.remove(map(_path, numbers))
     return Turn(place, newest + 1)
 
 
-def _held(place: Place, number: int) -> bool:
+def _held(place: Place, number: int, seen: dict[bytes, float]) -> bool:
     try:
-        return bool(json.loads(place.read(_path(number)))["until"] > time.time())
+        content = place.read(_path(number))
     except FileNotFoundError:
         # Somebody has taken the next one.
+        return True
+    since = seen.setdefault(content, time.monotonic())
+    if time.monotonic() - since > LEASE:
+        return False
+    try:
+        return bool(json.loads(content)["until"] > time.time())
+    except (KeyError, TypeError, ValueError, RecursionError):
+        # The file is damaged: only time shows whether somebody renews it.
         return True
 
 
 def _numbers(place: Place) -> list[int]:
-    stems = (name.removesuffix(".json") for name in place.names(FOLDER))
-    return [int(stem) for stem in stems if stem.isdigit()]
+    return [int(found[1]) for found in map(_NAME.fullmatch, place.names(FOLDER)) if found]
 
 
 def _path(number: int) -> str:
     return f"{FOLDER}/{number:012}.json"
 
 
-def _until(seconds: float) -> bytes:
-    return json.dumps({"until": time.time() + seconds}).encode()
+def _lease() -> bytes:
+    return json.dumps({"until": time.time() + LEASE}).encode()

@@ -7,6 +7,7 @@ up in one when they are many.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import secrets
 import threading
@@ -14,12 +15,16 @@ import time
 from collections.abc import Iterable
 
 from reviewml.interfaces.store import Shelf
-from reviewml.places import Place
+from reviewml.places import Place, at_once
+from reviewml.stores.ages import LAST_MOMENT
 
 FOLDER = "uses"
 
 MANY = 64
 """Files of one shelf before those that nobody writes any more are summed up."""
+
+DAMAGED = (TypeError, ValueError, ArithmeticError, RecursionError, OSError)
+"""What a file raises that holds something else."""
 
 IDLE = 3600.0
 """Seconds without a change after which nobody writes a file any more."""
@@ -45,6 +50,16 @@ class Use:
     misses: int
     last_used: float
 
+    @classmethod
+    def parse(cls, raw: bytes) -> Use:
+        """Read one as it is written; what else stands there raises one of `DAMAGED`."""
+        use = cls(**json.loads(raw))
+        kinds = {"enricher": str, "columns": list, "hits": int, "misses": int, "last_used": float}
+        if not all(type(getattr(use, name)) is kind for name, kind in kinds.items()):
+            raise TypeError("a value is of another type")
+        datetime.datetime.fromtimestamp(use.last_used, datetime.UTC)
+        return use
+
 
 class Uses:
     """Counts of this process, and those of others as they are kept.
@@ -59,11 +74,12 @@ class Uses:
         self.place = place
         self.own: dict[str, tuple[str, Use]] = {}
         self.lock = threading.Lock()
+        self.behind: float | None = None
 
     def count(self, shelf: Shelf, hits: int = 0, misses: int = 0) -> None:
         """Add to what this process has asked of a shelf, which is used now."""
-        new = Use(shelf.enricher, shelf.columns.names, hits, misses, time.time())
         with self.lock:
+            new = Use(shelf.enricher, shelf.columns.names, hits, misses, self._moment())
             path, before = self.own.get(shelf.fingerprint, ("", new))
             if not path or new.last_used - before.last_used > IDLE / 2:
                 # What this process counted long ago may be summed up by now.
@@ -106,6 +122,24 @@ class Uses:
             self.own.pop(fingerprint, None)
             self.place.remove(self._paths(fingerprint))
 
+    def _moment(self) -> float:
+        # Not earlier than any use before it: this machine's clock may be behind.
+        if self.behind is None:
+            self.behind = max(0.0, self._newest() - time.time())
+        return time.time() + self.behind
+
+    def _newest(self) -> float:
+        paths = [path for fingerprint in self.shelves() for path in self._paths(fingerprint)]
+        uses = at_once(self._read_if_sound, paths)
+        moments = [use.last_used for use in uses if use and use.last_used < LAST_MOMENT]
+        return max(moments, default=0.0)
+
+    def _read_if_sound(self, path: str) -> Use | None:
+        try:
+            return Use.parse(self.place.read(path))
+        except (FileNotFoundError, *DAMAGED):
+            return None
+
     def _write(self, path: str, use: Use) -> None:
         self.place.write(path, json.dumps(dataclasses.asdict(use)).encode())
 
@@ -113,10 +147,10 @@ class Uses:
         found = {}
         for path in self._paths(fingerprint):
             try:
-                found[path] = Use(**json.loads(self.place.read(path)))
+                found[path] = Use.parse(self.place.read(path))
             except FileNotFoundError:
                 continue
-            except (TypeError, ValueError):
+            except DAMAGED:
                 raise self.place.said(
                     f"{path} is damaged: delete that file; only counts of uses are in it"
                 ) from None

@@ -1,0 +1,106 @@
+"""Files and folders that are there whole or not at all, also when their writer is killed.
+
+What cannot be written is a `WriteError` that names the path and says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reviewml.errors import RegistryError
+from reviewml.storage.temporary import temporary_file, temporary_folder
+from reviewml.storage.write_errors import explain_write_errors
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary file to write to; it becomes `path` when all went well.
+
+    What was at `path` before stays until then. A link there is replaced, not followed.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made unless it exists.
+
+    Raises
+    ------
+    WriteError
+        When the system refuses, also what is raised between.
+    """
+    with explain_write_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            # Found out now, not when everything has been written.
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_file(path) as temporary:
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text as UTF-8 to `path`, whole or not at all."""
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder to write to; it becomes `folder` when all went well.
+
+    Raises
+    ------
+    RegistryError
+        When `folder` already exists and is not empty.
+    WriteError
+        When the system refuses, also what is raised between.
+    """
+    with explain_write_errors(folder):
+        _require_absent(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(folder) as temporary:
+            unfinished = temporary / folder.name
+            unfinished.mkdir()
+            yield unfinished
+            publish(unfinished, folder)
+
+
+def publish(unfinished: Path, folder: Path) -> None:
+    """Rename a complete folder into place, its files on the disk first."""
+    with explain_write_errors(folder):
+        for path in unfinished.rglob("*"):
+            sync(path)
+        sync(unfinished)
+        _require_absent(folder)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            # Somebody else was faster.
+            _require_absent(folder)
+            raise
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders; it writes their names at once.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _require_absent(folder: Path) -> None:
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+        raise RegistryError(
+            f"{folder} already exists: choose another folder, or delete that one first."
+        )
