@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.errors import DamagedModel, RegistryError
 from reviewml.interfaces.featurizer import Feature, Matrix
 from reviewml.interfaces.model import Model, Task
+from reviewml.models.booster_file import check_booster
 from reviewml.models.calibration import Calibration
+from reviewml.models.description import read_description
+from reviewml.models.target_scale import TargetScale
+from reviewml.models.ubjson import NotCanonical
+from reviewml.untrusted import read_file
 
 if TYPE_CHECKING:
     import xgboost
@@ -36,6 +42,8 @@ class BoosterModel(Model):
     workers
         How many processes trained it together, None when it was one: other trees, of as much
         worth.
+    target_scale
+        From what the trees say to the units of the target, for a regression.
     """
 
     _used_threads: int | None = None
@@ -48,21 +56,23 @@ class BoosterModel(Model):
         classes: tuple[Any, ...],
         calibration: Calibration = Calibration(),
         workers: int | None = None,
+        target_scale: TargetScale = TargetScale(),
     ) -> None:
         self.booster = booster
         self.task = task
         self.classes = classes
         self.calibration = calibration
         self.workers = workers
+        self.target_scale = target_scale
 
     def predict(self, features: Matrix) -> npt.NDArray[np.float64]:
         margins = self.margins(features)
         if self.task == "regression":
-            return margins
+            return self.target_scale.invert(margins)
         return self.calibration.probabilities(margins)
 
     def margins(self, features: Matrix) -> npt.NDArray[np.float64]:
-        """Return the uncalibrated outputs, shape ``(n,)`` or ``(n, n_classes)``."""
+        """Return what the trees say, shape ``(n,)`` or ``(n, n_classes)``."""
         if len(features) == 0:
             shape = (0, len(self.classes)) if self.task == "multiclass" else (0,)
             return np.empty(shape)
@@ -106,30 +116,62 @@ class BoosterModel(Model):
             enable_categorical=True,
         )
         found = np.asarray(self.booster.predict(data, pred_contribs=True), np.float64)
-        return found if found.ndim == 3 else found[:, None, :]
+        found = found if found.ndim == 3 else found[:, None, :]
+        if self.task == "regression":
+            found *= self.target_scale.scale
+            found[..., -1] += self.target_scale.offset
+        return found
+
+    @functools.cached_property
+    def n_features(self) -> int:
+        """Number of features that it predicts from."""
+        return int(self.booster.num_features())
 
     def save(self, folder: Path) -> None:
-        self.booster.save_model(folder / "booster.ubj")
+        raw = bytes(self.booster.save_raw("ubj"))
+        try:
+            check_booster(raw, self.task, len(self.classes))
+        except NotCanonical as error:
+            raise RegistryError(
+                f"these trees cannot be saved, since `load` would refuse them: {error}. reviewml "
+                "saves what its own trainers make with XGBoost 3.1 or newer."
+            ) from error
+        (folder / "booster.ubj").write_bytes(raw)
         described = {
             "task": self.task,
             "classes": list(self.classes),
             "calibration": self.calibration.to_dict(),
             **self._distributed(),
         }
+        if self.target_scale != TargetScale():
+            described["target"] = self.target_scale.to_dict()
         (folder / "model.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         import xgboost
 
-        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        return cls(
-            xgboost.Booster(model_file=folder / "booster.ubj"),
-            task=described["task"],
-            classes=tuple(described["classes"]),
-            calibration=Calibration(**described["calibration"]),
-            workers=described.get("workers"),
+        described = read_description(
+            folder / "model.json", "calibration", optional={"workers": int, "target": dict}
         )
+        raw = read_file(folder / "booster.ubj")
+        # XGBoost follows whatever index it reads: it is given no bytes that are not checked.
+        try:
+            checked = check_booster(raw, described["task"], len(described["classes"]))
+        except NotCanonical as error:
+            raise DamagedModel(f"{folder / 'booster.ubj'} is not a booster: {error}.") from error
+        model = cls(
+            xgboost.Booster(model_file=bytearray(raw)),
+            task=described["task"],
+            classes=described["classes"],
+            calibration=Calibration.parse(described["calibration"]),
+            workers=described.get("workers"),
+            # Earlier models learned targets as they are.
+            target_scale=TargetScale.from_dict(described.get("target", TargetScale().to_dict())),
+        )
+        # Asking the booster would have it configured, which those who predict nothing need not.
+        model.n_features = checked.features
+        return model
 
     def summary(self) -> dict[str, Any]:
         """Return the number of trees, the calibration, and how many trained it together."""

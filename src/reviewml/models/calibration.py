@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from reviewml.errors import DamagedModel
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,6 +54,25 @@ class Calibration:
         exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         result: Floats = exponents / exponents.sum(axis=1, keepdims=True)
         return result
+
+    @classmethod
+    def parse(cls, value: Any) -> Calibration:
+        """Read what `to_dict` returned.
+
+        Raises
+        ------
+        DamagedModel
+            When it is not two numbers of which the slope keeps the order of margins.
+        """
+        numbers = isinstance(value, dict) and value.keys() == {"slope", "shift"}
+        if not numbers or not all(type(number) in (int, float) for number in value.values()):
+            raise DamagedModel("the calibration of a model is not a slope and shift.")
+        calibration = cls(float(value["slope"]), float(value["shift"]))
+        if not (calibration.slope > 0 and math.isfinite(calibration.slope + calibration.shift)):
+            raise DamagedModel(
+                "the calibration of a model has a slope or shift that it cannot have."
+            )
+        return calibration
 
     def to_dict(self) -> dict[str, Any]:
         """Return the two numbers."""

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.errors import DamagedModel
 from reviewml.interfaces.expressions import LARGEST
 from reviewml.interfaces.featurizer import Feature, Matrix
 from reviewml.interfaces.model import Model, Task
 from reviewml.models.calibration import Calibration
+from reviewml.models.description import read_description
+from reviewml.untrusted import read_arrays
 
 Floats = npt.NDArray[np.float64]
 
+MOST_CATEGORIES = 2**24
+"""Categories of one feature: each is a column."""
+
 FARTHEST = 10.0
 """Standard deviations from the mean that a value is taken for at most."""
+
+FEW = 0.01
+"""Share of the values that may be farther, and then do not enter mean and deviation."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
     """How features become columns that a linear model can weigh.
 
-    A value farther than `FARTHEST` standard deviations from the mean counts as that far, and an
-    infinite one, which features write as `LARGEST`, does not enter mean and deviation: one such
-    value would leave no difference between all others.
+    A value farther than `FARTHEST` standard deviations from the mean counts as that far. Neither
+    it, as long as few are, nor an infinite one, which features write as `LARGEST`, enters mean and
+    deviation: one such value would leave no difference between all others.
 
     Parameters
     ----------
@@ -45,11 +54,9 @@ class Design:
     @classmethod
     def of(cls, features: Matrix, described: Sequence[Feature]) -> Design:
         """Learn means and scales from the rows to train on."""
-        known = np.abs(features) < LARGEST
-        counts = np.maximum(known.sum(axis=0), 1)
-        values = np.where(known, features, 0.0).astype(np.float64)
-        mean = values.sum(axis=0) / counts
-        spread = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / counts)
+        moments = [_mean_and_spread(column.astype(np.float64)) for column in features.T]
+        # In one memory layout, as what is saved must be.
+        mean, spread = (np.array(each, np.float64) for each in zip(*moments, strict=True))
         sizes = [len(f.categories) if f.kind == "categorical" else 0 for f in described]
         return cls(mean, np.where(spread > 0, spread, 1.0), np.array(sizes, np.int64))
 
@@ -70,6 +77,20 @@ class Design:
         missing = np.isnan(values)
         scaled = np.where(missing, 0.0, (values - self.mean[feature]) / self.scale[feature])
         return np.column_stack([scaled.clip(-FARTHEST, FARTHEST), missing.astype(np.float64)])
+
+
+def _mean_and_spread(values: Floats) -> tuple[float, float]:
+    """Return mean and standard deviation, without the few values that are far from all others."""
+    known = values[np.abs(values) < LARGEST]
+    few = int(len(known) * FEW)
+    while True:
+        mean = known.sum() / max(len(known), 1)
+        spread = np.sqrt(((known - mean) ** 2).sum() / max(len(known), 1))
+        near = np.abs(known - mean) <= FARTHEST * spread
+        few -= len(near) - int(near.sum())
+        if near.all() or few < 0:
+            return mean, spread
+        known = known[near]
 
 
 class LinearModel(Model):
@@ -115,7 +136,7 @@ class LinearModel(Model):
         return found
 
     def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         described = {"task": self.task, "classes": list(self.classes)}
         (folder / "model.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
@@ -126,23 +147,41 @@ class LinearModel(Model):
             "weights": self.weights,
             "bias": self.bias,
         }
-        save_file(arrays, folder / "weights.safetensors")
+        (folder / "weights.safetensors").write_bytes(save(arrays))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        from safetensors.numpy import load_file
-
-        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        arrays = load_file(folder / "weights.safetensors")
+        described = read_description(folder / "model.json")
+        arrays = read_arrays(folder / "weights.safetensors")
+        task, classes = described["task"], described["classes"]
+        outputs = len(classes) if task == "multiclass" else 1
+        if not _fit_together(arrays, outputs):
+            raise DamagedModel(f"{folder / 'weights.safetensors'} is not one linear model.")
         design = Design(arrays["mean"], arrays["scale"], arrays["categories"])
-        return cls(
-            design,
-            arrays["weights"],
-            arrays["bias"],
-            task=described["task"],
-            classes=tuple(described["classes"]),
-        )
+        return cls(design, arrays["weights"], arrays["bias"], task=task, classes=classes)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features that it predicts from."""
+        return len(self.design.mean)
 
     def summary(self) -> dict[str, Any]:
         """Return the number of weights."""
         return {"kind": "linear", "weights": int(self.weights.size)}
+
+
+def _fit_together(arrays: Mapping[str, npt.NDArray[Any]], outputs: int) -> bool:
+    """Tell whether arrays have the types and shapes of one linear model, and finite numbers."""
+    if arrays.keys() != {"mean", "scale", "categories", "weights", "bias"}:
+        return False
+    categories = arrays["categories"]
+    floats = [arrays[name] for name in ("mean", "scale", "weights", "bias")]
+    if categories.dtype != np.int64 or any(array.dtype != np.float64 for array in floats):
+        return False
+    if categories.ndim != 1 or ((categories < 0) | (categories > MOST_CATEGORIES)).any():
+        return False
+    columns = int(np.where(categories > 0, categories, 2).sum())
+    shapes = [(len(categories),), (len(categories),), (outputs, columns), (outputs,)]
+    return [array.shape for array in floats] == shapes and all(
+        np.isfinite(array).all() for array in floats
+    )

@@ -35,7 +35,7 @@ def card(parts: Parts, *, metrics: Mapping[str, float], versions: Mapping[str, s
         "What it predicts": _prediction(parts),
         "Data": _data(parts.report),
         "Steps": _steps(parts),
-        "Figures": [f"- {name}: {value:.6g}" for name, value in metrics.items()],
+        "Figures": [f"- {_line(name)}: {value:.6g}" for name, value in metrics.items()],
         "Features": _features(parts),
         "Warnings while fitting": [f"- {_line(text)}" for text in parts.report.get("warnings", [])],
         "Limits": LIMITS.splitlines(),
@@ -79,7 +79,7 @@ def _steps(parts: Parts) -> list[str]:
     ]
     if parts.model is None:
         return lines
-    details = [f"- {name}: {_said(value)}" for name, value in parts.model.summary().items()]
+    details = [f"- {_line(name)}: {_said(value)}" for name, value in parts.model.summary().items()]
     return [*lines, "", "The model:", "", *details]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +12,10 @@ from reviewml.interfaces.component import Component
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
-from reviewml.masking import PASSWORD
+from reviewml.saving.parameters import check_parameters
 from reviewml.saving.plain import Arrays, decode, encode, not_plain
+from reviewml.secret_parameters import find_secret
+from reviewml.untrusted.forms import WrongForm
 
 KINDS: dict[str, type[Component]] = {
     "enrichers": Enrichment,
@@ -25,12 +26,8 @@ KINDS: dict[str, type[Component]] = {
 
 NESTED = "$component"
 
-SECRET = re.compile(
-    r".*(password|passphrase|passwd|pwd|secret|token|credentials?|auth|authorization"
-    r"|(api|access|account|private|secret|shared)_?key|connection_?string|dsn)",
-    re.IGNORECASE,
-)
-"""Names of parameters whose text is never written down."""
+OWN = "reviewml"
+"""The package of the built-in components."""
 
 Described = dict[str, Any]
 
@@ -58,6 +55,7 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
     name = plugins.catalogue().name_of(kind, type(component))
     params = component.saved_params()
     refuse_secrets(name, params)
+    _check_parameters(kind, name, type(component), params)
     return {
         "kind": kind,
         "name": name,
@@ -69,7 +67,14 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
 
 def learned(component: Component, arrays: Arrays, path: str = "") -> dict[str, Any]:
     """Return what a component learned as JSON types, its arrays put into `arrays`."""
-    return _encoded(component.state, arrays, path)
+    state = component.state
+    try:
+        component.check_state(state)
+    except WrongForm as error:
+        raise RegistryError(
+            f"{type(component).__name__}.{error}, so `load` would refuse this model: fit it again."
+        ) from error
+    return _encoded(state, arrays, path)
 
 
 def _encoded(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any]:
@@ -85,19 +90,38 @@ def _encoded(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any
 
 def refuse_secrets(name: str, params: Mapping[str, Any]) -> None:
     """Raise `RegistryError` when one of the parameters of a component looks like a secret."""
-    for param, value in params.items():
-        if isinstance(value, Mapping):
-            refuse_secrets(name, value)
-        elif _is_secret(param, value):
-            raise RegistryError(
-                f"{param!r} of {name!r} looks like a secret, and secrets are never saved: set it "
-                "to None and let the component read it from the environment."
+    try:
+        place = find_secret(params)
+    except RecursionError as error:
+        raise RegistryError(
+            f"a parameter of {name!r} holds itself, or is nested too deep to be saved."
+        ) from error
+    if place is not None:
+        raise RegistryError(
+            f"{place} of {name!r} looks like a secret, and secrets are never saved: leave "
+            "it out and let the component read it from the environment."
+        )
+
+
+def _check_parameters(
+    kind: str, name: str, cls: type[Component], params: Mapping[str, Any]
+) -> None:
+    # What a plugin's annotations say is its own affair.
+    if plugins.catalogue().entry(kind, name).package == OWN:
+        check_parameters(cls, params)
+
+
+def _refuse_unsaved(name: str, cls: type[Component], params: Mapping[str, Any]) -> None:
+    """Raise when a saved step states where data is, which `describe` leaves out.
+
+    Whoever wrote the model would choose which files and addresses this process reads.
+    """
+    for param in cls.unsaved:
+        if params.get(param) is not None:
+            raise DamagedModel(
+                f"{param!r} of {name!r} is never saved, and this model states one: nothing was "
+                "loaded. Use another copy of it."
             )
-
-
-def _is_secret(param: str, value: Any) -> bool:
-    named = SECRET.fullmatch(str(param)) and isinstance(value, str | bytes) and value
-    return bool(named) or (isinstance(value, str) and PASSWORD.search(value) is not None)
 
 
 def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -> Component:
@@ -127,6 +151,8 @@ def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -
             f"{cls.version}, which means other values by the same state: {remedy}"
         )
     params = _decoded(described["parameters"], arrays, versions)
+    _refuse_unsaved(name, cls, params)
+    _check_parameters(described["kind"], name, cls, params)
     try:
         component: Component = cls(**params)
     except TypeError as error:
@@ -142,7 +168,12 @@ def restore(
         # Only what a component says it learned: never a method, never a dunder.
         if name.startswith("_") or not name.endswith("_") or not name.isidentifier():
             raise DamagedModel(f"{name!r} is no state of {type(component).__name__}.")
-    return component.with_state(_decoded(state, arrays, versions))
+    restored = _decoded(state, arrays, versions)
+    try:
+        component.check_state(restored)
+    except WrongForm as error:
+        raise WrongForm(f"{type(component).__name__}.{error}") from error
+    return component.with_state(restored)
 
 
 def _decoded(values: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]) -> dict[str, Any]:

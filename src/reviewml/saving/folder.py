@@ -10,39 +10,111 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save as to_safetensors
 
 from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.origins import Origin
+from reviewml.interfaces.registry import checked_metrics
 from reviewml.saving import manifest
 from reviewml.saving.card import card
 from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
 from reviewml.saving.parts import Parts
 from reviewml.saving.plain import Arrays, NotPlain, decode, encode
-from reviewml.saving.unfinished import new_folder
+from reviewml.saving.signature import KeyFile, KeyFiles, load_private_key, sign, verify
 from reviewml.saving.versions import versions, warn_of_other_versions
 from reviewml.schema import ROLE_NAMES, Roles
+from reviewml.storage.atomic_files import new_folder
+from reviewml.untrusted import check_document, read_arrays, read_document
+from reviewml.untrusted.forms import (
+    Anything,
+    ByName,
+    Each,
+    Fields,
+    Form,
+    Maybe,
+    OneOrSeveral,
+    Real,
+    Text,
+    Whole,
+    WrongForm,
+)
 
 CARD, PIPELINE, VERSIONS = "card.md", "pipeline.json", "versions.json"
 FEATURES, REPORT, MODEL = "features.json", "report.json", "model"
 STATE, ARRAYS = "state.json", "arrays.safetensors"
+
+_ROLES: dict[str, Form] = {
+    role: Maybe(OneOrSeveral(Text()) if role == "text" else Text()) for role in ROLE_NAMES
+}
+PARAMETERS_FORM = Fields({}, optional=_ROLES)
+"""The roles that a pipeline was given."""
+
+PIPELINE_FORM = Fields(
+    {
+        "parameters": Anything(),
+        "steps": Each(
+            Fields(
+                {
+                    **dict.fromkeys(("step", "kind", "name", "package"), Text()),
+                    "version": Whole(),
+                    "parameters": Anything(),
+                }
+            )
+        ),
+        "model": Maybe(Fields({"name": Text(), "package": Text()})),
+        "roles": Fields(_ROLES),
+        "columns": ByName(Text()),
+    },
+    optional={"origins": ByName(Fields({"enricher": Text(), "fingerprint": Text()}))},
+)
+"""What ``pipeline.json`` looks like; `rebuild` looks at parameters."""
+
+VERSIONS_FORM = ByName(Text())
+
+REPORT_FORM = Fields(
+    {"steps": ByName(Text()), "warnings": Each(Text())},
+    optional={
+        "task": Text(("binary", "multiclass", "regression")),
+        "target": Maybe(Text()),
+        "columns": Each(Text()),
+        "rows": ByName(Whole()),
+        "classes": ByName(Whole()),
+        "split": Text(),
+        "data": Fields({"fingerprint": Text()}),
+        "seconds": Real(0.0),
+        # What a featurizer and a model of a plugin say of themselves is their own affair.
+        "features": ByName(Anything()),
+        "model": ByName(Anything()),
+    },
+)
+"""What ``report.json`` looks like, which cards and reports show."""
+
+FEATURES_SHOWN_FORM = Fields({}, optional={"left_out": ByName(Text())})
+"""What reports show of what a featurizer says."""
 
 UNREADABLE = (
     LookupError,
     TypeError,
     ValueError,
     AttributeError,
-    FileNotFoundError,
-    SafetensorError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    OSError,
 )
 """What reading raises where a file is whole but says something else than `save` writes."""
 
 
-def save(parts: Parts, folder: Path, *, metrics: Mapping[str, float] | None = None) -> Path:
+def save(
+    parts: Parts,
+    folder: Path,
+    *,
+    metrics: Mapping[str, float] | None = None,
+    key: KeyFile | None = None,
+) -> Path:
     """Write a fitted pipeline to a new folder: whole, or not at all.
 
     Parameters
@@ -53,19 +125,26 @@ def save(parts: Parts, folder: Path, *, metrics: Mapping[str, float] | None = No
         Must not exist, or be empty.
     metrics
         Figures to state in the card.
+    key
+        Private key to sign with.
 
     Raises
     ------
     RegistryError
         When the folder exists, or something cannot be saved, naming it.
     """
+    figures = checked_metrics(metrics)
+    if key is not None:
+        load_private_key(key)
     with new_folder(folder) as unfinished:
-        _write(parts, unfinished, metrics or {})
+        _write(parts, unfinished, figures)
         manifest.seal(unfinished)
+        if key is not None:
+            sign(unfinished, key)
     return folder
 
 
-def load(folder: Path, *, without: Container[str] = ()) -> Parts:
+def load(folder: Path, *, without: Container[str] = (), keys: KeyFiles | None = None) -> Parts:
     """Read what `save` wrote, after checking every byte of it; nothing in it is executed.
 
     Parameters
@@ -74,6 +153,8 @@ def load(folder: Path, *, without: Container[str] = ()) -> Parts:
         As `save` wrote it.
     without
         Steps of these kinds are left out, and need not be installed.
+    keys
+        Public keys of which one must have signed it; None asks for no signature.
 
     Raises
     ------
@@ -81,25 +162,31 @@ def load(folder: Path, *, without: Container[str] = ()) -> Parts:
         When there is no saved model.
     DamagedModel
         When the files are not the ones that were saved.
+    UntrustedModel
+        When none of the keys signed it.
     RegistryError
         When this version of reviewml, or of a plugin, cannot read it.
     UnknownName
         When a step comes from a plugin that is not installed.
     """
-    manifest.check(folder)
-    saved_with = _read_json(folder / VERSIONS)
+    files = manifest.check(folder)
+    if keys is not None:
+        verify(folder, keys)
+    saved_with = read_document(folder / VERSIONS)
     with _described_in(folder / VERSIONS):
+        VERSIONS_FORM.check(saved_with, "")
         warn_of_other_versions(saved_with)
     with _described_in(folder / REPORT):
-        report = dict(decode(_read_json(folder / REPORT), {}))
-    described = _read_json(folder / PIPELINE)
+        report = _report(decode(read_document(folder / REPORT), {}))
+    described = read_document(folder / PIPELINE)
     with _described_in(folder / PIPELINE):
-        return Parts(
+        PIPELINE_FORM.check(described, "")
+        parts = Parts(
             parameters=_parameters(described["parameters"]),
             steps=[
                 (
                     step["step"],
-                    _load_step(folder / _step_folder(number, step["step"]), step, saved_with),
+                    _load_step(folder, _step_folder(number, step["step"]), step, saved_with, files),
                 )
                 for number, step in enumerate(described["steps"], start=1)
                 if step["kind"] not in without
@@ -109,6 +196,19 @@ def load(folder: Path, *, without: Container[str] = ()) -> Parts:
             schema=dict(described["columns"]),
             report=report,
             origins={name: Origin(**said) for name, said in described.get("origins", {}).items()},
+        )
+        _check_fit_together(parts, folder)
+        return parts
+
+
+def _check_fit_together(parts: Parts, folder: Path) -> None:
+    """Raise unless the model predicts from as many features as the steps make."""
+    expected, features = getattr(parts.model, "n_features", None), parts.features
+    # Without a featurizer, somebody else makes the features.
+    if expected is not None and features and len(features) != expected:
+        raise DamagedModel(
+            f"the model in {folder} is for {expected:,} features, and its steps make "
+            f"{len(features):,}. Nothing was loaded; use another copy of it."
         )
 
 
@@ -120,18 +220,28 @@ def _described_in(path: Path) -> Iterator[None]:
     except ReviewmlError:
         raise
     except UNREADABLE as error:
+        what = f"{error}" if isinstance(error, WrongForm) else f"{type(error).__name__}: {error}"
         raise DamagedModel(
-            f"{path} is not what Pipeline.save writes: {type(error).__name__}: {error}. Nothing "
-            "was loaded; use another copy of it."
+            f"{path} is not what Pipeline.save writes: {what}. Nothing was loaded; use another "
+            "copy of it."
         ) from error
 
 
 def _parameters(described: Any) -> Mapping[str, Any]:
     parameters: dict[str, Any] = decode(described, {})
-    for name in parameters:
-        if name not in ROLE_NAMES:
-            raise ValueError(f"{name!r} is no parameter; {', '.join(ROLE_NAMES)} are")
+    PARAMETERS_FORM.check(parameters, "parameters")
     return parameters
+
+
+def _report(described: Any) -> dict[str, Any]:
+    if described == {}:
+        return {}
+    REPORT_FORM.check(described, "")
+    features = described.get("features", {})
+    shown = {name: features[name] for name in FEATURES_SHOWN_FORM.optional if name in features}
+    FEATURES_SHOWN_FORM.check(shown, "features")
+    report: dict[str, Any] = described
+    return report
 
 
 def _write(parts: Parts, folder: Path, metrics: Mapping[str, float]) -> None:
@@ -184,17 +294,24 @@ def _save_step(name: str, step: Component, folder: Path) -> Described:
         folder.mkdir(parents=True)
         _write_json(folder / STATE, state)
     if arrays:
-        save_file(arrays, folder / ARRAYS)
+        # Not `save_file`, whose files only their owner may read.
+        (folder / ARRAYS).write_bytes(to_safetensors(arrays))
     return {"step": name, **described}
 
 
-def _load_step(folder: Path, described: Described, saved_with: Mapping[str, str]) -> Component:
-    has_state, has_arrays = (folder / STATE).exists(), (folder / ARRAYS).exists()
-    with _described_in(folder / ARRAYS):
-        arrays = load_file(folder / ARRAYS) if has_arrays else {}
-    state = _read_json(folder / STATE) if has_state else {}
+def _load_step(
+    folder: Path,
+    name: str,
+    described: Described,
+    saved_with: Mapping[str, str],
+    files: Container[str],
+) -> Component:
+    of_state, of_arrays = folder / name / STATE, folder / name / ARRAYS
+    with _described_in(of_arrays):
+        arrays = read_arrays(of_arrays) if f"{name}/{ARRAYS}" in files else {}
+    state = read_document(of_state) if f"{name}/{STATE}" in files else {}
     component = rebuild(described, arrays, saved_with)
-    with _described_in(folder / STATE):
+    with _described_in(of_state):
         return restore(component, state, arrays, saved_with)
 
 
@@ -231,11 +348,11 @@ def _load_model(
 def _write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     # Text may hold halves of surrogate pairs, which strict UTF-8 has no bytes for.
-    path.write_bytes((text + "\n").encode("utf-8", "surrogatepass"))
-
-
-def _read_json(path: Path) -> Any:
+    raw = (text + "\n").encode("utf-8", "surrogatepass")
     try:
-        return json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError) as error:
-        raise DamagedModel(f"{path} is not JSON: {error}") from error
+        check_document(raw)
+    except ValueError as error:
+        raise NotPlain(
+            f"{path.name} cannot be saved, since `load` would refuse it: {error}."
+        ) from None
+    path.write_bytes(raw)

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 from reviewml.errors import DamagedModel, ModelNotFound, RegistryError
+from reviewml.untrusted import MOST_FILE_BYTES, list_files, open_file, parse_document, read_file
 
 FORMAT = 1
 """Version of the folder's layout; a folder of a newer one is refused."""
 
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "signature.json"
+
+MOST_BYTES = 2**24
+"""Bytes of a manifest, which has some hundred for each file."""
+
+MOST_MODEL_BYTES = 2**34
+"""Bytes of all files of a model: files without content can state any size, and are hashed."""
+
+BLOCK_BYTES = 2**16
 
 Entries = dict[str, dict[str, Any]]
 
@@ -25,17 +36,34 @@ def leads_outside(name: str) -> bool:
     name
         Relative path, as whoever can write where models are kept chooses it.
     """
-    return name.startswith("/") or "\\" in name or ".." in name.split("/")
+    parts = name.split("/")
+    return not {"", ".", ".."}.isdisjoint(parts) or not set(name).isdisjoint(_ODD)
+
+
+_ODD = {"\\", ":", "\x7f", *map(chr, range(32))}
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest of all files in `folder`."""
-    files = {name: _entry(path) for name, path in sorted(_files(folder).items())}
+    """Write the manifest of all files in `folder`.
+
+    Raises
+    ------
+    DamagedModel
+        When they are larger together than `check` reads.
+    """
+    found = sorted(_files(folder).items())
+    _check_total(folder, sum(path.lstat().st_size for _, path in found))
+    files = {name: _entry(path) for name, path in found}
     (folder / MANIFEST).write_bytes(_rendered(FORMAT, files))
 
 
-def check(folder: Path) -> None:
+def check(folder: Path) -> Set[str]:
     """Raise unless `folder` holds exactly the files that were saved, to the byte.
+
+    Returns
+    -------
+    names
+        Their paths from `folder` on.
 
     Raises
     ------
@@ -46,7 +74,11 @@ def check(folder: Path) -> None:
     DamagedModel
         When anything is missing, changed or added, naming it.
     """
-    if not (folder / MANIFEST).is_file():
+    try:
+        has_manifest = (folder / MANIFEST).is_file()
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(f"{str(folder)[:200]!r} cannot be looked up: {error}") from None
+    if not has_manifest:
         raise ModelNotFound(_not_a_model(folder))
     version, expected = _read(folder / MANIFEST)
     if version > FORMAT:
@@ -60,16 +92,38 @@ def check(folder: Path) -> None:
         (found.keys() - expected.keys(), "added"),
     ):
         if names:
-            raise _damaged(folder, f"{', '.join(sorted(names))} {what}")
+            raise _damaged(folder, f"{_listed(names)} {what}")
+    _check_total(folder, sum(entry["bytes"] for entry in expected.values()))
     for name, entry in expected.items():
-        if _entry(found[name]) != entry:
+        try:
+            same = _entry(found[name], entry["bytes"]) == entry
+        except (DamagedModel, FileNotFoundError):
+            same = False
+        if not same:
             raise _damaged(folder, f"{name} changed")
+    return expected.keys()
+
+
+def _check_total(folder: Path, total: int) -> None:
+    if total > MOST_MODEL_BYTES:
+        raise DamagedModel(
+            f"the files of {folder} have {total:,} bytes; at most {MOST_MODEL_BYTES:,} are "
+            "expected of a model."
+        )
+
+
+def _listed(names: set[str]) -> str:
+    shown = ", ".join(sorted(names)[:10])
+    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10:,} others"
 
 
 def fingerprint(folder: Path) -> str | None:
     """Return the SHA-256 of the manifest, which stands for all that was saved; None without."""
     path = folder / MANIFEST
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    try:
+        return hashlib.sha256(read_file(path, most=MOST_BYTES)).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _not_a_model(folder: Path) -> str:
@@ -81,16 +135,41 @@ def _not_a_model(folder: Path) -> str:
 
 def _read(path: Path) -> tuple[int, Entries]:
     """Return the format and the entries; the file must be what `seal` would write of them."""
-    raw = path.read_bytes()
+    raw = read_file(path, most=MOST_BYTES)
     try:
-        content = json.loads(raw)
-        version, files = content["format"], content["files"]
-        intact = raw == _rendered(version, files) and isinstance(version, int)
-    except (ValueError, LookupError, TypeError, RecursionError):
-        intact = False
-    if not intact:
-        raise _damaged(path.parent, f"{MANIFEST} changed")
+        return parse(raw)
+    except DamagedModel:
+        raise _damaged(path.parent, f"{MANIFEST} changed") from None
+
+
+def parse(raw: bytes) -> tuple[int, Entries]:
+    """Read a manifest: the format, and the entries, whose names do not lead outside.
+
+    Raises
+    ------
+    DamagedModel
+        When it is not what `seal` would write of them.
+    """
+    content = parse_document(raw, MANIFEST)
+    if not isinstance(content, dict) or content.keys() != {"format", "files", "digest"}:
+        raise DamagedModel(f"{MANIFEST} does not say what it must.")
+    version, files = content["format"], content["files"]
+    entries = isinstance(files, dict) and all(map(_is_entry, files.keys(), files.values()))
+    if type(version) is not int or not entries or raw != _rendered(version, files):
+        raise DamagedModel(f"{MANIFEST} is not what was written.")
     return version, files
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    return (
+        not leads_outside(name)
+        and isinstance(entry, dict)
+        and entry.keys() == {"bytes", "sha256"}
+        and type(entry["bytes"]) is int
+        and entry["bytes"] >= 0
+        and isinstance(entry["sha256"], str)
+        and re.fullmatch("[0-9a-f]{64}", entry["sha256"]) is not None
+    )
 
 
 def _rendered(version: int, files: Entries) -> bytes:
@@ -106,17 +185,14 @@ def _damaged(folder: Path, what: str) -> DamagedModel:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        # A link is a file of its own, never what it points at.
-        if (path.is_symlink() or not path.is_dir()) and path != folder / MANIFEST
-    }
+    found = list_files(folder)
+    return {name: path for name, path in found.items() if name not in (MANIFEST, SIGNATURE)}
 
 
-def _entry(path: Path) -> dict[str, Any]:
-    if path.is_symlink() or not path.is_file():
-        return {"not": "a file"}
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": sha256}
+def _entry(path: Path, most: int = MOST_FILE_BYTES) -> dict[str, Any]:
+    with open_file(path, most=most) as file:
+        digest = hashlib.sha256()
+        # `file_digest` fills a buffer with zeros first, which takes longer than most files.
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+        return {"bytes": file.tell(), "sha256": digest.hexdigest()}

@@ -26,6 +26,24 @@ from reviewml.errors import RegistryError
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+MOST_TEXT_BYTES = 2**28
+"""Memory of one array of texts, which the longest of them takes for each."""
+
+MOST_EXPONENT = 10_000
+"""Places of a decimal before or behind the point: whoever computes with it has to write them."""
+
+
+def _decimal(text: str) -> decimal.Decimal:
+    value = decimal.Decimal(text)
+    if not _is_short(value):
+        raise ValueError("a decimal has too many places")
+    return value
+
+
+def _is_short(value: decimal.Decimal) -> bool:
+    return not value.is_finite() or abs(value.adjusted()) <= MOST_EXPONENT
+
+
 TEXTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     # A datetime is a date too, so it comes first.
     "$datetime": (
@@ -35,7 +53,7 @@ TEXTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     ),
     "$date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "$time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
-    "$decimal": (decimal.Decimal, str, decimal.Decimal),
+    "$decimal": (decimal.Decimal, str, _decimal),
     "$bytes": (bytes, lambda raw: base64.b64encode(raw).decode(), base64.b64decode),
 }
 """What is written as one text: its type, to text, from text."""
@@ -87,6 +105,8 @@ def encode(
         return _encode_dict(value, inner)
     if isinstance(value, np.ndarray):
         return _encode_array(value, arrays, path)
+    if isinstance(value, decimal.Decimal) and not _is_short(value):
+        raise NotPlain(f"{path!r} is a decimal of more than {MOST_EXPONENT:,} places.")
     for tag, (kind, to_text, from_text) in TEXTS.items():
         # Some classes of others' say less as text than they hold, such as moments in nanoseconds.
         if isinstance(value, kind) and (type(value) is kind or from_text(to_text(value)) == value):
@@ -114,6 +134,8 @@ def _encode_dict(value: dict[Any, Any], inner: Callable[[Any, object], Any]) -> 
 def _encode_array(value: npt.NDArray[Any], arrays: Arrays, path: str) -> Any:
     if value.dtype.kind == "U":
         length = value.dtype.itemsize // np.dtype("U1").itemsize
+        if value.nbytes > MOST_TEXT_BYTES:
+            raise NotPlain(f"{path!r} takes {value.nbytes:,} bytes: keep a list of texts instead.")
         shaped = {"length": length, "shape": list(value.shape)}
         return {"$texts": {**shaped, "values": value.ravel().tolist()}}
     if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
@@ -162,10 +184,17 @@ def decode(
         case "$array":
             return arrays[content]
         case "$texts":
-            texts = np.array(content["values"], f"U{int(content['length'])}")
-            return texts.reshape(content["shape"])
+            return _decode_texts(content["values"], content["length"], content["shape"])
         case _ if tag in TEXTS:
             return TEXTS[tag][2](content)
         case _ if other is not None:
             return other(tag, content)
     raise RegistryError(f"{tag!r} is not known to this version of reviewml: install a newer one.")
+
+
+def _decode_texts(values: list[str], length: int, shape: list[int]) -> npt.NDArray[np.str_]:
+    if not all(isinstance(value, str) and len(value) <= length for value in values):
+        raise ValueError("an array of texts holds something else, or longer ones")
+    if not 0 <= length * len(values) * np.dtype("U1").itemsize <= MOST_TEXT_BYTES:
+        raise ValueError("an array of texts is too large")
+    return np.array(values, f"U{length}").reshape(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 import warnings
@@ -13,6 +14,7 @@ COMPARED = ("reviewml", "xgboost")
 """Libraries whose major version may change what a model says."""
 
 
+@functools.cache
 def version_of(package: str) -> str | None:
     """Return the installed version of a distribution, None when it is not installed."""
     try:
