@@ -12,15 +12,20 @@ import pytest
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
+    from snowflake_double import Double
 
     from reviewml.backends.snowflake.backend import SnowflakeBackend
-    from reviewml.testing.snowflake import Double
 
 
 @pytest.fixture(scope="module")
-def ray_cluster() -> Iterator[None]:
-    """Start a Ray cluster on this machine, with two cores whatever it has."""
+def ray_cluster() -> None:
+    """Start a Ray cluster on this machine, with two cores whatever it has.
+
+    It is left to the next module that uses it; the root's `cluster_of_its_own` ends it.
+    """
     ray = pytest.importorskip("ray")
+    if ray.is_initialized():
+        return
     # Ray Train looks every two seconds whether a training has ended.
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
     ray.init(
@@ -33,15 +38,13 @@ def ray_cluster() -> Iterator[None]:
     )
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Double]:
     """Start a double of Snowflake."""
-    pytest.importorskip("fakesnow")
-    from reviewml.testing.snowflake import snowflake_double
+    pytest.importorskip("snowflake_double")
+    from snowflake_double import snowflake_double
 
     with snowflake_double() as double:
         yield double

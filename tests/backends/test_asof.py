@@ -138,3 +138,50 @@ def test_keys_that_equal_no_whole_number_have_no_events() -> None:
         as_dataset(Frame(events, time="when")), by="key", windows={"ever": Window(None, 9)}
     )
     assert found.column("ever_count").to_pylist() == [1, 0, 0, 0]
+
+
+def test_repeats_that_do_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, events = rows_and_events()
+    expected = counted(rows, events)
+    table = events.to_arrow()
+    ids = pa.array([f"e{n}" for n in range(len(table))])
+    table = table.append_column("event", ids)
+    twice = as_dataset(Frame(pa.concat_tables([table, table]), id="event", time="when"))
+    assert counted(rows, twice) == expected
+    monkeypatch.setattr(shards, "MOST_BYTES", 100)
+    assert counted(rows, twice) == expected
+
+
+def test_events_without_an_id_among_others_all_count() -> None:
+    at = pa.array([5] * 5, pa.timestamp("us"))
+    rows = as_dataset(Frame(pa.table({"key": [1], "at": pa.array([9], at.type)}), time="at"))
+    events = pa.table({"id": ["a", "a", None, None, "b"], "key": [1] * 5, "when": at})
+    found = rows.asof_aggregate(
+        as_dataset(Frame(events, id="id", time="when")), by="key", windows={"ever": None}
+    )
+    assert found.column("ever_count").to_pylist() == [4]
+
+
+def test_zeros_of_both_signs_are_one_key() -> None:
+    at = pa.array([5] * 3, pa.timestamp("us"))
+    events = Frame(pa.table({"key": [0.0, -0.0, 1.0], "when": at}), time="when")
+    rows = Frame(pa.table({"key": [0.0, -0.0], "at": pa.array([9, 9], at.type)}), time="at")
+    found = as_dataset(rows).asof_aggregate(as_dataset(events), by="key", windows={"ever": None})
+    assert found.column("ever_count").to_pylist() == [2, 2]
+
+
+def test_an_event_on_the_last_day_of_9999_does_not_make_all_labels_known() -> None:
+    day = 86_400_000_000
+    times = [n * day for n in range(100)]
+    rows = as_dataset(
+        Frame(pa.table({"key": [1] * 100, "at": pa.array(times, pa.timestamp("us"))}), time="at")
+    )
+    known = rows.label(rows, by="key", within="10d", name="follows").column("follows")
+    late = pa.table({"key": [2], "at": pa.array([2_932_896 * day], pa.timestamp("us"))})
+    events = Frame(
+        pa.concat_tables([rows.to_arrow().replace_schema_metadata(None), late]), time="at"
+    )
+    with pytest.warns(UserWarning, match="1 of 101 events are later than all others by far"):
+        labelled = rows.label(events, by="key", within="10d", name="follows")
+    assert labelled.column("follows").equals(known)
+    assert known.null_count == 10

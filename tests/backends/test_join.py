@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import tempfile
 import uuid
 import warnings
 from pathlib import Path
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.errors import JoinError
-from reviewml.interfaces import Dataset
+from reviewml.backends.local.duckdb_stream import open_database
+from reviewml.errors import JoinError, SourceError
+from reviewml.interfaces import Dataset, as_dataset
 from reviewml.sources.files import Files
 
 
@@ -128,3 +130,25 @@ def test_integers_of_any_width_are_one_type() -> None:
 def test_no_rows_on_either_side() -> None:
     none = dataset(k=pa.array([], pa.int64()))
     assert none.join(dataset(k=[1], v=[2]), on="k").sample(3).to_arrow().to_pylist() == []
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_fails_on_a_side_is_raised_as_it_is(side: str) -> None:
+    class Failing:
+        def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+            raise SourceError("the disk is gone")
+
+    rows = as_dataset(pa.table({"key": ["a"], "x": [1]}))
+    failing = rows.map(Failing(), rows.full_schema)
+    good = as_dataset(pa.table({"key": ["a"], "y": [1]}))
+    joined = failing.join(good, on="key") if side == "left" else good.join(failing, on="key")
+    with pytest.raises(SourceError, match=r"^the disk is gone$"):
+        joined.to_arrow()
+
+
+def test_what_does_not_fit_in_memory_goes_to_a_folder_that_is_removed() -> None:
+    with open_database() as database:
+        [(folder,)] = database.execute("SELECT current_setting('temp_directory')").fetchall()
+        assert Path(folder).is_dir()
+        assert Path(folder).is_relative_to(tempfile.gettempdir())
+    assert not Path(folder).exists()

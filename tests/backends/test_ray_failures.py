@@ -92,7 +92,7 @@ def backend(store: LocalStore | None, workers: int = 3) -> RayBackend:
 def cluster() -> Iterator[Cluster]:
     """Start a cluster: a head, where only this process works, and two machines of two cores."""
     ray.shutdown()
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(2):
         made.add_node(num_cpus=2, object_store_memory=150 * 2**20)
     ray.init(address=made.address, log_to_driver=False)

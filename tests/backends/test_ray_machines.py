@@ -16,33 +16,40 @@ ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from reviewml import Files  # noqa: E402
-from reviewml.backends.ray import cluster as machines  # noqa: E402
+from reviewml.backends.ray import nodes  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError, SourceError, VersionMismatch  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    ray.shutdown()
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     yield made
-    ray.shutdown()
     made.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def no_connection() -> Iterator[None]:
+    """Connect this process to no cluster before a test, and to none after it."""
+    ray.shutdown()
+    yield
+    ray.shutdown()
 
 
 def test_another_version_is_named(cluster: Cluster, tmp_path: Path) -> None:
     information = tmp_path / "numpy-0.0.1.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.0.1\n")
-    cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(tmp_path)})
+    node = cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(tmp_path)})
     with pytest.raises(VersionMismatch, match=r"numpy is .* here and 0\.0\.1 on the machine"):
         RayBackend(address=cluster.address).connect()
+    ray.shutdown()
+    cluster.remove_node(node)
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:
-    ray.shutdown()
     with pytest.raises(BackendError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
         RayBackend(address="127.0.0.1:1").connect()
 
@@ -57,17 +64,17 @@ def test_a_path_that_one_machine_does_not_see_is_named(cluster: Cluster, tmp_pat
     folder.mkdir()
     (folder / "reviews.csv").write_text("id,text\n1,good\n")
     ray.init(address=cluster.address, log_to_driver=False)
+    before = set(nodes.list_other_nodes())
     # A machine on which an empty disk is mounted where this one has the files.
-    command = f"mount -t tmpfs none {folder} && {Path(sys.executable).parent}/ray start"
+    command = f"mount -t tmpfs none {folder} && {sys.executable} -m ray.scripts.scripts start"
     node = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", f"{command} --address={cluster.address} --block"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(300):
-            if len(machines.other_nodes()) == 1:
-                break
+        while not set(nodes.list_other_nodes()) - before:
+            assert node.poll() is None
             time.sleep(0.1)
         rows = RayBackend(store=None).read(Files(folder / "reviews.csv", text="text"))
         with pytest.raises(SourceError, match=r"reviews\.csv' is on this machine.*s3://"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sys
 import urllib.request
 from pathlib import Path
@@ -19,9 +21,16 @@ from ray import cloudpickle  # noqa: E402
 from reviewml import Files, Frame, LocalStore, Pipeline, SharedStore  # noqa: E402
 from reviewml.backends.local.backend import LocalBackend  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
+from reviewml.blanks import null_blanks  # noqa: E402
 from reviewml.datasets import make_reviews  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
-from reviewml.errors import BackendError, ParameterError, SchemaError, SourceError  # noqa: E402
+from reviewml.errors import (  # noqa: E402
+    BackendError,
+    ParameterError,
+    SchemaError,
+    SourceError,
+    WriteError,
+)
 from reviewml.featurizers import Features  # noqa: E402
 from reviewml.interfaces import Enricher, Resources  # noqa: E402
 from reviewml.schema import Roles  # noqa: E402
@@ -162,7 +171,7 @@ def test_values_are_kept_and_found(tmp_path: Path, kind: type[LocalStore]) -> No
     first = rows.enrich(Kept()).to_arrow().sort_by("id")
     assert rows.enrich(Kept()).to_arrow().sort_by("id").equals(first)
     [shelf] = store.describe()
-    texts = set(example_rows(60).column("text").to_pylist())
+    texts = set(null_blanks(example_rows(60).column("text").combine_chunks()).to_pylist())
     assert shelf.rows == len(texts)
     assert shelf.hits >= len(texts)
 
@@ -179,6 +188,23 @@ def test_writes_a_folder_of_files(tmp_path: Path) -> None:
     assert back.select(rows.column_names).sort_by("id").equals(rows.sort_by("id"))
     with pytest.raises(SourceError, match="is not empty"):
         dataset.write(folder)
+
+
+@pytest.mark.parametrize("state", ["full", "nearly full", "read-only"])
+def test_a_folder_that_cannot_be_written_is_said(disk: Any, state: str) -> None:
+    texts = [f"{number} " + random.Random(number).randbytes(500).hex() for number in range(100)]
+    rows = RayBackend(store=None).read(pa.table({"id": range(100), "text": texts}), ROLES)
+    folder = disk.folder / "written"
+    if state == "read-only":
+        disk.make_read_only()
+    else:
+        disk.fill()
+    if state == "nearly full":
+        filler = disk.folder / "filler"
+        os.truncate(filler, filler.stat().st_size - 16_384)
+    with pytest.raises(WriteError, match=r"written: .*(full|read-only).*another place"):
+        rows.write(folder)
+    assert not folder.exists()
 
 
 def test_errors_of_written_rows_are_known(tmp_path: Path) -> None:

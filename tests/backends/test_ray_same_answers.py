@@ -11,10 +11,12 @@ import pytest
 
 pytest.importorskip("ray")
 
-from reviewml import Files
+from reviewml import Files, Frame, Pipeline
 from reviewml.backends.ray.backend import RayBackend
 from reviewml.datasets import make_reviews, make_shop
+from reviewml.featurizers import Features
 from reviewml.testing.pipeline import HistoryPipelineContract, ReviewPipelineContract
+from reviewml.trainers import LogisticRegression
 
 pytestmark = [
     pytest.mark.usefixtures("ray_cluster"),
@@ -61,3 +63,23 @@ class TestHistory(HistoryPipelineContract):
             "views": views.label(orders, by=by, within="3d", name="bought"),
             "reviews": reviews,
         }
+
+
+def test_rows_are_read_with_the_types_fitted_on(tmp_path: Path) -> None:
+    lines = "".join(f"{n},{n % 7}.5,Good; &amp; {n}?,{n % 2}\n" for n in range(100))
+    (tmp_path / "fit/shop=00501").mkdir(parents=True)
+    (tmp_path / "fit/shop=a").mkdir()
+    (tmp_path / "fit/shop=00501/0.csv").write_text(f"id,price,body,y\n{lines}")
+    (tmp_path / "fit/shop=a/0.csv").write_text(f"id,price,body,y\n{lines}")
+    steps = [("features", Features()), ("model", LogisticRegression())]
+    roles: dict[str, Any] = {"id": "id", "text": "body"}
+    pipe = Pipeline(steps).fit(Files(tmp_path / "fit", **roles), target="y")
+    for number, shop in enumerate(["10115", "00501"]):
+        (tmp_path / f"today/shop={shop}").mkdir(parents=True)
+        (tmp_path / f"today/shop={shop}/0.csv").write_text(f"id,price,body\n{number},,Bad;\n")
+    today = Files(tmp_path / "today", **roles)
+    nulls = pa.table({"id": [1], "price": pa.nulls(1, pa.string()), "shop": ["a"], "body": ["x"]})
+    for rows in (today, Frame(nulls, **roles)):
+        here = pipe.predict(rows).to_arrow().sort_by("id")
+        assert pipe.on(RAY).predict(rows).to_arrow().sort_by("id").equals(here)
+    assert [feature.column for feature in pipe.features_][:2] == ["price", "shop"]

@@ -20,7 +20,7 @@ import pytest
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 
 from ray import cloudpickle  # noqa: E402
 from ray.data._internal.datasource.binary_datasource import BinaryDatasource  # noqa: E402
@@ -29,17 +29,17 @@ from reviewml import Files, Pipeline  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.backends.snowflake.runtime import IN_RUNTIME  # noqa: E402
 from reviewml.backends.snowflake.session import Access  # noqa: E402
+from reviewml.backends.snowflake.source import SnowflakeTable  # noqa: E402
 from reviewml.backends.snowflake.stage import SnowflakeStage  # noqa: E402
 from reviewml.backends.snowflake.stage_on_ray import MODULES, Place  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
-from reviewml.errors import BackendError, SourceError  # noqa: E402
+from reviewml.errors import BackendError, ParameterError, SourceError  # noqa: E402
 from reviewml.interfaces.frames import as_dataset  # noqa: E402
 from reviewml.interfaces.source import Source  # noqa: E402
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
-
-    from reviewml.testing.snowflake import Double
+    from snowflake_double import Double
 
 on_cluster = pytest.mark.usefixtures("ray_cluster")
 
@@ -294,3 +294,15 @@ def test_a_file_is_known_by_its_path_on_the_stage(name: str) -> None:
 def test_a_file_of_no_such_place_is_told(path: str, name: str) -> None:
     with pytest.raises(BackendError, match='is no path on the stage "TEXTS"'):
         Place("TEXTS", path, None).within(name)
+
+
+@on_cluster
+def test_ray_does_not_get_as_far_as_an_open_session(
+    double: Double, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with double.session() as session:
+        session.sql("CREATE TABLE WORDS AS SELECT 'a' AS ID, 'quite nice' AS BODY").collect()
+        rows = SnowflakeTable("WORDS", id="ID", text="BODY", connection=session)
+        with pytest.raises(ParameterError, match=r"name of a connection in connections\.toml"):
+            Pipeline([("language", Language())]).on("ray").enrich(rows).to_arrow()
+    assert "Traceback" not in "".join(capfd.readouterr())

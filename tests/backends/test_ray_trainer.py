@@ -31,7 +31,13 @@ from reviewml.trainers.boosting import Boosting, Rows
 
 ray = pytest.importorskip("ray")
 
+from ray.exceptions import RayActorError  # noqa: E402
+from ray.train import ControllerError  # noqa: E402
+from ray.train.xgboost import XGBoostTrainer  # noqa: E402
+from ray.util import placement_group  # noqa: E402
+
 from reviewml.backends.ray import trainer as ray_trainer  # noqa: E402
+from reviewml.backends.ray.placement import list_placement_groups  # noqa: E402
 from reviewml.backends.ray.trainer import RayXGBoost  # noqa: E402
 
 pytestmark = [
@@ -173,14 +179,17 @@ def trained() -> Model:
     return RayXGBoost(n_estimators=30).train(examples("binary"), example_features())
 
 
+@pytest.fixture(scope="module")
+def undisturbed(ray_cluster: None) -> Model:
+    return trained()
+
+
 def test_a_worker_that_is_killed_costs_time_alone(
-    dying: type[Dying], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: Model, dying: type[Dying], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dying, "mark", tmp_path / "killed")
     model = trained()
     assert (tmp_path / "killed").exists()
-    # It has left its mark: now none dies.
-    undisturbed = trained()
     features = examples("binary", 500, seed=2).features
     np.testing.assert_array_equal(model.predict(features), undisturbed.predict(features))
 
@@ -191,3 +200,41 @@ def test_workers_that_are_lost_each_time_are_told(
     monkeypatch.setattr(ray_trainer, "RETRIES", 1)
     with pytest.raises(BackendError, match="training started 2 times and lost workers each time"):
         trained()
+
+
+class FailingStart(XGBoostTrainer):
+    """Fails as Ray Train does when a worker dies as training starts, its cores still reserved."""
+
+    failures = 0
+
+    def fit(self) -> Any:
+        if type(self).failures > 0:
+            type(self).failures -= 1
+            ray.get(placement_group([{"CPU": 1}] * 2).ready())
+            raise ControllerError(RayActorError())
+        return super().fit()
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> type[FailingStart]:
+    monkeypatch.setattr(ray_trainer, "XGBoostTrainer", FailingStart)
+    return FailingStart
+
+
+def test_a_worker_that_dies_at_the_start_costs_time_alone(
+    undisturbed: Model, failing: type[FailingStart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failing, "failures", 1)
+    model = trained()
+    assert failing.failures == 0
+    features = examples("binary", 500, seed=2).features
+    np.testing.assert_array_equal(model.predict(features), undisturbed.predict(features))
+
+
+def test_a_start_that_fails_each_time_is_told_and_takes_no_cores(
+    failing: type[FailingStart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failing, "failures", ray_trainer.RETRIES + 1)
+    with pytest.raises(BackendError, match="training could not be started: RayActorError"):
+        trained()
+    assert list_placement_groups() == set()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.snowpark")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
@@ -26,7 +29,7 @@ from reviewml.schema import Roles
 from reviewml.testing import BackendContract, StoreContract
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows
-from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.testing.store import SHELF, keys_of
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,21 @@ class TestSnowflakeStore(StoreContract):
         schema = f"S{next(SCHEMAS)}"
         Access(connected).database().run(f"CREATE SCHEMA {schema}")
         return SnowflakeStore(connected, schema=f"reviews.{schema}")
+
+    @pytest.mark.parametrize("years", [-2, 2])
+    def test_clocks_of_machines_decide_nothing(
+        self, filled: EnrichmentStore, monkeypatch: pytest.MonkeyPatch, years: int
+    ) -> None:
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + years * 365 * 86_400)
+        filled.prepare(SHELF)
+        filled.find(SHELF, keys_of("abcd"))
+        [shelf] = filled.describe()
+        assert abs(shelf.last_used.timestamp() - now()) < 86_400
+        assert filled.prune("90d") == 0
+        monkeypatch.setattr(time, "time", now)
+        assert filled.prune("90d") == 0
+        assert filled.prune("0s") == 4
 
 
 @pytest.fixture
@@ -117,7 +135,7 @@ class TestMerging:
         ]
 
     def test_rows_that_failed_are_counted_and_told_of(self, backend: SnowflakeBackend) -> None:
-        enriched = read(backend, *({"id": n, "text": "x" * n} for n in range(6))).enrich(
+        enriched = read(backend, *({"id": n, "text": "x" * n} for n in range(1, 7))).enrich(
             FailsOn(text="text", length=4), stage="careful"
         )
         with pytest.warns(UserWarning, match="1 row failed.*step 'careful': ValueError: too long"):

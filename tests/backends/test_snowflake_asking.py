@@ -29,12 +29,13 @@ from reviewml.testing.sql_enricher import HOSTILE
 from reviewml.trainers import LogisticRegression
 
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.sql import asking
-from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session

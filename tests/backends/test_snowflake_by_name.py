@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.ml.registry")
 
-from reviewml.testing.snowflake import Double, snowflake_double
+from snowflake_double import Double, snowflake_double
 
 pytestmark = pytest.mark.slow
 

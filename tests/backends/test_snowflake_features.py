@@ -23,16 +23,17 @@ from reviewml.featurizers import Features
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.named_list import named_list
 from reviewml.schema import Roles
-from reviewml.scoring import Numbers
+from reviewml.scoring import ComputeNumbers
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.python import functions, own_code
-from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -134,7 +135,7 @@ def test_random_columns_of_every_type(backend: SnowflakeBackend, table: pa.Table
     featurizer = Features().fit(as_dataset(table))
     rows = backend.read(table)
     here = np.concatenate([featurizer.matrix(b) for b in as_dataset(table).full_batches()])
-    there, _ = Numbers(featurizer).gather(rows, in_order=True)
+    there, _ = ComputeNumbers(featurizer).gather(rows, in_order=True)
     assert bits(there) == bits(here)
 
 
@@ -156,6 +157,28 @@ def test_a_pipeline_learns_the_same_from_features_of_sql(backend: SnowflakeBacke
     assert bits(there.transform(rows)) == bits(here.transform(rows))
 
 
+def test_large_numbers_are_told_apart_by_the_same_offsets(backend: SnowflakeBackend) -> None:
+    near = np.arange(90)
+    columns: dict[str, Any] = {
+        "whole": near + 10**12,
+        "largest": near + (2**63 - 100),
+        "smallest": near + np.iinfo(np.int64).min,
+        "wild": np.r_[[-(2**62)], near[1:] + 10**15],
+        "real": near / 8 + 1e9,
+        "decimal": pa.array([Decimal(10**9) + Decimal(int(n)) / 100 for n in near]),
+        "moment": pa.array(near + 10**15, pa.timestamp("us")),
+        "missing": pa.array([None if n % 9 == 0 else int(n) + 10**12 for n in near]),
+    }
+    table = pa.table({name: pa.array(column) for name, column in columns.items()})
+    featurizer = Features().fit(as_dataset(table))
+    assert [r["column"] for r in featurizer.columns_ if "offset" in r] == list(columns)
+    rows = backend.read(table)
+    assert Features().fit(rows).fingerprint() == featurizer.fingerprint()
+    here = np.concatenate([featurizer.matrix(b) for b in as_dataset(table).full_batches()])
+    there, _ = ComputeNumbers(featurizer).gather(rows, in_order=True)
+    assert bits(there) == bits(here)
+
+
 def test_columns_that_are_null_throughout_are_missing(backend: SnowflakeBackend) -> None:
     featurizer = Features().fit(as_dataset(examples().drop(["text"]), ROLES))
     rows = examples().drop(["text"])
@@ -163,7 +186,7 @@ def test_columns_that_are_null_throughout_are_missing(backend: SnowflakeBackend)
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(place, name, pa.nulls(len(rows), rows.schema.field(name).type))
     here = np.concatenate([featurizer.matrix(b) for b in as_dataset(rows, ROLES).full_batches()])
-    there, _ = Numbers(featurizer).gather(backend.read(rows, ROLES), in_order=True)
+    there, _ = ComputeNumbers(featurizer).gather(backend.read(rows, ROLES), in_order=True)
     assert np.isnan(here).any()
     assert bits(there) == bits(here)
 
@@ -171,7 +194,7 @@ def test_columns_that_are_null_throughout_are_missing(backend: SnowflakeBackend)
 def test_what_a_featurizer_was_not_fitted_on_is_refused(backend: SnowflakeBackend) -> None:
     featurizer = Features().fit(as_dataset(examples().drop(["text"]), ROLES))
     with pytest.raises(ValueError, match="'price'"):
-        Numbers(featurizer).gather(
+        ComputeNumbers(featurizer).gather(
             backend.read(examples().drop(["text", "price"]), ROLES), in_order=True
         )
 

@@ -21,14 +21,16 @@ from reviewml.enrichers import Language, ZeroShot
 from reviewml.errors import BackendError, MissingExtra, ParameterError, RowErrors
 from reviewml.interfaces import Enricher
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.frames import as_dataset
 from reviewml.saving import Parts
 from reviewml.schema import Roles
 from reviewml.sql import Name
 
 pytest.importorskip("snowflake.ml")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake import jobs, telling
 from reviewml.backends.snowflake import session as sessions
@@ -38,7 +40,6 @@ from reviewml.backends.snowflake.jobs import Job, Pool
 from reviewml.backends.snowflake.python.mapping import brought
 from reviewml.backends.snowflake.python.own_code import PACKAGES
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.testing.snowflake import Double, snowflake_double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -148,7 +149,9 @@ def told(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def tables(session: Session) -> list[str]:
-    return [row["name"] for row in session.sql("SHOW TABLES").collect()]
+    """Return the tables that stay; temporary ones go with their session."""
+    shown = session.sql("SHOW TABLES").collect()
+    return [row["name"] for row in shown if row["kind"] == "TABLE"]
 
 
 # -- with a pool --------------------------------------------------------------------------------
@@ -208,8 +211,8 @@ def test_a_transformer_goes_there_as_a_saved_folder(
 
 def test_only_code_of_yours_is_pickled() -> None:
     ours, yours = ZeroShot(("price",)), Unstored()
-    assert isinstance(brought(EnrichBatch(ours, "step"), PACKAGES).content, Parts)
-    assert isinstance(brought(EnrichBatch(yours, "step"), PACKAGES).content, bytes)
+    assert isinstance(brought(Enrich(ours, "step"), PACKAGES).content, Parts)
+    assert isinstance(brought(Enrich(yours, "step"), PACKAGES).content, bytes)
 
 
 @pytest.mark.slow

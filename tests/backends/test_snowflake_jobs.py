@@ -13,7 +13,9 @@ import pytest
 import xgboost
 
 pytest.importorskip("snowflake.ml")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake import jobs, together
 from reviewml.backends.snowflake.jobs.payload import payload
@@ -30,7 +32,6 @@ from reviewml.interfaces.trainer import Examples
 from reviewml.pipeline import Pipeline
 from reviewml.testing import TrainerContract
 from reviewml.testing.rows import example_rows
-from reviewml.testing.snowflake import Double, snowflake_double
 from reviewml.testing.trainer import example_features, examples
 from reviewml.trainers import XGBoost
 

@@ -28,13 +28,14 @@ from reviewml.interfaces.sql_enricher import ANSWER
 from reviewml.schema import Roles
 
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.jobs import Pool
 from reviewml.backends.snowflake.jobs.pool import OPTIONS
 from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
-from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session

@@ -20,7 +20,9 @@ import pyarrow as pa
 import pytest
 
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.python import (
@@ -32,16 +34,18 @@ from reviewml.backends.snowflake.python import (
 )
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, ReviewHistory
-from reviewml.enrichers.key_statistics import KeyMoments, KeysBefore, Magnitude
+from reviewml.enrichers.key_statistics import KeyMoments, KeysBefore, Magnitudes, RatingCounts
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
+from reviewml.featurizers.offsets import ValueSample
 from reviewml.featurizers.texts import DocumentCounts
 from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.expressions import Number
 from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.sampling import SmallestHashes
-from reviewml.interfaces.statistics import Count, Max, Min, Statistic, ValueCounts
+from reviewml.interfaces.statistics import ColumnStatistic, Count, Max, Min, Statistic, ValueCounts
+from reviewml.interfaces.time_range import TimesByDay
+from reviewml.operations.sample import SmallestHashes
 from reviewml.schema import Roles
-from reviewml.testing.snowflake import Double, snowflake_double
 
 ROLES = Roles.of(id="id", text="text")
 N = 700
@@ -81,7 +85,11 @@ STATISTICS: dict[str, Statistic] = {
     "moments": KeyMoments("small", "known", ("key", "flag"), -9, 9),
     "keys": KeysBefore("moment", ("key",), 0),
     "all keys": KeysBefore("moment", ("key", "whole"), None),
-    "largest": Magnitude("number"),
+    "sizes": Magnitudes("number"),
+    "ratings": RatingCounts("number"),
+    "each day": TimesByDay("moment"),
+    "some values": ValueSample("whole", Number("whole")),
+    "some numbers": ValueSample("number", Number("number")),
     "sample": SmallestHashes(5, None, 3),
     "by text": SmallestHashes(3, "gro\"up'; --", 0),
     "by number": SmallestHashes(3, "number", 0),
@@ -194,7 +202,7 @@ def test_moments_keep_zone_and_nanoseconds(
 
 
 @dataclasses.dataclass(frozen=True)
-class Lengths(Statistic):
+class Lengths(ColumnStatistic):
     """A user's own, whose part is of a type that only they know."""
 
     def part(self, batch: pa.RecordBatch) -> set[int]:

@@ -24,28 +24,30 @@ from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
 from reviewml.errors import BackendError, RowErrors
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.batches import RowWise, with_columns
+from reviewml.interfaces.batches import with_columns
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import PLAIN, Resources
-from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.interfaces.stored_batch import CachedEnrich
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import Roles
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression
 
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.python import functions, own_code
 from reviewml.backends.snowflake.python.by_value import Stays, pickled, taken_along
-from reviewml.backends.snowflake.python.mapping import brought, in_python
+from reviewml.backends.snowflake.python.mapping import brought, compile_to_udf
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.telling import MARK
 from reviewml.sql import literal
-from reviewml.testing.snowflake import Double
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -288,8 +290,11 @@ COLUMNS: Mapping[str, pa.Array] = {
 }
 
 
-class Doubled(RowWise):
-    """Gives each column again under another name."""
+class Doubled(BatchOperation):
+    """Give each column again under another name."""
+
+    keeps_rows = True
+    resources = PLAIN
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         again = [field.with_name(f'the "{field.name}"') for field in schema]
@@ -307,9 +312,8 @@ def bits(column: pa.ChunkedArray) -> list[str]:
 def test_values_of_every_type_pass_in_and_out(running: Double, backend: SnowflakeBackend) -> None:
     table = pa.table({"id": [0, 1, 2], **COLUMNS})
     rows = backend.read(table, Roles.of(id="id"))
-    doubled = Doubled()
     with running.watch() as seen:
-        there = rows.map(doubled, doubled.schema(rows.full_schema), resources=PLAIN).persist()
+        there = rows.apply(Doubled()).persist()
     assert seen.rows < 30
     back = in_order(there)
     for name, column in COLUMNS.items():
@@ -393,8 +397,8 @@ def test_only_what_is_needed_is_given(running: Double, backend: SnowflakeBackend
 
 
 def test_components_are_saved_and_others_pickled() -> None:
-    assert brought(EnrichBatch(Language(), "language")).handler == "enriched"
-    [own, version] = [brought(EnrichBatch(Shouting(), "own")), functions.this_runtime()]
+    assert brought(Enrich(Language(), "language")).handler == "enriched"
+    [own, version] = [brought(Enrich(Shouting(), "own")), functions.this_runtime()]
     assert (own.handler, own.runtime) == ("called", version)
 
 
@@ -485,10 +489,10 @@ def test_stored_values_stay() -> None:
     class Store:
         pass
 
-    function = StoredBatch(Shouting(), "mine", Store())  # type: ignore[arg-type]
+    operation = CachedEnrich(Shouting(), "mine", Store())  # type: ignore[arg-type]
     schema = as_dataset(reviews(), ROLES).full_schema
     with pytest.raises(Stays, match="is not in this account"):
-        in_python(function, schema, function.schema(schema), PLAIN, Access())
+        compile_to_udf(operation, schema, operation.schema(schema), Access())
 
 
 def test_a_package_of_the_users_goes_with_the_class(
@@ -540,7 +544,7 @@ assert not {{"snowflake.snowpark", "snowflake.connector", "ray", {own!r}}} & set
 
 @pytest.mark.slow
 def test_a_users_class_needs_nothing_of_the_user_there(tmp_path: Path) -> None:
-    function = EnrichBatch(Shouting(), "own")
+    function = Enrich(Shouting(), "own")
     folder = tmp_path / "saved"
     folder.mkdir()
     content = brought(function).content

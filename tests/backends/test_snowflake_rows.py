@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.snowpark")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml import Frame
 from reviewml.backends.snowflake.backend import SnowflakeBackend
@@ -26,11 +28,11 @@ from reviewml.interfaces import Dataset, Window
 from reviewml.interfaces.expressions import earlier
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.statistics import Count, Later, Max, Min, Missing, Sum, ValueCounts
+from reviewml.operations.aggregates import Aggregate, Mean, Share
 from reviewml.schema import Roles
 from reviewml.sources.files import Files
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import ODD, example_rows
-from reviewml.testing.snowflake import Double, snowflake_double
 
 HOSTILE = [
     'a"b',
@@ -359,6 +361,55 @@ def test_no_row_leaves_that_is_not_in_a_sample(backend: SnowflakeBackend, double
     assert watched.rows < 12
 
 
+# -- groups --------------------------------------------------------------------------------------
+
+
+def test_rows_are_grouped_there(double: Double, backend: SnowflakeBackend) -> None:
+    rows = backend.read(example_rows(90), ROLES).persist()
+    aggregates: dict[str, Aggregate] = {
+        "rows": Count(),
+        "stars": Mean("rating"),
+        "dear": Share(pc.field("price") > 40),
+        "layouts": Max("layout"),
+    }
+    with double.watch() as watch:
+        groups = rows.group_by("layout").aggregate(aggregates).to_arrow()
+    # The groups, how many rows failed, and whether a rating is too large.
+    assert watch.rows == len(groups) + 2
+    assert sum("GROUP BY" in sql for sql in watch.sql) == 1
+    here = as_dataset(example_rows(90), ROLES).group_by("layout").aggregate(aggregates)
+    assert same(groups.sort_by("layout"), here.to_arrow().sort_by("layout"))
+
+
+def test_conditions_that_sql_lacks_are_decided_by_python_there(
+    double: Double, backend: SnowflakeBackend
+) -> None:
+    long = pc.utf8_length(pc.field("text")) > 20
+    rows = backend.read(example_rows(90), ROLES).persist()
+    with double.watch() as watch:
+        groups = rows.group_by("layout").aggregate({"long": Share(long)}).to_arrow()
+    assert watch.rows == len(groups) + 1
+    here = as_dataset(example_rows(90), ROLES).group_by("layout").aggregate({"long": Share(long)})
+    assert same(groups.sort_by("layout"), here.to_arrow().sort_by("layout"))
+
+
+def test_columns_that_conditions_name_by_their_position_are_the_same(
+    backend: SnowflakeBackend,
+) -> None:
+    table = pa.table({"day": pa.array([0, 1], pa.time64("us")), "a": [1, 9], "b": [9, 1]})
+    kept = backend.read(table).filter(pc.field(1) > 5).to_arrow()
+    assert kept.column("a").to_pylist() == [9]
+
+
+@pytest.mark.parametrize("value", [2.0**42, -(2.0**42), float("inf")])
+def test_floats_too_large_to_be_added_are_refused_there(
+    backend: SnowflakeBackend, value: float
+) -> None:
+    rows = backend.read(pa.table({"key": ["a", "a"], "x": [1.0, value]}))
+    with pytest.raises(SchemaError, match="too large to be added exactly"):
+        rows.group_by("key").aggregate({"mean": Mean("x")}).to_arrow()
+
+
 # -- joins ---------------------------------------------------------------------------------------
 
 
@@ -383,7 +434,7 @@ def test_errors_travel_with_the_rows_they_match(backend: SnowflakeBackend, tmp_p
         errors = left.join(right, on="k").errors
     assert errors["column"].to_pylist() == ["n", "v"]
     with pytest.raises(RowsFailed, match=r"row left\.csv#1 failed in read, column 'n'"):
-        left.strict().count()
+        left.raise_on_error().count()
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

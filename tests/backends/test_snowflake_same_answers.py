@@ -12,22 +12,25 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.ml")
 
-from reviewml import Frame, Pipeline
+from snowflake_double import Double, snowflake_double
+
+from reviewml import Files, Frame, Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.datasets import make_reviews, make_shop
 from reviewml.errors import CapabilityError, NotFitted, SchemaError
+from reviewml.featurizers import Features
 from reviewml.testing.pipeline import (
     HistoryPipelineContract,
     ReviewPipelineContract,
     by_id,
     differing,
 )
-from reviewml.testing.snowflake import Double, snowflake_double
+from reviewml.trainers import LogisticRegression
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -167,3 +170,23 @@ class TestHistory(HistoryPipelineContract):
         pd.testing.assert_frame_equal(again, expected)
         with pytest.raises(CapabilityError, match="step 'product'"):
             registry.create_view("SCORED_VIEWS", "VIEWS", "purchase")
+
+
+def test_rows_are_read_with_the_types_fitted_on(there: SnowflakeBackend, tmp_path: Path) -> None:
+    texts = ["Good; &amp; cheap?", "Γιατί; 很好！", "a\u00a0b - c", None]
+    table = pa.table(
+        {
+            "id": [f"r{n}" for n in range(60)],
+            "price": [n % 7 + 0.5 for n in range(60)],
+            "body": texts * 15,
+            "y": [n % 3 > 0 for n in range(60)],
+        }
+    )
+    steps = [("features", Features()), ("model", LogisticRegression())]
+    roles: dict[str, Any] = {"id": "id", "text": "body"}
+    pipe = Pipeline(steps).fit(Frame(table, **roles), target="y")
+    (tmp_path / "today.csv").write_text("id,price,body\n1,,Bad;\n2,,x\n")
+    nulls = pa.table({"id": ["1"], "price": pa.nulls(1, pa.string()), "body": ["x"]})
+    for rows in (Frame(table, **roles), Files(tmp_path / "today.csv", **roles), Frame(nulls)):
+        here, found = pipe.predict(rows), pipe.on(there).predict(rows)
+        pd.testing.assert_frame_equal(by_id(found), by_id(here), rtol=0, atol=1e-6)

@@ -9,19 +9,19 @@ import pyarrow as pa
 import pytest
 
 pytest.importorskip("snowflake.ml")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 
 from snowflake.ml.model.batch_inference import InputSpec, OutputSpec, SaveMode
 from snowflake.snowpark import Session
 from snowflake.snowpark.exceptions import SnowparkSQLException
+from snowflake_double import Double, snowflake_double
+from snowflake_double.models.catalogue import models_at
+from snowflake_double.services.catalogue import services_of
 
 from reviewml import Pipeline, SnowflakeRegistry
 from reviewml.errors import ParameterError, RegistryError, SchemaError, UnknownName
 from reviewml.featurizers import Features
 from reviewml.testing.rows import example_rows
-from reviewml.testing.snowflake import Double, snowflake_double
-from reviewml.testing.snowflake.models.catalogue import models_at
-from reviewml.testing.snowflake.services.catalogue import services_of
 from reviewml.trainers import XGBoost
 
 pytestmark = pytest.mark.slow

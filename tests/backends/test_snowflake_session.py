@@ -14,8 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.snowpark")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml import Pipeline
 from reviewml.backends.snowflake import session as sessions
@@ -23,11 +25,10 @@ from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.source import SnowflakeTable
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.enrichers import Language, Quality
+from reviewml.enrichers import Quality
 from reviewml.errors import BackendError, ParameterError
 from reviewml.interfaces import Enricher
 from reviewml.schema import Roles
-from reviewml.testing.snowflake import Double, snowflake_double
 
 SECRET = "hunter2-very-secret"
 
@@ -219,17 +220,6 @@ def test_a_pipeline_is_cloned_without_connecting(double: Double) -> None:
 def test_a_source_on_an_open_session_is_copied_without_it(double: Double) -> None:
     with double.session() as session:
         assert copy.deepcopy(SnowflakeTable("t", connection=session)).connection is session
-
-
-def test_ray_does_not_get_as_far_as_an_open_session(
-    double: Double, ray_cluster: None, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with double.session() as session:
-        session.sql("CREATE TABLE WORDS AS SELECT 'a' AS ID, 'quite nice' AS BODY").collect()
-        rows = SnowflakeTable("WORDS", id="ID", text="BODY", connection=session)
-        with pytest.raises(ParameterError, match=r"name of a connection in connections\.toml"):
-            Pipeline([("language", Language())]).on("ray").enrich(rows).to_arrow()
-    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 class Slow(Enricher):

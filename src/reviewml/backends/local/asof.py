@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -12,21 +13,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.backends.local.events import EventIndex, Integers, moments_of
-from reviewml.interfaces.asof import LAST_TYPE, AsofAggregates
-from reviewml.interfaces.batches import RowWise, with_columns
+from reviewml.interfaces.batches import with_columns
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.tally import Tally, warn_of
+from reviewml.operations.asof import LAST_TYPE, AsofAggregates
 
 
 @dataclasses.dataclass
-class AsofBatch(RowWise):
+class AsofBatch:
     """Adds to the rows of a batch what `AsofAggregates` says, looked up in an index of events."""
 
     aggregates: AsofAggregates
     events: Dataset
     report: Callable[[Tally], None] = warn_of
     _index: EventIndex | None = None
+    _rows: list[RowsLeftOut] = dataclasses.field(default_factory=list)
 
     def setup(self) -> None:
         """Sort the events, once."""
@@ -35,12 +37,26 @@ class AsofBatch(RowWise):
             by = list(what.keys.values())
             self._index = EventIndex.build(self.events, by, what.event_time, what.sums)
             lacking = self._index.read - len(self._index.places)
-            self.report(LeftOut((*by, what.event_time), self._index.read, lacking))
+            names = (*what.keys, what.event_time)
+            self.report(LeftOut(names, self._index.read, lacking))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         assert self._index is not None
+        self._count_rows(batch)
         added = self._added(batch, self._index)
         return with_columns(batch, added, self.aggregates.schema(batch.schema))
+
+    def report_rows(self) -> None:
+        """Report the rows seen so far that lack a key or a time."""
+        seen = list(self._rows)
+        self._rows.clear()
+        if seen:
+            self.report(functools.reduce(RowsLeftOut.merge, seen))
+
+    def _count_rows(self, batch: pa.RecordBatch) -> None:
+        columns = (*self.aggregates.keys, self.aggregates.time)
+        lacking = batch.filter(functools.reduce(pc.or_, map(_lacks, map(batch.column, columns))))
+        self._rows.append(RowsLeftOut(columns, len(batch), len(lacking)))
 
     def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
@@ -70,7 +86,10 @@ class AsofBatch(RowWise):
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut(Tally):
-    """Events that are part of no window, since they lack a key or a time."""
+    """Events that are part of no window, since they lack a key or a time.
+
+    Keys are called as in the rows: what is looked up may have been renamed before.
+    """
 
     columns: tuple[str, ...]
     total: int
@@ -82,9 +101,24 @@ class LeftOut(Tally):
     def warn(self) -> None:
         if self.rows:
             warn_user(
-                f"{self.rows:,} of {self.total:,} rows have no {' or no '.join(self.columns)}: "
+                f"{self.rows:,} of {self.total:,} events have no {' or no '.join(self.columns)}: "
                 "they are part of no window."
             )
+
+
+class RowsLeftOut(LeftOut):
+    """Rows for which no event counts, since they lack a key or a time."""
+
+    def warn(self) -> None:
+        if self.rows:
+            warn_user(
+                f"{self.rows:,} of {self.total:,} rows have no {' or no '.join(self.columns)}: "
+                "no event counts for them."
+            )
+
+
+def _lacks(column: pa.Array) -> pa.Array:
+    return column.is_null()
 
 
 def typed_keys(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:

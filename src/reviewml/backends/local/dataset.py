@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
-import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from reviewml import plugins
 from reviewml.backends.local.asof import AsofBatch
-from reviewml.backends.local.join import Join
+from reviewml.backends.local.duplicates import DistinctStream
+from reviewml.backends.local.groups import GroupStream
+from reviewml.backends.local.join import JoinedStream
 from reviewml.errors import SourceError
-from reviewml.interfaces.asof import AsofAggregates
-from reviewml.interfaces.batches import RowWise, Selected, resized
-from reviewml.interfaces.dataset import BatchFunction, Dataset
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import By, Partition, Source, Validate, check_rows
+from reviewml.interfaces.batches import resized
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.source import Partition, Source, with_keys
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.interfaces.windows import Windows
+from reviewml.interfaces.tally import Tally, warn_of
+from reviewml.operations.asof import AsOf, AsofAggregates
+from reviewml.operations.duplicates import DropDuplicates
+from reviewml.operations.group_by import AggregateGroups
+from reviewml.operations.join import Join
+from reviewml.operations.limit import Limit
+from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
 from reviewml.schema import Roles
+from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.write_errors import explain_spill_errors, separate_read_errors
 
 LARGE_ROWS = 2**18
 LARGE_BYTES = 32 * 2**20
@@ -74,65 +82,82 @@ class LocalDataset(Dataset):
     def full_batches(self) -> Iterator[pa.RecordBatch]:
         return self._stream()
 
-    def map(
-        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
-    ) -> Dataset:
+    def run(self, operation: Operation) -> LocalDataset:
+        match operation:
+            case BatchOperation():
+                return self._run_on_batches(operation)
+            case Limit():
+                return self._with_stream(LimitedStream(self._stream, operation.n))
+            case Join():
+                return self._join(operation)
+            case AsOf():
+                return self._look_up(operation)
+            case DropDuplicates():
+                return self._with_stream(DistinctStream(self, operation))
+            case AggregateGroups():
+                return self._group(operation)
+        raise unknown_operation(operation, "local")
+
+    def _run_on_batches(self, operation: BatchOperation) -> LocalDataset:
         return LocalDataset(
-            schema,
-            Mapped(self._stream, function),
-            at_hand=self._at_hand and isinstance(function, Selected),
-            rows=self.rows if isinstance(function, RowWise) else None,
+            operation.schema(self._schema),
+            BatchStream(self._stream, operation),
+            at_hand=self._at_hand and operation.is_view,
+            rows=self.rows if operation.keeps_rows else None,
             store=self.store,
         )
 
-    def join(
-        self,
-        other: Any,
-        *,
-        on: str | Sequence[str] | None = None,
-        left_on: str | Sequence[str] | None = None,
-        right_on: str | Sequence[str] | None = None,
-        how: Literal["left", "inner"] = "left",
-        validate: Validate = "many_to_one",
-    ) -> Dataset:
-        join = Join.of(self, self.beside(other), on, left_on, right_on, how, validate)
-        return LocalDataset(join.schema, join, store=self.store)
+    def _with_stream(self, stream: Stream) -> LocalDataset:
+        return LocalDataset(self._schema, stream, store=self.store)
 
-    def asof_aggregate(
-        self,
-        events: Dataset,
-        *,
-        by: By,
-        windows: Windows,
-        sums: Sequence[str] = (),
-        last: str | None = None,
-    ) -> Dataset:
-        aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
-        stream = MappedInThreads(self._stream, AsofBatch(aggregates, events))
+    def _join(self, operation: Join) -> LocalDataset:
+        right = self.read_other(with_keys(operation.other, operation.right_keys))
+        joined = JoinedStream(self, right, operation)
+        return LocalDataset(joined.schema, joined, store=self.store)
+
+    def _look_up(self, operation: AsOf) -> LocalDataset:
+        events = self.read_other(with_keys(operation.events, operation.event_keys))
+        aggregates = operation.bind(self._schema, events.full_schema)
+        events = count_once(events, aggregates)
+        stream = AsofStream(self._stream, AsofBatch(aggregates, events))
         schema = aggregates.schema(self._schema)
         return LocalDataset(schema, stream, rows=self.rows, store=self.store)
 
-    def beside(self, data: Any, roles: Roles = Roles()) -> Dataset:
-        beside: Dataset = plugins.load("backends", "local")(store=self.store).read(data, roles)
-        return beside
+    def _group(self, operation: AggregateGroups) -> LocalDataset:
+        stream = GroupStream(self, operation)
+        return LocalDataset(operation.schema(self._schema), stream, store=self.store)
 
-    def limit(self, n: int) -> Dataset:
-        check_rows("limit", n)
-        return LocalDataset(self._schema, Limited(self._stream, n), store=self.store)
+    def read_other(self, data: Any, roles: Roles = Roles()) -> Dataset:
+        other: Dataset = plugins.load("backends", "local")(store=self.store).read(data, roles)
+        return other
 
     def persist(self) -> Dataset:
         if self._at_hand:
             return self
-        folder = tempfile.TemporaryDirectory(prefix="reviewml-")
-        path = Path(folder.name) / "rows.arrow"
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, self._schema) as writer:
-            rows = 0
-            for batch in self._stream():
-                writer.write_batch(batch)
-                rows += len(batch)
-        kept = LocalDataset(self._schema, Spilled(path), at_hand=True, rows=rows, store=self.store)
-        weakref.finalize(kept._stream, folder.cleanup)
-        return kept
+        with contextlib.ExitStack() as cleanup:
+            path = cleanup.enter_context(temporary_folder()) / "rows.arrow"
+            with (
+                explain_spill_errors(path),
+                pa.OSFile(str(path), "wb") as file,
+                pa.ipc.new_file(file, self._schema) as writer,
+            ):
+                rows = 0
+                for batch in separate_read_errors(self._stream()):
+                    writer.write_batch(batch)
+                    rows += len(batch)
+            spilled = Spilled(path)
+            weakref.finalize(spilled, cleanup.pop_all().close)
+        return LocalDataset(self._schema, spilled, at_hand=True, rows=rows, store=self.store)
+
+
+def count_once(
+    events: Dataset, aggregates: AsofAggregates, report: Callable[[Tally], None] = warn_of
+) -> Dataset:
+    """Return events of which each id counts once, where they have ids."""
+    duplicates = aggregates.duplicates(events.full_schema)
+    if duplicates is None:
+        return events
+    return LocalDataset(events.full_schema, DistinctStream(events, duplicates, report))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,38 +206,40 @@ def _changed(source: str, before: pa.Schema, now: pa.Schema) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Mapped:
-    """Applies a function to each batch of a stream."""
+class BatchStream:
+    """Runs an operation on each batch of a stream."""
 
     stream: Stream
-    function: BatchFunction
+    operation: BatchOperation
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
-        setup = getattr(self.function, "setup", None)
-        if setup is not None:
-            setup()
-        return map(self.function, self.stream())
+        self.operation.setup()
+        return map(self.operation, self.stream())
 
 
 @dataclasses.dataclass(frozen=True)
-class MappedInThreads:
-    """Applies a function that leaves Python's lock to several batches of a stream at once."""
+class AsofStream:
+    """Looks up what happened around the time of each row, and warns of rows that lack one.
+
+    Looking up leaves Python's lock, so several batches are done at once.
+    """
 
     stream: Stream
-    function: BatchFunction
+    look_up: AsofBatch
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
-        self.function.setup()  # type: ignore[attr-defined]
+        self.look_up.setup()
         threads = os.cpu_count() or 1
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[Future[pa.RecordBatch]] = deque()
             for batch in large(self.stream()):
-                waiting.append(pool.submit(self.function, batch))
+                waiting.append(pool.submit(self.look_up, batch))
                 # Few at a time: batches that wait take memory.
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        self.look_up.report_rows()
 
 
 def large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -227,7 +254,7 @@ def large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Limited:
+class LimitedStream:
     """Stops after some rows."""
 
     stream: Stream

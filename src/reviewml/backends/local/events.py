@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
-import tempfile
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.backends.local.shards import Shards
-from reviewml.hashing import key_hashes
+from reviewml.hashing import as_keys, key_hashes
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.expressions import as_moments
+from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.write_errors import explain_spill_errors
 
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
@@ -186,7 +188,7 @@ class EventIndex:
 
 def distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.RecordBatch]:
     """Return which of the distinct keys each row has, and these keys."""
-    encoded = [column.dictionary_encode(null_encoding="encode") for column in keys.columns]
+    encoded = [as_keys(key).dictionary_encode(null_encoding="encode") for key in keys.columns]
     codes = [np.asarray(column.indices).astype(np.intp) for column in encoded]
     if len(codes) == 1:
         return codes[0], pa.RecordBatch.from_arrays([encoded[0].dictionary], keys.schema.names)
@@ -200,15 +202,29 @@ def distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.Record
 def _build(
     events: Dataset, by: Sequence[str], time: str, sums: Sequence[str], seed: int
 ) -> EventIndex | None:
-    folder = tempfile.TemporaryDirectory(prefix="reviewml-")
+    with contextlib.ExitStack() as cleanup:
+        folder = cleanup.enter_context(temporary_folder())
+        index = _build_in(folder, events, by, time, sums, seed)
+        if index is not None:
+            weakref.finalize(index, cleanup.pop_all().close)
+        return index
+
+
+def _build_in(
+    folder: Path, events: Dataset, by: Sequence[str], time: str, sums: Sequence[str], seed: int
+) -> EventIndex | None:
     schema = events.full_schema
     keys = [pa.field(f"key {name}", schema.field(name).type) for name in by]
     narrow = pa.schema([(MOMENT, pa.int64()), *keys, *(schema.field(name) for name in sums)])
-    shards = Shards(Path(folder.name), narrow, [field.name for field in keys], seed)
+    shards = Shards(folder, narrow, [field.name for field in keys], seed)
     read, first, last = 0, [], []
     for batch in events.full_batches():
         moments = moments_of(batch.column(time))
-        columns = [moments, *(batch.column(name) for name in (*by, *sums))]
+        columns = [
+            moments,
+            *(as_keys(batch.column(name)) for name in by),
+            *(batch.column(name) for name in sums),
+        ]
         rows = pa.RecordBatch.from_arrays(columns, schema=narrow)
         known = rows.select([MOMENT, *(field.name for field in keys)]).columns
         if any(column.null_count for column in known):
@@ -220,12 +236,7 @@ def _build(
             first.append(extremes["min"].as_py())
             last.append(extremes["max"].as_py())
     line = Line(min(first, default=0), max(last, default=0))
-    index = _sorted(shards, keys, sums, seed, line, Path(folder.name), read)
-    if index is None:
-        folder.cleanup()
-        return None
-    weakref.finalize(index, folder.cleanup)
-    return index
+    return _sorted(shards, keys, sums, seed, line, folder, read)
 
 
 def _sorted(
@@ -288,11 +299,13 @@ class _Written:
 
     def append(self, values: Integers) -> None:
         if len(values):
-            self._file.write(values.astype(np.int64, copy=False).data)
+            with explain_spill_errors(self._path):
+                self._file.write(values.astype(np.int64, copy=False).data)
             self.length += len(values)
             self.last = values[-1]
 
     def mapped(self) -> Integers:
-        self._file.close()
+        with explain_spill_errors(self._path):
+            self._file.close()
         # An empty file cannot be mapped.
         return np.memmap(self._path, np.int64, "r") if self.length else np.empty(0, np.int64)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.hashing import key_hashes
+from reviewml.storage.write_errors import explain_spill_errors
 
 SHARDS = 64
 """Parts on disk."""
@@ -55,7 +56,8 @@ class Shards:
             return
         self._spill()
         for shard, writer in sorted(self._writers.items()):
-            writer.close()
+            with explain_spill_errors(self._path(shard)):
+                writer.close()
             with pa.memory_map(str(self._path(shard))) as file:
                 yield _together(pa.ipc.open_file(file).read_all().to_batches(), self._schema)
             self._path(shard).unlink()
@@ -64,7 +66,8 @@ class Shards:
         for batch in self._waiting:
             hashes, _ = key_hashes([batch.column(name) for name in self._keys], self._seed)
             for shard, rows in parted(batch, hashes // np.uint64(2**64 // SHARDS)):
-                self._writer(shard).write_batch(rows)
+                with explain_spill_errors(self._path(shard)):
+                    self._writer(shard).write_batch(rows)
         self._waiting, self._bytes = [], 0
 
     def _writer(self, shard: int) -> pa.RecordBatchFileWriter:

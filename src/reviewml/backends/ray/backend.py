@@ -18,12 +18,12 @@ from reviewml.backends.ray.serving import Deployed, deploy
 from reviewml.backends.ray.source import Partitions, Placed, from_batches, read_by_ray
 from reviewml.errors import ParameterError, did_you_mean
 from reviewml.interfaces.backend import Backend, Capabilities, Outcome, Setting
-from reviewml.interfaces.dataset import BatchFunction, Dataset
+from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.registry import Registry
-from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import Roles
 from reviewml.stores.choosing import default_store
 from reviewml.stores.shared import SharedStore
@@ -192,12 +192,12 @@ class RayBackend(Backend):
         self.connect()
         return Ledger.of(cluster.connection())
 
-    def pool(self, function: BatchFunction, resources: Resources) -> Pool:
+    def pool(self, operation: BatchOperation) -> Pool:
         """Return the workers for a step, by what it declares and what the user said of it."""
-        given, stage = self.resources or {}, str(getattr(function, "stage", ""))
+        given, stage = self.resources or {}, operation.name
         # A step within another goes by both names, such as "product.sentiment".
         options = given.get(stage) or given.get(stage.rpartition(".")[2])
-        return Pool.of(function, resources, options, self.concurrency)
+        return Pool.of(operation, options, self.concurrency)
 
     def enrichment_store(self) -> EnrichmentStore | None:
         """Return where values of enrichers are kept, if anywhere."""

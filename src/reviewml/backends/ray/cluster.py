@@ -8,20 +8,18 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ray
 from ray.autoscaler.sdk import request_resources
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from reviewml.backends.ray import nodes
 from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.masking import masked
-from reviewml.saving.versions import version_of, versions
+from reviewml.saving.versions import versions
 from reviewml.stores.local import LocalStore
-
-Answer = TypeVar("Answer")
 
 CONNECT_SECONDS = 10.0
 """How long to wait for a cluster to answer."""
@@ -55,10 +53,7 @@ def connect(
             _check_same(address, runtime_env)
         else:
             _start(address, runtime_env, options)
-    here = connection()
-    if here not in _CHECKED:
-        check_versions()
-        _CHECKED.add(here)
+    check_versions()
 
 
 _connecting = threading.Lock()
@@ -70,8 +65,11 @@ def connection() -> str:
     return f"{context.get_session_name()} {context.get_job_id()}"
 
 
-_CHECKED: set[str] = set()
-"""Connections whose machines have the versions of this process."""
+_CHECKED: set[tuple[str, str]] = set()
+"""Nodes that have the versions of this process, each by the connection and the node's id.
+
+Another connection may have another environment on the same node.
+"""
 
 
 def _start(
@@ -95,8 +93,8 @@ def _start(
         where = masked(str(address))
         raise BackendError(
             f"there is no Ray cluster at {where!r}: start one with 'ray start --head', or leave "
-            f"address= out to work on this machine. ({error})"
-        ) from error
+            f"address= out to work on this machine. ({masked(str(error))})"
+        ) from None
 
 
 def _check_listening(address: str | None) -> None:
@@ -123,21 +121,31 @@ def _check_same(address: str | None, runtime_env: Mapping[str, Any] | None) -> N
 def check_versions() -> None:
     """Raise unless every machine has the versions that this process has.
 
+    Each is asked once, so that those are asked which joined the cluster since.
+
     Raises
     ------
     VersionMismatch
         Naming the library, both versions and the machine.
     """
+    session, names = connection(), nodes.list_other_nodes()
+    unchecked = {node: name for node, name in names.items() if (session, node) not in _CHECKED}
     here = decisive_versions()
-    for node, there in _ask_each_node(decisive_versions).items():
-        differing = {name: there.get(name) for name in here if there.get(name) != here[name]}
-        if differing:
-            name, version = next(iter(differing.items()))
-            raise VersionMismatch(
-                f"{name} is {here[name]} here and {version} on the machine {node} of the cluster, "
-                "so results could differ: install one version on both, such as by runtime_env="
-                f"{{'pip': ['{name}=={here[name]}']}}."
-            )
+    for node, there in nodes.ask_nodes(decisive_versions, unchecked).items():
+        compare_versions(here, there, names[node])
+        _CHECKED.add((session, node))
+
+
+def compare_versions(here: Mapping[str, str], there: Mapping[str, str], machine: str) -> None:
+    """Raise `VersionMismatch` when a machine has other versions than the driver."""
+    differing = {name: there.get(name) for name in here if there.get(name) != here[name]}
+    if differing:
+        name, version = next(iter(differing.items()))
+        raise VersionMismatch(
+            f"{name} is {here[name]} here and {version} on the machine {machine} of the cluster, "
+            "so results could differ: install one version on both, such as by runtime_env="
+            f"{{'pip': ['{name}=={here[name]}']}}."
+        )
 
 
 def decisive_versions() -> dict[str, str]:
@@ -157,17 +165,19 @@ def check_visible(paths: Sequence[str]) -> None:
     """
     if not paths:
         return
-    for node, missing in _ask_each_node(functools.partial(_missing, tuple(paths))).items():
-        if missing:
+    names = nodes.list_other_nodes()
+    missing = nodes.ask_nodes(functools.partial(_find_missing, tuple(paths)), names)
+    for node, path in missing.items():
+        if path is not None:
             raise SourceError(
-                f"{missing[0]!r} is on this machine, and {node}, a machine of the cluster, does "
+                f"{path!r} is on this machine, and {names[node]}, a machine of the cluster, does "
                 "not see it: put it on storage that all machines share, such as s3://bucket/path "
                 "or a folder that is mounted on each of them."
             )
 
 
-def _missing(paths: tuple[str, ...]) -> list[str]:
-    return [path for path in paths if not os.path.exists(path)]  # noqa: PTH110
+def _find_missing(paths: tuple[str, ...]) -> str | None:
+    return next((path for path in paths if not os.path.exists(path)), None)  # noqa: PTH110
 
 
 def check_shared(store: EnrichmentStore) -> None:
@@ -187,45 +197,9 @@ def check_shared(store: EnrichmentStore) -> None:
 
 
 def _other_machines() -> list[str]:
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    alive = [node for node in ray.nodes() if node["Alive"]]
     own = ray.util.get_node_ip_address()
-    return [node["NodeManagerHostname"] for node in nodes if node["NodeManagerAddress"] != own]
-
-
-def other_nodes() -> dict[str, str]:
-    """Return the name of each machine but this one, by the id of its node."""
-    nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    nodes.pop(_own_node(), None)
-    return nodes
-
-
-def _own_node() -> str | None:
-    # A client outside the cluster is on none of its machines.
-    return None if ray.util.client.ray.is_connected() else ray.get_runtime_context().get_node_id()
-
-
-def _ask_each_node(question: Callable[[], Answer]) -> dict[str, Answer]:
-    nodes = other_nodes()
-    waiting = [_asked(question, node) for node in nodes]
-    try:
-        return dict(zip(nodes.values(), ray.get(waiting), strict=True))
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ModuleNotFoundError):
-            version = version_of("reviewml")
-            raise VersionMismatch(
-                f"a machine of the cluster lacks {error.cause.name!r}: install reviewml {version} "
-                f"there, such as by runtime_env={{'pip': ['reviewml[ray]=={version}']}}."
-            ) from error
-        raise
-
-
-def _asked(question: Callable[[], Answer], node: str) -> Any:
-    where = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=where)(_answer).remote(question)
-
-
-def _answer(question: Callable[[], Answer]) -> Answer:
-    return question()
+    return [node["NodeManagerHostname"] for node in alive if node["NodeManagerAddress"] != own]
 
 
 def room_for(num_cpus: float, num_gpus: float) -> int:

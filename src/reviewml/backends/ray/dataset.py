@@ -7,14 +7,13 @@ import dataclasses
 import os
 import pickle
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import ray
 
-from reviewml.backends.local.join import Join
 from reviewml.backends.ray import cluster, shuffle
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.pool import LITTLE, Pool
@@ -22,17 +21,21 @@ from reviewml.backends.ray.worker import Steps, batches_of
 from reviewml.backends.ray.writing import write_parts
 from reviewml.errors import BackendError, ReviewmlError
 from reviewml.interfaces import failures
-from reviewml.interfaces.asof import AsofAggregates
-from reviewml.interfaces.batches import RowWise, empty_batch
-from reviewml.interfaces.dataset import BatchFunction, Dataset
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import By, Validate, check_rows
+from reviewml.interfaces.batches import empty_batch
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enrich_batch import Enrich
+from reviewml.interfaces.source import with_keys
 from reviewml.interfaces.statistics import Statistic, merged, parts_of
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.interfaces.stored_batch import StoredBatch
-from reviewml.interfaces.windows import Windows
+from reviewml.interfaces.stored_batch import CachedEnrich
 from reviewml.interfaces.writing import WRITERS
 from reviewml.masking import masked
+from reviewml.operations.asof import AsOf
+from reviewml.operations.duplicates import DropDuplicates
+from reviewml.operations.group_by import AggregateGroups
+from reviewml.operations.join import Join
+from reviewml.operations.limit import Limit
+from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
 from reviewml.schema import Roles
 
 if TYPE_CHECKING:
@@ -48,23 +51,23 @@ claims which loads nothing."""
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Functions that one pool applies."""
+    """Operations that one pool runs."""
 
     pool: Pool
-    functions: tuple[BatchFunction, ...]
+    operations: tuple[BatchOperation, ...]
     schema: pa.Schema
     result: pa.Schema
 
     @property
     def stores(self) -> list[EnrichmentStore]:
         """Where its steps keep values."""
-        return [step.store for step in self.functions if isinstance(step, StoredBatch)]
+        return [step.store for step in self.operations if isinstance(step, CachedEnrich)]
 
     @property
     def name(self) -> str:
         """Names of its steps, for metrics and messages."""
-        named = [getattr(f, "stage", None) for f in self.functions]
-        return ", ".join(filter(None, named)) or type(self.functions[-1]).__name__
+        steps = [step.stage for step in self.operations if isinstance(step, Enrich)]
+        return ", ".join(steps) or self.operations[-1].name
 
     def takes(self, pool: Pool) -> bool:
         """Tell whether its workers may do what this pool would."""
@@ -73,10 +76,10 @@ class Stage:
             return self.pool.num_gpus == 0
         return pool == self.pool and not pool.own
 
-    def and_then(self, function: BatchFunction, pool: Pool, result: pa.Schema) -> Stage:
-        """Return it with one more function."""
+    def and_then(self, operation: BatchOperation, pool: Pool, result: pa.Schema) -> Stage:
+        """Return it with one more operation."""
         pool = pool if pool.actors else self.pool
-        return Stage(pool, (*self.functions, function), self.schema, result)
+        return Stage(pool, (*self.operations, operation), self.schema, result)
 
 
 class RayDataset(Dataset):
@@ -132,7 +135,7 @@ class RayDataset(Dataset):
             for store in stage.stores:
                 cluster.check_shared(store)
             threads = stage.pool.threads
-            steps = Steps(stage.schema, stage.functions, stage.result, stage.name, threads, ledger)
+            steps = Steps(stage.schema, stage.operations, stage.result, stage.name, threads, ledger)
             blocks = stage.pool.apply(blocks, steps, claimed)
         return blocks
 
@@ -148,74 +151,93 @@ class RayDataset(Dataset):
             # Statistics, such as those of a sample, need a batch.
             yield empty_batch(self._schema)
 
-    def map(
-        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
-    ) -> RayDataset:
-        pool = self._backend.pool(function, resources)
+    def run(self, operation: Operation) -> RayDataset:
+        match operation:
+            case BatchOperation():
+                return self._run_on_batches(operation)
+            case Limit():
+                return self._limit(operation)
+            case Join():
+                return self._join(operation)
+            case AsOf():
+                return self._look_up(operation)
+            case DropDuplicates():
+                return self._drop_duplicates(operation)
+            case AggregateGroups():
+                return self._group(operation)
+        raise unknown_operation(operation, "ray")
+
+    def _run_on_batches(self, operation: BatchOperation) -> RayDataset:
+        schema = operation.schema(self._schema)
+        pool = self._backend.pool(operation)
         *before, last = self._stages or (Stage(pool, (), self._schema, self._schema),)
-        if last.functions and not last.takes(pool):
+        if last.operations and not last.takes(pool):
             before, last = [*self._stages], Stage(pool, (), self._schema, self._schema)
-        stage = last.and_then(function, pool, schema)
-        rows = self.rows if isinstance(function, RowWise) else None
+        stage = last.and_then(operation, pool, schema)
+        rows = self.rows if operation.keeps_rows else None
         return self._like(schema, self._make, stages=(*before, stage), rows=rows)
 
     def _like(self, schema: pa.Schema, make: Make, **options: Any) -> RayDataset:
         keeps = self._keeps_actors
         return RayDataset(self._backend, schema, make, keeps_actors=keeps, **options)
 
-    def join(
-        self,
-        other: Any,
-        *,
-        on: str | Sequence[str] | None = None,
-        left_on: str | Sequence[str] | None = None,
-        right_on: str | Sequence[str] | None = None,
-        how: Literal["left", "inner"] = "left",
-        validate: Validate = "many_to_one",
-    ) -> RayDataset:
-        right = self.beside(other)
-        join = Join.of(self, right, on, left_on, right_on, how, validate)
-        left_keys, right_keys = zip(*join.keys, strict=True)
+    def _limit(self, operation: Limit) -> RayDataset:
+        return self._like(self._schema, lambda *claimed: self.blocks(*claimed).limit(operation.n))
+
+    def _join(self, operation: Join) -> RayDataset:
+        right = self.read_other(with_keys(operation.other, operation.right_keys))
+        schema = operation.schema(self._schema, right.full_schema)
+        # Workers are sent the rows, by shards.
+        work = shuffle.JoinShard(dataclasses.replace(operation, other=None))
 
         def make(ledger: Ledger, _: float) -> Blocks:
-            work = shuffle.JoinShard(join.keys, how, validate)
-            sides = (shuffle.Side(self, left_keys), shuffle.Side(right, right_keys))
-            return shuffle.by_key(*sides, work, join.schema, ledger)
+            sides = (
+                shuffle.Side(self, operation.left_keys),
+                shuffle.Side(right, operation.right_keys),
+            )
+            return shuffle.by_key(*sides, work, schema, ledger)
 
-        return RayDataset(self._backend, join.schema, make)
+        return RayDataset(self._backend, schema, make)
 
-    def asof_aggregate(
-        self,
-        events: Dataset,
-        *,
-        by: By,
-        windows: Windows,
-        sums: Sequence[str] = (),
-        last: str | None = None,
-    ) -> RayDataset:
-        aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
-        narrow = events.select(
-            list(dict.fromkeys([*aggregates.keys.values(), aggregates.event_time, *sums]))
-        )
+    def _look_up(self, operation: AsOf) -> RayDataset:
+        events = self.read_other(with_keys(operation.events, operation.event_keys))
+        aggregates = operation.bind(self._schema, events.full_schema)
+        duplicates = aggregates.duplicates(events.full_schema)
+        by = duplicates.by if duplicates else ()
+        wanted = [*aggregates.keys.values(), aggregates.event_time, *aggregates.sums, *by]
+        narrow = events.select(list(dict.fromkeys(wanted)))
         schema = aggregates.schema(self._schema)
         kinds = [narrow.schema.field(name).type for name in aggregates.keys.values()]
 
         def make(ledger: Ledger, _: float) -> Blocks:
             sides = (
                 shuffle.Side(self, tuple(aggregates.keys), tuple(kinds)),
-                shuffle.Side(self.beside(narrow), tuple(aggregates.keys.values())),
+                shuffle.Side(narrow, tuple(aggregates.keys.values())),
             )
             work = shuffle.AsofShard(aggregates)
             return shuffle.by_key(*sides, work, schema, ledger)
 
         return RayDataset(self._backend, schema, make, rows=self.rows)
 
-    def beside(self, data: Any, roles: Roles = Roles()) -> RayDataset:
-        return self._backend.read(data, roles)
+    def _drop_duplicates(self, operation: DropDuplicates) -> RayDataset:
+        def make(ledger: Ledger, _: float) -> Blocks:
+            side = shuffle.Side(self, operation.by)
+            work = shuffle.DropDuplicatesShard(operation)
+            return shuffle.by_key(side, None, work, self._schema, ledger)
 
-    def limit(self, n: int) -> RayDataset:
-        check_rows("limit", n)
-        return self._like(self._schema, lambda *claimed: self.blocks(*claimed).limit(n))
+        return RayDataset(self._backend, self._schema, make)
+
+    def _group(self, operation: AggregateGroups) -> RayDataset:
+        schema = operation.schema(self._schema)
+
+        def make(ledger: Ledger, _: float) -> Blocks:
+            side = shuffle.Side(self, operation.keys, nulls_equal=True)
+            return shuffle.by_key(side, None, shuffle.GroupShard(operation), schema, ledger)
+
+        return RayDataset(self._backend, schema, make)
+
+    def read_other(self, data: Any, roles: Roles = Roles()) -> RayDataset:
+        return self._backend.read(data, roles)
 
     def persist(self) -> RayDataset:
         if self._at_hand:
@@ -230,7 +252,7 @@ class RayDataset(Dataset):
             return int(self.blocks(ledger).count())
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
-        parts = self.map(Parts(dict(statistics)), PARTS).full_batches()
+        parts = self.run(ComputeParts(dict(statistics))).full_batches()
         cells = (cell for batch in parts for cell in batch.column(0).to_pylist())
         # What workers of ours wrote a moment ago.
         return merged(statistics, map(pickle.loads, cells))
@@ -269,10 +291,13 @@ PARTS = pa.schema([("part", pa.large_binary())])
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-    """Turns a batch into one row: the statistics of it, to be merged with those of others."""
+class ComputeParts(BatchOperation):
+    """Turn a batch into one row: the statistics of it, to be merged with those of others."""
 
     statistics: dict[str, Statistic]
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        return PARTS
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         part = pickle.dumps(parts_of(self.statistics, batch))

@@ -11,8 +11,8 @@ from collections.abc import Hashable
 from typing import Any, Self
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from reviewml.backends.ray.nodes import pin_to_driver
 from reviewml.errors import WorkerDied
 from reviewml.interfaces.tally import Tally
 
@@ -172,9 +172,8 @@ class Ledger:
 @functools.lru_cache(maxsize=1)
 def _notes(connection: str) -> Any:  # noqa: ARG001 (what it is kept by)
     # On no other machine, which may be lost; whoever cannot reach it for a moment asks again.
-    where = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(scheduling_strategy=where, **options)(Notes).remote()
+    return ray.remote(scheduling_strategy=pin_to_driver(), **options)(Notes).remote()
 
 
 def _worker() -> str:

@@ -12,9 +12,8 @@ from ray.data import ActorPoolStrategy
 from reviewml.backends.ray import cluster
 from reviewml.backends.ray.worker import Actor, Steps, Task
 from reviewml.errors import ParameterError, did_you_mean
-from reviewml.interfaces.dataset import BatchFunction
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.interfaces.stored_batch import CachedEnrich
+from reviewml.operations.operation import BatchOperation
 
 Concurrency = int | tuple[int, int] | None
 
@@ -62,27 +61,24 @@ class Pool:
     @classmethod
     def of(
         cls,
-        function: BatchFunction,
-        resources: Resources,
+        operation: BatchOperation,
         options: Mapping[str, Any] | None,
         concurrency: Concurrency,
     ) -> Pool:
-        """Return the pool for a step.
+        """Return the pool for an operation, by the resources that it declares.
 
         Parameters
         ----------
-        function
-            What it does.
-        resources
-            That the step declares.
+        operation
+            To be run.
         options
             What the user said of this step, if anything.
         concurrency
             What the user said of all steps.
         """
+        resources = operation.resources
         asks = resources.gpu > 0 or resources.memory is not None or resources.cpu > 1
-        dear = isinstance(function, StoredBatch) or asks
-        if not (options or (dear and hasattr(function, "setup"))):
+        if not (options or asks or isinstance(operation, CachedEnrich)):
             return cls()
         declared = cls(
             num_cpus=resources.cpu,

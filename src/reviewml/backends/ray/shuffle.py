@@ -15,16 +15,20 @@ import ray
 from ray.data.context import ShuffleStrategy
 
 from reviewml.backends.local.asof import AsofBatch, typed_keys
-from reviewml.backends.local.dataset import LocalDataset, large
-from reviewml.backends.local.join import How, Join
+from reviewml.backends.local.dataset import LocalDataset, count_once, large
+from reviewml.backends.local.duplicates import DistinctStream
+from reviewml.backends.local.groups import GroupStream
+from reviewml.backends.local.join import JoinedStream
 from reviewml.backends.local.shards import parted
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.worker import batches_of, from_bytes, to_bytes, use_threads
 from reviewml.hashing import key_hashes, splitmix, stable_hash
-from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.batches import empty_batch
-from reviewml.interfaces.source import Validate
 from reviewml.interfaces.tally import Tally
+from reviewml.operations.asof import AsofAggregates
+from reviewml.operations.duplicates import DropDuplicates
+from reviewml.operations.group_by import AggregateGroups
+from reviewml.operations.join import Join
 from reviewml.schema import PLACE
 
 if TYPE_CHECKING:
@@ -54,14 +58,12 @@ class ShardWork(Protocol):
 class JoinShard:
     """Joins them, as the local backend does."""
 
-    keys: tuple[tuple[str, str], ...]
-    how: How
-    validate: Validate
+    operation: Join
 
     def __call__(
         self, left: LocalDataset, right: LocalDataset, report: Report
     ) -> Iterator[pa.RecordBatch]:
-        return Join(left, right, self.keys, self.how, self.validate, report)()
+        return JoinedStream(left, right, self.operation, report)()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +75,35 @@ class AsofShard:
     def __call__(
         self, left: LocalDataset, right: LocalDataset, report: Report
     ) -> Iterator[pa.RecordBatch]:
-        counted = AsofBatch(self.aggregates, right, report)
+        events = count_once(right, self.aggregates, report)
+        counted = AsofBatch(self.aggregates, events, report)
         counted.setup()
-        return map(counted, large(left.full_batches()))
+        yield from map(counted, large(left.full_batches()))
+        counted.report_rows()
+
+
+@dataclasses.dataclass(frozen=True)
+class DropDuplicatesShard:
+    """Keeps one of the rows on the left that say the same, as the local backend does."""
+
+    operation: DropDuplicates
+
+    def __call__(
+        self, left: LocalDataset, right: LocalDataset, report: Report
+    ) -> Iterator[pa.RecordBatch]:
+        return DistinctStream(left, self.operation, report)()
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupShard:
+    """Aggregates the groups on the left, as the local backend does."""
+
+    operation: AggregateGroups
+
+    def __call__(
+        self, left: LocalDataset, right: LocalDataset, report: Report
+    ) -> Iterator[pa.RecordBatch]:
+        return GroupStream(left, self.operation, report)()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,15 +118,18 @@ class Side:
         Its columns.
     kinds
         Types that the keys are compared in, where these are not their own.
+    nulls_equal
+        Whether rows that lack the same part of their key belong together.
     """
 
     rows: RayDataset
     keys: tuple[str, ...]
     kinds: tuple[pa.DataType, ...] = ()
+    nulls_equal: bool = False
 
 
 def by_key(
-    left: Side, right: Side, work: ShardWork, schema: pa.Schema, ledger: Ledger
+    left: Side, right: Side | None, work: ShardWork, schema: pa.Schema, ledger: Ledger
 ) -> ray.data.Dataset:
     """Return what the work makes of each shard of keys.
 
@@ -108,7 +139,8 @@ def by_key(
     Parameters
     ----------
     left, right
-        Both are computed first, one after the other, and kept in the object store.
+        Both are computed first, one after the other, and kept in the object store. Without a
+        right side it has no rows.
     work
         Sees rows of both sides.
     schema
@@ -116,20 +148,22 @@ def by_key(
     ledger
         Where it tells what it counted.
     """
-    sides = [side.rows.persist().blocks(ledger) for side in (left, right)]
+    given = [side for side in (left, right) if side is not None]
+    sides = [side.rows.persist().blocks(ledger) for side in given]
     shards = _shards(sum(blocks.size_bytes() or 0 for blocks in sides))
     packed = [
         blocks.map_batches(
-            Packed(side.rows.full_schema, side.keys, side.kinds, number, shards),
+            Packed(side.rows.full_schema, side.keys, side.kinds, side.nulls_equal, number, shards),
             batch_size=None,
             batch_format="pyarrow",
         )
-        for number, (side, blocks) in enumerate(zip((left, right), sides, strict=True))
+        for number, (side, blocks) in enumerate(zip(given, sides, strict=True))
     ]
-    both = packed[LEFT].union(packed[RIGHT])
+    # Ray's union wants another one.
+    both = packed[LEFT].union(*packed[RIGHT:]) if right is not None else packed[LEFT]
     # Made of tasks alone, it survives the loss of a machine.
     both.context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
-    schemas = (left.rows.full_schema, right.rows.full_schema)
+    schemas = (given[LEFT].rows.full_schema, given[-1].rows.full_schema)
     together = Together(schemas, work, schema, ledger, uuid.uuid4().hex)
     # Ray asks functions for their name, which a partial one has.
     function = functools.partial(Together.__call__, together)
@@ -150,6 +184,7 @@ class Packed:
     schema: pa.Schema
     keys: tuple[str, ...]
     kinds: tuple[pa.DataType, ...]
+    nulls_equal: bool
     side: int
     shards: int
 
@@ -168,9 +203,10 @@ class Packed:
         keys = batch.select(list(self.keys))
         keys = typed_keys(keys, self.kinds) if self.kinds else keys
         hashes, complete = key_hashes([_comparable(column) for column in keys.columns])
-        spread = stable_hash(batch.column(PLACE))
+        if not self.nulls_equal:
+            hashes = np.where(complete, hashes, stable_hash(batch.column(PLACE)))
         # Hashed once more: what looks keys up within a shard goes by the first hash.
-        chosen = splitmix(np.where(complete, hashes, spread))
+        chosen = splitmix(hashes)
         return (chosen % np.uint64(self.shards)).astype(np.int64)
 
 
@@ -178,9 +214,6 @@ WITHOUT_TEXT = (pa.types.is_nested, pa.types.is_duration, pa.types.is_float16)
 
 
 def _comparable(column: pa.Array) -> pa.Array:
-    if pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
-        # As texts, -0.0 and 0.0 would be two keys.
-        return pa.compute.add(column, 0.0)
     if any(is_kind(column.type) for is_kind in WITHOUT_TEXT):
         # Rows are parted by the rest of the key, if there is one.
         return pa.compute.if_else(column.is_valid(), True, pa.scalar(None, pa.bool_()))

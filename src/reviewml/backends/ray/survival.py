@@ -11,8 +11,8 @@ import pyarrow as pa
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.errors import WorkerDied
 from reviewml.hashing import stable_hash
-from reviewml.interfaces.dataset import BatchFunction
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enrich_batch import Enrich
+from reviewml.operations.operation import BatchFunction, BatchOperation
 from reviewml.schema import PLACE
 
 PATIENCE = 2
@@ -24,7 +24,7 @@ A worker may die of something else, such as the loss of its machine; rows are th
 
 @dataclasses.dataclass(frozen=True)
 class Survivor:
-    """Applies functions to batches, and survives rows that kill the process.
+    """Runs operations on batches, and survives rows that kill the process.
 
     Each batch is noted before it is begun, where a death does not reach. A batch that was begun
     before and never ended is done row by row; so is each row noted, and one that was begun as
@@ -32,17 +32,17 @@ class Survivor:
 
     Parameters
     ----------
-    functions
+    operations
         In order.
     ledger
         Where it is noted.
     """
 
-    functions: Sequence[BatchFunction]
+    operations: Sequence[BatchOperation]
     ledger: Ledger
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        costly = any(isinstance(function, EnrichBatch) for function in self.functions)
+        costly = any(isinstance(operation, Enrich) for operation in self.operations)
         if not (costly and len(batch)):
             return self._apply(batch)
         what = _name(batch)
@@ -51,26 +51,26 @@ class Survivor:
         return self._ended(what, do, batch)
 
     def _apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        for function in self.functions:
-            batch = function(batch)
+        for operation in self.operations:
+            batch = operation(batch)
         return batch
 
     def _row_by_row(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        for function in self.functions:
-            # A function before it may have left no row.
-            if isinstance(function, EnrichBatch) and len(batch):
-                rows = (self._row(function, batch, row) for row in range(len(batch)))
+        for operation in self.operations:
+            # An operation before it may have left no row.
+            if isinstance(operation, Enrich) and len(batch):
+                rows = (self._row(operation, batch, row) for row in range(len(batch)))
                 batch = pa.concat_batches(rows)
             else:
-                batch = function(batch)
+                batch = operation(batch)
         return batch
 
-    def _row(self, function: EnrichBatch, batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
-        row, what = batch.slice(number, 1), f"{_name(batch)} {function.stage} {number}"
+    def _row(self, step: Enrich, batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
+        row, what = batch.slice(number, 1), f"{_name(batch)} {step.stage} {number}"
         deaths = self.ledger.begin(what)
         if deaths < PATIENCE:
-            return self._ended(what, function, row)
-        return function.lost(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
+            return self._ended(what, step, row)
+        return step.lost(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
 
     def _ended(self, what: str, do: BatchFunction, batch: pa.RecordBatch) -> pa.RecordBatch:
         try:

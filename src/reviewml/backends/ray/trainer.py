@@ -13,11 +13,14 @@ from typing import Any, Literal
 import ray
 import ray.train
 import xgboost
-from ray.train import WorkerGroupError
+from ray.exceptions import RayActorError
+from ray.train import ControllerError, WorkerGroupError
 from ray.train.xgboost import XGBoostTrainer
 from ray.util.queue import Queue
 
 from reviewml.backends.ray.cluster import connect
+from reviewml.backends.ray.nodes import pin_to_driver
+from reviewml.backends.ray.placement import release_on_failure
 from reviewml.errors import BackendError, ParameterError
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target
@@ -27,6 +30,8 @@ from reviewml.trainers.xgboost import XGBoost
 
 RETRIES = 2
 """Times that training starts anew after a worker was lost."""
+
+REMEDY = "Look at the cluster's memory and nodes, or train on one machine with XGBoost()."
 
 TRIED = 64
 """Rows that show whether XGBoost accepts its parameters, before a cluster is asked."""
@@ -60,6 +65,8 @@ class RayXGBoost(XGBoost):
     >>> RayXGBoost(num_workers=4, cpus_per_worker=8)
     RayXGBoost(cpus_per_worker=8, num_workers=4)
     """
+
+    identity = "reviewml.backends.ray.trainer:RayXGBoost"
 
     def __init__(
         self,
@@ -132,8 +139,9 @@ class RayXGBoost(XGBoost):
     def _trained_together(
         self, boosting: Boosting, rows: Rows, valid: Rows | None
     ) -> xgboost.Booster:
-        # No worker's disk is shared with this process, so the trees come back in a message.
-        trained = Queue(actor_options={"num_cpus": 0})
+        # No worker's disk is shared with this process, so the trees come back in a message. It
+        # waits here: a lost machine would take trained trees with it.
+        trained = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": pin_to_driver()})
         task = {
             "boosting": ray.put(boosting),
             "rows": self._shards(rows),
@@ -142,10 +150,23 @@ class RayXGBoost(XGBoost):
         }
         try:
             with tempfile.TemporaryDirectory() as folder, _interruptible(), _failures_named():
-                self._trainer(task, folder).fit()
+                self._run(task, folder)
                 return xgboost.Booster(model_file=bytearray(trained.get(block=False)))
         finally:
             trained.shutdown(force=True)
+
+    def _run(self, task: dict[str, Any], folder: str) -> None:
+        for attempt in range(RETRIES + 1):
+            try:
+                with release_on_failure():
+                    self._trainer(task, folder).fit()
+                return
+            except ControllerError as error:
+                # A worker that dies as training starts ends Ray Train's controller, which tries
+                # again only after one that dies later.
+                lost = isinstance(error.controller_failure, RayActorError)
+                if not lost or attempt == RETRIES:
+                    raise
 
     def _shards(self, rows: Rows) -> list[Any]:
         return [ray.put(part) for part in rows.split(self.num_workers)]
@@ -193,8 +214,11 @@ def _failures_named() -> Iterator[None]:
         )
         raise BackendError(
             f"training started {RETRIES + 1} times and lost workers each time, at last {lost}. "
-            "Look at the cluster's memory and nodes, or train on one machine with XGBoost()."
-        ) from error
+            f"{REMEDY}"
+        ) from None
+    except ControllerError as error:
+        failure = type(error.controller_failure).__name__
+        raise BackendError(f"training could not be started: {failure}. {REMEDY}") from None
 
 
 @contextlib.contextmanager

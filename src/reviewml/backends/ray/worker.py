@@ -1,9 +1,10 @@
-"""What one worker does: functions of batches, one after the other, on the blocks it is given."""
+"""What one worker does: operations on batches, one after the other, on the blocks it is given."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import sys
 import time
 import uuid
@@ -13,22 +14,23 @@ from typing import Any
 import pyarrow as pa
 import threadpoolctl
 
+from reviewml.backends.ray import cluster
 from reviewml.backends.ray.ledger import Ledger
 from reviewml.backends.ray.metrics import Metrics
 from reviewml.backends.ray.survival import Survivor
 from reviewml.interfaces.batches import empty_batch
-from reviewml.interfaces.dataset import BatchFunction
+from reviewml.operations.operation import BatchOperation
 
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """Functions that one worker applies to each block.
+    """Operations that one worker runs on each block.
 
     Parameters
     ----------
     schema
         Of the blocks.
-    functions
+    operations
         In order.
     result
         Schema of what the last one returns.
@@ -40,27 +42,31 @@ class Steps:
         Where workers tell what happened.
     key
         Of this work and no other.
+    versions
+        Of the libraries that decide what comes out, on the driver.
     """
 
     schema: pa.Schema
-    functions: tuple[BatchFunction, ...]
+    operations: tuple[BatchOperation, ...]
     result: pa.Schema
     name: str
     threads: int
     ledger: Ledger
     key: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    versions: dict[str, str] = dataclasses.field(default_factory=cluster.decisive_versions)
 
     def setup(self) -> None:
-        """Load what the functions need on this worker."""
+        """Load what the operations need on this worker."""
+        # Its machine may have joined the cluster after all were asked.
+        cluster.compare_versions(self.versions, cluster.decisive_versions(), socket.gethostname())
         use_threads(self.threads)
-        for function in self.functions:
-            if hasattr(function, "setup"):
-                function.setup()
+        for operation in self.operations:
+            operation.setup()
         # Libraries that were imported just now start with a thread for each core.
         use_threads(self.threads)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        metrics, apply = Metrics.of(self.name), Survivor(self.functions, self.ledger)
+        metrics, apply = Metrics.of(self.name), Survivor(self.operations, self.ledger)
         done = []
         for batch in batches_of(block, self.schema):
             started = time.perf_counter()

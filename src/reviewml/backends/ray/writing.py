@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import posixpath
 import uuid
@@ -15,7 +16,9 @@ from reviewml.errors import SourceError
 from reviewml.filesystems import filesystem
 from reviewml.interfaces.batches import ResultErrors, empty_batch
 from reviewml.masking import masked
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import BOOKKEEPING, ERRORS, roles_of, visible
+from reviewml.storage.write_errors import explain_write_errors
 
 if TYPE_CHECKING:
     from reviewml.backends.ray.dataset import RayDataset
@@ -45,20 +48,33 @@ def write_parts(rows: RayDataset, url: str) -> pa.Table:
     ------
     SourceError
         When there is something in the folder.
+    WriteError
+        When the disk is full, the folder may not be written, and the like. Nothing is left of it.
     """
     files, folder = filesystem(url)
-    if files.exists(folder) and files.ls(folder):
-        raise SourceError(f"{masked(url)} is not empty: choose a new folder, or empty this one.")
-    unfinished = posixpath.join(folder, f"_{uuid.uuid4().hex}")
-    files.makedirs(unfinished, exist_ok=True)
+    with explain_write_errors(masked(url)):
+        is_new = not files.exists(folder)
+        if not is_new and files.ls(folder):
+            raise SourceError(
+                f"{masked(url)} is not empty: choose a new folder, or empty this one."
+            )
+        unfinished = posixpath.join(folder, f"_{uuid.uuid4().hex}")
+        files.makedirs(unfinished, exist_ok=True)
     try:
-        part = Part(url, unfinished, tuple(visible(rows.full_schema.names)))
-        done = pa.Table.from_batches(rows.map(part, WRITTEN).full_batches())
+        part = WritePart(url, unfinished, tuple(visible(rows.full_schema.names)))
+        done = pa.Table.from_batches(rows.run(part).full_batches())
         names = sorted(done.column("name").drop_null().to_pylist())
         # Without any row, a file is still there for its columns.
-        for number, name in enumerate(names or [part.write(empty_batch(rows.full_schema))]):
-            files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
-    finally:
+        names = names or [part.write(empty_batch(rows.full_schema))]
+        with explain_write_errors(masked(url)):
+            for number, name in enumerate(names):
+                files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
+    except BaseException:
+        # What went wrong is said, not that it cannot be tidied up.
+        with contextlib.suppress(OSError):
+            files.rm(folder if is_new else unfinished, recursive=True)
+        raise
+    with explain_write_errors(masked(url)):
         files.rm(unfinished, recursive=True)
     seen = ResultErrors(rows.full_schema)
     for failed in done.column("failed").to_pylist():
@@ -67,12 +83,15 @@ def write_parts(rows: RayDataset, url: str) -> pa.Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """Writes a batch to a file of its own, and returns its name and the rows that failed."""
+class WritePart(BatchOperation):
+    """Write a batch to a file of its own, and return its name and the rows that failed."""
 
     url: str = dataclasses.field(repr=False)
     folder: str = dataclasses.field(repr=False)
     columns: tuple[str, ...] = ()
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        return WRITTEN
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         name = self.write(batch) if len(batch) else None
@@ -86,6 +105,6 @@ class Part:
         """Write the batch, and return the name of its file."""
         files, _ = filesystem(self.url)
         name = posixpath.join(self.folder, f"{uuid.uuid4().hex}.parquet")
-        with files.open(name, "wb") as file:
+        with explain_write_errors(masked(self.url)), files.open(name, "wb") as file:
             pq.write_table(pa.Table.from_batches([batch.select(list(self.columns))]), file)
         return name

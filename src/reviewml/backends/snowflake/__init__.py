@@ -1,1 +1,41 @@
 """Snowflake: rows stay there, and work is pushed down to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reviewml.lazy import resolve_names
+
+if TYPE_CHECKING:
+    from reviewml.backends.snowflake import jobs
+    from reviewml.backends.snowflake.backend import SnowflakeBackend
+    from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
+    from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
+    from reviewml.backends.snowflake.stage import SnowflakeStage
+    from reviewml.backends.snowflake.store import SnowflakeStore
+    from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
+
+__all__ = [
+    "SnowflakeBackend",
+    "SnowflakeQuery",
+    "SnowflakeRegistry",
+    "SnowflakeStage",
+    "SnowflakeStore",
+    "SnowflakeTable",
+    "SnowflakeXGBoost",
+    "jobs",
+]
+
+__getattr__, __dir__ = resolve_names(
+    __name__,
+    {
+        "SnowflakeBackend": "backend",
+        "SnowflakeQuery": "source",
+        "SnowflakeRegistry": "registry.registry",
+        "SnowflakeStage": "stage",
+        "SnowflakeStore": "store",
+        "SnowflakeTable": "source",
+        "SnowflakeXGBoost": "trainer",
+        "jobs": "jobs",
+    },
+)

@@ -6,41 +6,35 @@ import dataclasses
 import logging
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from snowflake.snowpark import DataFrame
 
-from reviewml.backends.local.dataset import Mapped, Stream
+from reviewml.backends.local.dataset import BatchStream, Stream
 from reviewml.backends.snowflake.fetching import failed, fetched
-from reviewml.backends.snowflake.jobs.step import in_job
-from reviewml.backends.snowflake.python import sampling  # noqa: F401  (registers what it does)
+from reviewml.backends.snowflake.jobs.step import compile_to_job
 from reviewml.backends.snowflake.python.by_value import Stays
-from reviewml.backends.snowflake.python.mapping import in_python, name_of
-from reviewml.backends.snowflake.rows import Rows, Step, once
-from reviewml.backends.snowflake.sql import (  # noqa: F401  (some register what they push down)
-    aggregating,
-    asking,
-    asof,
-    enriching,
-    features,
-    filtering,
-    joining,
-    labelling,
-    merging,
-)
-from reviewml.backends.snowflake.sql.push_down import Parted, needs_database, push_down
+from reviewml.backends.snowflake.python.mapping import compile_to_udf
+from reviewml.backends.snowflake.rows import PartialPushdown, Rows, Step, once
+from reviewml.backends.snowflake.sql import aggregating, asking, asof, merging
+from reviewml.backends.snowflake.sql.compiling import compile_operation
+from reviewml.backends.snowflake.sql.duplicates import drop_duplicates
+from reviewml.backends.snowflake.sql.grouping import aggregate_groups
+from reviewml.backends.snowflake.sql.joining import SqlJoin
 from reviewml.backends.snowflake.uploading import upload
-from reviewml.interfaces.asof import AsofAggregates
-from reviewml.interfaces.batches import RowWise, hidden
-from reviewml.interfaces.dataset import BatchFunction, Dataset
-from reviewml.interfaces.enrich_batch import EnrichBatch
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import By, Validate, check_rows
+from reviewml.interfaces.batches import hidden
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.source import with_keys
 from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
 from reviewml.interfaces.statistics import Statistic
-from reviewml.interfaces.windows import Windows
+from reviewml.operations.asof import AsOf
+from reviewml.operations.duplicates import DropDuplicates
+from reviewml.operations.group_by import AggregateGroups
+from reviewml.operations.join import Join
+from reviewml.operations.limit import Limit
+from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
 from reviewml.schema import Roles
 from reviewml.sql import Name
 
@@ -100,31 +94,42 @@ class SnowflakeDataset(Dataset):
             self._errors = failed(self.query())
         return self._errors
 
-    def map(
-        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
-    ) -> SnowflakeDataset:
-        rows = self.rows if isinstance(function, RowWise) else None
-        if isinstance(function, EnrichBatch):
-            function.check_sql()
-        step = push_down(function, self._schema, schema)
-        if isinstance(step, Parted):
+    def run(self, operation: Operation) -> SnowflakeDataset:
+        match operation:
+            case BatchOperation():
+                return self._run_on_batches(operation)
+            case Limit():
+                return self._then(lambda rows: rows.limited(operation.n), self._schema)
+            case Join():
+                return self._join(operation)
+            case AsOf():
+                return self._look_up(operation)
+            case DropDuplicates():
+                return self._then(lambda rows: drop_duplicates(rows, operation), self._schema)
+            case AggregateGroups():
+                schema = operation.schema(self._schema)
+                return self._then(lambda rows: aggregate_groups(rows, operation), schema)
+        raise unknown_operation(operation, "snowflake")
+
+    def _run_on_batches(self, operation: BatchOperation) -> SnowflakeDataset:
+        schema = operation.schema(self._schema)
+        rows = self.rows if operation.keeps_rows else None
+        step = compile_operation(operation, self._schema, schema)
+        if isinstance(step, PartialPushdown):
             fetched_rows = self._then(step.step, step.schema)
-            stream = Fetched(fetched_rows, step.rest, step.why)
+            stream = FetchedStream(fetched_rows, step.rest, step.why)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
         try:
-            step = step or in_python(function, self._schema, schema, resources, self.backend.access)
+            step = step or compile_to_udf(operation, self._schema, schema, self.backend.access)
             return self._then(step, schema, rows)
         except Stays as error:
             why = str(error)
-        found = self._by_job(function, schema, resources)
-        if found is not None:
-            return found
-        return StreamedDataset(self.backend, schema, Fetched(self, function, why), rows=rows)
+        return self._run_by_job(operation, schema) or StreamedDataset(
+            self.backend, schema, FetchedStream(self, operation, why), rows=rows
+        )
 
-    def _by_job(
-        self, function: BatchFunction, schema: pa.Schema, resources: Resources
-    ) -> SnowflakeDataset | None:
-        step = in_job(function, self._schema, schema, resources, self.backend.jobs)
+    def _run_by_job(self, operation: BatchOperation, schema: pa.Schema) -> SnowflakeDataset | None:
+        step = compile_to_job(operation, self._schema, schema, self.backend.jobs)
         if step is None:
             return None
 
@@ -135,46 +140,28 @@ class SnowflakeDataset(Dataset):
     def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:
         return SnowflakeDataset(self.backend, schema, lambda: step(self.query()), rows=rows)
 
-    def join(
-        self,
-        other: Any,
-        *,
-        on: str | Sequence[str] | None = None,
-        left_on: str | Sequence[str] | None = None,
-        right_on: str | Sequence[str] | None = None,
-        how: Literal["left", "inner"] = "left",
-        validate: Validate = "many_to_one",
-    ) -> SnowflakeDataset:
-        right = self.beside(other)
-        join = joining.SqlJoin.of(self, right, on, left_on, right_on, how, validate)
+    def _join(self, operation: Join) -> SnowflakeDataset:
+        right = self.read_other(with_keys(operation.other, operation.right_keys))
+        join = SqlJoin(self._schema, right.full_schema, operation)
         return SnowflakeDataset(
             self.backend, join.schema, lambda: join.rows(self.query(), right.query())
         )
 
-    def asof_aggregate(
-        self,
-        events: Dataset,
-        *,
-        by: By,
-        windows: Windows,
-        sums: Sequence[str] = (),
-        last: str | None = None,
-    ) -> SnowflakeDataset:
-        aggregates = AsofAggregates.of(self, events, by, windows, sums, last)
-        schema, there = aggregates.schema(self._schema), self.beside(events)
+    def _look_up(self, operation: AsOf) -> SnowflakeDataset:
+        events = self.read_other(with_keys(operation.events, operation.event_keys))
+        aggregates = operation.bind(self._schema, events.full_schema)
+        duplicates = aggregates.duplicates(events.full_schema)
+        distinct = events if duplicates is None else events.run(duplicates)
+        schema = aggregates.schema(self._schema)
         return SnowflakeDataset(
             self.backend,
             schema,
-            lambda: asof.aggregated(self.query(), there.query(), aggregates, schema),
+            lambda: asof.aggregated(self.query(), distinct.query(), aggregates, schema),
             rows=self.rows,
         )
 
-    def beside(self, data: Any, roles: Roles = Roles()) -> SnowflakeDataset:
+    def read_other(self, data: Any, roles: Roles = Roles()) -> SnowflakeDataset:
         return self.backend.read(data, roles)
-
-    def limit(self, n: int) -> SnowflakeDataset:
-        check_rows("limit", n)
-        return self._then(lambda rows: rows.limited(n), self._schema)
 
     def head(self, n: int = 5) -> pa.Table:
         # Which rows does not matter: to sort all of them for that would.
@@ -261,16 +248,15 @@ class StreamedDataset(SnowflakeDataset):
 
     errors = Dataset.errors
 
-    def map(
-        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
-    ) -> SnowflakeDataset:
-        if needs_database(function):
-            return super().map(function, schema, resources=resources)
-        found = self._by_job(function, schema, resources)
-        if found is not None:
-            return found
-        rows = self.rows if isinstance(function, RowWise) else None
-        return StreamedDataset(self.backend, schema, Mapped(self._stream, function), rows=rows)
+    def _run_on_batches(self, operation: BatchOperation) -> SnowflakeDataset:
+        if isinstance(operation, AskDatabase):
+            # Nothing but the database can do it.
+            return super()._run_on_batches(operation)
+        schema = operation.schema(self._schema)
+        rows = self.rows if operation.keeps_rows else None
+        return self._run_by_job(operation, schema) or StreamedDataset(
+            self.backend, schema, BatchStream(self._stream, operation), rows=rows
+        )
 
     def count(self) -> int:
         return Dataset.count(self)
@@ -283,26 +269,26 @@ class StreamedDataset(SnowflakeDataset):
 
 
 @dataclasses.dataclass(frozen=True)
-class Fetched:
-    """Applies a function to rows that leave Snowflake for it, and says why."""
+class FetchedStream:
+    """Runs an operation on rows that leave Snowflake for it, and says why."""
 
     rows: SnowflakeDataset
-    function: BatchFunction
+    operation: BatchOperation
     why: str
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
-        counted = Counted(self.rows.full_batches)
-        yield from Mapped(counted, self.function)()
+        counted = CountedStream(self.rows.full_batches)
+        yield from BatchStream(counted, self.operation)()
         log.info(
             "step %s: this process computed it, of %d rows fetched: %s",
-            name_of(self.function),
+            self.operation.name,
             counted.rows,
             self.why,
         )
 
 
 @dataclasses.dataclass
-class Counted:
+class CountedStream:
     """Counts the rows of a stream."""
 
     stream: Stream

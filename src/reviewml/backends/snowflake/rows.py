@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.credits import Budget
 from reviewml.backends.snowflake.session import Database
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import PLACE
 from reviewml.sql import quoted
 
@@ -97,3 +98,25 @@ def once(make: Callable[[], Rows]) -> Callable[[], Rows]:
 Step = Callable[[Rows], Rows]
 """What happens to rows in the database; may run statements, since it is called when work starts.
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class PartialPushdown:
+    """What Snowflake does of an operation, and what is left to the process that fetches the rows.
+
+    Parameters
+    ----------
+    step
+        What is done there.
+    schema
+        Of the rows that are fetched.
+    rest
+        What is done to their batches here.
+    why
+        Why that is not done there.
+    """
+
+    step: Step
+    schema: pa.Schema
+    rest: BatchOperation
+    why: str

@@ -22,6 +22,7 @@ from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.errors import SchemaError, SourceError
 from reviewml.estimator import TARGET
 from reviewml.interfaces.source import Partition, Source
+from reviewml.parameter_types import check_argument_types
 from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE, Roles, with_roles
 from reviewml.sql import Name, Value, literal, quoted
 
@@ -153,6 +154,7 @@ class SnowflakeTable(_Described):
     SnowflakeTable('shop.public.reviews', id='ID', text='BODY')
     """
 
+    @check_argument_types
     def __init__(
         self,
         name: str,
@@ -201,6 +203,7 @@ class SnowflakeQuery(_Described):
     SnowflakeQuery('SELECT * FROM reviews WHERE stars > ?', text='BODY')
     """
 
+    @check_argument_types
     def __init__(
         self,
         query: str | DataFrame,

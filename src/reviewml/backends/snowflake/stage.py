@@ -16,9 +16,12 @@ from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.runtime import in_container_runtime
 from reviewml.backends.snowflake.session import Connection, Database
 from reviewml.backends.snowflake.source import SnowflakeSource, check_names, full_schema, shown
-from reviewml.backends.snowflake.types import sql_type
+from reviewml.backends.snowflake.types import DIGITS, PER_SECOND, sql_type
+from reviewml.columns import MISSING, NEVER_WORDS, YEAR_1, YEAR_10000
 from reviewml.errors import SchemaError, SourceError, did_you_mean
+from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.source import RayRead
+from reviewml.parameter_types import check_argument_types
 from reviewml.schema import ERRORS, PLACE, Roles, column_names
 from reviewml.sql import Name, literal, quoted
 from reviewml.stage_layout import NO_RECORD, NOT_UTF8
@@ -97,6 +100,8 @@ class SnowflakeStage(SnowflakeSource):
         Name of a column to add, for the file that a row is from.
     dtypes
         Types of columns of CSV, which are text otherwise, as Arrow types or their names.
+    missing
+        Words of CSV that stand for no value; as of `Files`.
     id, text, rating, time, target, connection
         As of `SnowflakeTable`. Without `id`, rows of tables go by ``file#row``.
 
@@ -106,6 +111,7 @@ class SnowflakeStage(SnowflakeSource):
     SnowflakeStage('@reviews/2026', pattern='.*[.]txt', format='text')
     """
 
+    @check_argument_types
     def __init__(
         self,
         location: str,
@@ -114,6 +120,7 @@ class SnowflakeStage(SnowflakeSource):
         format: Format = "text",
         path: str | None = None,
         dtypes: Mapping[str, str | pa.DataType] | None = None,
+        missing: Sequence[str] | None = None,
         id: str | None = None,
         text: str | Sequence[str] | None = None,
         rating: str | None = None,
@@ -126,6 +133,7 @@ class SnowflakeStage(SnowflakeSource):
         self.format = format
         self.path = path
         self.dtypes = dtypes
+        self.missing = missing
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
         self.connection = connection
 
@@ -157,10 +165,19 @@ class SnowflakeStage(SnowflakeSource):
         self._check_format()
         some = f"SELECT {METADATA_FILE} FROM {self._from(database, self.format)} LIMIT 1"
         for (path,) in database.run(some):
+            self._warn_of_folders(str(path))
             return str(path)
         if self.format == "text" and self._listing(database, None).some():
             return None
         raise self._nothing()
+
+    def _warn_of_folders(self, path: str) -> None:
+        names = [folder.partition("=")[0] for folder in path.split("/")[:-1] if "=" in folder]
+        if names and self.path is None:
+            warn_user(
+                f"{self.location!r}: columns in the names of folders, such as {names[0]!r}, are "
+                "not read on a stage: pass path='file' for a column with each row's path."
+            )
 
     def _check_format(self) -> None:
         if self.format not in get_args(Format):
@@ -258,11 +275,7 @@ class SnowflakeStage(SnowflakeSource):
         return cells, f"CASE WHEN {broken} THEN {not_text} WHEN NOT {fits} THEN {no_record} END"
 
     def _csv(self, database: Database) -> tuple[Cells, str]:
-        [(line,)] = database.run(
-            f"SELECT $1 FROM {self._from(database, 'lines')} WHERE {METADATA_NUMBER} = 1 "
-            f"ORDER BY {METADATA_FILE} LIMIT 1"
-        )
-        names = column_names(next(csv.reader([line])))
+        names = self._header(database)
         kinds = {name: _as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
         if unknown := [name for name in kinds if name not in names]:
             raise SchemaError(
@@ -270,18 +283,43 @@ class SnowflakeStage(SnowflakeSource):
             )
         cells, misfits = [], {}
         for place, name in enumerate(names, start=1):
-            kind = kinds.get(name, pa.string())
-            cast = sql_type(pa.field(name, kind)).name
-            if kind == pa.string():
-                cell = f"CASE WHEN NOT CONTAINS(${place}, {REPLACED}) THEN ${place} END"
-                said = literal(NOT_UTF8)
+            kind, is_text = kinds.get(name, pa.string()), kinds.get(name) in (None, pa.string())
+            missing = self._missing(f"${place}", is_text)
+            if is_text:
+                value, said = f"IFF(CONTAINS(${place}, {REPLACED}), NULL, ${place})", NOT_UTF8
             else:
-                cell = f"TRY_CAST(${place} AS {cast})"
-                said = literal(f"a value is not {kind}: pass dtypes={{{name!r}: 'string'}}")
-            cells.append((name, kind, cell))
-            lost = f"(${place} IS NOT NULL AND {cell} IS NULL)"
-            misfits[lost] = _record(said, literal(name))
+                value = _parsed(f"${place}", pa.field(name, kind))
+                said = f"a value is not {kind}: pass dtypes={{{name!r}: 'string'}}"
+            cells.append((name, kind, f"CASE WHEN NOT {missing} THEN {value} END"))
+            lost = f"(NOT {missing} AND {value} IS NULL)"
+            misfits[lost] = _record(literal(said), literal(name))
         return cells, _together(misfits)
+
+    def _header(self, database: Database) -> list[str]:
+        """Return the names of the columns, which all files must have in one order."""
+        found = database.run(
+            f"SELECT $1, MIN({METADATA_FILE}) FROM {self._from(database, 'lines')} "
+            f"WHERE {METADATA_NUMBER} = 1 GROUP BY $1 ORDER BY 2"
+        )
+        headers = [(next(csv.reader([line])), file) for line, file in found]
+        first, place = headers[0]
+        # Cells are read by their position: in another order they would change columns.
+        if differing := [file for header, file in headers if header != first]:
+            raise SourceError(
+                f"the header of {differing[0]!r} is not that of {place!r}: read them apart with "
+                "pattern=, or give all files of a stage the same columns in the same order."
+            )
+        return column_names(first)
+
+    def _missing(self, cell: str, is_text: bool) -> str:
+        """Return the SQL of whether a cell of CSV has no value, null as `Files` reads it."""
+        never = NEVER_WORDS if self.missing is None else tuple(self.missing)
+        words = never if is_text else (*MISSING, *never)
+        if not words:
+            return f"({cell} IS NULL)"
+        shown = cell if is_text else f"TRIM({cell})"
+        listed = ", ".join(map(literal, dict.fromkeys(words)))
+        return f"({cell} IS NULL OR {shown} IN ({listed}))"
 
     def _described(self, database: Database) -> tuple[Cells, str]:
         found = database.run(
@@ -295,6 +333,24 @@ class SnowflakeStage(SnowflakeSource):
                 (name, type_named(name, kind), f"TO_JSON({cell})" if kind in JSON else cell)
             )
         return cells, "NULL::ARRAY"
+
+
+def _parsed(cell: str, field: pa.Field) -> str:
+    """Return the SQL of a text as a value of a type, null where it is none."""
+    cast = f"TRY_CAST({cell} AS {sql_type(field).name})"
+    if not pa.types.is_timestamp(field.type):
+        return cast
+    if field.type.unit != "ns":
+        # Digits that the type does not hold would be dropped without a word.
+        whole = sql_type(field.with_type(pa.timestamp("ns", field.type.tz))).name
+        cast = f"IFF({cast} = TRY_CAST({cell} AS {whole}), {cast}, NULL)"
+    # By itself, Snowflake takes the unit of a whole number for one that depends on its size.
+    places = PER_SECOND[field.type.unit]
+    number = f"TRY_CAST({cell} AS NUMBER({DIGITS}, 0))"
+    known = f"{number} BETWEEN {YEAR_1 * 10**places} AND {YEAR_10000 * 10**places - 1}"
+    zoned = "LTZ" if field.type.tz else "NTZ"
+    moment = f"IFF({known}, TO_TIMESTAMP_{zoned}({number}, {places}), NULL)"
+    return f"IFF(REGEXP_LIKE({cell}, '[+-]?[0-9]+'), {moment}, {cast})"
 
 
 TEXT_ROLES = Roles(id="id", text=("text",))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -20,8 +19,9 @@ from reviewml.backends.snowflake.uploading import carried
 from reviewml.errors import SchemaError, StoreError
 from reviewml.interfaces.row_keys import KEY, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.windows import Duration, microseconds
+from reviewml.interfaces.windows import Duration
 from reviewml.sql import Name, literal
+from reviewml.stores.ages import unused
 from reviewml.stores.cells import check_kept
 
 KEYS_AT_ONCE = 16_384
@@ -39,6 +39,10 @@ LINK = ["ID", "KEY"]
 
 TABLE = "CREATE TRANSIENT TABLE IF NOT EXISTS {} ({}) DATA_RETENTION_TIME_IN_DAYS = 0"
 """Of what is deleted, Snowflake keeps no copy then."""
+
+
+NOW = "DATE_PART(EPOCH_MICROSECOND, SYSDATE()) / 1000000"
+"""Seconds since 1970 by Snowflake's clock, which is one for all machines that use a store."""
 
 
 class SnowflakeStore(EnrichmentStore):
@@ -69,13 +73,13 @@ class SnowflakeStore(EnrichmentStore):
         check_kept(shelf.columns)
         database = self._with_table(shelf)
         told = (
-            ("FINGERPRINT", shelf.fingerprint),
-            ("ENRICHER", shelf.enricher),
-            ("NAMES", json.dumps(shelf.columns.names)),
-            ("LAST_USED", time.time()),
-            ("KEPT_IN", self.table(shelf).parts[-1]),
+            ("FINGERPRINT", literal(shelf.fingerprint)),
+            ("ENRICHER", literal(shelf.enricher)),
+            ("NAMES", literal(json.dumps(shelf.columns.names))),
+            ("LAST_USED", NOW),
+            ("KEPT_IN", literal(self.table(shelf).parts[-1])),
         )
-        row = ", ".join(f"{literal(value)} AS {name}" for name, value in told)
+        row = ", ".join(f"{value} AS {name}" for name, value in told)
         names = [name for name, _ in told]
         database.run(
             f"MERGE INTO {self._shelves} AS t USING (SELECT {row}) AS s "
@@ -100,7 +104,7 @@ class SnowflakeStore(EnrichmentStore):
         """Count how many values were looked up and found, and how many were not."""
         self._ready().run(
             f"UPDATE {self._shelves} SET HITS = HITS + {hits}, "
-            f"MISSES = MISSES + {misses}, LAST_USED = {literal(time.time())} "
+            f"MISSES = MISSES + {misses}, LAST_USED = {NOW} "
             f"WHERE FINGERPRINT = {literal(shelf.fingerprint)}"
         )
 
@@ -161,10 +165,11 @@ class SnowflakeStore(EnrichmentStore):
         return gone
 
     def prune(self, older_than: Duration) -> int:
-        database, before = self._ready(), time.time() - microseconds(older_than) / 1e6
-        gone = 0
-        for shelf in self._shelf_rows():
-            if shelf["LAST_USED"] < before:
+        database, shelves, gone = self._ready(), self._shelf_rows(), 0
+        [(now,)] = database.run(f"SELECT {NOW}")
+        old = unused([shelf["LAST_USED"] for shelf in shelves], older_than, float(now))
+        for shelf, is_old in zip(shelves, old, strict=True):
+            if is_old:
                 kept = self._named(shelf["KEPT_IN"])
                 gone += database.count(kept.sql)
                 database.run(f"DROP TABLE {kept}")
@@ -189,7 +194,7 @@ class SnowflakeStore(EnrichmentStore):
         KEPT_IN: str,
     ) -> ShelfSummary:
         names = json.loads(NAMES)
-        sizes = "".join(f" + COALESCE(LENGTH(TO_VARCHAR(C{n})), 0)" for n in range(len(names)))
+        sizes = "".join(f" + {_size(f'C{n}')}" for n in range(len(names)))
         [(rows, size)] = self._ready().run(
             f"SELECT COUNT(*), COALESCE(SUM({KEY.byte_width}{sizes}), 0) "
             f"FROM {self._named(KEPT_IN)}"
@@ -297,6 +302,12 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for first in range(0, len(values), KEYS_AT_ONCE):
         yield values[first : first + KEYS_AT_ONCE]
+
+
+def _size(column: str) -> str:
+    """Return about how many bytes the cells of a column take, as SQL."""
+    number = f"TYPEOF(TO_VARIANT({column})) IN ('DOUBLE', 'DECIMAL')"
+    return f"COALESCE(IFF({number}, 8, LENGTH(TO_VARCHAR({column}))), 0)"
 
 
 def _deleted(database: Database, name: Name, where: str) -> int:

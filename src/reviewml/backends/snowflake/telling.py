@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from reviewml.errors import BackendError, ReviewmlError, RowErrors, RowsFailed
+from reviewml.masking import masked
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def told(error: Exception) -> str:
     "No module named 'nothing_of_that_name'"
     """
     where = traceback.extract_tb(error.__traceback__)[-1]
-    words = str(error) if _has_safe_words(error) else "it may quote a text."
+    words = masked(str(error)) if _has_safe_words(error) else "it may quote a text."
     place = f"{Path(where.filename).name}, line {where.lineno}, in {where.name}"
     return f"{type(error).__name__} ({place}): {' '.join(words.split())}"
 

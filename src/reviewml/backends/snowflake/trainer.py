@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from reviewml.backends.snowflake import runtime, together
@@ -16,6 +14,7 @@ from reviewml.errors import ParameterError
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target
 from reviewml.models.booster import BoosterModel
+from reviewml.storage.temporary import temporary_folder
 from reviewml.trainers.xgboost import XGBoost
 
 
@@ -56,6 +55,8 @@ class SnowflakeXGBoost(XGBoost):
     >>> SnowflakeXGBoost(compute_pool="gpus", stage="shop.models.jobs", use_gpu=True)
     SnowflakeXGBoost(compute_pool='gpus', stage='shop.models.jobs', use_gpu=True)
     """
+
+    identity = "reviewml.backends.snowflake.trainer:SnowflakeXGBoost"
 
     unsaved = ("connection",)
 
@@ -171,8 +172,8 @@ class SnowflakeXGBoost(XGBoost):
         # What runs there must not submit a job in turn.
         here = {"compute_pool": None, "stage": None, "connection": None}
         trainer = type(self)(**{**self.get_params(), **here})
-        with tempfile.TemporaryDirectory() as folder:
-            sent, left = Path(folder) / "sent", Path(folder) / "left"
+        with temporary_folder() as folder:
+            sent, left = folder / "sent", folder / "left"
             sent.mkdir()
             payload(sent, name)
             write_train_task(sent, trainer, examples, features, valid, pool.results(name))

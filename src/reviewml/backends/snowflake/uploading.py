@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from reviewml.backends.snowflake.rows import Rows
 from reviewml.backends.snowflake.session import Database, TemporaryTable
 from reviewml.backends.snowflake.types import SqlType, sql_type
 from reviewml.sql import quoted
+from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.write_errors import explain_spill_errors
 
 FILE_BYTES = 128 * 2**20
 """Most that a file holds before it is compressed: large enough to be read in parallel."""
@@ -83,22 +85,26 @@ def _files(
 ) -> Iterator[Path]:
     """Yield Parquet files, each there until the next is asked for."""
     waiting: list[pa.RecordBatch] = []
-    with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
+    with temporary_folder() as folder:
         for batch in batches:
             waiting.append(_written(batch, types, names))
             if sum(one.nbytes for one in waiting) > FILE_BYTES:
-                yield from _file(waiting, Path(folder))
+                yield from _file(waiting, folder)
                 waiting = []
-        yield from _file(waiting, Path(folder))
+        yield from _file(waiting, folder)
 
 
 def _file(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
     if not any(map(len, batches)):
         return
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".parquet") as file:
-        pq.write_table(pa.Table.from_batches(batches), file)
-        file.flush()
-        yield Path(file.name)
+    # By its name: Windows lets nobody else read a file that is open to be written.
+    path = folder / f"{uuid.uuid4().hex}.parquet"
+    with explain_spill_errors(path):
+        pq.write_table(pa.Table.from_batches(batches), path)
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 def _written(

@@ -6,7 +6,6 @@ import builtins
 import contextlib
 import dataclasses
 import itertools
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import leads_outside
 from reviewml.sql import Name
+from reviewml.storage.temporary import temporary_folder
 
 PREFIX = "REVIEWML_"
 """Names of our jobs begin so."""
@@ -132,8 +132,8 @@ class Job:
 
     def pipeline(self, timeout: float | None = None) -> Pipeline:
         """Return the pipeline that it fitted."""
-        with tempfile.TemporaryDirectory() as folder:
-            return load(self.fetch(Path(folder) / "pipeline", timeout))
+        with temporary_folder() as folder:
+            return load(self.fetch(folder / "pipeline", timeout))
 
     def fetch(self, folder: Path, timeout: float | None = None) -> Path:
         """Copy the files that it left into a folder, once it has ended."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from reviewml.backends.snowflake.refusals import tried
 from reviewml.backends.snowflake.session import Access, Connection, Database
 from reviewml.errors import ParameterError, did_you_mean
 from reviewml.sql import Name
+from reviewml.storage.temporary import temporary_folder
 
 REPOSITORY = "snowflake.snowpark.pypi_shared_repository"
 
@@ -109,8 +109,8 @@ class Pool:
         from snowflake.ml import jobs
 
         name = self.name("call")
-        with tempfile.TemporaryDirectory() as folder:
-            brought = [str(own_code.archive(Path(folder)))]
+        with temporary_folder() as folder:
+            brought = [str(own_code.archive(folder))]
             settings = self._settings(name)
             settings["imports"] = [*settings.get("imports", ()), *brought]
             with taken_along(_own_modules(function)):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -25,11 +23,12 @@ from reviewml.backends.snowflake.store import SnowflakeStore, store_at
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import BackendError, SchemaError
 from reviewml.interfaces.batches import narrowed
-from reviewml.interfaces.enrich_batch import EnrichBatch
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.interfaces.enrich_batch import Enrich
+from reviewml.interfaces.stored_batch import CachedEnrich
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import ERRORS, PLACE, roles_of
 from reviewml.sql import Name, quoted
+from reviewml.storage.temporary import temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -37,29 +36,26 @@ NUMBER = "__number__"
 """Column of what rows are found again by."""
 
 
-def in_job(
-    function: object, before: pa.Schema, after: pa.Schema, resources: Resources, pool: Pool | None
+def compile_to_job(
+    operation: BatchOperation, before: pa.Schema, after: pa.Schema, pool: Pool | None
 ) -> JobStep | None:
-    """Return what has a job enrich rows; None where it cannot, or need not.
+    """Compile an operation to a job that enriches rows; None where it cannot, or need not.
 
     Parameters
     ----------
-    function, before, after, resources
-        As of `Dataset.map`.
+    operation, before, after
+        As of `compile_operation`.
     pool
         Where jobs run; None for nowhere.
     """
-    if pool is None or not isinstance(function, EnrichBatch):
+    if pool is None or not isinstance(operation, Enrich) or operation.is_trial:
         return None
-    # Others are to run in this process, such as those that are timed.
-    if type(function) not in (EnrichBatch, StoredBatch):
-        return None
-    if resources.pure_python and not resources.gpu:
+    if operation.resources.pure_python and not operation.resources.gpu:
         return None
     try:
-        return JobStep.of(function, before, after, pool)
+        return JobStep.of(operation, before, after, pool)
     except Stays as error:
-        log.info("step %s: stays in this process: %s", function.stage, error)
+        log.info("step %s: stays in this process: %s", operation.stage, error)
         return None
 
 
@@ -97,20 +93,20 @@ class JobStep:
     after: pa.Schema
 
     @classmethod
-    def of(cls, function: EnrichBatch, before: pa.Schema, after: pa.Schema, pool: Pool) -> JobStep:
+    def of(cls, operation: Enrich, before: pa.Schema, after: pa.Schema, pool: Pool) -> JobStep:
         """Return it, or raise `Stays`."""
-        store = _store(function, pool)
+        store = _store(operation, pool)
         # Without its store, which may hold a session.
-        alone = EnrichBatch(function.enricher, function.stage)
+        alone = Enrich(operation.enricher, operation.stage)
         content = brought(alone, pool.packages).content
         # By their ids the values of rows can be forgotten.
-        names = [*function.reads(before), *roles_of(before).named().get("id", ())]
-        reads, makes = narrowed(before, names), tuple(function.makes(before))
+        names = [*operation.reads(before), *roles_of(before).named().get("id", ())]
+        reads, makes = narrowed(before, names), tuple(operation.makes(before))
         try:
             [sql_type(field) for field in [*reads, *map(after.field, makes)]]
         except SchemaError:
             raise Stays("a column of it has a type that Snowflake cannot hold") from None
-        return cls(function.stage, content, pool, store, reads, makes, after)
+        return cls(operation.stage, content, pool, store, reads, makes, after)
 
     def __call__(self, rows: Rows) -> Rows:
         numbered, count = _numbered(rows)
@@ -145,10 +141,10 @@ class JobStep:
 
     def _run(self, database: Database, given: Name, made: Name) -> None:
         name = self.pool.name("enrich")
-        with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
-            payload(Path(folder), name)
+        with temporary_folder() as folder:
+            payload(folder, name)
             write_enrich_task(
-                Path(folder),
+                folder,
                 self.content,
                 {
                     "stage": self.stage,
@@ -158,7 +154,7 @@ class JobStep:
                     "store": _schema_of(self.store, database),
                 },
             )
-            job = self.pool.submit_folder(Path(folder), name)
+            job = self.pool.submit_folder(folder, name)
         try:
             job.waited()
             job.result()
@@ -167,13 +163,13 @@ class JobStep:
         job.delete()
 
 
-def _store(function: EnrichBatch, pool: Pool) -> SnowflakeStore | None:
-    if not isinstance(function, StoredBatch):
+def _store(operation: Enrich, pool: Pool) -> SnowflakeStore | None:
+    if not isinstance(operation, CachedEnrich):
         return None
-    store = store_at(Access(pool.connection), function.store)
+    store = store_at(Access(pool.connection), operation.store)
     if store is None:
         raise Stays(
-            f"a job cannot use the store {function.store!r}: give the backend a SnowflakeStore"
+            f"a job cannot use the store {operation.store!r}: give the backend a SnowflakeStore"
         )
     return store
 

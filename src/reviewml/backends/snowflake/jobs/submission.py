@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake.jobs.job import Job
@@ -18,6 +16,7 @@ from reviewml.errors import ParameterError
 from reviewml.pipeline import Pipeline
 from reviewml.schema import require
 from reviewml.sql import Name
+from reviewml.storage.temporary import temporary_folder
 
 
 def submit(
@@ -93,10 +92,10 @@ def submit(
         "results": pool.results(name),
     }
     task = fit_task(work, Name.parse(rows).sql, given)
-    with tempfile.TemporaryDirectory() as folder:
-        payload(Path(folder), name)
-        (Path(folder) / TASK).write_text(json.dumps(task), encoding="utf-8")
-        return pool.submit_folder(Path(folder), name)
+    with temporary_folder() as folder:
+        payload(folder, name)
+        (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
+        return pool.submit_folder(folder, name)
 
 
 def _require_columns(pool: Pool, rows: str, asked: Mapping[str, str | None]) -> None:

@@ -22,9 +22,11 @@ from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.expressions import Number
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target
+from reviewml.masking import describe_error
 from reviewml.pipeline import Pipeline
 from reviewml.saving.components import describe, rebuild
 from reviewml.schema import ROLE_NAMES
+from reviewml.storage.write_errors import explain_spill_errors
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
@@ -52,7 +54,8 @@ def run(folder: Path) -> dict[str, Any]:
         return TASKS[task["task"]](folder, task)
     except Exception as error:
         # Where there are features alone, nothing has a text.
-        failure = f"{type(error).__name__}: {error}" if task["task"] == "train" else told(error)
+        said = describe_error(error)
+        failure = said if task["task"] == "train" else told(error)
     name = (folder / NAME).read_text(encoding="utf-8")
     print(f"{name} {' '.join(failure.split())}", flush=True)  # noqa: T201  what is printed is the log
     # Not above: what it came from would be printed too.
@@ -114,7 +117,7 @@ def write_enrich_task(
     folder
         Of the payload.
     content
-        The enricher, as the only step of what is saved, or an `EnrichBatch` that is pickled.
+        The enricher, as the only step of what is saved, or an `Enrich` that is pickled.
     options
         ``stage``, the name of the step; ``rows``, the name of the table, and ``schema``, as what
         it is read, serialised, in hexadecimal digits; ``made``, that of the table to make;
@@ -230,7 +233,8 @@ def _write(examples: Examples, path: Path) -> None:
     columns = [pa.array(column) for column in examples.features.T]
     names = [str(place) for place in range(len(columns))]
     table = pa.table([*columns, pa.array(examples.target.values)], [*names, TARGET])
-    pq.write_table(table, path)
+    with explain_spill_errors(path):
+        pq.write_table(table, path)
 
 
 def _read(path: Path, target: Mapping[str, Any]) -> Examples:

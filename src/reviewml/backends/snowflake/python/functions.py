@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import sys
-import tempfile
 import weakref
 import zipfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
 from reviewml.schema import Roles
 from reviewml.sql import Name, literal
+from reviewml.storage.temporary import temporary_folder
 
 SAVED = "saved.zip"
 
@@ -126,13 +126,13 @@ def python_function(
     runtime
         Version of Python, which code that is pickled depends on.
     """
-    with tempfile.TemporaryDirectory(prefix="reviewml-") as folder:
-        archive = zipped(_written(content, Path(folder) / "saved"), Path(folder) / SAVED)
+    with temporary_folder() as folder:
+        archive = zipped(_written(content, folder / "saved"), folder / SAVED)
         text = repr([handler, what, form, runtime, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
         if key not in known:
-            files = [archive, own_code.archive(Path(folder))]
+            files = [archive, own_code.archive(folder)]
             code = _code(form, handler, what, further)
             known[key] = _function(database, code, form.returns, files, kinds, runtime)
         return known[key]

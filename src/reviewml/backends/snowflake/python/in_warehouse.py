@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from reviewml import saving
 from reviewml.backends.snowflake.python import passing, statistic_parts
-from reviewml.interfaces.batches import RowWise
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.expressions import write_numbers
 from reviewml.interfaces.row_keys import row_keys
-from reviewml.interfaces.sampling import Sampled
 from reviewml.interfaces.statistics import parts_of
+from reviewml.operations.operation import BatchOperation
+from reviewml.operations.sample import KeepSample
 from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE, roles_of
 from reviewml.scoring import chosen
 from reviewml.training import unreadable
@@ -107,11 +107,11 @@ def enriched(
         One text: name of the step.
     """
     [(_, enricher)] = _saved(archive).steps
-    return _mapped(EnrichBatch(enricher, stage[0]), schema, names)
+    return _mapped(Enrich(enricher, stage[0]), schema, names)
 
 
 def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
-    """Return what applies the function of batches in an archive.
+    """Return what runs the operation in an archive.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
 
 
 @dataclasses.dataclass(frozen=True)
-class RowKeys(RowWise):
-    """Adds what a store finds rows by, in hexadecimal digits.
+class AddRowKeys(BatchOperation):
+    """Add what a store finds rows by, in hexadecimal digits.
 
     Parameters
     ----------
@@ -137,9 +137,9 @@ class RowKeys(RowWise):
     """
 
     names: tuple[str, ...]
+    keeps_rows = True
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema with the keys."""
         return schema.append(pa.field(KEY, pa.string()))
 
     def reads(self, schema: pa.Schema) -> Sequence[str]:
@@ -155,31 +155,34 @@ class RowKeys(RowWise):
 
 
 @dataclasses.dataclass(frozen=True)
-class Chosen(RowWise):
-    """Adds whether a row is in a sample.
+class MarkSample(BatchOperation):
+    """Add whether a row is in a sample.
 
     Parameters
     ----------
-    sampled
+    sample
         Keeps those that are.
     """
 
-    sampled: Sampled
-    stage: ClassVar[str] = "sample"
+    sample: KeepSample
+    keeps_rows = True
+
+    @property
+    def name(self) -> str:
+        return "sample"
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema with the answer."""
         return schema.append(pa.field(CHOSEN, pa.bool_()))
 
     def reads(self, schema: pa.Schema) -> Sequence[str]:
-        known = (roles_of(schema).id, self.sampled.smallest.column, PLACE)
+        known = (roles_of(schema).id, self.sample.smallest.column, PLACE)
         return [name for name in known if name]
 
     def makes(self, schema: pa.Schema) -> Sequence[str]:
         return (CHOSEN,)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return batch.append_column(CHOSEN, self.sampled.chosen(batch))
+        return batch.append_column(CHOSEN, self.sample.is_kept(batch))
 
 
 def parts(archive: str, schema: Sequence[str]) -> OfPartition:
@@ -203,16 +206,15 @@ def parts(archive: str, schema: Sequence[str]) -> OfPartition:
 
 
 def _mapped(
-    function: Callable[[pa.RecordBatch], pa.RecordBatch],
+    operation: BatchOperation,
     schema: Sequence[str],
     names: Sequence[str],
 ) -> Map:
     before = _schema(schema)
-    if hasattr(function, "setup"):
-        function.setup()
+    operation.setup()
 
     def compute(frame: pd.DataFrame) -> Texts:
-        made = function(_received(frame, before))
+        made = operation(_received(frame, before))
         texts = [passing.answered(made.column(n), made.schema.field(n)) for n in names]
         return [list(row) for row in zip(*texts, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Functions of batches that SQL cannot say, as functions in Python that the warehouse runs."""
+"""Operations on batches that SQL cannot say, as functions in Python that the warehouse runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.python import functions, own_code, passing
 from reviewml.backends.snowflake.python.by_value import Stays, pickled
-from reviewml.backends.snowflake.python.in_warehouse import RowKeys
+from reviewml.backends.snowflake.python.in_warehouse import AddRowKeys
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.session import Access, Database
 from reviewml.backends.snowflake.source import NO_ERRORS
@@ -18,11 +18,12 @@ from reviewml.backends.snowflake.sql.question import Asked, Question
 from reviewml.backends.snowflake.sql.role_cells import role_cells
 from reviewml.backends.snowflake.store import store_at
 from reviewml.errors import ReviewmlError, SchemaError
-from reviewml.interfaces.batches import RowWise, narrowed
-from reviewml.interfaces.enrich_batch import EnrichBatch
-from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.batches import narrowed
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.sql_enricher import ANSWER
-from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.interfaces.stored_batch import CachedEnrich
+from reviewml.operations.operation import BatchOperation, Map
 from reviewml.saving.components import describe, learned, refuse_secrets
 from reviewml.schema import ERRORS, PLACE, visible
 from reviewml.sql import quoted
@@ -31,17 +32,15 @@ ANSWERS = "__answers__"
 """Column of what a function gives: a text for each column that it makes."""
 
 
-def in_python(
-    function: object, before: pa.Schema, after: pa.Schema, resources: Resources, access: Access
+def compile_to_udf(
+    operation: BatchOperation, before: pa.Schema, after: pa.Schema, access: Access
 ) -> Step:
-    """Return what has the warehouse call a function of batches.
+    """Compile an operation to a function in Python that the warehouse calls.
 
     Parameters
     ----------
-    function, before, after
-        As of `push_down`.
-    resources
-        What the function needs: Python and packages alone can be had there.
+    operation, before, after
+        As of `compile_operation`.
     access
         Whose warehouse it is.
 
@@ -50,22 +49,20 @@ def in_python(
     Stays
         When it cannot.
     """
-    if not isinstance(function, RowWise):
+    # Python and packages alone can be had there.
+    if not operation.keeps_rows:
         raise Stays("it does not look at each row by itself")
-    if isinstance(function, EnrichBatch) and type(function) not in (EnrichBatch, StoredBatch):
+    if isinstance(operation, Enrich) and operation.is_trial:
         raise Stays("it is tried here, for a plan")
-    if resources.gpu:
+    if operation.resources.gpu:
         raise Stays("it needs a GPU")
-    if not resources.pure_python:
+    if not operation.resources.pure_python:
         raise Stays("it is not plain Python")
-    if isinstance(function, StoredBatch):
-        return asked(PythonQuestion.of(function, before, access), after)
-    return PythonStep.of(function, before, after)
-
-
-def name_of(function: object) -> str:
-    """Return what messages call a function of batches: its step, where it has one."""
-    return getattr(function, "stage", None) or type(function).__name__
+    match operation:
+        case CachedEnrich():
+            return asked(PythonQuestion.of(operation, before, access), after)
+        case _:
+            return PythonStep.of(operation, before, after)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +90,10 @@ class PythonStep:
     after: pa.Schema
 
     @classmethod
-    def of(cls, function: RowWise, before: pa.Schema, after: pa.Schema) -> PythonStep:
+    def of(cls, operation: BatchOperation, before: pa.Schema, after: pa.Schema) -> PythonStep:
         """Return it, or raise `Stays`."""
-        reads = narrowed(before, function.reads(before))
-        found = cls(
-            name_of(function), brought(function), reads, tuple(function.makes(after)), after
-        )
+        reads = narrowed(before, operation.reads(before))
+        found = cls(operation.name, brought(operation), reads, tuple(operation.makes(after)), after)
         try:
             [passing.kept(after.field(name), "") for name in found.makes]
             wide = len(found._arguments({})) > functions.MOST_ARGUMENTS
@@ -166,17 +161,17 @@ class PythonQuestion(Question):
     values: PythonStep
 
     @classmethod
-    def of(cls, function: StoredBatch, before: pa.Schema, access: Access) -> PythonQuestion:
+    def of(cls, operation: CachedEnrich, before: pa.Schema, access: Access) -> PythonQuestion:
         """Return it, or raise `Stays`."""
-        store = store_at(access, function.store)
+        store = store_at(access, operation.store)
         if store is None:
-            raise Stays(f"its store {function.store!r} is not in this account")
+            raise Stays(f"its store {operation.store!r} is not in this account")
         # Without its store, which may hold a session.
-        alone, view = EnrichBatch(function.enricher, function.stage), function.view.schema(before)
-        keys = RowKeys(tuple(visible(view.names)))
+        alone, view = Enrich(operation.enricher, operation.stage), operation.view.schema(before)
+        keys = AddRowKeys(tuple(visible(view.names)))
         return cls(
-            function.enricher,
-            function.stage,
+            operation.enricher,
+            operation.stage,
             store,
             role_cells(before, keys.names),
             PythonStep.of(keys, view, keys.schema(view)),
@@ -225,12 +220,12 @@ class Brought:
     runtime: str = functions.RUNTIME
 
 
-def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) -> Brought:
-    """Return a function as it is taken along: saved where all of it is reviewml's own.
+def brought(operation: BatchOperation, packages: Collection[str] = own_code.PACKAGES) -> Brought:
+    """Return an operation as it is taken along: saved where all of it is reviewml's own.
 
     Parameters
     ----------
-    function
+    operation
         What is to run there.
     packages
         That are installed there, besides reviewml.
@@ -240,13 +235,13 @@ def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) ->
     Stays
         When it cannot be.
     """
-    does = function.enricher if isinstance(function, EnrichBatch) else function
-    if isinstance(function, EnrichBatch):
-        _refuse_secrets(function)
-    raw, has_code = pickled(function, type(does), packages)
-    if type(function) is EnrichBatch and not has_code and _can_be_saved(function):
-        parts = functions.parts_of([("enricher", function.enricher)])
-        return Brought("enriched", parts, ([function.stage],))
+    enrich = operation if isinstance(operation, Enrich) else None
+    if enrich is not None:
+        _refuse_secrets(enrich.enricher)
+    raw, has_code = pickled(operation, _class_of(operation), packages)
+    if enrich is not None and not has_code and _can_be_saved(enrich):
+        parts = functions.parts_of([("enricher", enrich.enricher)])
+        return Brought("enriched", parts, ([enrich.stage],))
     if not has_code:
         return Brought("called", raw)
     if (runtime := functions.this_runtime()) is None:
@@ -254,17 +249,28 @@ def brought(function: RowWise, packages: Collection[str] = own_code.PACKAGES) ->
     return Brought("called", raw, runtime=runtime)
 
 
-def _refuse_secrets(function: EnrichBatch) -> None:
+def _class_of(operation: BatchOperation) -> type:
+    """Return the class whose code has to be there for an operation."""
+    match operation:
+        case Enrich():
+            return type(operation.enricher)
+        case Map():
+            return type(operation.function)
+        case _:
+            return type(operation)
+
+
+def _refuse_secrets(component: Component) -> None:
     try:
-        refuse_secrets(function.stage, function.enricher.get_params(deep=True))
+        refuse_secrets(type(component).__name__, component.get_params(deep=True))
     except ReviewmlError:
         raise Stays("one of its parameters looks like a secret") from None
 
 
-def _can_be_saved(function: EnrichBatch) -> bool:
+def _can_be_saved(operation: Enrich) -> bool:
     try:
-        describe(function.enricher, {})
-        learned(function.enricher, {})
+        describe(operation.enricher, {})
+        learned(operation.enricher, {})
     except ReviewmlError:
         return False
     return True

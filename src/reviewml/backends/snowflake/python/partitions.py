@@ -18,8 +18,8 @@ from reviewml.backends.snowflake.python import passing, statistic_parts
 from reviewml.backends.snowflake.python.functions import MOST_ARGUMENTS, PARTS, python_function
 from reviewml.backends.snowflake.rows import Rows
 from reviewml.interfaces.batches import empty_batch
-from reviewml.interfaces.sampling import SmallestHashes
 from reviewml.interfaces.statistics import Parts, Statistic, ValueCounts, merged, parts_of
+from reviewml.operations.sample import SmallestHashes
 from reviewml.schema import PLACE
 from reviewml.sql import quoted
 

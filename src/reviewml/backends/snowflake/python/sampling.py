@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.python.in_warehouse import Chosen
+from reviewml.backends.snowflake.python.in_warehouse import MarkSample
 from reviewml.backends.snowflake.python.mapping import PythonStep
 from reviewml.backends.snowflake.rows import Rows, Step
-from reviewml.backends.snowflake.sql.push_down import push_down
-from reviewml.interfaces.sampling import Sampled
+from reviewml.operations.sample import KeepSample
 from reviewml.sql import quoted
 
 
-@push_down.register
-def _(function: Sampled, before: pa.Schema, after: pa.Schema) -> Step:
-    chosen = Chosen(function)
-    asked = PythonStep.of(chosen, before, chosen.schema(before))
+def compile_sample(operation: KeepSample, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile a sample: a function marks its rows, and SQL keeps those."""
+    mark = MarkSample(operation)
+    mark_rows = PythonStep.of(mark, before, mark.schema(before))
 
-    def sampled(rows: Rows) -> Rows:
-        [column] = chosen.makes(before)
-        return asked(rows).select(after, where=quoted(column))
+    def keep_rows(rows: Rows) -> Rows:
+        [column] = mark.makes(before)
+        return mark_rows(rows).select(after, where=quoted(column))
 
-    return sampled
+    return keep_rows

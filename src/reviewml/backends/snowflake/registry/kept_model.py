@@ -17,6 +17,7 @@ from reviewml.interfaces.registry import Event, ModelVersion
 from reviewml.saving.manifest import fingerprint, leads_outside
 from reviewml.saving.plain import decode, encode
 from reviewml.sql import Name, literal
+from reviewml.untrusted import parse_document
 
 OURS = "reviewml"
 """Where in a version's metadata is what we keep there."""
@@ -60,17 +61,22 @@ class Record:
     @classmethod
     def parse(cls, metadata: str | None) -> Record | None:
         """Read the metadata of a version; None when it is not ours."""
-        known = json.loads(metadata or "{}")
-        if OURS not in known:
+        known = parse_document((metadata or "{}").encode(), "the metadata of a version")
+        if not isinstance(known, dict) or OURS not in known:
             return None
-        ours = known[OURS]
-        return cls(
-            logged=Event(**ours["logged"]),
-            manifest=ours["manifest"],
-            methods={name: Method(**method) for name, method in ours["methods"].items()},
-            moved=tuple(Event(**event) for event in ours["moved"]),
-            metrics=_numbers(decode(known.get("metrics", {}), {})),
-        )
+        try:
+            ours = known[OURS]
+            return cls(
+                logged=Event.parse(ours["logged"]),
+                manifest=ours["manifest"],
+                methods={name: Method(**method) for name, method in ours["methods"].items()},
+                moved=tuple(Event.parse(event) for event in ours["moved"]),
+                metrics=_numbers(decode(known.get("metrics", {}), {})),
+            )
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise DamagedModel(
+                f"the metadata of a version is not what was logged: {error}"
+            ) from None
 
     def text(self) -> str:
         """Return the metadata as JSON, figures where Snowflake shows them."""

@@ -18,7 +18,7 @@ from reviewml import saving
 from reviewml.errors import RegistryError
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.model import Model
-from reviewml.scoring import Score, chosen
+from reviewml.scoring import Predict, chosen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +136,7 @@ class Packaged:
     # -- inside -------------------------------------------------------------------------------
 
     def _probabilities(self, scores: npt.NDArray[np.float64]) -> dict[str, Any]:
-        names = Score(self.featurizer, self.model, ("probability",)).probability_names()
+        names = Predict(self.featurizer, self.model, ("probability",)).probability_names()
         columns = scores[:, 1:] if self.model.task == "binary" else scores
         return dict(zip(names, columns.T, strict=True))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import re
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -32,12 +32,16 @@ from reviewml.interfaces.registry import (
     Registry,
     check_alias,
     check_name,
+    check_reason,
     checked_metrics,
     now,
 )
+from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import fingerprint
+from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.sql import Name
+from reviewml.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from snowflake.snowpark import DataFrame
@@ -68,6 +72,10 @@ class SnowflakeRegistry(Registry):
         Where models are kept; those of the connection unless given.
     target_platforms
         Where models shall run.
+    key
+        PEM file of an Ed25519 private key that versions are signed with.
+    verify
+        PEM files of public keys, one of which must have signed what is loaded here.
 
     Examples
     --------
@@ -75,6 +83,7 @@ class SnowflakeRegistry(Registry):
     SnowflakeRegistry('prod', database='shop', schema='models')
     """
 
+    @check_argument_types
     def __init__(
         self,
         connection: Connection = None,
@@ -82,11 +91,15 @@ class SnowflakeRegistry(Registry):
         database: str | None = None,
         schema: str | None = None,
         target_platforms: Sequence[str] = PLATFORMS,
+        key: KeyFile | None = None,
+        verify: KeyFiles | None = None,
     ) -> None:
         self.connection = connection
         self.database = database
         self.schema = schema
         self.target_platforms = target_platforms
+        self.key = key
+        self.verify = verify
 
     def __repr__(self) -> str:
         where = f"database={self.database!r}, schema={self.schema!r}"
@@ -106,9 +119,10 @@ class SnowflakeRegistry(Registry):
         check_name(name)
         if alias is not None:
             self._check_alias(name, alias)
+        check_reason(reason)
         figures = checked_metrics(metrics)
-        with tempfile.TemporaryDirectory() as folder:
-            saved = pipeline.save(Path(folder) / "pipeline", metrics=figures)
+        with temporary_folder() as folder:
+            saved = pipeline.save(folder / "pipeline", metrics=figures, key=self.key)
             methods = methods_of(Packaged.load(saved))
             self._require_plain_name(name)
             number = self._upload(name, saved)
@@ -120,15 +134,21 @@ class SnowflakeRegistry(Registry):
         return self.find(f"{name}@{number}")
 
     def load(self, reference: str) -> Pipeline:
+        with self.fetch(reference) as folder:
+            return load(folder, verify=self.verify)
+
+    @contextlib.contextmanager
+    def fetch(self, reference: str) -> Iterator[Path]:
         name, version = self._found(reference)
-        with tempfile.TemporaryDirectory() as folder:
-            return load(self._model(name).fetch(version, Path(folder)))
+        with temporary_folder() as folder:
+            yield self._model(name).fetch(version, folder)
 
     def versions(self, name: str) -> list[ModelVersion]:
         return [version.described(name) for version in self._kept(name)]
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         self._check_alias(name, alias)
+        check_reason(reason)
         _, found = self._found(f"{name}@{version}")
         event = Event(self._next_time(name), ALIAS, found.number, alias, reason)
         record = dataclasses.replace(found.record, moved=(*found.record.moved, event))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.python import partitions
 from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.sql.moments import moment
 from reviewml.interfaces.statistics import (
     Count,
@@ -131,7 +132,7 @@ def _count(statistic: Any, schema: pa.Schema) -> Answer:
 
 
 def _missing(statistic: Any, schema: pa.Schema) -> Answer:
-    return _number(f"COUNT(*) - COUNT({_known(schema.field(statistic.column))})")
+    return _number(f"COUNT(*) - COUNT({key_value(schema.field(statistic.column))})")
 
 
 def _sum(statistic: Any, schema: pa.Schema) -> Answer | None:
@@ -147,7 +148,7 @@ def _extreme(function: str) -> Callable[[Any, pa.Schema], Answer | None]:
         field = schema.field(statistic.column)
         if not _is_ordered(field.type):
             return None
-        cell = (f"{function}({_known(field)})", field.type)
+        cell = (f"{function}({key_value(field)})", field.type)
         return Answer((cell,), lambda values: statistic.part(_batch(field, values[0])))
 
     return asked
@@ -192,12 +193,6 @@ def _counted(rows: Rows, statistic: Any) -> Counter[Any] | None:
 
 def _lists(batch: pa.RecordBatch) -> list[list[Any]]:
     return [column.to_pylist() for column in batch.columns]
-
-
-def _known(field: pa.Field) -> str:
-    """Return a column with null for NaN, which to Snowflake is the largest number."""
-    column = quoted(field.name)
-    return f"NULLIF({column}, 'NaN'::FLOAT)" if pa.types.is_floating(field.type) else column
 
 
 def _batch(field: pa.Field, value: pa.Array) -> pa.RecordBatch:

@@ -13,17 +13,16 @@ from reviewml.backends.snowflake.credits import Texts
 from reviewml.backends.snowflake.rows import Rows, Step
 from reviewml.backends.snowflake.session import Database
 from reviewml.backends.snowflake.source import NO_ERRORS
-from reviewml.backends.snowflake.sql.push_down import push_down
 from reviewml.backends.snowflake.sql.question import Asked, Question, SqlQuestion
 from reviewml.backends.snowflake.sql.role_cells import both_errors, error_array, id_key_cell
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import BackendError, CreditsExhausted
 from reviewml.interfaces.batches import narrowed
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Estimate
 from reviewml.interfaces.store import Shelf
-from reviewml.interfaces.stored_batch import FIRST_ROWS, StoredBatch, next_rows
+from reviewml.interfaces.stored_batch import FIRST_ROWS, CachedEnrich, next_rows
 from reviewml.progress import progress
 from reviewml.schema import BOOKKEEPING, ERRORS, columns_behind, roles_of
 from reviewml.sql import literal, quoted
@@ -38,18 +37,20 @@ NUMBER, FAILURES = quoted("__number__"), quoted("__failures__")
 GONE = "its answer was taken out of the store meanwhile: run it again"
 
 
-@push_down.register
-def _(function: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
-    return asked(SqlQuestion.of(function, before), after)
+def compile_question(operation: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile what an enricher asks of the database."""
+    return asked(SqlQuestion.of(operation, before), after)
 
 
-@push_down.register
-def _(function: EnrichBatch, before: pa.Schema, after: pa.Schema) -> Step | None:
-    enricher = function.enricher
+def compile_enrich(operation: Enrich, before: pa.Schema, after: pa.Schema) -> Step | None:
+    """Compile an enricher that says how a database computes its values; None for others."""
+    operation.check_sql()
+    enricher = operation.enricher
     if enricher.sql({name: quoted(name) for name in enricher.needs}) is None:
         return None
-    store = function.store if isinstance(function, StoredBatch) else None
-    return asked(SqlQuestion.of(AskDatabase(enricher, function.stage, store), before), after)
+    store = operation.store if isinstance(operation, CachedEnrich) else None
+    question = AskDatabase(enricher, operation.stage, store)
+    return compile_question(question, before, after)
 
 
 def asked(question: Question, after: pa.Schema) -> Step:

@@ -8,15 +8,16 @@ those of whole numbers, and exact.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from reviewml.backends.local.asof import LeftOut
+from reviewml.backends.local.asof import LeftOut, RowsLeftOut
 from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.sql.moments import moment
-from reviewml.interfaces.asof import AsofAggregates
 from reviewml.interfaces.windows import Window
+from reviewml.operations.asof import AsofAggregates
 from reviewml.sql import quoted
 
 
@@ -35,21 +36,23 @@ def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema
     Warns
     -----
     UserWarning
-        Of events without a key or a time.
+        Of events, and of rows, without a key or a time.
     """
-    LeftOut((*what.keys.values(), what.event_time), *_counted(events, _known(what))).warn()
+    events_known = _known(events.schema, (*what.keys.values(), what.event_time))
+    rows_known = _known(rows.schema, (*what.keys, what.time))
+    LeftOut((*what.keys, what.event_time), *_counted(events, events_known)).warn()
+    RowsLeftOut((*what.keys, what.time), *_counted(rows, rows_known)).warn()
     query = _Query(rows, events, what)
     return rows.of(query.sql(schema), schema, *events.held)
 
 
-def _known(what: AsofAggregates) -> str:
-    columns = (*what.keys.values(), what.event_time)
-    return " AND ".join(f"{quoted(column)} IS NOT NULL" for column in columns)
+def _known(schema: pa.Schema, columns: Iterable[str]) -> str:
+    return " AND ".join(f"{key_value(schema.field(column))} IS NOT NULL" for column in columns)
 
 
-def _counted(events: Rows, known: str) -> tuple[int, int]:
-    asked = f"SELECT COUNT(*), COUNT_IF(NOT ({known})) FROM ({events.query})"
-    [(total, lacking)] = events.database.run(asked)
+def _counted(rows: Rows, known: str) -> tuple[int, int]:
+    asked = f"SELECT COUNT(*), COUNT_IF(NOT ({known})) FROM ({rows.query})"
+    [(total, lacking)] = rows.database.run(asked)
     return int(total), int(lacking)
 
 
@@ -111,7 +114,7 @@ class _Query:
         return (
             f"SELECT {', '.join(keys)}, {moment(schema.field(what.event_time))} AS M, "
             f"COUNT(*) AS C{''.join(sums)} FROM ({self.events.query}) "
-            f"WHERE {_known(what)} GROUP BY ALL"
+            f"WHERE {_known(schema, (*what.keys.values(), what.event_time))} GROUP BY ALL"
         )
 
     def _bounded(self) -> str:
@@ -135,7 +138,7 @@ class _Query:
             # A float that is no whole number has no events; large ones must not be rounded.
             whole = f"{cell} = FLOOR({cell}) AND ABS({cell}) < 1e37::FLOAT"
             return f"CASE WHEN {whole} THEN {cell}::NUMBER(38, 0) END"
-        return cell
+        return key_value(self.rows.schema.field(column))
 
     def _look_up(self, offset: int) -> str:
         event = self._event(offset)

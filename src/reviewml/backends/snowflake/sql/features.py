@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from reviewml.backends.snowflake.python.functions import MOST_ARGUMENTS, parts_of, python_function
-from reviewml.backends.snowflake.rows import Rows, Step
-from reviewml.backends.snowflake.sql.push_down import Parted, push_down
+from reviewml.backends.snowflake.rows import PartialPushdown, Rows, Step
 from reviewml.backends.snowflake.types import PER_SECOND, sql_type
 from reviewml.interfaces.expressions import (
     MICROSECONDS_IN_A_DAY,
@@ -30,10 +29,11 @@ from reviewml.interfaces.expressions import (
     write_numbers,
 )
 from reviewml.interfaces.featurizer import Featurizer, Matrix
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
-from reviewml.scoring import Numbers, Score
+from reviewml.scoring import ComputeNumbers, Predict
 from reviewml.sql import literal, quoted
-from reviewml.training import Featurized
+from reviewml.training import FeaturizeForTraining
 
 MICROSECOND = 1_000
 """Nanoseconds."""
@@ -60,7 +60,7 @@ def cell(expression: Expression, field: pa.Field) -> str | None:
 
 @cell.register
 def _(expression: Number, field: pa.Field) -> str:
-    return _number(quoted(field.name), field.type)
+    return _number(quoted(field.name), field.type, expression.offset)
 
 
 @cell.register
@@ -69,7 +69,9 @@ def _(expression: Element, field: pa.Field) -> str:
         return "NULL::FLOAT"
     inner = field.type.value_type
     kind = "BOOLEAN" if pa.types.is_boolean(inner) else "FLOAT"
-    return _number(f"GET({quoted(field.name)}, {expression.place})::{kind}", inner)
+    return _number(
+        f"GET({quoted(field.name)}, {expression.place})::{kind}", inner, expression.offset
+    )
 
 
 @cell.register
@@ -85,12 +87,13 @@ def _(expression: Category, field: pa.Field) -> str:
 def _(expression: Seconds, field: pa.Field) -> str:
     whole = sql_type(field).fetched.format(quoted(field.name))
     per_second = 10 ** PER_SECOND[getattr(field.type, "unit", "s")]
-    return f"({whole})::FLOAT / {literal(float(per_second))}"
+    return _less(f"({whole})::FLOAT / {literal(float(per_second))}", expression.offset)
 
 
 @cell.register
 def _(expression: Days, field: pa.Field) -> str:
-    return f"({_microseconds(field)})::FLOAT / {literal(float(MICROSECONDS_IN_A_DAY))}"
+    days = f"({_microseconds(field)})::FLOAT / {literal(float(MICROSECONDS_IN_A_DAY))}"
+    return _less(days, expression.offset)
 
 
 @cell.register
@@ -99,7 +102,20 @@ def _(expression: PartOfDate, field: pa.Field) -> str:
     return f"({PARTS[expression.part].format(moment)})::FLOAT"
 
 
-def _number(column: str, kind: pa.DataType) -> str:
+def _number(column: str, kind: pa.DataType, offset: int | float) -> str:
+    if pa.types.is_integer(kind) and isinstance(offset, int) and offset:
+        # Exactly: a difference of two 64-bit integers may have 65 bits.
+        return f"({column}::NUMBER(38, 0) - ({offset}))::FLOAT"
+    if pa.types.is_decimal(kind) and isinstance(offset, int) and offset:
+        return f"({column} - ({offset}))::FLOAT"
+    return _less(_as_float(column, kind), offset)
+
+
+def _less(number: str, offset: int | float) -> str:
+    return f"({number}) - {literal(float(offset))}" if offset else number
+
+
+def _as_float(column: str, kind: pa.DataType) -> str:
     if pa.types.is_boolean(kind):
         return f"(CASE WHEN {column} THEN 1 WHEN NOT {column} THEN 0 END)::FLOAT"
     return f"{column}::FLOAT"
@@ -211,41 +227,53 @@ def as_features(batch: pa.RecordBatch, names: Sequence[str]) -> Matrix:
     return matrix
 
 
+OfFeatures = FeaturizeForTraining | ComputeNumbers | Predict
+
+
 @dataclasses.dataclass(frozen=True)
-class Finish:
-    """Makes of fetched numbers what a function makes of whole rows.
+class ComputeOfFeatures(BatchOperation):
+    """Make of fetched features what an operation makes of whole rows.
 
     Parameters
     ----------
-    function
-        What is mapped over enriched rows.
+    operation
+        On enriched rows.
     names
         Columns of the features.
     """
 
-    function: Featurized | Numbers | Score
+    operation: OfFeatures
     names: tuple[str, ...]
+    keeps_rows = True
+
+    @property
+    def name(self) -> str:
+        return self.operation.name
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        return self.operation.schema(schema)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return self.function.of_matrix(batch, as_features(batch, self.names))
+        return self.operation.of_matrix(batch, as_features(batch, self.names))
 
 
-@push_down.register(Featurized)
-@push_down.register(Numbers)
-def _(function: Featurized | Numbers, before: pa.Schema, after: pa.Schema) -> Parted | None:
-    features = SqlFeatures.of(function.featurizer, before)
+def compile_features(
+    operation: FeaturizeForTraining | ComputeNumbers, before: pa.Schema, after: pa.Schema
+) -> PartialPushdown | None:
+    """Compile the features of rows, which are fetched; None where SQL cannot compute them."""
+    features = SqlFeatures.of(operation.featurizer, before)
     if features is None:
         return None
-    kept = kept_columns(before, getattr(function, "columns", ()))
-    return _finished_here(function, features, kept, "features are wanted here")
+    kept = kept_columns(before, getattr(operation, "columns", ()))
+    return _finish_here(operation, features, kept, "features are wanted here")
 
 
-def _finished_here(
-    function: Featurized | Numbers | Score, features: SqlFeatures, kept: pa.Schema, why: str
-) -> Parted:
+def _finish_here(
+    operation: OfFeatures, features: SqlFeatures, kept: pa.Schema, why: str
+) -> PartialPushdown:
     schema = pa.schema([*kept, *features.fields()], kept.metadata)
-    rest = Finish(function, tuple(features.names()))
-    return Parted(lambda rows: features.made(rows, kept), schema, rest, why)
+    rest = ComputeOfFeatures(operation, tuple(features.names()))
+    return PartialPushdown(lambda rows: features.made(rows, kept), schema, rest, why)
 
 
 def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
@@ -261,30 +289,32 @@ def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
 SCORES = "__scores__"
 
 
-@push_down.register
-def _(function: Score, before: pa.Schema, after: pa.Schema) -> Step | Parted | None:
-    features = SqlFeatures.of(function.featurizer, before)
+def compile_predict(
+    operation: Predict, before: pa.Schema, after: pa.Schema
+) -> Step | PartialPushdown | None:
+    """Compile predictions; None where SQL cannot compute the features."""
+    features = SqlFeatures.of(operation.featurizer, before)
     if features is None:
         return None
     kept = kept_columns(before)
     if len(features.cells) > MOST_ARGUMENTS:
-        return _finished_here(function, features, kept, "it looks at too many features")
-    return lambda rows: _scored(features.made(rows, kept), features, function, after)
+        return _finish_here(operation, features, kept, "it looks at too many features")
+    return lambda rows: _scored(features.made(rows, kept), features, operation, after)
 
 
-def _scored(rows: Rows, features: SqlFeatures, function: Score, after: pa.Schema) -> Rows:
+def _scored(rows: Rows, features: SqlFeatures, operation: Predict, after: pa.Schema) -> Rows:
     """Return the answers of the model, which runs in the warehouse."""
     kinds = ["FLOAT"] * len(features.cells) + ["TEXT"]
-    parts = parts_of(model=function.model)
+    parts = parts_of(model=operation.model)
     predict = python_function(rows.database, "scores", parts, kinds, what="the model")
     arguments = [*map(quoted, features.names()), f"TO_JSON({quoted(ERRORS)})"]
     schema = rows.schema.append(pa.field(SCORES, pa.list_(pa.float64())))
     scored = rows.select(schema, {SCORES: f"{predict}({', '.join(arguments)})"})
-    return scored.select(after, _answers(function, after, roles_of(rows.schema).id or PLACE))
+    return scored.select(after, _answers(operation, after, roles_of(rows.schema).id or PLACE))
 
 
-def _answers(function: Score, after: pa.Schema, id_column: str) -> dict[str, str]:
-    array, model = quoted(SCORES), function.model
+def _answers(operation: Predict, after: pa.Schema, id_column: str) -> dict[str, str]:
+    array, model = quoted(SCORES), operation.model
     cells = {"id": quoted(id_column)}
     if "prediction" in after.names:
         kind = sql_type(after.field("prediction")).name
@@ -294,9 +324,9 @@ def _answers(function: Score, after: pa.Schema, id_column: str) -> dict[str, str
             if model.task == "regression"
             else f"(CASE GET({array}, 0)::INTEGER {' '.join(cases)} END)::{kind}"
         )
-    if "probability" in function.outputs:
+    if "probability" in operation.outputs:
         # The first is which class is likeliest; of two classes the second's is told.
         first = 2 if model.task == "binary" else 1
-        for place, name in enumerate(function.probability_names(), start=first):
+        for place, name in enumerate(operation.probability_names(), start=first):
             cells[name] = f"GET({array}, {place})::FLOAT"
     return cells

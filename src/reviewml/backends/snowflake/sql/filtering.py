@@ -19,23 +19,18 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.snowflake.rows import Rows, Step
+from reviewml.backends.snowflake.rows import Step
 from reviewml.backends.snowflake.sql.moments import moment
-from reviewml.backends.snowflake.sql.push_down import push_down
-from reviewml.interfaces.batches import Filtered
 from reviewml.interfaces.windows import MICROSECONDS
+from reviewml.operations.filter import Filter
 from reviewml.schema import visible
 from reviewml.sql import literal, quoted
 
 
-@push_down.register
-def _(function: Filtered, before: pa.Schema, after: pa.Schema) -> Step | None:
-    where = condition(function.keep, before)
-    return None if where is None else lambda rows: _kept(rows, where)
-
-
-def _kept(rows: Rows, where: str) -> Rows:
-    return rows.select(rows.schema, where=where)
+def compile_filter(operation: Filter, before: pa.Schema, after: pa.Schema) -> Step | None:
+    """Compile a filter; None where SQL has no condition that keeps the same rows."""
+    where = condition(operation.keep, before)
+    return None if where is None else lambda rows: rows.select(after, where=where)
 
 
 class _Unknown(Exception):
@@ -68,6 +63,9 @@ def condition(expression: pc.Expression, schema: pa.Schema) -> str | None:
     """
     from pyarrow import substrait
 
+    if "FieldPath(" in str(expression):
+        # A position counts all columns, and those below are not all.
+        return None
     fields = (schema.field(name) for name in visible(schema.names))
     users = pa.schema([field for field in fields if _is_read(field.type)])
     try:

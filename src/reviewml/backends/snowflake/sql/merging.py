@@ -12,9 +12,11 @@ from reviewml.backends.snowflake.described import kind_name
 from reviewml.backends.snowflake.fetching import failed as failed_rows
 from reviewml.backends.snowflake.fetching import fetched
 from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.types import sql_type
 from reviewml.errors import SchemaError, did_you_mean
 from reviewml.interfaces.batches import hidden
+from reviewml.personal_data import describe_value
 from reviewml.schema import ERRORS, PLACE, roles_of
 from reviewml.sql import Name, quoted
 
@@ -105,9 +107,9 @@ def _same(key: str) -> str:
 
 
 def _check_ids(rows: Rows, key: str) -> None:
-    name, place = quoted(key), quoted(PLACE)
+    name, place, known = quoted(key), quoted(PLACE), key_value(rows.schema.field(key))
     [(missing, example)] = rows.database.run(
-        f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {name} IS NULL"
+        f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {known} IS NULL"
     )
     if missing:
         raise SchemaError(
@@ -122,8 +124,8 @@ def _check_ids(rows: Rows, key: str) -> None:
     for batch in fetched(rows.of(twice, schema)):
         for value, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             raise SchemaError(
-                f"write: {key}={value!r} stands {times} times, so which row is meant cannot be "
-                "told: remove the duplicates, or give another column the role 'id'."
+                f"write: {key}={describe_value(value)} stands {times} times, so which row is meant "
+                "cannot be told: remove the duplicates, or give another column the role 'id'."
             )
 
 

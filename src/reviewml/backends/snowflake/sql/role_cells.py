@@ -10,7 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.types import sql_type
+from reviewml.blanks import BLANKS
 from reviewml.interfaces.row_keys import KEY_BYTES, written_ids
 from reviewml.schema import ERROR_TYPE, roles_of
 from reviewml.sql import literal, quoted
@@ -32,8 +34,14 @@ def role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
 def _role_cell(schema: pa.Schema, name: str) -> str:
     columns = roles_of(schema).named().get(name)
     if columns is None or any(column not in schema.names for column in columns):
-        return quoted(name)
-    return joined_text(columns) if name == "text" else quoted(columns[0])
+        is_text = name == "text" and pa.types.is_string(schema.field(name).type)
+        return without_blanks(quoted(name)) if is_text else quoted(name)
+    return without_blanks(joined_text(columns)) if name == "text" else quoted(columns[0])
+
+
+def without_blanks(text: str) -> str:
+    """Return a text as SQL, null where it shows nothing; see `reviewml.blanks`."""
+    return f"IFF(LTRIM({text}, {literal(BLANKS)}) = '', NULL, {text})"
 
 
 def joined_text(columns: Sequence[str]) -> str:
@@ -60,7 +68,7 @@ def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
 
 def id_key_cell(field: pa.Field) -> str:
     """Return the hash of an id as SQL; `id_keys_there` are the same of ids that are here."""
-    column = quoted(field.name)
+    column = key_value(field)
     return f"IFF({column} IS NULL, NULL, {_hashed(_frame(_written_id(field, column)))})"
 
 

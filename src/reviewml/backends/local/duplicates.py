@@ -1,0 +1,121 @@
+"""Rows that stand several times among others, such as a review that is on two pages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.backends.local.shards import Shards
+from reviewml.blanks import is_blank
+from reviewml.interfaces.dataset import BATCH_SIZE, Dataset
+from reviewml.interfaces.tally import Tally, warn_of
+from reviewml.operations.duplicates import DifferingRows, DropDuplicates
+from reviewml.schema import PLACE
+from reviewml.storage.temporary import temporary_folder
+
+RANK = "rank"
+
+
+@dataclasses.dataclass(frozen=True)
+class DistinctStream:
+    """A pass over rows that leaves out duplicates; in their order while they fit in memory.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    operation
+        Says which are duplicates.
+    report
+        Is given the count of rows that differ from those they share an id with.
+    """
+
+    rows: Dataset
+    operation: DropDuplicates
+    report: Callable[[Tally], None] = warn_of
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        total, differing = 0, 0
+        with temporary_folder() as folder:
+            # Rows of one id come together in one part.
+            shards = Shards(folder, self.rows.full_schema, self.operation.by, seed=0)
+            for batch in self.rows.full_batches():
+                shards.add(batch)
+            for shard in shards:
+                kept, more = find_first_rows(shard, self.operation)
+                total, differing = total + len(shard), differing + more
+                left = shard if kept.all() else shard.filter(pa.array(kept))
+                for start in range(0, max(len(left), 1), BATCH_SIZE):
+                    yield left.slice(start, BATCH_SIZE)
+        self.report(DifferingRows(self.operation, total, differing))
+
+
+def find_first_rows(
+    batch: pa.RecordBatch, operation: DropDuplicates
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Tell which rows are kept, and how many share an id with a row that differs.
+
+    Of rows that say the same the one with the smallest place is kept, whatever their order.
+    """
+    kept = np.ones(len(batch), bool)
+    complete = ~np.logical_or.reduce([_missing(batch.column(name)) for name in operation.by])
+    rows = np.flatnonzero(complete)
+    if len(rows) == 0:
+        return kept, 0
+    known, ids = _known_rows(batch, operation, rows)
+    if ids == len(rows):
+        return kept, 0
+    # Looked at last: hardly any id is blank, and few stand twice.
+    blank = np.logical_or.reduce([_blank(known.column(n)) for n in range(len(operation.by))])
+    if blank.any():
+        rows = rows[~blank]
+        known, ids = _known_rows(batch, operation, rows)
+    order = np.asarray(pc.sort_indices(batch.column(PLACE).take(pa.array(rows))))
+    ranks = np.empty(len(rows), np.int64)
+    ranks[order] = np.arange(len(rows))
+    ranked = known.append_column(RANK, pa.array(ranks))
+    first = ranked.group_by(known.column_names).aggregate([(RANK, "min")]).column(f"{RANK}_min")
+    kept[rows] = False
+    kept[rows[order[np.asarray(first)]]] = True
+    return kept, len(first) - ids
+
+
+def _known_rows(
+    batch: pa.RecordBatch, operation: DropDuplicates, rows: npt.NDArray[np.intp]
+) -> tuple[pa.Table, int]:
+    """Return what is compared of these rows, and how many different ids they have."""
+    columns = {f"by {n}": _comparable(batch.column(n)) for n in operation.by}
+    by = list(columns)
+    columns |= {f"column {n}": _comparable(batch.column(n)) for n in operation.columns}
+    known = pa.table(columns).take(pa.array(rows))
+    return known, known.group_by(by).aggregate([]).num_rows
+
+
+def _missing(column: pa.Array) -> npt.NDArray[np.bool_]:
+    missing: npt.NDArray[np.bool_] = pc.is_null(column, nan_is_null=True).to_numpy(
+        zero_copy_only=False
+    )
+    return missing
+
+
+def _blank(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Tell which texts show nothing, as ids that are missing in a CSV file do."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return np.zeros(len(column), bool)
+    blank: npt.NDArray[np.bool_] = is_blank(column).to_numpy()
+    return blank
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return _comparable(column.dictionary_decode())
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    # To add zero makes -0 one with 0.
+    is_float = pa.types.is_float32(column.type) or pa.types.is_float64(column.type)
+    return pc.add(column, pa.scalar(0, column.type)) if is_float else column

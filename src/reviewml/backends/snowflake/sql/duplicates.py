@@ -1,0 +1,74 @@
+"""Rows without duplicates, in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.rows import Rows
+from reviewml.blanks import BLANKS
+from reviewml.operations.duplicates import DifferingRows, DropDuplicates
+from reviewml.schema import PLACE
+from reviewml.sql import literal, quoted
+
+
+def drop_duplicates(rows: Rows, operation: DropDuplicates) -> Rows:
+    """Keep one of the rows that say the same; see `Relation.drop_duplicates`.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    operation
+        Says which are duplicates.
+
+    Warns
+    -----
+    UserWarning
+        Of rows that share an id with others and differ from them.
+    """
+    _count_differing(rows, operation).warn()
+    lacking = _lacking(rows, operation)
+    first = (
+        f"ROW_NUMBER() OVER (PARTITION BY {_list([*operation.by, *operation.columns])} "
+        f"ORDER BY {quoted(PLACE)}) = 1"
+    )
+    query = f"SELECT {_list(rows.schema.names)} FROM ({rows.query}) QUALIFY {lacking} OR {first}"
+    return rows.of(query, rows.schema)
+
+
+def _count_differing(rows: Rows, operation: DropDuplicates) -> DifferingRows:
+    known = f"NOT ({_lacking(rows, operation)})"
+
+    def different(columns: Iterable[str]) -> str:
+        distinct = f"SELECT DISTINCT {_list(columns)} FROM ({rows.query}) WHERE {known}"
+        return f"(SELECT COUNT(*) FROM ({distinct}))"
+
+    asked = (
+        f"SELECT COUNT(*), {different([*operation.by, *operation.columns])} - "
+        f"{different(operation.by)} FROM ({rows.query})"
+    )
+    [(total, differing)] = rows.database.run(asked)
+    return DifferingRows(operation, int(total), int(differing))
+
+
+def _lacking(rows: Rows, operation: DropDuplicates) -> str:
+    """Write that a row lacks an id or a key: it is null, NaN or a text that shows nothing."""
+    return " OR ".join(
+        condition
+        for name in operation.by
+        for condition in _missing(quoted(name), rows.schema.field(name).type)
+    )
+
+
+def _missing(column: str, kind: pa.DataType) -> Iterator[str]:
+    yield f"{column} IS NULL"
+    if pa.types.is_string(kind):
+        yield f"LTRIM({column}, {literal(BLANKS)}) = ''"
+    if pa.types.is_floating(kind):
+        yield f"{column} = 'NaN'::FLOAT"
+
+
+def _list(columns: Iterable[str]) -> str:
+    return ", ".join(map(quoted, columns))

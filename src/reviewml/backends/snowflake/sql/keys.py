@@ -1,0 +1,22 @@
+"""Cells of keys as SQL: NaN, which equals itself in Snowflake, is not a value."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from reviewml.hashing import holds_floats
+from reviewml.sql import quoted
+
+
+def key_value(field: pa.Field, table: str | None = None) -> str:
+    """Return the SQL of a key's cell, null where it is NaN.
+
+    Parameters
+    ----------
+    field
+        The column.
+    table
+        Name of the table that it is in, where there are several.
+    """
+    cell = quoted(field.name) if table is None else f"{table}.{quoted(field.name)}"
+    return f"NULLIF({cell}, 'NaN'::FLOAT)" if holds_floats(field.type) else cell
