@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,10 +119,15 @@ def test_rows_with_too_many_or_too_few_cells_keep_their_place(csv: Path) -> None
 def test_a_quote_that_is_never_closed_is_an_error(csv: Path) -> None:
     write(csv, 'id,text\n1,a\n2,"b\n3,c\n4,d\n')
     source = Files(csv)
-    assert [row["id"] for row in rows(source)] == [1, None]
+    assert [row["id"] for row in rows(source)] == [1, None, 3, 4]
     ((place, column, error),) = errors(source)
     assert (place, column) == ("reviews.csv#2", None)
-    assert "never closed" in error and "2 lines after it" in error
+    assert "never closed" in error
+    # Lines that are not records of their own belong to the one that is not closed.
+    write(csv, 'id,text\n1,a\n2,"b\nc\n\nd\n4,d\n')
+    assert [row["id"] for row in rows(source)] == [1, None, 4]
+    ((_, _, error),) = errors(source)
+    assert error.endswith("(over 3 lines)")
 
 
 def test_empty_files_and_files_with_a_header_only(csv: Path) -> None:
@@ -255,7 +261,7 @@ def test_bytes_that_are_no_text_fail_where_they_stand(csv: Path) -> None:
     assert (place, column) == ("reviews.csv#2", "text")
     assert (
         error.startswith("not valid UTF-8")
-        and "encoding='latin-1'" in error
+        and "encoding='cp1252'" in error
         and "d" + "\u00e9" not in error
     )
     assert rows(Files(csv, encoding="latin-1"))[1]["text"] == "d\u00e9\u00e7u"
@@ -279,6 +285,14 @@ def test_a_header_in_another_encoding(csv: Path) -> None:
 
 
 def test_utf_16_without_saying_so_and_no_encoding_at_all(csv: Path) -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        write(csv, "id,text\n1,a\n".encode(encoding))
+        with pytest.raises(SourceError, match=f"pass encoding='{encoding}'"):
+            as_dataset(Files(csv))
+        assert len(as_dataset(Files(csv, encoding=encoding)).errors) == 0
+    write(csv, gzip.compress(b"id,text\n1,a\n"))
+    with pytest.raises(SourceError, match=r"compressed with gzip: let its name end in \.gz"):
+        as_dataset(Files(csv))
     write(csv, "id,text\n1,a\n".encode("utf-16"))
     with pytest.raises(SourceError, match="encoding='utf-16'"):
         rows(Files(csv))
@@ -342,11 +356,15 @@ def test_a_record_that_is_too_long(csv: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(delimited, "HEAD", 100)
     write(csv, 'id,text\n1,a\n2,"b\n' + "3,c\n" * 10_000)
     source = Files(csv)
+    assert [row["id"] for row in rows(source)] == [1, None, *[3] * 10_000]
+    ((place, _, error),) = errors(source)
+    assert place == "reviews.csv#2" and "never closed" in error
+    write(csv, "id,text\n1,a\n2," + "b" * 3000)
     assert [row["id"] for row in rows(source)] == [1, None]
     assert "not read" in errors(source)[0][2]
 
 
-@pytest.mark.parametrize("cell", ["fine", "4 stars", "x" * 40, "9" * 31])
+@pytest.mark.parametrize("cell", ["fine", "4 stars", "x" * 40, "9" * 30, "9" * 31])
 def test_errors_quote_no_words(csv: Path, cell: str) -> None:
     write(csv, f"stars\n{cell}\n")
     ((_, column, error),) = errors(Files(csv, dtypes={"stars": "int32"}))
@@ -354,7 +372,7 @@ def test_errors_quote_no_words(csv: Path, cell: str) -> None:
     assert error.startswith(f"a text of length {len(cell)} is not int32: pass dtypes=")
 
 
-@pytest.mark.parametrize("cell", ["4.5", "2026-01-31", "1 000", "9" * 30])
+@pytest.mark.parametrize("cell", ["4.5", "2026-01-31", "1 000"])
 def test_errors_quote_numbers_and_dates(csv: Path, cell: str) -> None:
     write(csv, f"stars\n{cell}\n")
     ((_, _, error),) = errors(Files(csv, dtypes={"stars": "int32"}))
@@ -412,6 +430,21 @@ def test_json_that_is_not_in_lines(tmp_path: Path) -> None:
         rows(Files(write(tmp_path / "reviews.json", '[{"a": 1}]')))
     with pytest.raises(SourceError, match="is empty"):
         rows(Files(write(tmp_path / "reviews.json", "\n")))
+
+
+@pytest.mark.parametrize(
+    ("line", "twin"),
+    [
+        ('{"a": 1, "a": 2}', "a"),
+        ('{"a" : 1, "b": 0, "a" :2}', "a"),
+        ('{"a": {"b": 1, "b": 2}}', "b"),
+        ('{"a": ": \\"x\\": ", "b": {"a": 1}}', None),
+    ],
+)
+def test_a_key_that_stands_twice_is_an_error(tmp_path: Path, line: str, twin: str | None) -> None:
+    path = write(tmp_path / "reviews.jsonl", f'{{"a": "0", "b": 0}}\n{line}\n')
+    found = [error for _, _, error in errors(Files(path))]
+    assert found == ([] if twin is None else [f"the key {twin!r} stands twice"])
 
 
 # -- the stage layout -------------------------------------------------------------------------
@@ -605,3 +638,57 @@ def test_real_files_are_read_as_pandas_does(name: str, roles: dict[str, str], si
         expected = theirs[column]
         assert read.is_null().to_pylist() == expected.isna().tolist()
         assert read.drop_null().to_pylist() == expected.dropna().tolist()
+
+
+# -- columns that move ------------------------------------------------------------------------
+
+SPELLINGS = ["review text", "Review Text ", "review_text", "Review\u00a0Text", "\ufeffREVIEW TEXT"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_role_that_a_file_spells_otherwise_is_told(
+    tmp_path: Path, spelling: str, suffix: str
+) -> None:
+    for number, name in enumerate(["Review Text", spelling, "Review Text"]):
+        table = pa.table({"id": [number], name: ["fine"], "stars": [5]})
+        path = tmp_path / f"{number}.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(table, path)
+        elif suffix == "csv":
+            write(path, f'id,"{name}",stars\n{number},fine,5\n')
+        else:
+            write(path, json.dumps({"id": number, name: "fine", "stars": 5}))
+    source = Files(tmp_path, text="Review Text", rating="stars")
+    with pytest.warns(UserWarning) as caught:
+        assert source.schema.names[:4] == ["id", "Review Text", "stars", spelling]
+    (warning,) = caught
+    assert str(warning.message) == (
+        "text='Review Text': 1 of 3 files have no such column, which is null there, such as "
+        f"'1.{suffix}'. Did you mean {spelling!r}? It is read as another column: rename it."
+    )
+
+
+def test_a_role_that_some_files_lack_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "id,Body\n1,x\n")
+    write(tmp_path / "b.csv", "id,Bodies\n2,y\n")
+    with pytest.warns(UserWarning, match=r"1 of 2 files .* 'b\.csv'\. Did you mean 'Bodies'\?"):
+        Files(tmp_path, text="Body").schema  # noqa: B018
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(rows(Files(tmp_path, id="id"))) == 2
+
+
+def test_columns_that_files_spell_differently_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "id,Price,x_1_1\n1,5,0\n")
+    write(tmp_path / "b.csv", "id,price,x_11\n2,6,0\n")
+    with pytest.warns(UserWarning) as caught:
+        Files(tmp_path).schema  # noqa: B018
+    (warning,) = caught
+    assert str(warning.message).startswith("columns 'Price' and 'price' differ in spelling alone")
+
+
+def test_a_key_that_lines_spell_differently_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"Rating": 5}\n{"rating": 4}\n')
+    with pytest.warns(UserWarning, match="'Rating' and 'rating' differ in spelling alone"):
+        Files(path, rating="Rating").schema  # noqa: B018

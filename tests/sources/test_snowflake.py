@@ -9,8 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.snowpark")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml import Files
 from reviewml.backends.snowflake.listing import Listing
@@ -23,7 +25,6 @@ from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.source import Source
 from reviewml.testing import SourceContract
 from reviewml.testing.rows import example_rows
-from reviewml.testing.snowflake import Double, snowflake_double
 
 ROWS = example_rows(60)
 
@@ -207,6 +208,33 @@ def test_a_cell_that_is_not_utf8_costs_one_cell(tmp_path: Path) -> None:
     assert (error["column"], error["error"]) == ("word", "not valid UTF-8")
 
 
+CELLS = b"""id,body,stars,at
+1,Very good,5,1588687728923
+2,\\N,\\N,\\N
+3,None,NA,2026-01-31 10:00:00
+4,<NA>, n/a ,NULL
+5,NULL,many,soon
+6,#N/A,NaN,99999999999999999
+7,Fine,4,2026-01-31 10:00:00.1234
+8,Fine,4,2026-01-31 10:00:00.120
+"""
+
+
+@pytest.mark.parametrize("missing", [None, ["NULL", "None"], []])
+def test_cells_without_a_value_are_those_that_files_have(
+    tmp_path: Path, missing: list[str] | None
+) -> None:
+    put_contents({"a.csv": CELLS}, "values", tmp_path)
+    options = {"dtypes": {"id": "int64", "stars": "float64", "at": "timestamp[ms]"}}
+    there = as_dataset(
+        SnowflakeStage("@values", format="csv", missing=missing, connection=connected, **options)
+    )
+    here = as_dataset(Files(tmp_path / "a.csv", missing=missing, **options))
+    assert there.to_arrow().to_pylist() == here.to_arrow().to_pylist()
+    for read in (there, here):
+        assert sorted(read.errors.column("column").to_pylist()) == ["at", "at", "at", "stars"]
+
+
 def test_files_that_are_all_empty_are_rows(tmp_path: Path) -> None:
     put_contents({"a.txt": b"", "b/a.txt": b""}, "empties", tmp_path)
     rows, errors = rows_of(SnowflakeStage("@empties", connection=connected))
@@ -280,3 +308,23 @@ def test_names_of_a_listing_are_parted(before: str, seen: str) -> None:
     strange = Listing(listing.database, "'@none'", None, "strange.txt")
     with pytest.warns(UserWarning, match=r"is not known.*'strange.txt'"):
         assert strange._before(listed, "TRUE") is None
+
+
+def test_files_of_another_header_are_refused(tmp_path: Path) -> None:
+    contents = {"a.csv": b"id,text,rating\n1,good,5\n", "b.csv": b'"id","text",rating\n2,bad,1\n'}
+    put_contents(contents, "headers", tmp_path)
+    source = SnowflakeStage("@headers", format="csv", connection=connected)
+    assert as_dataset(source).to_arrow().sort_by("id")["rating"].to_pylist() == ["5", "1"]
+    put_contents(contents | {"c.csv": b"id,rating,text\n3,2,poor\n"}, "others", tmp_path)
+    source = SnowflakeStage("@others", format="csv", connection=connected)
+    with pytest.raises(SourceError, match=r"header of '.*c\.csv.*' is not that of '.*a\.csv"):
+        as_dataset(source)
+
+
+def test_columns_in_the_names_of_folders_are_told(tmp_path: Path) -> None:
+    put_contents({"kind=toy/a.csv": b"id\n1\n"}, "lake", tmp_path)
+    source = SnowflakeStage("@lake", format="csv", connection=connected)
+    with pytest.warns(UserWarning, match=r"such as 'kind', are not read on a stage: pass path="):
+        as_dataset(source)
+    source = SnowflakeStage("@lake", format="csv", path="file", connection=connected)
+    assert "kind=toy/" in as_dataset(source).to_arrow()["file"][0].as_py()

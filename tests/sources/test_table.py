@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import Path
 
 import duckdb
@@ -39,7 +40,7 @@ def test_types_that_others_do_not_know(shop: Path) -> None:
     query = "SELECT 1.5 AS d, sum(id) AS h, 'a'::ENUM('a') AS e, now() AS t FROM reviews"
     schema = Table(f"duckdb:///{shop}", query).schema
     types = [str(schema.field(name).type) for name in "dhet"]
-    assert types == ["double", "double", "string", "timestamp[us, tz=UTC]"]
+    assert types == ["double", "decimal128(38, 0)", "string", "timestamp[us, tz=UTC]"]
 
 
 def test_no_rows(shop: Path) -> None:
@@ -126,3 +127,13 @@ def test_passwords_are_not_shown() -> None:
 def test_what_a_query_passes_to_functions_is_not_shown(shop: Path, literal: str) -> None:
     source = Table(f"duckdb:///{shop}", f"SELECT * FROM postgres_scan({literal}, 'public')")
     assert "postgres_scan" in repr(source) and "hush" not in repr(source)
+
+
+@pytest.mark.parametrize("text", ["hush", "it's hush", "hush' when casting from source column x"])
+def test_an_error_that_a_query_raises_is_not_quoted(tmp_path: Path, text: str) -> None:
+    with duckdb.connect(str(tmp_path / "shop.db")) as connection:
+        connection.execute("CREATE TABLE reviews AS SELECT ?::VARCHAR AS body", [text])
+    source = Table(f"duckdb:///{tmp_path}/shop.db", "SELECT error(body) FROM reviews")
+    with pytest.raises(SourceError, match="run the query in DuckDB") as caught:
+        as_dataset(source).to_arrow()
+    assert "hush" not in "".join(traceback.format_exception(caught.value))

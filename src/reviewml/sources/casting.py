@@ -1,7 +1,9 @@
-"""From text to types: inferring them from a sample, and casting cells to them."""
+"""From cells to values of a type; what does not fit is null, with an error."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,60 +13,24 @@ import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError, SourceError
 from reviewml.interfaces.batches import errors_array
+from reviewml.personal_data import is_personal
 from reviewml.schema import BOOKKEEPING, ERRORS, ERRORS_TYPE, PLACE, Roles, visible, with_roles
+from reviewml.sources.cell_rules import (
+    BLANK,
+    DEFAULT_RULES,
+    EPOCH,
+    CellRules,
+    cast_or_null,
+    find_changed,
+    find_headers,
+    is_number,
+    read_epochs,
+)
+from reviewml.sources.encodings import not_decodable
 from reviewml.sources.formats import Errors, Rows, read_error
 
 QUOTABLE = re.compile(r"[0-9.,:+\-/ ]{1,30}")
-"""Cells that an error may quote: numbers and dates, never words of a review."""
-
-MISSING = pa.array(
-    ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"]
-)
-"""What stands for no value in a column of numbers, truth values or dates; text keeps it."""
-
-NUMBERS = (pa.int64(), pa.float64(), pa.bool_())
-TIMES = (pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
-
-NOT_A_NUMBER = r"^[+-]?(0[0-9xX]|[0-9]{16,}$)"
-"""Codes such as ``00501`` and long digits would change when read as numbers."""
-
-NOT_DECODABLE = (
-    "not valid UTF-8, or not in the encoding given: pass encoding='latin-1', or whatever the "
-    "file was written in"
-)
-
-
-def inferred(cells: pa.Array, *, numbers: bool = True) -> pa.DataType:
-    """Return the narrowest type that all cells have; null when none has a value.
-
-    Parameters
-    ----------
-    cells
-        Text, as bytes.
-    numbers
-        Whether digits may stand for a number: not in a JSON string.
-    """
-    known = _known(_cast(cells, pa.string())).drop_null()
-    if len(known) == 0:
-        return pa.null()
-    for kind in (*NUMBERS, *TIMES) if numbers else TIMES:
-        if _fits(known, kind):
-            return kind
-    return pa.string()
-
-
-def _fits(texts: pa.Array, kind: pa.DataType) -> bool:
-    try:
-        # The first few settle most columns; Arrow is slow where all of many cells fail.
-        texts[:16].cast(kind)
-        texts.cast(kind)
-    except pa.ArrowInvalid:
-        return False
-    if kind == pa.int64():
-        return not pc.any(pc.match_substring_regex(texts, r"^[+-]?0[0-9xX]")).as_py()
-    if kind == pa.float64():
-        return not pc.any(pc.match_substring_regex(texts, NOT_A_NUMBER)).as_py()
-    return True
+"""Cells that an error may quote unless they are personal: numbers and dates, never words."""
 
 
 def full_schema(columns: Iterable[tuple[str, pa.DataType]], roles: Roles) -> pa.Schema:
@@ -100,7 +66,24 @@ def check_names(names: Sequence[str]) -> None:
             raise SourceError(f"{times} columns are called {name!r}: rename all but one.")
 
 
-def typed(rows: Rows, schema: pa.Schema) -> pa.RecordBatch:
+def check_time(column: str, kind: pa.DataType) -> None:
+    """Raise `SchemaError` unless values of a type can be times; null can be anything."""
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind):
+        return
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        raise SchemaError(
+            f"time={column!r} holds numbers ({kind}): say what they count from 1970, such as "
+            f"dtypes={{{column!r}: 'timestamp[ms]'}} for milliseconds, or [s], [us] or [ns]. "
+            "Dates such as 20260131 count nothing: write them as 2026-01-31."
+        )
+    raise SchemaError(
+        f"time={column!r} is read as {kind}: expected times such as '2026-01-31' or "
+        f"'2026-01-31T12:00:00'. With dtypes={{{column!r}: 'timestamp[us]'}}, those that are not "
+        "written so are null, with an error each; else rewrite them, or leave out time=."
+    )
+
+
+def typed(rows: Rows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -> pa.RecordBatch:
     """Return the rows as a batch of this schema; a cell that does not fit is null, with an error.
 
     A column that the rows do not have is null.
@@ -108,79 +91,179 @@ def typed(rows: Rows, schema: pa.Schema) -> pa.RecordBatch:
     errors: Errors = {row: list(entries) for row, entries in rows.errors.items()}
     columns = []
     for name in visible(schema.names):
-        kind = schema.field(name).type
+        column = Column(name, schema.field(name).type, rules)
         cells = rows.columns.get(name)
-        values = pa.nulls(len(rows.places), kind) if cells is None else _cells(cells, kind)
+        if cells is None:
+            columns.append(pa.nulls(len(rows.places), column.type))
+            continue
+        values = column.values(cells)
         columns.append(values)
-        if cells is not None and values.null_count > cells.null_count:
-            _note_misfits(errors, name, cells, values)
+        if values.null_count > cells.null_count:
+            column.note_misfits(errors, cells, values)
     bookkeeping = {PLACE: rows.places, ERRORS: errors_array(errors, len(rows.places))}
     columns += [bookkeeping[name] for name in schema.names if name in bookkeeping]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _cells(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    if _is_text(cells.type) and not pa.types.is_binary(kind):
-        texts = _cast(cells.cast(pa.binary()), pa.string())
-        return texts if kind == pa.string() else _parsed(texts, kind)
-    return cells if cells.type == kind else _cast(cells, kind)
+def without_headers(rows: Rows) -> Rows:
+    """Return rows with nulls and an error for those that are the header again."""
+    headers = find_headers(rows.columns)
+    if headers is None:
+        return rows
+    columns = {
+        name: pc.if_else(headers, pa.scalar(None, cells.type), cells)
+        for name, cells in rows.columns.items()
+    }
+    again = {row: [read_error(HEADER)] for row in pc.indices_nonzero(headers).to_pylist()}
+    return Rows(columns, rows.places, {**rows.errors, **again})
 
 
-def _parsed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    try:
-        values = texts.cast(kind)
-    except pa.ArrowInvalid:
-        values = _cast(_known(texts), kind)
-    if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
-    return values
+HEADER = (
+    "the header again, as of files put one behind the other: leave it out, or read the folder of "
+    "the files"
+)
 
 
-def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    # Halving finds the few cells that do not fit while the others are cast together.
-    try:
-        return cells.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        if len(cells) < 2:
-            return pa.nulls(len(cells), kind)
-        half = len(cells) // 2
-        return pa.concat_arrays([_cast(cells[:half], kind), _cast(cells[half:], kind)])
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column whose cells are given their type.
+
+    Parameters
+    ----------
+    name
+        Of the column.
+    type
+        Of its values.
+    rules
+        How texts become values.
+    """
+
+    name: str
+    type: pa.DataType
+    rules: CellRules
+
+    @property
+    def _is_stated(self) -> bool:
+        return self.name in self.rules.stated
+
+    def values(self, cells: pa.Array) -> pa.Array:
+        """Return cells as values of the type, null where one does not fit."""
+        if _is_text(cells.type) and not pa.types.is_binary(self.type):
+            if self.type != pa.string():
+                return self._parse(cells)
+            # As bytes first: what Parquet holds as text need not be UTF-8.
+            texts = cast_or_null(cells.cast(pa.binary()), pa.string())
+            return self.rules.drop_missing_texts(texts)
+        if cells.type == self.type:
+            return cells
+        if pa.types.is_timestamp(self.type) and is_number(cells.type):
+            return read_epochs(cast_or_null(cells, pa.int64()), self.type)
+        return _cast_exactly(cells, self.type)
+
+    def _parse(self, cells: pa.Array) -> pa.Array:
+        texts, values = self._cast_texts(cells)
+        changed = None if self._is_stated else find_changed(texts, values)
+        if changed is not None:
+            values = pc.if_else(changed, pa.scalar(None, self.type), values)
+        if pa.types.is_floating(self.type) and (nan := pc.is_nan(values)).true_count:
+            return pc.if_else(nan, pa.scalar(None, self.type), values)
+        return values
+
+    def _cast_texts(self, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+        is_plain = self.rules.plain_numbers or not is_number(self.type)
+        # Words that stand for no value may look like one: -999, 9999-12-31.
+        if is_plain and not self.rules.missing:
+            # What is not text is not a number either: to check that first would take as long.
+            texts = cells.view(pa.string())
+            with contextlib.suppress(pa.ArrowInvalid):
+                return texts, texts.cast(self.type)
+        texts = cast_or_null(cells, pa.string())
+        known = self._plain(texts)
+        if self.name in self.rules.keys and not self._is_stated:
+            # Blanks around a number tell apart what the number would not.
+            known = pc.if_else(pc.equal(known, texts), known, pa.scalar(None, pa.string()))
+        values = cast_or_null(known, self.type)
+        if pa.types.is_timestamp(self.type) and self._is_stated:
+            values = pc.coalesce(values, self._parse_epochs(known))
+        return known, values
+
+    def _plain(self, texts: pa.Array) -> pa.Array:
+        return self.rules.plain(self.rules.drop_missing(texts), self.type)
+
+    def _parse_epochs(self, texts: pa.Array) -> pa.Array:
+        digits = pc.match_substring_regex(texts, EPOCH)
+        # Arrow reads no plus.
+        whole = pc.utf8_ltrim(pc.if_else(digits, texts, pa.scalar(None, pa.string())), "+")
+        return read_epochs(cast_or_null(whole, pa.int64()), self.type)
+
+    def note_misfits(self, errors: Errors, cells: pa.Array, values: pa.Array) -> None:
+        """Add an error for each cell that is null because it did not fit."""
+        lost = pc.indices_nonzero(pc.and_(pc.is_valid(cells), pc.is_null(values)))
+        for row in lost.to_pylist():
+            message = self._misfit(cells[row : row + 1])
+            if message is not None:
+                errors.setdefault(row, []).append(read_error(message, self.name))
+
+    def _misfit(self, cell: pa.Array) -> str | None:
+        if not _is_text(cell.type):
+            text = cast_or_null(cell, pa.string())
+            said = _said(text[0].as_py(), f"a value of type {cell.type}")
+            return f"{said} is not {self.type}: {self._advice('string')}"
+        text = cast_or_null(cell.cast(pa.binary()), pa.string())
+        if text.null_count:
+            return not_decodable(cell.cast(pa.binary())[0].as_py())
+        if self._is_missing(text):
+            return None
+        letters = pc.utf8_length(text)[0].as_py()
+        said = _said(text[0].as_py(), f"a text of length {letters:,}")
+        plain = self._plain(text)
+        if is_number(self.type) and cast_or_null(plain, self.type).null_count == 0:
+            return f"{said} would change as {self.type}: {self._advice('string')}"
+        return f"{said} is not {self.type}: {self._hint(text)}{self._advice(self._wider(plain))}"
+
+    def _hint(self, text: pa.Array) -> str:
+        sign = text[0].as_py().strip()
+        if re.match(BLANK, sign):
+            return f"pass missing=[{sign!r}] if it stands for no value; else "
+        if "," in sign and is_number(self.type) and self.rules.plain_numbers:
+            return "pass decimal=',' or thousands=',' if it is a number in a CSV file; else "
+        return ""
+
+    def _is_missing(self, text: pa.Array) -> bool:
+        is_text = self.type == pa.string()
+        known = self.rules.drop_missing_texts(text) if is_text else self.rules.drop_missing(text)
+        return bool(known.null_count)
+
+    def _wider(self, plain: pa.Array) -> str:
+        if not pa.types.is_integer(self.type):
+            return "string"
+        decimal = dataclasses.replace(self, type=pa.float64())._parse(plain)
+        return "string" if decimal.null_count else "float64"
+
+    def _advice(self, wider: str) -> str:
+        instead = f"pass dtypes={{{self.name!r}: {wider!r}}}"
+        if not pa.types.is_temporal(self.type):
+            return instead
+        return (
+            "expected a time such as '2026-01-31' or '2026-01-31T12:00:00', or with "
+            f"dtypes={{{self.name!r}: 'timestamp[ms]'}} a whole number of milliseconds since 1970 "
+            f"([s], [us] and [ns] are the other units); to keep the texts, {instead}"
+        )
 
 
-def _known(texts: pa.Array) -> pa.Array:
-    trimmed = pc.utf8_trim_whitespace(texts)
-    return pc.if_else(pc.is_in(trimmed, MISSING), pa.scalar(None, pa.string()), trimmed)
+def _cast_exactly(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    if not (pa.types.is_decimal(cells.type) and pa.types.is_floating(kind)):
+        return cast_or_null(cells, kind)
+    # By way of text: Arrow's own cast rounds silently, and not always to the nearest.
+    values = cells.cast(pa.string()).cast(kind)
+    same = pc.equal(cast_or_null(values, cells.type), cells)
+    return pc.if_else(same, values, pa.scalar(None, kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
-def _note_misfits(errors: Errors, name: str, cells: pa.Array, values: pa.Array) -> None:
-    lost = pc.indices_nonzero(pc.and_(pc.is_valid(cells), pc.is_null(values)))
-    for row in lost.to_pylist():
-        message = _misfit(name, cells[row : row + 1], values.type)
-        if message is not None:
-            errors.setdefault(row, []).append(read_error(message, name))
-
-
-def _misfit(name: str, cell: pa.Array, kind: pa.DataType) -> str | None:
-    if not _is_text(cell.type):
-        text = _cast(cell, pa.string())
-        said, wider = _said(text[0].as_py(), f"a value of type {cell.type}"), "string"
-    else:
-        text = _cast(cell.cast(pa.binary()), pa.string())
-        if text.null_count:
-            return NOT_DECODABLE
-        known = _known(text)
-        if known.null_count:
-            return None
-        letters = pc.utf8_length(text)[0].as_py()
-        said = _said(text[0].as_py(), f"a text of length {letters:,}")
-        decimal = pa.types.is_integer(kind) and _fits(known, pa.float64())
-        wider = "float64" if decimal else "string"
-    return f"{said} is not {kind}: pass dtypes={{{name!r}: {wider!r}}}"
-
-
 def _said(text: str | None, instead: str) -> str:
-    return repr(text) if text is not None and QUOTABLE.fullmatch(text) else instead
+    is_harmless = text is not None and QUOTABLE.fullmatch(text) and not is_personal(text)
+    return repr(text) if is_harmless else instead

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import itertools
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 import pyarrow as pa
 
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.interfaces.batches import empty_batch
-from reviewml.interfaces.labelling import horizon
-from reviewml.interfaces.origins import origin_of
+from reviewml.interfaces.failures import warn_user
+from reviewml.interfaces.fitted_columns import fitted_type
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
-from reviewml.schema import Roles, visible
+from reviewml.parameter_types import check_argument_types
+from reviewml.schema import Roles, arrow_type, plain_schema, visible
 from reviewml.sources import stage
-from reviewml.sources.casting import full_schema, typed
+from reviewml.sources.casting import check_time, full_schema
+from reviewml.sources.cell_rules import CellRules
 from reviewml.sources.delimited import Csv
+from reviewml.sources.dialect import CsvOptions
+from reviewml.sources.file_schemas import (
+    add_folder_types,
+    copy_meanings,
+    keep_long_numbers,
+    merge_types,
+    warn_of_texts,
+    warn_of_titles,
+)
 from reviewml.sources.finding import File, find, local_root
 from reviewml.sources.formats import Format
+from reviewml.sources.hive import typed_with_folders
+from reviewml.sources.inference import merge_samples
 from reviewml.sources.jsonl import Jsonl
+from reviewml.sources.moved_columns import warn_of_moved_columns
 from reviewml.sources.parquet import Parquet
 from reviewml.sources.stage import Stage
 
@@ -68,9 +83,25 @@ class Files(Source):
     delimiter
         Between the cells of a CSV file; found out unless given. Files of any name are read as
         CSV when it is given.
+    quote
+        Around cells of a CSV file, ``""`` where nothing is quoted; found out unless given.
+    escape
+        Before a quote, or another character that stands for itself, such as ``"\\"`` in files
+        of Spark and MySQL; ``""`` where there is none, found out unless given.
+    skip
+        Lines before the header of a CSV file, such as a title.
+    comment
+        Lines of a CSV file that start with this are left out, such as ``"#"``.
     dtypes
         Types of columns that should not be inferred, as Arrow types or their names, such as
-        ``{"zip": "string"}``.
+        ``{"zip": "string"}``. Of a type such as ``"timestamp[ms]"``, whole numbers are read as
+        milliseconds since 1970.
+    decimal, thousands
+        Signs within the numbers of CSV files, as in pandas: ``decimal=","`` reads ``9,5``.
+    missing
+        Words that stand for no value in any column, such as ``["NULL", "-999"]``; the numbers of
+        Parquet files are values. Unless given, text columns keep all words but ``\N``, ``<NA>``
+        and ``#N/A``.
 
     Examples
     --------
@@ -84,6 +115,7 @@ class Files(Source):
     ["a text of length 4 is not int64: pass dtypes={'stars': 'string'}"]
     """
 
+    @check_argument_types
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -95,54 +127,130 @@ class Files(Source):
         target: str | None = None,
         encoding: str = "utf-8",
         delimiter: str | None = None,
+        quote: str | None = None,
+        escape: str | None = None,
+        skip: int = 0,
+        comment: str | None = None,
         dtypes: Mapping[str, str | pa.DataType] | None = None,
+        decimal: str = ".",
+        thousands: str | None = None,
+        missing: Sequence[str] | None = None,
     ) -> None:
         self.path = path
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
         self.encoding = encoding
         self.delimiter = delimiter
+        self.quote = quote
+        self.escape = escape
+        self.skip = skip
+        self.comment = comment
         self.dtypes = dtypes
+        self.decimal = decimal
+        self.thousands = thousands
+        self.missing = missing
 
     def partitions(self) -> Iterator[Partition]:
-        kind, files, schema = self._found()
+        kind, files, _, schema = self._found()
         size = kind.files_per_partition
         for first in range(0, len(files), size):
             yield FilesPartition(kind, tuple(files[first : first + size]), schema)
+
+    fitted_types: Mapping[str, pa.DataType] = {}
+    required_columns: frozenset[str] = frozenset()
+
+    def with_types(self, types: Mapping[str, pa.DataType], required: Iterable[str] = ()) -> Self:
+        other = copy.copy(self)
+        other.fitted_types, other.required_columns = types, frozenset(required)
+        return other
 
     def local_paths(self) -> list[str]:
         return local_root(os.fspath(self.path))
 
     @property
     def schema(self) -> pa.Schema:
-        return self._found()[2]
+        _, files, heads, schema = self._found()
+        warn_of_titles(files, heads)
+        texts = {name for name, kind in self.fitted_types.items() if kind == pa.string()}
+        stated = {*(self.dtypes or ()), *texts}
+        warn_of_texts(schema, merge_samples(heads), stated, self.roles.text or ())
+        warn_of_moved_columns(files, heads, schema)
+        return schema
 
-    def _found(self) -> tuple[Format, list[File], pa.Schema]:
+    def _found(self) -> tuple[Format, list[File], list[pa.Schema], pa.Schema]:
         path = os.fspath(self.path)
         name, files = _of_one_kind(find(path), path, as_csv=self.delimiter is not None)
         kind = self._format(name)
-        return kind, files, self._schema(kind, files)
+        heads = _heads(kind, files[:1] if isinstance(kind, Stage) else files)
+        return kind, files, heads, self._schema(kind, files, heads)
 
     def _format(self, kind: str) -> Format:
+        rules = self._rules(kind)
         if kind == "CSV":
-            return Csv(self.encoding, self.delimiter)
+            options = CsvOptions(self.delimiter, self.quote, self.escape, self.skip, self.comment)
+            return Csv(self.encoding, options, rules)
         if kind == "JSON lines":
-            return Jsonl(self.encoding)
-        return Parquet() if kind == "Parquet" else Stage(self.encoding)
+            return Jsonl(self.encoding, rules)
+        return Parquet(rules) if kind == "Parquet" else Stage(self.encoding, rules)
 
-    def _schema(self, format: Format, files: list[File]) -> pa.Schema:
-        is_stage = isinstance(format, Stage)
-        heads = _heads(format, files[:1] if is_stage else files)
+    def _rules(self, kind: str) -> CellRules:
+        is_csv = kind == "CSV"
+        if not is_csv and (self.decimal, self.thousands) != (".", None):
+            raise SourceError(f"decimal and thousands are for CSV files, and these are {kind}.")
+        missing = None if self.missing is None and is_csv else tuple(self.missing or ())
+        keys = self.key_columns | {name for name in (self.roles.id,) if name is not None}
+        stated = frozenset(self.dtypes or ())
+        rules = CellRules(missing, self.decimal, self.thousands, keys, stated)
+        rules.check()
+        return rules
+
+    def _schema(self, format: Format, files: list[File], heads: list[pa.Schema]) -> pa.Schema:
         given = self._given()
-        columns = _together(files, heads, given)
+        kinds = [
+            self._fitted(format, dict(zip(h.names, h.types, strict=True)), given) for h in heads
+        ]
+        columns = merge_types(files, kinds, given, format.rules.keys)
+        columns = self._fitted(
+            format, add_folder_types(columns, files, heads, given, format.rules), given
+        )
+        columns = keep_long_numbers(
+            columns, merge_samples(heads), {*(self.dtypes or ()), *self.fitted_types}
+        )
+        if self.roles.time in columns:
+            check_time(self.roles.time, columns[self.roles.time])
         unknown = [name for name in self.dtypes or () if name not in columns]
         if format.any_columns:
-            columns.update({name: given[name] for name in unknown})
+            columns |= {name: given[name] for name in unknown}
+            columns |= self._absent(columns)
         elif unknown:
             nearest = did_you_mean(unknown[0], columns)
             raise SchemaError(f"dtypes: there is no column {unknown[0]!r}. {nearest}")
         known = {n: pa.string() if pa.types.is_null(k) else k for n, k in columns.items()}
+        is_stage = isinstance(format, Stage)
         roles = self.roles.filled_from(stage.ROLES) if is_stage else self.roles
-        return _with_meanings(full_schema(known.items(), roles), heads)
+        return copy_meanings(full_schema(known.items(), roles), heads)
+
+    def _fitted(
+        self, format: Format, columns: Mapping[str, pa.DataType], given: Mapping[str, pa.DataType]
+    ) -> dict[str, pa.DataType]:
+        """Return columns with the types that a pipeline was fitted on, where those are open."""
+        return {
+            name: fitted_type(kind, self.fitted_types[name])
+            if name in self.fitted_types
+            and name not in given
+            and (format.infers_types or pa.types.is_null(kind))
+            else kind
+            for name, kind in columns.items()
+        }
+
+    def _absent(self, columns: Iterable[str]) -> dict[str, pa.DataType]:
+        """Return the columns that a pipeline needs and no row looked at has."""
+        absent = sorted(self.required_columns & self.fitted_types.keys() - {*columns})
+        if absent:
+            warn_user(
+                f"no row at the head of the files has the keys {', '.join(map(repr, absent))}, "
+                "which the pipeline was fitted on: they are null."
+            )
+        return {name: self.fitted_types[name] for name in absent}
 
     def _given(self) -> dict[str, pa.DataType]:
         given = {name: as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
@@ -166,7 +274,7 @@ class FilesPartition(Partition):
         nothing = True
         for rows in self.format.read(self.files, visible(self.schema.names)):
             nothing = False
-            yield typed(rows, self.schema)
+            yield typed_with_folders(rows, self.files, self.schema, self.format.rules)
         if nothing:
             yield empty_batch(self.schema)
 
@@ -210,52 +318,6 @@ def _heads(format: Format, files: list[File]) -> list[pa.Schema]:
         return list(pool.map(lambda file: format.head(file, SAMPLE_ROWS // 10), files))
 
 
-def _with_meanings(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
-    """Keep that columns are labels, or which enricher they came from."""
-    for field in itertools.chain.from_iterable(heads):
-        place = schema.get_field_index(field.name)
-        if place >= 0 and (horizon(field) is not None or origin_of(field) is not None):
-            known, found = origin_of(schema.field(place)), origin_of(field)
-            if known is not None and found != known:
-                raise SourceError(
-                    f"column {field.name!r} was added by {known} in some of the files and by "
-                    f"{found} in others: read them apart."
-                )
-            schema = schema.set(place, schema.field(place).with_metadata(field.metadata))
-    return schema
-
-
-def _together(
-    files: list[File], heads: list[pa.Schema], given: Mapping[str, pa.DataType]
-) -> dict[str, pa.DataType]:
-    columns: dict[str, pa.DataType] = {}
-    first: dict[str, File] = {}
-    for file, head in zip(files, heads, strict=False):
-        for name, inferred in zip(head.names, head.types, strict=True):
-            kind = given.get(name, inferred)
-            known = columns.get(name, kind)
-            common = _common(known, kind)
-            if common is None:
-                raise SourceError(
-                    f"column {name!r} is {known} in {first[name].name} and {kind} in "
-                    f"{file.name}: pass dtypes={{{name!r}: 'string'}}, or read them apart."
-                )
-            if not pa.types.is_null(kind):
-                first.setdefault(name, file)
-            columns[name] = common
-    return columns
-
-
-def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    if {one, other} == {pa.date32(), pa.timestamp("us")}:
-        return pa.timestamp("us")
-    schemas = [pa.schema([("it", one)]), pa.schema([("it", other)])]
-    try:
-        return pa.unify_schemas(schemas, promote_options="permissive").field("it").type
-    except pa.ArrowTypeError:
-        return None
-
-
 def as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
     """Return an Arrow type that text can be read as.
 
@@ -265,11 +327,12 @@ def as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
         When there is no such type, or text cannot be.
     """
     try:
-        found = pa.type_for_alias(kind) if isinstance(kind, str) else kind
+        found = arrow_type(kind) if isinstance(kind, str) else kind
         pa.array([], pa.string()).cast(found)
-        return found
-    except (ValueError, pa.ArrowNotImplementedError) as error:
+    except (TypeError, ValueError, pa.ArrowNotImplementedError) as error:
         raise SchemaError(
             f"dtypes: {column!r} cannot be {kind!r}; expected an Arrow type such as 'string', "
             "'int64', 'float64', 'bool', 'date32' or 'timestamp[us]'."
         ) from error
+    plain_schema(pa.schema([(column, found)]))
+    return found

@@ -8,14 +8,15 @@ import glob
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
-from typing import IO
+import stat
+from collections.abc import Iterable
+from typing import IO, Any
 
-from reviewml.errors import SourceError
+from reviewml.errors import ReviewmlError, SourceError
 from reviewml.filesystems import filesystem
+from reviewml.interfaces.failures import warn_user
 from reviewml.masking import masked
-
-# Paths stay text: os and glob walk a hundred thousand files several times faster than pathlib.
+from reviewml.sources.walking import DataFiles, Pattern, Walk, is_data, unreadable
 
 SHOWN = 10
 """Neighbours named when a path does not exist and none has a similar name."""
@@ -75,12 +76,13 @@ def find(path: str) -> list[File]:
     path
         A file, a folder that is searched to its depths, a pattern with ``*``, ``?`` and
         ``**``, or a URL of any of these. In a folder, what starts with ``.`` or ``_`` is left
-        out, as other readers of data folders do.
+        out, as other readers of data folders do. Links are followed, and each file is read once.
 
     Raises
     ------
     SourceError
-        When there is none, naming what is beside it.
+        When there is none, naming what is beside it; when a folder cannot be listed, or the path
+        is not a regular file.
     """
     # Absolute, since a worker that opens them may be in another folder.
     files = _remote(path) if "://" in path else _local(os.path.abspath(os.path.expanduser(path)))
@@ -98,40 +100,109 @@ def local_root(path: str) -> list[str]:
 
 
 def _local(path: str) -> list[File]:
-    if os.path.isfile(path):
-        return [File(path, os.path.basename(path))]
-    if os.path.isdir(path):
-        return [File(found, name) for found, name in _walked(path)]
-    found_files = filter(os.path.isfile, glob.glob(path, recursive=True))
-    return [File(found, _below(found, _before_magic(path))) for found in found_files]
+    try:
+        mode = os.stat(path).st_mode
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    except (OSError, ValueError):
+        return _matching(path)
+    if stat.S_ISREG(mode):
+        return [File(path, _shown(os.path.basename(path)))]
+    if stat.S_ISDIR(mode):
+        return _files_of(Walk(path, DataFiles()))
+    raise SourceError(
+        f"{masked(path)!r} is a pipe, a socket or a device, which can be read only once, if ever: "
+        "write what comes out of it to a file, and read that."
+    )
 
 
-def _walked(folder: str) -> Iterator[tuple[str, str]]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = filter(_is_data, folders)
-        below = _below(parent, folder)
-        for name in filter(_is_data, names):
-            yield os.path.join(parent, name), posixpath.normpath(posixpath.join(below, name))
+def _matching(pattern: str) -> list[File]:
+    if os.path.islink(pattern):
+        raise SourceError(f"{masked(pattern)!r} is a link that leads nowhere.")
+    folder = _before_magic(pattern)
+    if folder == os.path.dirname(pattern) and not glob.has_magic(pattern):
+        return []
+    if not os.path.isdir(folder):
+        return []
+    walk = Walk(folder, Pattern(_below(pattern, folder)))
+    files = _files_of(walk)
+    _check_folders(walk.folders, [file.name for file in files])
+    return files
+
+
+def _files_of(walk: Walk) -> list[File]:
+    walk.warn()
+    return [File(path, _shown(name)) for path, name in walk.files]
+
+
+def _shown(name: str) -> str:
+    # Names that are no UTF-8 could be neither a place nor a message.
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _check_folders(folders: list[str], names: list[str]) -> None:
+    """Warn of folders that a pattern matches, when none of what is in them is read."""
+    parents = {posixpath.dirname(name) for name in names}
+    empty = [
+        folder
+        for folder in sorted(folders)
+        if folder not in parents and not any(p.startswith(f"{folder}/") for p in parents)
+    ]
+    if empty and not names:
+        raise SourceError(
+            f"the pattern matches {len(empty):,} folders, such as {empty[0]!r}, and no file: add "
+            "'/**' to read what is in them."
+        )
+    if empty:
+        warn_user(
+            f"{len(empty):,} folders that the pattern matches are left out, such as {empty[0]!r}: "
+            "add '/**' to read what is in them."
+        )
 
 
 def _remote(url: str) -> list[File]:
     files, root = filesystem(url)
+    if _is_local(files):
+        return _local(root)
     try:
         if url.startswith("http") or files.isfile(root):
             name = posixpath.basename(root.partition("?")[0])
             return [File(root, name, url)] if files.exists(root) else []
         if files.isdir(root):
-            below = ((found, _below(found, root)) for found in files.find(root))
-            shown = ((found, name) for found, name in below if all(map(_is_data, name.split("/"))))
+            below = [(found, _below(found, root)) for found in files.find(root, **_loud(files))]
+            shown = ((found, name) for found, name in below if all(map(is_data, name.split("/"))))
             return [File(found, name, url) for found, name in shown]
-        found_files = filter(files.isfile, files.glob(root))
-        return [File(found, _below(found, _before_magic(root)), url) for found in found_files]
+        return _remote_matching(files, root, url)
+    except ReviewmlError:
+        raise
     except Exception as error:
         raise SourceError(masked(f"{url} cannot be read: {error}")) from None
 
 
-def _is_data(name: str) -> bool:
-    return not name.startswith((".", "_"))
+def _remote_matching(files: Any, pattern: str, url: str) -> list[File]:
+    folder = _before_magic(pattern)
+    matching = files.glob(pattern, detail=True, **_loud(files))
+    names = {path: _below(path, folder) for path in matching}
+    folders = [path for path, info in matching.items() if info["type"] == "directory"]
+    found = [path for path in matching if path not in folders and files.isfile(path)]
+    _check_folders([names[path] for path in folders], [names[path] for path in found])
+    return [File(path, names[path], url) for path in found]
+
+
+def _is_local(files: Any) -> bool:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(files, LocalFileSystem)
+
+
+def _loud(files: Any) -> dict[str, str]:
+    """Return what has a filesystem raise when it may not list a folder, where it walks folders.
+
+    Object stores list all at once, and know no such option.
+    """
+    from fsspec import AbstractFileSystem
+
+    return {"on_error": "raise"} if type(files).find is AbstractFileSystem.find else {}
 
 
 def _below(path: str, folder: str) -> str:

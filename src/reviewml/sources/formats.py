@@ -7,9 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
 from reviewml.sources.finding import File
 
 HEAD = 1 << 18
@@ -17,6 +19,9 @@ HEAD = 1 << 18
 
 LONGEST_HEAD = 32 << 20
 """Bytes after which the head ends even when it has fewer rows than asked for."""
+
+TITLE = b"reviewml.title"
+"""Metadata of a head: what is odd about the line that was taken for the header."""
 
 Errors = dict[int, list[Mapping[str, Any]]]
 
@@ -45,8 +50,14 @@ class Format(ABC):
 
     files_per_partition = 1
 
+    rules: CellRules = DEFAULT_RULES
+    """How the texts of cells become values."""
+
     any_columns = False
     """Whether later rows may have columns that the sample lacks."""
+
+    infers_types = True
+    """Whether types come from what the cells look like; otherwise the files say them."""
 
     @abstractmethod
     def head(self, file: File, rows: int) -> pa.Schema:
@@ -62,7 +73,8 @@ class Format(ABC):
 
 def places(file: File, first: int, rows: int) -> pa.Array:
     """Return ``name#record`` for each row; records count from 1, `first` of them are done."""
-    numbers = pa.array(range(first + 1, first + rows + 1), pa.int64()).cast(pa.string())
+    # From NumPy: Arrow would look at each number of a range.
+    numbers = pa.array(np.arange(first + 1, first + rows + 1, dtype=np.int64)).cast(pa.string())
     return pc.binary_join_element_wise(pa.scalar(file.name), numbers, "#")
 
 

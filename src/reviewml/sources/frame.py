@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
@@ -10,13 +11,16 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import empty_batch, with_bookkeeping
+from reviewml.interfaces.batches import empty_batch, errors_array, with_bookkeeping
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Partition, Source
-from reviewml.schema import Roles, plain_schema, with_roles
+from reviewml.schema import Roles, plain_schema, plain_type, with_roles
 from reviewml.sources.casting import check_names
+from reviewml.sources.cell_rules import cast_or_null
+from reviewml.sources.formats import Errors, read_error
 
 ROWS = 65_536
 
@@ -55,19 +59,20 @@ class Frame(Source):
     at_hand = True
 
     @functools.cached_property
-    def _table(self) -> pa.Table:
+    def _partition(self) -> FramePartition:
         # Text that pandas holds as objects takes long to convert; every pass needs it.
-        table = to_arrow(self.frame)
+        table, errors = to_arrow(self.frame)
         check_names(table.column_names)
-        return table.replace_schema_metadata(with_roles(table.schema, self.roles).metadata)
+        with_meanings = with_roles(table.schema, self.roles)
+        return FramePartition(table.replace_schema_metadata(with_meanings.metadata), errors)
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(self._table)
+        return len(self._partition.table)
 
     def partitions(self) -> Iterator[Partition]:
-        yield FramePartition(self._table)
+        yield self._partition
 
     @property
     def schema(self) -> pa.Schema:
@@ -75,56 +80,192 @@ class Frame(Source):
         return next(partition.read()).schema
 
     def __repr__(self) -> str:
-        return f"Frame({type(self.frame).__name__} of {len(self.frame):,} rows)"
+        rows = f" of {len(self.frame):,} rows" if hasattr(self.frame, "__len__") else ""
+        return f"Frame({type(self.frame).__name__}{rows})"
 
 
 @dataclasses.dataclass(frozen=True)
 class FramePartition(Partition):
-    """A table in memory."""
+    """A table in memory.
+
+    Parameters
+    ----------
+    table
+        The rows.
+    errors
+        Of cells that could not be converted, which are null, by position.
+    """
 
     table: pa.Table
+    errors: Errors
 
     def read(self) -> Iterator[pa.RecordBatch]:
         first = 0
         for batch in self.table.to_batches(max_chunksize=ROWS) or [empty_batch(self.table.schema)]:
             places = pa.array(np.arange(first, first + len(batch))).cast(pa.string())
-            yield with_bookkeeping(batch, places)
+            errors = {
+                row - first: entries
+                for row, entries in self.errors.items()
+                if first <= row < first + len(batch)
+            }
+            yield with_bookkeeping(batch, places, errors_array(errors, len(batch)))
             first += len(batch)
 
 
-def to_arrow(frame: Any) -> pa.Table:
-    """Return a frame as an Arrow table with plain column types.
+def to_arrow(frame: Any) -> tuple[pa.Table, Errors]:
+    """Return a frame as an Arrow table with plain column types, and what went wrong with cells.
 
     Raises
     ------
     SourceError
-        When a column mixes types that Arrow cannot hold together, or two columns have the same
-        name, naming it.
+        When a column holds what Arrow cannot hold, or two columns have the same name, naming it.
     """
     if isinstance(frame, pa.RecordBatch):
-        return _plain(pa.Table.from_batches([frame]))
+        return _from_arrow(pa.Table.from_batches([frame]))
     if isinstance(frame, pa.Table):
-        return _plain(frame)
+        return _from_arrow(frame)
     if not is_frame(frame):
         raise SourceError(
             f"Frame takes a pandas, polars or Arrow table, not {type(frame).__name__}."
         )
     if nw.dependencies.is_pandas_dataframe(frame):
         return _from_pandas(frame)
-    return _plain(nw.from_native(frame, eager_only=True).to_arrow())
+    return _plain(_from_others(frame)), {}
 
 
-def _from_pandas(frame: Any) -> pa.Table:
-    named = frame.rename(columns=str)
-    check_names(list(named.columns))
+def _from_arrow(table: pa.Table) -> tuple[pa.Table, Errors]:
+    errors: Errors = {}
+    table = _plain(table)
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if pa.types.is_string(field.type) and not _is_valid(column):
+            # Bytes that are not text cost their cell, as in a file.
+            cells = column.combine_chunks()
+            texts = cast_or_null(cells.cast(pa.binary()), pa.string())
+            for row in pc.indices_nonzero(pc.xor(cells.is_null(), texts.is_null())).to_pylist():
+                message = "not valid UTF-8: decode the text again"
+                errors.setdefault(row, []).append(read_error(message, field.name))
+            table = table.set_column(place, field, texts)
+    return table, errors
+
+
+def _is_valid(column: pa.ChunkedArray) -> bool:
     try:
-        table = pa.Table.from_pandas(named, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _from_pandas(frame: Any) -> tuple[pa.Table, Errors]:
+    if frame.columns.nlevels > 1:
         raise SourceError(
-            f"a column holds values of more than one type: {error.args[-1]}"
-        ) from error
-    return _plain(table.replace_schema_metadata(None))
+            f"the frame's columns have {frame.columns.nlevels} levels: give each one name, as by "
+            "frame.columns = ['_'.join(map(str, names)) for names in frame.columns]."
+        )
+    named = frame.rename(columns=str)
+    names = list(named.columns)
+    check_names(names)
+    # Of columns that are sparse or hold intervals, Arrow says what it does not hold.
+    with contextlib.suppress(pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError):
+        table = pa.Table.from_pandas(named, preserve_index=False)
+        _check_zones(named, table)
+        return _plain(table.replace_schema_metadata(None)), {}
+    errors: Errors = {}
+    columns = [_from_series(named[name], name, errors) for name in names]
+    return _plain(pa.Table.from_arrays(columns, names)), errors
+
+
+def _check_zones(frame: Any, table: pa.Table) -> None:
+    """Raise where some times of a column have a zone: Arrow would take the others for UTC."""
+    for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        if pa.types.is_timestamp(kind) and frame[name].dtype == object:
+            zones = {value.tzinfo is None for value in frame[name].dropna()}
+            if len(zones) > 1:
+                raise SourceError(
+                    f"column {name!r} holds times with and without a zone: give all of them one, "
+                    "or none."
+                )
+
+
+def _from_series(series: Any, name: str, errors: Errors) -> pa.Array:
+    try:
+        name.encode()
+        cells = pa.Array.from_pandas(series)
+        return cells.cast(plain_type(cells.type))
+    except UnicodeEncodeError:
+        return _without_halves(series, name, errors)
+    except OverflowError:
+        return _exact(series, name)
+    except (pa.ArrowException, TypeError):
+        failure = _not_convertible(name, series)
+    # Not above: Arrow quotes a cell, which would be shown as the cause. Here and below.
+    raise failure
+
+
+def _without_halves(series: Any, name: str, errors: Errors) -> pa.Array:
+    # Half a surrogate pair is not text: it costs its cell, as one in a file does.
+    cells = series.tolist()
+    for row, cell in enumerate(cells):
+        if isinstance(cell, str) and _is_half(cell):
+            errors.setdefault(row, []).append(read_error(HALF, name))
+            cells[row] = None
+    try:
+        name.encode()
+        return pa.array(cells, from_pandas=True)
+    except UnicodeEncodeError:
+        shown = name.encode(errors="replace").decode()
+        failure = SourceError(
+            f"column {shown!r} has half of a surrogate pair, which is not text, in its name or in "
+            "nested values: decode it again, or leave it out."
+        )
+    except (pa.ArrowException, OverflowError):
+        failure = _not_convertible(name, series)
+    raise failure
+
+
+def _exact(series: Any, name: str) -> pa.Array:
+    try:
+        return pa.array(series.tolist(), pa.decimal128(38, 0), from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        failure = _not_convertible(name, series)
+    raise failure
+
+
+HALF = "half of a surrogate pair, which is not text: decode the text again, or leave out the sign"
+
+
+def _is_half(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _not_convertible(name: str, series: Any) -> SourceError:
+    kinds = sorted({type(value).__name__ for value in series.tolist() if value is not None})
+    return SourceError(
+        f"column {name!r} ({series.dtype}) holds values that Arrow cannot hold together, of type "
+        f"{', '.join(kinds[:5])}: convert it, such as to text with .astype(str)."
+    )
+
+
+def _from_others(frame: Any) -> pa.Table:
+    table = nw.from_native(frame, eager_only=True)
+    for name, kind in table.schema.items():
+        if kind in (nw.Object(), nw.Int128(), nw.UInt128()):
+            raise SourceError(
+                f"column {name!r} is {kind}, which Arrow does not hold: cast it, such as to text."
+            )
+    return table.to_arrow()
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    return table.cast(plain_schema(table.schema))
+    schema = plain_schema(table.schema)
+    for place, field in enumerate(table.schema):
+        if pa.types.is_run_end_encoded(field.type):
+            # Arrow does not cast these.
+            decoded = pc.run_end_decode(table.column(place))
+            table = table.set_column(place, field.with_type(decoded.type), decoded)
+    return table.cast(schema)

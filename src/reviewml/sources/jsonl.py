@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.sources.casting import inferred
+from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules, cast_or_null
+from reviewml.sources.encodings import not_decodable
 from reviewml.sources.finding import File
 from reviewml.sources.formats import (
     HEAD,
@@ -22,11 +25,21 @@ from reviewml.sources.formats import (
     places,
     read_error,
 )
+from reviewml.sources.inference import MOST_MISFITS, infer_field, is_blank
 from reviewml.sources.opening import CutOff, utf8_chunks
-from reviewml.sources.records import last_line_end, whole_records
+from reviewml.sources.records import split_lines
 
 Record = Mapping[str, Any] | str
 """An object, or what is wrong with the line that should hold one."""
+
+
+def _constant(name: str) -> bytes | None:
+    return None if name == "NaN" else name.encode()
+
+
+# A number with a fraction or an exponent stays as it is written: 1.10 may be a version. As bytes,
+# since JSON has none, and the garbage collector tracks no bytes: a class would double the time.
+_DECODER = json.JSONDecoder(parse_float=str.encode, parse_constant=_constant)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +50,12 @@ class Jsonl(Format):
     ----------
     encoding
         Of the bytes.
+    rules
+        How texts become values.
     """
 
     encoding: str
+    rules: CellRules = DEFAULT_RULES
     any_columns = True
 
     def head(self, file: File, rows: int) -> pa.Schema:
@@ -54,8 +70,18 @@ class Jsonl(Format):
             )
         names = dict.fromkeys(name for record in objects for name in record if _writable(name))
         return pa.schema(
-            [(name, _kind([record.get(name) for record in objects])) for name in names]
+            [self._field(name, [record.get(name) for record in objects]) for name in names]
         )
+
+    def _field(self, name: str, values: Sequence[Any]) -> pa.Field:
+        texts = cast_or_null(_as_text(values), pa.string())
+        strings = [value for value in values if type(value) is str]
+        if name not in self.rules.keys:
+            # A few strings among numbers are mistakes, or stand for no value.
+            strings = [text for text in strings if not is_blank(text)]
+            few = len(strings) <= MOST_MISFITS * (len(texts) - texts.null_count)
+            return infer_field(name, texts, self.rules, numbers=few)
+        return infer_field(name, texts, self.rules, numbers=not strings)
 
     def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
         for file in files:
@@ -72,7 +98,7 @@ class Jsonl(Format):
 
     def _blocks(self, file: File, block_size: int | None = None) -> Iterator[list[Record]]:
         chunks = utf8_chunks(file, self.encoding)
-        for block in whole_records(chunks, last_line_end, block_size):
+        for block in split_lines(chunks, block_size):
             yield [parsed(line) for line in block.split(b"\n") if line.strip()]
 
 
@@ -86,23 +112,37 @@ def _sample(blocks: Iterator[list[Record]]) -> Iterator[Record]:
 def parsed(line: bytes) -> Record:
     """Return the object on a line, or what is wrong with it, without quoting it."""
     try:
-        value = json.loads(line.decode())
+        value = _DECODER.decode(line.decode())
     except UnicodeDecodeError:
-        return "not valid UTF-8, or not in the encoding given: pass encoding='latin-1', say"
+        return not_decodable(line)
     except json.JSONDecodeError as error:
         return f"not valid JSON: {error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError):
         return "not valid JSON: a number is too long, or values are nested too deeply"
-    return value if isinstance(value, dict) else f"expected a JSON object, found {_said(value)}"
+    if not isinstance(value, dict):
+        return f"expected a JSON object, found {_said(value)}"
+    # As many keys as are written: looking for twins makes reading slow.
+    if line.count(b'":') == len(value):
+        return value
+    twin = _find_twin(line)
+    return value if twin is None else f"the key {twin!r} stands twice"
+
+
+def _find_twin(line: bytes) -> str | None:
+    """Return a key that stands twice in one object, of which all but the last would be lost."""
+    twins: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        counts = Counter(key for key, _ in pairs)
+        twins.extend(key for key, count in counts.items() if count > 1)
+
+    json.loads(line, object_pairs_hook=note)
+    return twins[0] if twins else None
 
 
 def _said(value: Any) -> str:
     names = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _kind(values: Sequence[Any]) -> pa.DataType:
-    return inferred(_as_text(values), numbers=not any(isinstance(v, str) for v in values))
 
 
 def _as_rows(records: Sequence[Record], columns: Sequence[str], places: pa.Array) -> Rows:
@@ -130,7 +170,7 @@ def _unexpected(name: str) -> Mapping[str, Any]:
 
 
 def _as_text(values: Sequence[Any]) -> pa.Array:
-    texts = [value if value is None or isinstance(value, str) else _text(value) for value in values]
+    texts = [value if value is None or type(value) is str else _text(value) for value in values]
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
@@ -139,9 +179,55 @@ def _as_text(values: Sequence[Any]) -> pa.Array:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False)
+    kind = type(value)
+    if kind is bytes:
+        text: str = value.decode()
+        return text
+    return repr(value) if kind is int else _as_json(value)
+
+
+class _Mark(str):
+    """What stands between values."""
+
+    __slots__ = ()
+
+
+def _as_json(value: Any) -> str:
+    """Write nested values as JSON."""
+    # Without recursion: values are parsed to a depth at which Python functions fail.
+    pieces: list[str] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if type(item) is bytes:
+            pieces.append(_shortest(item.decode()))
+        elif type(item) is _Mark:
+            pieces.append(item)
+        elif type(item) is dict or type(item) is list:
+            waiting += reversed([*_spell(item)])
+        else:
+            pieces.append(json.dumps(item, ensure_ascii=False))
+    return "".join(pieces)
+
+
+def _shortest(number: str) -> str:
+    """Write a number with the fewest digits, unless float64 would change it."""
+    shortest = repr(float(number))
+    return shortest if number[-1].isdigit() and Decimal(shortest) == Decimal(number) else number
+
+
+def _spell(values: dict[str, Any] | list[Any]) -> Iterator[Any]:
+    """Yield the values within one, and what stands around them."""
+    begin, end = "{}" if isinstance(values, dict) else "[]"
+    yield _Mark(begin)
+    for place, item in enumerate(values):
+        if place:
+            yield _Mark(", ")
+        yield item
+        if isinstance(values, dict):
+            yield _Mark(": ")
+            yield values[item]
+    yield _Mark(end)
 
 
 def _writable(name: str) -> bool:

@@ -97,6 +97,6 @@ def is_utf8(encoding: str) -> bool:
     """
     try:
         "".encode(encoding)
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise SourceError(f"encoding={encoding!r}: {error}; see the codecs of Python.") from error
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")

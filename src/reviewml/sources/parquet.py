@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.schema import plain_schema
+from reviewml.masking import masked
+from reviewml.schema import column_names, plain_schema
+from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
 from reviewml.sources.finding import File
 from reviewml.sources.formats import Format, Rows, places
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 ROWS = 16_384
 """Rows read at a time."""
@@ -19,37 +25,88 @@ ROWS = 16_384
 
 @dataclasses.dataclass(frozen=True)
 class Parquet(Format):
-    """Columns with their types; a file that is damaged anywhere raises."""
+    """Columns with their types; a file that is damaged anywhere raises.
+
+    Parameters
+    ----------
+    rules
+        How texts become values, where a type is stated.
+    """
+
+    rules: CellRules = DEFAULT_RULES
+
+    infers_types = False
 
     def head(self, file: File, rows: int) -> pa.Schema:
-        import pyarrow.parquet as pq
-
-        with file.open() as stream, _readable(file):
-            return plain_schema(pq.read_schema(stream)).remove_metadata()
+        with _opened(file) as parquet:
+            return _named(_readable_schema(parquet))
 
     def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
         for file in files:
             yield from self._rows(file)
 
     def _rows(self, file: File) -> Iterator[Rows]:
-        import pyarrow.parquet as pq
-
         done = 0
-        with file.open() as stream, _readable(file):
-            # Columns are read a little at a time instead of row groups as a whole.
-            parquet = pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
-            schema = plain_schema(parquet.schema_arrow)
+        with _opened(file) as parquet:
+            schema = _named(_readable_schema(parquet))
             for batch in parquet.iter_batches(ROWS):
-                plain = batch.cast(schema)
-                columns = dict(zip(plain.schema.names, plain.columns, strict=True))
-                yield Rows(columns, places(file, done, len(batch)))
+                columns = zip(schema, batch.columns, strict=True)
+                read = {field.name: _plain(column, field.type) for field, column in columns}
+                yield Rows(read, places(file, done, len(batch)))
                 done += len(batch)
+            _check_rows(done, parquet.metadata)
+
+
+def _readable_schema(parquet: pq.ParquetFile) -> pa.Schema:
+    fields = [field.with_type(_known_type(field.type)) for field in parquet.schema_arrow]
+    return plain_schema(pa.schema(fields))
+
+
+def _known_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column as components know it: they know no extension types."""
+    if not isinstance(kind, pa.BaseExtensionType):
+        return kind
+    if isinstance(kind, pa.Bool8Type):
+        return pa.bool_()
+    return pa.string() if isinstance(kind, pa.UuidType) else kind.storage_type
+
+
+def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(column.type, pa.UuidType):
+        return pa.array([value and str(value) for value in column.to_pylist()], kind)
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_nested(kind):
+        # Texts in lists and structs are not cast one by one: nobody else looks at their bytes.
+        column.validate(full=True)
+    return column if column.type == kind else column.cast(kind)
+
+
+def _named(schema: pa.Schema) -> pa.Schema:
+    """Name repeated columns as in other files of tables; each keeps what it says of itself."""
+    names = column_names(schema.names)
+    return pa.schema([field.with_name(name) for name, field in zip(names, schema, strict=True)])
+
+
+def _check_rows(read: int, metadata: pq.FileMetaData) -> None:
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if not read == sum(groups) == metadata.num_rows:
+        raise ValueError(
+            f"its footer promises {metadata.num_rows:,} rows, {sum(groups):,} in its row groups, "
+            f"and {read:,} could be read"
+        )
 
 
 @contextlib.contextmanager
-def _readable(file: File) -> Iterator[None]:
+def _opened(file: File) -> Iterator[pq.ParquetFile]:
+    import pyarrow.parquet as pq
+
     try:
-        yield
+        with file.open() as stream:
+            # Columns are read a little at a time instead of row groups as a whole.
+            yield pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
     # Names of columns that are no UTF-8 any more are a ValueError.
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"{file.name} is damaged, or not a Parquet file: {error}") from error
+        raise SourceError(
+            f"{file.name} is damaged, or not a Parquet file: {masked(str(error))}"
+        ) from None

@@ -9,18 +9,17 @@ import pyarrow as pa
 
 from reviewml.errors import SourceError
 from reviewml.schema import Roles
+from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
+from reviewml.sources.encodings import not_decodable
 from reviewml.sources.finding import File
 from reviewml.sources.formats import Errors, Format, Rows, read_error
 from reviewml.sources.opening import CutOff, utf8_chunks
-from reviewml.stage_layout import NO_RECORD, NOT_UTF8, Cells, cells_of
+from reviewml.stage_layout import NOT_UTF8, Cells, cells_of
 
 ROLES = Roles(id="id", text=("text",))
 """Those of the two columns, unless others are given."""
 
-WAYS_OUT = {
-    NOT_UTF8: ", or not in the encoding given: pass encoding='latin-1', say",
-    NO_RECORD: "; pass delimiter= to read .txt files as tables",
-}
+USE_DELIMITER = "; pass delimiter= to read .txt files as tables"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +30,12 @@ class Stage(Format):
     ----------
     encoding
         Of the bytes.
+    rules
+        How texts become values.
     """
 
     encoding: str
+    rules: CellRules = DEFAULT_RULES
 
     # A hundred thousand partitions of one row would cost more than the rows.
     files_per_partition = 1024
@@ -56,7 +58,10 @@ class Stage(Format):
 
     def _record(self, file: File) -> Cells | str:
         try:
-            found = cells_of(b"".join(utf8_chunks(file, self.encoding)))
+            content = b"".join(utf8_chunks(file, self.encoding))
         except (SourceError, CutOff) as error:
             return str(error)
-        return found + WAYS_OUT[found] if isinstance(found, str) else found
+        found = cells_of(content)
+        if found == NOT_UTF8:
+            return not_decodable(content)
+        return found + USE_DELIMITER if isinstance(found, str) else found

@@ -14,6 +14,7 @@ from reviewml.errors import SourceError
 from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.source import Partition, Source
 from reviewml.masking import masked
+from reviewml.parameter_types import check_argument_types
 from reviewml.schema import Roles, plain_schema
 from reviewml.sources.casting import full_schema, typed
 from reviewml.sources.finding import File, find, local_root
@@ -27,11 +28,19 @@ ROWS = 16_384
 
 SCHEME = "duckdb:///"
 
+INT64_DIGITS, FLOAT64_DIGITS = 18, 15
+"""Digits of decimals that come back from such a number as they were."""
+
 LITERAL = re.compile(r"(?P<kept>\"[^\"]*\"|--[^\n]*)|'[^']*'|\$(\w*)\$.*?\$\2\$", re.DOTALL)
 """A text within a query; quoted names and comments are kept."""
 
 VALUES = re.compile(r"(?<!\w)['\"].*?(?=( when casting from source column [^'\"]*)?\Z)", re.DOTALL)
 """An error from the first value it quotes on, which may hold quotes itself, and be repeated."""
+
+UNREADABLE = re.compile(r"Invalid Input Error: (Could not parse string|Malformed JSON)")
+"""How errors about invalid input begin that are DuckDB's own."""
+
+OTHER = "Invalid Input Error, in words that may quote a row:"
 
 
 class Table(Source):
@@ -44,7 +53,8 @@ class Table(Source):
         folder, ``duckdb:////data/shop.db`` is absolute.
     query
         An SQL query; rows keep their order from one pass to the next when it has an
-        ``ORDER BY``. Decimal numbers and those beyond 64 bits are read as float64.
+        ``ORDER BY``. Decimal numbers of at most 15 digits are read as float64, and whole ones of
+        at most 18 as int64; longer ones, which those would round, stay decimals, as ``HUGEINT``.
     id, text, rating, time, target
         The columns with these roles; `text` may be several. Without `id` rows go by
         ``file#record``.
@@ -60,6 +70,7 @@ class Table(Source):
     ['string', 'int32']
     """
 
+    @check_argument_types
     def __init__(
         self,
         url: str,
@@ -144,9 +155,20 @@ class TablePartition(Partition):
                 relation = connection.sql(self.query)
                 if relation is None:
                     raise SourceError("the query is empty: expected one such as 'FROM reviews'.")
+                _check_types(relation)
                 yield relation
         except (duckdb.Error, pa.ArrowException) as error:
             raise SourceError(f"{self.file.name}: {_without_values(error)}") from None
+
+
+def _check_types(relation: duckdb.DuckDBPyRelation) -> None:
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        # DuckDB hands them over as 128 bits with a sign: the largest become negative.
+        if "UHUGEINT" in str(kind):
+            raise SourceError(
+                f"column {name!r} is {kind}, which Arrow does not hold: cast it in the query, such "
+                "as to HUGEINT or VARCHAR."
+            )
 
 
 def _shown(query: str) -> str:
@@ -163,8 +185,17 @@ def _without_values(error: Exception) -> str:
     names = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
     if isinstance(error, (*names, duckdb.IOException)):
         return message
+    if isinstance(error, duckdb.InvalidInputException):
+        # What the function `error` says is a value without quotes: no more than known words.
+        known = UNREADABLE.match(message)
+        return f"{known[0]} …" if known else f"{OTHER} run the query in DuckDB."
     return VALUES.sub("…", message)
 
 
 def _number(kind: pa.DataType) -> pa.DataType:
-    return pa.float64() if pa.types.is_decimal(kind) else kind
+    """Return the type of numbers that holds a decimal exactly."""
+    if not pa.types.is_decimal(kind):
+        return kind
+    if kind.scale == 0:
+        return pa.int64() if kind.precision <= INT64_DIGITS else kind
+    return pa.float64() if kind.precision <= FLOAT64_DIGITS else kind

@@ -1,0 +1,123 @@
+"""Columns that stand in the names of folders: ``category=Books/year=2026/part-0.parquet``."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.errors import SourceError
+from reviewml.interfaces.batches import with_columns
+from reviewml.schema import PLACE
+from reviewml.sources.casting import typed
+from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
+from reviewml.sources.finding import File
+from reviewml.sources.formats import Rows
+from reviewml.sources.inference import infer_field
+
+NULL = "__HIVE_DEFAULT_PARTITION__"
+"""How Hive, Spark and pandas write a folder of the rows that have no value."""
+
+
+def folder_values(file: File) -> dict[str, str | None]:
+    """Return the columns and values that the folders of a file's name say.
+
+    Examples
+    --------
+    >>> folder_values(File("", "lake/category=Caf%C3%A9/day=__HIVE_DEFAULT_PARTITION__/0.csv"))
+    {'category': 'Café', 'day': None}
+
+    Raises
+    ------
+    SourceError
+        When two folders say different values of one column.
+    """
+    if "=" not in file.name:
+        return {}
+    values: dict[str, str | None] = {}
+    for folder in posixpath.dirname(file.name).split("/"):
+        key, equals, text = folder.partition("=")
+        if not equals or not key:
+            continue
+        name, value = unquote(key), None if text == NULL else unquote(text)
+        if values.get(name, value) != value:
+            raise SourceError(f"{file.name}: two of its folders say what {name!r} is.")
+        values[name] = value
+    return values
+
+
+def infer_types(files: Iterable[File], rules: CellRules = DEFAULT_RULES) -> dict[str, pa.DataType]:
+    """Return the columns that folders of the files say, and the type of each over all files."""
+    distinct: dict[str, dict[str | None, None]] = {}
+    # Files of one folder say the same.
+    for file in {posixpath.dirname(file.name): file for file in files}.values():
+        for name, value in folder_values(file).items():
+            distinct.setdefault(name, {})[value] = None
+    return {
+        name: infer_field(name, pa.array(list(values), pa.string()), rules).type
+        for name, values in distinct.items()
+    }
+
+
+def typed_with_folders(
+    rows: Rows, files: Sequence[File], schema: pa.Schema, rules: CellRules = DEFAULT_RULES
+) -> pa.RecordBatch:
+    """Return rows of some files as a batch of a schema, as `typed`, with what their folders say.
+
+    A row that could not be read stays a row of nulls.
+
+    Raises
+    ------
+    SourceError
+        When a file says another value than its folder.
+    """
+    said = _folder_columns(rows, files)
+    if not said:
+        return typed(rows, schema, rules)
+    # A folder such as month=01 says the number that the files of others have as 1.
+    rules = dataclasses.replace(rules, stated=rules.stated | said.keys())
+    own = {name for name in said if _has_values(rows.columns.get(name))}
+    lacking = {name: column for name, column in said.items() if name not in own}
+    batch = typed(dataclasses.replace(rows, columns={**rows.columns, **lacking}), schema, rules)
+    if not own:
+        return batch
+    expected = typed(Rows(said, rows.places), schema, rules)
+    filled = {name: _filled(batch, expected, name) for name in own}
+    return with_columns(batch, filled, schema)
+
+
+def _has_values(column: pa.Array | None) -> bool:
+    return column is not None and column.null_count < len(column)
+
+
+def _filled(batch: pa.RecordBatch, expected: pa.RecordBatch, name: str) -> pa.Array:
+    found, said = batch.column(name), expected.column(name)
+    differs = pc.indices_nonzero(pc.not_equal(found, said).fill_null(False))
+    if len(differs):
+        place = batch.column(PLACE)[differs[0].as_py()]
+        raise SourceError(
+            f"{place}: the file says another {name!r} than the name of its folder: rename one of "
+            "the two, or read each folder by itself."
+        )
+    return pc.coalesce(found, said)
+
+
+def _folder_columns(rows: Rows, files: Sequence[File]) -> dict[str, pa.Array]:
+    values = {file.name: said for file in files if (said := folder_values(file))}
+    names = dict.fromkeys(name for said in values.values() for name in said)
+    if not names:
+        return {}
+    if len(files) == 1 and not rows.errors:
+        said = values[files[0].name]
+        return {
+            name: pa.repeat(pa.scalar(said[name], pa.string()), len(rows.places)) for name in names
+        }
+    of_rows = [values.get(place.rpartition("#")[0], {}) for place in rows.places.to_pylist()]
+    for row, errors in rows.errors.items():
+        if any(error["column"] is None for error in errors):
+            of_rows[row] = {}
+    return {name: pa.array([said.get(name) for said in of_rows], pa.string()) for name in names}
