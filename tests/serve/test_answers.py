@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from reviewml.errors import MissingExtra, ParameterError, RegistryError, SchemaE
 from reviewml.featurizers import Features
 from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.registry import ModelVersion
+from reviewml.schema import arrow_type
 from reviewml.serve import Limits, create_app
 from reviewml.serve.answers import answers
-from reviewml.serve.columns import Column, arrow_type
+from reviewml.serve.columns import Column
+from reviewml.serve.page import render_page
 from reviewml.serve.served import Served
 from reviewml.trainers import LogisticRegression
 
@@ -132,7 +135,7 @@ def test_what_is_served_is_told(serve, simple) -> None:
     with serve(simple) as client:
         model, health = client.get("/model").json(), client.get("/health").json()
         document = client.get("/openapi.json").json()
-        assert client.get("/docs").status_code == 200
+        page = client.get("/docs")
     assert health["status"] == "ok"
     assert health["model"] == model["model"] == "m@1"
     assert health["since"] == model["since"]
@@ -145,6 +148,29 @@ def test_what_is_served_is_told(serve, simple) -> None:
     assert "recommended" not in row["properties"]
     assert row["properties"]["time"]["format"] == "date-time"
     assert row["properties"]["mobile"]["type"] == ["boolean", "null"]
+    assert row["properties"]["pages_viewed"]["minimum"] == -(2**63)
+    assert row["properties"]["pages_viewed"]["maximum"] == 2**63 - 1
+    assert page.status_code == 200
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert all(f"<td>{name}</td>" in page.text for name in model["columns"])
+    # What it needs is in it.
+    assert not re.search(r"://|<script|src=|@import|url\(|<link", page.text)
+
+
+def test_a_page_shows_names_as_they_are() -> None:
+    properties = {"<script>": {"type": ["string", "null"], "description": "string"}}
+    row = {"type": "object", "properties": properties}
+    schema = {"properties": {"rows": {"items": row}}}
+    operation = {
+        "summary": "a & b",
+        "requestBody": {"content": {"application/json": {"schema": schema}}},
+        "responses": {"200": {"description": "<b>"}},
+    }
+    page = render_page({"info": {"title": "</title>"}, "paths": {"/x": {"post": operation}}})
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert page.count("&lt;script&gt;") == 2
+    assert page.count("</title>") == 1
 
 
 @pytest.mark.parametrize(
@@ -186,6 +212,9 @@ def test_a_type_without_a_form_is_refused(kind: str) -> None:
 def test_parameters_are_checked(registry) -> None:
     with pytest.raises(ParameterError, match=r"Limits\(timeout=0\)"):
         create_app(registry, "visits", limits=Limits(timeout=0))
+    for limits in ({"connections": 1.5}, {"timeout": "9"}, {"timeout": 1e999}):
+        with pytest.raises((ParameterError, TypeError), match=next(iter(limits))):
+            create_app(registry, "visits", limits=Limits(**limits))
     with pytest.raises(ParameterError, match="refresh=0"):
         create_app(registry, "visits", refresh=0)
     with pytest.raises(RegistryError, match="cannot name a model"):

@@ -98,7 +98,7 @@ def test_too_much_is_told_to_come_again(registry, serving, gate, new, json_rows)
     # One was being predicted, five waited.
     assert (codes.count(200), codes.count(503)) == (6, 14)
     assert refused.headers["Retry-After"] == "1"
-    assert "come again later" in refused.json()["detail"]
+    assert "retry later" in refused.json()["detail"]
     assert again.status_code == 200
 
 

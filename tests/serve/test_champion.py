@@ -13,6 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyarrow import parquet
 
 from reviewml import Files, LocalRegistry
@@ -21,7 +23,8 @@ from reviewml.serve.champion import Champion
 
 
 def until(true: Callable[[], bool]) -> None:
-    for _ in range(1_000):
+    # A challenger is first tried in a process of its own, which takes some seconds to start.
+    for _ in range(6_000):
         if true():
             return
         time.sleep(0.01)
@@ -106,3 +109,29 @@ def test_a_pipeline_that_only_enriches_is_not_served(registry, reviews: pa.Table
     registry.log(only, name="words")
     with pytest.raises(SchemaError, match="only enriches"):
         Champion(registry, "words").load()
+
+
+def test_a_version_that_is_not_signed_is_not_even_tried(registry, simple, tmp_path, monkeypatch):
+    private = Ed25519PrivateKey.generate()
+    key, public = tmp_path / "key.pem", tmp_path / "key.pub.pem"
+    pem = serialization.Encoding.PEM
+    key.write_bytes(
+        private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    public.write_bytes(
+        private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    LocalRegistry(registry.path, key=key).log(simple, name="signed")
+    champion = Champion(LocalRegistry(registry.path, verify=public), "signed")
+    champion.load()
+    tried = []
+    monkeypatch.setattr("reviewml.serve.champion.try_model", tried.append)
+    registry.log(simple, name="signed")
+    champion.look()
+    assert champion.served.name == "signed@1"
+    assert "UntrustedModel" in champion.problem
+    assert tried == []
+    LocalRegistry(registry.path, key=key).log(simple, name="signed")
+    champion.look()
+    assert champion.served.name == "signed@3"
+    assert len(tried) == 1

@@ -100,7 +100,7 @@ def test_a_column_that_is_missing_is_named(client, good) -> None:
     del good["rows"][1]["price"]
     answer = client.post("/predict", json=good)
     assert answer.json()["detail"] == (
-        "row 1 lacks 'price': give every column, null where it is not known."
+        "row 1 lacks 'price': send every column, with null for unknown values."
     )
 
 

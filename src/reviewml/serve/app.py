@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from reviewml import plugins
-from reviewml.errors import ParameterError, RequestRefused
+from reviewml.errors import EnvironmentFailure, ParameterError, RequestRefused
 from reviewml.interfaces.registry import Registry, parse_reference
 from reviewml.serve.batcher import Batcher
 from reviewml.serve.body import rows_of
 from reviewml.serve.champion import Champion
 from reviewml.serve.description import openapi
+from reviewml.serve.intake import Intake
 from reviewml.serve.limits import Limits
+from reviewml.serve.page import render_page
 from reviewml.serve.served import Served
 
 if TYPE_CHECKING:
@@ -27,15 +30,8 @@ if TYPE_CHECKING:
 
     from reviewml.interfaces.store import EnrichmentStore
 
-HEADERS = {
-    # The rest of such a body is not read.
-    408: {"Connection": "close"},
-    413: {"Connection": "close"},
-    503: {"Retry-After": "1"},
-}
-
-LARGE = 2**16
-"""Bytes of a body from which it is read in a thread: others must not wait for it."""
+LARGE = 2**14
+"""Bytes of a body from which it is parsed in a thread: others must not wait for it."""
 
 
 def create_app(
@@ -82,6 +78,8 @@ def create_app(
         When no model could have that reference.
     """
     fastapi = plugins.optional("fastapi", "reviewml.serve")
+    from reviewml.serve.responses import make_page, make_refusal
+
     limits.check()
     parse_reference(reference)
     for name, seconds in {"refresh": refresh, "reread": reread}.items():
@@ -91,15 +89,22 @@ def create_app(
     service = Service(champion, refresh, limits)
     title = f"reviewml: {reference}"
     app: FastAPI = fastapi.FastAPI(
-        title=title, lifespan=service.lifespan, redirect_slashes=False, redoc_url=None
+        title=title,
+        lifespan=service.lifespan,
+        redirect_slashes=False,
+        # That of FastAPI loads scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     # Its columns are those of the model that serves now.
-    app.openapi = lambda: openapi(title, champion.served)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi(title, champion.served, limits)  # type: ignore[method-assign]
     app.state.champion = champion
+    app.state.limits = limits
     app.add_route("/predict", service.predict, methods=["POST"])
     app.add_route("/health", service.health, methods=["GET"])
     app.add_route("/model", service.model, methods=["GET"])
-    app.add_exception_handler(RequestRefused, _refused)
+    app.add_route("/docs", lambda _: make_page(render_page(app.openapi())), methods=["GET"])
+    app.add_exception_handler(RequestRefused, make_refusal)
     return app
 
 
@@ -124,8 +129,11 @@ class Service:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Follow the champion and predict, as long as the app runs."""
-        # Not before: it belongs to the loop that the app runs in.
+        # Not before: they belong to the loop that the app runs in.
         self.batcher = Batcher(self.limits)
+        self.intake = Intake(self.limits)
+        # One: what is made of a large body for a moment is many times as large.
+        self.parser = ThreadPoolExecutor(1, thread_name_prefix="parse")
         tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self.batcher.run())]
         try:
             yield
@@ -133,6 +141,7 @@ class Service:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.parser.shutdown(wait=False, cancel_futures=True)
 
     async def _follow(self) -> None:
         while True:
@@ -141,51 +150,54 @@ class Service:
 
     async def predict(self, request: Request) -> Response:
         """Answer ``POST /predict``."""
+        from reviewml.serve.responses import Answer
+
         _check_type(request)
         served = self._served()
-        batch = await self._rows(await self._body(request), served)
+        holding = self.intake.open()
         try:
-            return _json(await self.batcher.answer(served, batch))
+            answer = await self._predict(await holding.read(request), served)
+            holding.add(len(answer))
+        except BaseException:
+            holding.release()
+            raise
+        return Answer(answer, holding)
+
+    async def _predict(self, body: bytes | bytearray, served: Served) -> bytes:
+        batch = await self._parse(body, served)
+        try:
+            return await self.batcher.answer(served, batch)
         except RequestRefused:
             raise
         except Exception as error:
             why = f"{served.name} cannot predict these rows ({type(error).__name__})."
-            raise RequestRefused(why, 500) from None
+            # Asked again later, it may answer.
+            status = 503 if isinstance(error, EnvironmentFailure) else 500
+            raise RequestRefused(why, status) from None
 
     async def health(self, request: Request) -> Response:
         """Answer ``GET /health``."""
+        from starlette.responses import JSONResponse
+
         health = {**self.champion.health(), "waiting": self.batcher.waiting}
-        return _json(health, 200 if self.champion.served else 503)
+        return JSONResponse(health, 200 if self.champion.served else 503)
 
     async def model(self, request: Request) -> Response:
         """Answer ``GET /model``."""
-        return _json(self._served().described())
+        from starlette.responses import JSONResponse
+
+        return JSONResponse(self._served().described())
 
     def _served(self) -> Served:
         if self.champion.served is None:
             raise RequestRefused(self.champion.problem or "the model is being loaded.", 503)
         return self.champion.served
 
-    async def _body(self, request: Request) -> bytes:
-        from starlette.requests import ClientDisconnect
-
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self.limits.timeout):
-                async for part in request.stream():
-                    body += part
-                    if len(body) > self.limits.body_bytes:
-                        most = f"{self.limits.body_bytes:,} bytes"
-                        raise RequestRefused(f"the body is too large: send at most {most}.", 413)
-        except TimeoutError:
-            raise RequestRefused("the body did not arrive in time.", 408) from None
-        except ClientDisconnect:
-            raise RequestRefused("the body was cut off.", 400) from None
-        return bytes(body)
-
-    async def _rows(self, body: bytes, served: Served) -> pa.RecordBatch:
-        given = (body, served.columns, self.limits.request_rows)
-        return await asyncio.to_thread(rows_of, *given) if len(body) > LARGE else rows_of(*given)
+    async def _parse(self, body: bytes | bytearray, served: Served) -> pa.RecordBatch:
+        if len(body) <= LARGE:
+            return rows_of(body, served.columns, self.limits)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.parser, rows_of, body, served.columns, self.limits)
 
 
 def _check_type(request: Request) -> None:
@@ -200,15 +212,3 @@ def _check_type(request: Request) -> None:
         raise RequestRefused(
             "expected the header 'Content-Type: application/json', UTF-8 and not compressed.", 415
         )
-
-
-def _refused(_: Request, error: Any) -> Response:
-    return _json({"detail": error.reason}, error.status, HEADERS.get(error.status))
-
-
-def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    from starlette.responses import JSONResponse, Response
-
-    if isinstance(content, bytes):
-        return Response(content, status, headers, "application/json")
-    return JSONResponse(content, status, headers)

@@ -57,7 +57,7 @@ class Batcher:
             When too many rows wait already, or it has waited for too long.
         """
         if self.waiting and self.waiting + len(batch) > self._limits.waiting_rows:
-            raise RequestRefused("too many rows wait already: come again later.", 503)
+            raise RequestRefused("too many rows wait already: retry later.", 503)
         request = Waiting(served, batch, asyncio.get_running_loop().create_future())
         self._queue.append(request)
         self.waiting += len(batch)
@@ -67,7 +67,7 @@ class Batcher:
                 return await request.answer
         except TimeoutError:
             seconds = f"{self._limits.timeout:g} seconds"
-            raise RequestRefused(f"no answer within {seconds}: come again later.", 503) from None
+            raise RequestRefused(f"no answer within {seconds}: retry later.", 503) from None
 
     async def run(self) -> None:
         """Predict what arrives, until cancelled; what waits then is refused."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 from typing import Any
 
-from reviewml.errors import ReviewmlError
+from reviewml.errors import CapabilityError, ReviewmlError
 from reviewml.interfaces.registry import ModelVersion, Registry
+from reviewml.masking import masked
+from reviewml.saving.signature import verify
 from reviewml.serve.served import Served
+from reviewml.serve.trial import try_model
 
 log = logging.getLogger("reviewml.serve")
 
@@ -16,7 +20,9 @@ log = logging.getLogger("reviewml.serve")
 class Champion:
     """Follows a reference: where it moves, the version is loaded beside the one that serves.
 
-    Only once it is ready does it take its place; one that cannot be loaded never does.
+    Only once it is ready does it take its place; one that cannot be loaded never does. While one
+    serves, another is loaded and tried in a process of its own first: one that crashes its process
+    never comes here.
 
     Parameters
     ----------
@@ -71,11 +77,29 @@ class Champion:
 
     def _ready(self, version: ModelVersion) -> Served:
         if self.served is None or not self._is_served(self.served, version):
-            self.served = Served.load(
-                self.registry, version, reviews=self.reviews, store=self.store
-            )
+            self.served = self._loaded(version)
             log.info("serving %s", self.served.name)
         return self.served
+
+    def _loaded(self, version: ModelVersion) -> Served:
+        options = {"reviews": self.reviews, "store": self.store}
+        # Before the first serves, there is nothing that a crash could cost.
+        if self.served is None or self.served.version.version == version.version:
+            return Served.load(self.registry, version, **options)
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = stack.enter_context(
+                    self.registry.fetch(f"{version.name}@{version.version}")
+                )
+            except CapabilityError:
+                log.warning("%s keeps no folders: versions are not tried first", self.registry)
+                return Served.load(self.registry, version, **options)
+            # Nothing of a model that nobody signed is read, not even where a crash costs nothing.
+            if self.registry.verify is not None:
+                verify(folder, self.registry.verify)
+            try_model(folder)
+            # The very files that were tried are loaded.
+            return Served.of_folder(folder, version, verify=self.registry.verify, **options)
 
     def _is_served(self, served: Served, version: ModelVersion) -> bool:
         if served.version.version != version.version:
@@ -85,7 +109,8 @@ class Champion:
 
     def _failed(self, what: str, error: Exception) -> None:
         # Messages of other errors may quote a text.
-        said = str(error) if isinstance(error, ReviewmlError) else "an error that is not ours"
+        ours = isinstance(error, ReviewmlError)
+        said = masked(str(error)) if ours else "an error that is not ours"
         problem = f"{what} cannot be loaded ({type(error).__name__})"
         if problem != self.problem:
             log.error("%s: %s", problem, said)

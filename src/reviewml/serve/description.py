@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reviewml.serve.limits import Limits
 from reviewml.serve.served import Served
 
 VERSION = "1.0"
@@ -14,15 +15,15 @@ OBJECT: dict[str, Any] = {"type": "object"}
 REFUSED = {
     400: "The body is no JSON, or not UTF-8",
     408: "The body did not arrive in time",
-    413: "The body, or the number of rows, is too large",
+    413: "The body, a row, or the number of rows, is too large",
     415: "The body is of another type than application/json",
     422: "A row does not fit; the answer names it, its column, and what was expected",
     500: "The model cannot predict these rows",
-    503: "No model is loaded, or too many requests wait: come again after `Retry-After` seconds",
+    503: "No model is loaded, or too much is asked at once: come again after `Retry-After` seconds",
 }
 
 
-def openapi(title: str, served: Served | None) -> dict[str, Any]:
+def openapi(title: str, served: Served | None, limits: Limits) -> dict[str, Any]:
     """Return the document.
 
     Parameters
@@ -31,20 +32,27 @@ def openapi(title: str, served: Served | None) -> dict[str, Any]:
         Of the API.
     served
         The model whose columns a request has; None before one is loaded.
+    limits
+        Of requests.
     """
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": VERSION},
         "paths": {
-            "/predict": {"post": _predict(served)},
+            "/predict": {"post": _predict(served, limits)},
             "/health": {"get": _get("Which version serves, and since when", {503: "None does"})},
             "/model": {"get": _get("What the model is", {503: REFUSED[503]})},
         },
     }
 
 
-def _predict(served: Served | None) -> dict[str, Any]:
-    rows = {"type": "array", "minItems": 1, "items": _row(served) if served else OBJECT}
+def _predict(served: Served | None, limits: Limits) -> dict[str, Any]:
+    rows = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": limits.request_rows,
+        "items": _row(served) if served else OBJECT,
+    }
     body = {**OBJECT, "properties": {"rows": rows}, "required": ["rows"]}
     return {
         "summary": "Predict rows",

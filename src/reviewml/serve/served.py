@@ -6,7 +6,8 @@ import dataclasses
 import datetime
 import threading
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,11 +15,9 @@ from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.registry import ModelVersion, Registry
 from reviewml.interfaces.source import Partition, Source
+from reviewml.pipeline import Pipeline, load
 from reviewml.schema import existing_roles, with_roles
 from reviewml.serve.columns import Column
-
-if TYPE_CHECKING:
-    from reviewml.pipeline import Pipeline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +78,20 @@ class Served:
             When it cannot be loaded, or what it needs is not there.
         """
         pipeline = registry.load(f"{version.name}@{version.version}")
+        return cls(version, pipeline.on("local", store=store), reviews)
+
+    @classmethod
+    def of_folder(
+        cls,
+        folder: Path,
+        version: ModelVersion,
+        *,
+        verify: Any = None,
+        reviews: Any = None,
+        store: Any = "auto",
+    ) -> Served:
+        """Return a version of which the saved folder is here, ready to predict; see `load`."""
+        pipeline = load(folder, verify=verify)
         return cls(version, pipeline.on("local", store=store), reviews)
 
     @property
