@@ -29,6 +29,8 @@ from reviewml.stores.local import LocalStore
 from reviewml.testing import EnricherContract
 from reviewml.testing.rows import GOOD
 
+pytestmark = pytest.mark.usefixtures("keep_models")
+
 BROKEN = "breaks"
 
 UNCLEAR = 40

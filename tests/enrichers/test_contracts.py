@@ -22,6 +22,8 @@ from reviewml.interfaces import Enricher, Enrichment
 from reviewml.testing import EnricherContract
 from reviewml.testing.rows import example_rows
 
+pytestmark = pytest.mark.usefixtures("keep_models")
+
 
 class TestLanguage(EnricherContract):
     @pytest.fixture
@@ -104,3 +106,8 @@ class TestEmbeddingZeroShot(EnricherContract):
     @pytest.fixture
     def enricher(self, minilm: Path) -> Enricher:
         return EmbeddingZeroShot({"fit": "It fits well.", "price": "cheap"}, model=str(minilm))
+
+    @pytest.fixture
+    def rows(self) -> pa.Table:
+        # Real weights take their time: as few rows as have every odd text.
+        return example_rows(100)

@@ -286,6 +286,103 @@ def test_a_snapshot_stands_in_for_the_reviews(tmp_path: Path) -> None:
         load(tmp_path / "m").predict_proba(joined.drop_columns(["product_count_30d"]))
 
 
+# -- one row decides nothing -------------------------------------------------------------------
+
+
+def identified(rows: list[tuple[str, str, Any, float]]) -> Frame:
+    """Return reviews of (id, product, stars, day)."""
+    ids, skus, stars, days = zip(*rows, strict=True)
+    table = {"review": ids, "sku": skus, "stars": stars, "posted": [at(day) for day in days]}
+    return Frame(pa.table(table), id="review", rating="stars", time="posted")
+
+
+REVIEWS = [(f"r{n}", f"s{n % 7}", float(1 + n * n % 5), float(n % 40)) for n in range(120)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(again=st.lists(st.sampled_from(REVIEWS), min_size=1, max_size=60))
+def test_reviews_that_are_there_again_change_nothing(again) -> None:
+    visits = visits_of([(f"s{n}", float(day)) for n in range(8) for day in (3, 20, 50)])
+    expected = ReviewHistory(identified(REVIEWS), by="sku")
+    found = ReviewHistory(identified([*again, *REVIEWS]), by="sku")
+    tables = [step.fit_enrich(as_dataset(visits)).to_arrow() for step in (expected, found)]
+    assert tables[0].equals(tables[1])
+    assert (expected.priors_, expected.strengths_) == (found.priors_, found.strengths_)
+
+
+def test_reviews_of_one_id_that_differ_all_count_and_are_told() -> None:
+    reviews = identified([("r1", "a", 5.0, 1.0), ("r1", "a", 1.0, 1.0), ("r1", "b", 5.0, 1.0)])
+    with pytest.warns(UserWarning, match="1 of 3 rows has the 'review' and 'sku' of an earlier"):
+        found = history(reviews, visits_of([("a", 9), ("b", 9)]), windows=(None,))
+    assert [row["p_count_all"] for row in found] == [2, 1]
+
+
+def test_reviews_without_an_id_count_as_often_as_they_are_there() -> None:
+    found = history(reviews_of([("a", 5, 1)] * 2), visits_of([("a", 9)]))
+    assert found[0]["p_count_all"] == 2
+
+
+@pytest.mark.parametrize("wild", [50.0, -1.0, 1e9, 1e300])
+def test_one_wild_rating_changes_no_mean_and_is_counted(wild: float) -> None:
+    visits = visits_of([("s1", 90), ("s2", 90), ("new", 90)])
+    reviews = [(sku, rating, day) for _, sku, rating, day in REVIEWS]
+    expected = history(reviews_of(reviews), visits, shrink=True)
+    with pytest.warns(UserWarning, match="1 of 121 ratings is beyond 1 to 5 and is left out"):
+        found = history(reviews_of([*reviews, ("s1", wild, 3)]), visits, shrink=True)
+    for before, after in zip(expected, found, strict=True):
+        assert after["p_rating_mean_all"] == before["p_rating_mean_all"]
+    assert found[0]["p_count_all"] == expected[0]["p_count_all"] + 1
+
+
+def test_the_last_review_is_not_on_the_last_day_of_9999() -> None:
+    never = (datetime.datetime(9999, 12, 31, tzinfo=UTC) - START) / DAY
+    reviews = [(sku, rating, day) for _, sku, rating, day in REVIEWS]
+    step = ReviewHistory(reviews_of([*reviews, ("s1", 5.0, never)]), by="sku")
+    with pytest.warns(UserWarning, match="1 of 121 reviews are earlier or later than all others"):
+        step.fit_enrich(as_dataset(visits_of([("s1", 9)])))
+    assert step.last_review_ == at(39).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("stars", "mean"),
+    [
+        (["4", "1"], 2.5),
+        (pa.array(["4", "1"]).dictionary_encode(), 2.5),
+        (["4 ", " 1\n"], 2.5),
+        (["4", "  "], 4.0),
+        (pa.array(["4", "1"], pa.string_view()), 2.5),
+        (["4.0 out of 5 stars", "1"], None),
+        (["2,5", "1"], None),
+        ([at(1), at(2)], None),
+        ([[4], [1]], None),
+    ],
+)
+def test_ratings_are_read_as_sentiment_reads_them_or_refused(stars: Any, mean: Any) -> None:
+    table = pa.table({"sku": ["a", "a"], "stars": stars, "posted": [at(1), at(2)]})
+    reviews, visits = Frame(table, rating="stars", time="posted"), visits_of([("a", 9)])
+    if mean is not None:
+        assert history(reviews, visits)[0]["p_rating_mean_all"] == mean
+        return
+    with pytest.raises(SchemaError, match="ratings must be numbers, and column 'stars'") as raised:
+        history(reviews, visits)
+    assert "2,5" not in str(raised.value)
+    with pytest.raises(SchemaError, match="ratings must be numbers, and column 'stars'"):
+        Sentiment(text="sku", rating="stars").fit(table)
+
+
+def test_rows_without_a_key_or_a_time_are_counted() -> None:
+    visits = visits_of([("a", 9), (None, 9), ("a", None)])
+    with pytest.warns(UserWarning, match="2 of 3 rows have no sku or no when: no event counts"):
+        history(reviews_of([("a", 1, 1)]), visits)
+
+
+@pytest.mark.parametrize("nameless", ["", None, float("nan")])
+def test_reviews_without_an_id_all_count_though_they_say_the_same(nameless: Any) -> None:
+    same = {"id": pa.array([nameless] * 3), "sku": ["a"] * 3, "stars": [4] * 3, "at": [at(1)] * 3}
+    reviews = Frame(pa.table(same), id="id", rating="stars", time="at")
+    assert history(reviews, visits_of([("a", 9)]))[0]["p_count_all"] == 3
+
+
 # -- bad input ------------------------------------------------------------------------------------
 
 
@@ -306,7 +403,7 @@ def test_says_what_is_missing() -> None:
 
 def test_reviews_without_key_or_time_are_counted() -> None:
     reviews = reviews_of([("a", 1, 1), (None, 1, 1), ("a", 1, None)])
-    with pytest.warns(UserWarning, match="2 of 3 rows have no") as seen:
+    with pytest.warns(UserWarning, match="2 of 3 events have no sku or no time") as seen:
         found = history(reviews, visits_of([("a", 9)]))
     assert all(warning.filename == __file__ for warning in seen)
     assert found[0]["p_count_all"] == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import sys
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ from reviewml.interfaces.expressions import (
     Category,
     Days,
     Expression,
+    Measure,
     Number,
     PartOfDate,
     Seconds,
@@ -147,11 +150,19 @@ def test_parts_of_a_date_are_pythons(moment: dt.datetime) -> None:
     ("text", "measured"),
     [
         ("Good! GOOD? 10/10", (17, 3, 17 / 3, 5 / 17, 4, 1, 1)),
-        ("质量很好！", (5, 5, 1, 0, 0, 1, 0)),
+        ("质量很好！", (5, 4, 5 / 4, 0, 0, 1, 0)),
         ("ÉTÉ été", (7, 2, 7 / 2, 3 / 7, 0, 0, 0)),
         ("", (0, 0, 0, 0, 0, 0, 0)),
         (" \n", (2, 0, 2, 0, 0, 0, 0)),
         ("¿Cómo?", (6, 1, 6, 1 / 6, 0, 0, 2)),
+        ("Soft; warm; cheap", (17, 3, 17 / 3, 1 / 17, 0, 0, 0)),
+        ("Γιατί; «πώς»; ναι·", (18, 3, 6, 1 / 18, 0, 0, 2)),
+        ("Γιατί\u037e Γιατι\u0301; Τι?;", (19, 3, 19 / 3, 3 / 19, 0, 0, 3)),
+        ("très\u00a0bien\u202f!\u3000oui", (15, 3, 5, 0, 0, 1, 0)),
+        ("很好。　很好！", (7, 4, 7 / 4, 0, 0, 1, 0)),
+        ("अच्छा है । १२", (13, 3, 13 / 3, 0, 2, 0, 0)),
+        ("هل هو جيد؟ لا؛ ٣", (16, 5, 16 / 5, 0, 1, 0, 1)),
+        ("good - bad …", (12, 2, 6, 0, 0, 0, 0)),
         (None, (NAN,) * 7),
     ],
 )
@@ -159,3 +170,26 @@ def test_measures_of_texts(text: str | None, measured: tuple[float, ...]) -> Non
     column = pa.array([text], pa.string())
     found = [values(TextMeasure("x", measure), column)[0] for measure in MEASURES]
     same(found, list(measured))
+
+
+@pytest.mark.parametrize(
+    ("measure", "name"),
+    [("question marks", "QUESTION MARK"), ("exclamation marks", "EXCLAMATION MARK")],
+)
+def test_marks_are_those_that_unicode_calls_so(measure: Measure, name: str) -> None:
+    letters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    counted = values(TextMeasure("x", measure), pa.array(letters))
+    marks = {letter for letter, count in zip(letters, counted, strict=True) if count}
+    both = {"\u2048", "\u2049"}
+    for letter in marks - both:
+        called = unicodedata.name(letter)
+        assert name in called or "INTERROBANG" in called
+    # Not those within other symbols, nor letters of phonetic scripts.
+    punctuation = [letter for letter in letters if unicodedata.category(letter) == "Po"]
+    assert {letter for letter in punctuation if name in unicodedata.name(letter)} <= marks
+
+
+def test_every_white_space_of_unicode_ends_a_word() -> None:
+    spaces = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
+    texts = pa.array([f"one{space}two" for space in spaces])
+    assert set(values(TextMeasure("x", "words"), texts)) == {2}

@@ -17,6 +17,7 @@ from reviewml.errors import NotFitted, SchemaError
 from reviewml.featurizers import Features
 from reviewml.featurizers.texts import split_token
 from reviewml.hashing import digest
+from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.expressions import Number
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.frames import as_dataset
@@ -100,6 +101,63 @@ def test_roles_are_kept_apart() -> None:
     only_body = fitted(table, roles, exclude=["Title", "at"])
     assert {feature.column for feature in only_body.features()} == {"Body"}
     assert names(fitted(table, roles, text_statistics=False)) == names(features)[:3]
+
+
+RESPELLED = {
+    "key": "Key",
+    "Review Text": "review_text",
+    "Rating": "rating",
+    "At": "AT ",
+    "bought": "\uff22ought",
+    "Refund": "refund",
+}
+
+
+@pytest.mark.parametrize("rating", [False, True])
+@pytest.mark.parametrize("column", RESPELLED)
+def test_a_column_kept_apart_is_no_feature_by_another_spelling(column: str, rating: bool) -> None:
+    table = pa.table(
+        {name: [1, 2, 2] for name in RESPELLED}
+        | {"price": [1, 2, 3], RESPELLED[column]: [1, 2, 2]}
+        | {"Review Text": ["a", "b", None], "At": [dt.datetime(2026, 1, day) for day in (1, 2, 3)]}
+    )
+    roles = Roles(id="key", text=("Review Text",), rating="Rating", time="At", target="bought")
+    features = fitted(table, roles, exclude=["Refund"], rating=rating)
+    used = {feature.column for feature in features.features()}
+    assert used == {"price", "At", "Review Text"} | ({"Rating"} if rating else set())
+    assert f"differs from {column!r}" in features.left_out_[RESPELLED[column]]
+    assert any(repr(RESPELLED[column]) in warning for warning in features.warnings())
+
+
+def test_a_column_of_an_enricher_may_be_called_like_a_role() -> None:
+    class Quiet(Enricher):
+        needs = ("text",)
+        adds = {"sentiment": pa.float64()}
+
+        def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+            return batch.append_column("sentiment", pa.array(range(len(batch)), pa.float64()))
+
+    table = pa.table({"t": ["a", "b"], "Sentiment": [1, 0]})
+    rows = as_dataset(table, Roles(text=("t",), target="Sentiment"))
+    features = Features(text_statistics=False).fit(rows.enrich(Quiet()))
+    assert names(features) == ["sentiment"]
+
+
+def test_html_entities_are_what_they_show() -> None:
+    shown = ["Tom & I don't regret it", "R&D &; &no; <3", "É\xa0É?", "don't"]
+    written = [
+        "Tom &amp; I don&#39;t regret it",
+        "R&D &; &no; &lt;3",
+        "&Eacute;&nbsp;&#xC9;&#63;",
+        "don&amp;#39;t",
+    ]
+    table = pa.table({"t": [*written, None], "n": range(5)})
+    features = fitted(table, Roles(text=("t",)), ngrams=10, min_reviews=1)
+    assert not {"amp", "lt", "nbsp", "Eacute"} & {*features.terms_}
+    found = matrix(features, table)
+    expected = matrix(features, table.set_column(0, "t", pa.array([*shown, None])))
+    np.testing.assert_array_equal(found, expected)
+    assert found[:, names(features).index("t: digits")].tolist()[:4] == [0, 1, 0, 0]
 
 
 def test_what_is_left_out_is_said_with_its_reason() -> None:

@@ -95,6 +95,45 @@ def test_sequences_that_are_too_long_for_the_memory_leave_the_budget_to_others()
     assert running.budget.tokens == 384
 
 
+class Broken(Recorder):
+    """Raises the same on whatever it is given, once it was given some batches."""
+
+    def __init__(self, error: Exception, good: int = 0) -> None:
+        super().__init__()
+        self.error = error
+        self.good = good
+        self.calls = 0
+
+    def __call__(self, inputs: Inputs) -> np.ndarray:
+        self.calls += 1
+        if self.calls > self.good:
+            raise self.error
+        return super().__call__(inputs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        MemoryError(),
+        OSError(28, "No space left on device"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("good", [0, 3])
+@pytest.mark.parametrize("length", [20, 300])
+def test_a_device_that_fails_is_no_failure_of_a_sequence(
+    error: Exception, good: int, length: int
+) -> None:
+    forward = Broken(error, good)
+    with pytest.raises(type(error)) as raised:
+        engine(forward).run(sequences([length] * 200))
+    assert raised.value is error
+    assert forward.calls <= good + 12
+
+
 def test_a_model_is_not_given_more_than_it_has_positions_for() -> None:
     forward = Recorder()
     running = Engine(forward, pad_id=0, n_outputs=2, budget=Budget(512), longest=40)

@@ -21,6 +21,8 @@ from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
 from reviewml.testing import EnricherContract
 
+pytestmark = pytest.mark.usefixtures("keep_models")
+
 SLOW = ("bart", "roberta", "xlm-roberta", "deberta-v2", "modernbert", "distilbert")
 """To convert all of them takes long."""
 

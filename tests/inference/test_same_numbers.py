@@ -10,8 +10,11 @@ import pyarrow as pa
 import pytest
 
 from reviewml.enrichers import TransformerSentiment, ZeroShot
+from reviewml.testing.rows import BLANK_TEXTS
 
 pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.usefixtures("keep_models")
 
 ARCHITECTURES = (
     "bart",
@@ -25,8 +28,6 @@ ARCHITECTURES = (
 
 TEXTS = [
     "This dress fits well.",
-    "",
-    " ",
     "😀 👍 ❤️",
     "منتج رائع والسعر جيد",
     "שמלה יפה מאוד",
@@ -52,22 +53,13 @@ def theirs(texts: list[str], labels: list[str], model: Path, **settings: Any) ->
     from transformers import pipeline
 
     classify = pipeline("zero-shot-classification", model=str(model), device="cpu")
-    # Given "" alone it raises; its own steps take it, as they do in a list.
-    answers = [
-        classify(text, labels, **settings) if text else through_steps(classify, labels, settings)
-        for text in texts
-    ]
+    answers = [classify(text, labels, **settings) for text in texts]
     return np.array(
         [
             [dict(zip(a["labels"], a["scores"], strict=True))[label] for label in labels]
             for a in answers
         ]
     )
-
-
-def through_steps(classify: Any, labels: list[str], settings: dict[str, Any]) -> Any:
-    outputs = [classify.forward(pair) for pair in classify.preprocess([""], labels)]
-    return classify.postprocess(outputs, **settings)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
@@ -82,6 +74,19 @@ def test_zero_shot_scores_are_those_of_the_pipeline(
     )
     # Scores that do not differ between texts would be equal whatever is compared.
     assert np.ptp(expected, axis=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("blank", BLANK_TEXTS, ids=ascii)
+def test_a_text_that_shows_nothing_has_no_label(blank: str, tiny_model: Any) -> None:
+    """A model would say something of it all the same, as sure of itself as of any text."""
+    rows = pa.table({"text": [blank, "a text", None]})
+    zero_shot = ZeroShot(LABELS, text="text", model=str(tiny_model("bert")), device="cpu")
+    # The engine is kept for all tests of the module, and counts their work too.
+    before = zero_shot.text_model.engine.work.sequences
+    found = zero_shot.transform(rows)
+    assert [label is None for label in found.column("label").to_pylist()] == [True, False, True]
+    # A text goes with each label; one that shows nothing with none.
+    assert zero_shot.text_model.engine.work.sequences - before == len(LABELS)
 
 
 @pytest.mark.parametrize("n_labels", [1, 2, 50])

@@ -36,7 +36,7 @@ def test_a_typo_is_refused_when_work_starts(trainer: Trainer, said: str) -> None
     ids=repr,
 )
 def test_what_is_allowed_passes(trainer: Trainer) -> None:
-    trainer.check_choices()
+    trainer.check_parameters()
 
 
 class Annotated(XGBoost):
@@ -55,4 +55,4 @@ class Plain(XGBoost):
 
 @pytest.mark.parametrize("trainer", [Annotated, Plain])
 def test_other_annotations_are_left_alone(trainer: type[Trainer]) -> None:
-    trainer().check_choices()
+    trainer().check_parameters()

@@ -7,6 +7,7 @@ from reviewml.enrichers.history import ReviewHistory
 from reviewml.enrichers.language import Language
 from reviewml.enrichers.quality import Quality
 from reviewml.enrichers.sentiment import Sentiment
+from reviewml.enrichers.text_classifier import Probabilities, TextClassifier
 from reviewml.enrichers.transformer_sentiment import TransformerSentiment
 from reviewml.enrichers.zero_shot import ZeroShot
 
@@ -17,9 +18,11 @@ __all__ = [
     "CortexTranslate",
     "EmbeddingZeroShot",
     "Language",
+    "Probabilities",
     "Quality",
     "ReviewHistory",
     "Sentiment",
+    "TextClassifier",
     "TransformerSentiment",
     "ZeroShot",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import Formatter
 
 import numpy as np
 import numpy.typing as npt
@@ -37,16 +38,32 @@ def check_labels(labels: Sequence[str], parameter: str = "candidate_labels") -> 
 
 def hypotheses(template: str, labels: Sequence[str]) -> list[str]:
     """Return the sentence of each label, or raise `ParameterError` when it has no place in it."""
-    try:
-        sentences = [template.format(label) for label in labels]
-    except (IndexError, KeyError, ValueError) as error:
+    if not isinstance(template, str):
         raise ParameterError(
-            f"hypothesis_template={template!r} cannot be filled in ({error}): put one {{}} where "
+            f"hypothesis_template is a {type(template).__name__}: give a text with one {{}} where "
             "the label goes."
-        ) from error
-    if sentences[0] == template:
+        )
+    _check_template(template)
+    return [template.format(label) for label in labels]
+
+
+def _check_template(template: str) -> None:
+    # A width or an attribute would be filled in too, and a saved model may state either.
+    try:
+        fields = [field[1:] for field in Formatter().parse(template) if field[1] is not None]
+    except ValueError as error:
+        raise _cannot_fill_in(template, str(error)) from error
+    if not fields:
         raise ParameterError(f"hypothesis_template={template!r} has no {{}} for the label.")
-    return sentences
+    if fields != [("", "", None)] and set(fields) != {("0", "", None)}:
+        raise _cannot_fill_in(template, "it asks for more than the label")
+
+
+def _cannot_fill_in(template: str, reason: str) -> ParameterError:
+    return ParameterError(
+        f"hypothesis_template={template!r} cannot be filled in ({reason}): put one {{}} where the "
+        "label goes."
+    )
 
 
 def scored_types(column: str, labels: Sequence[str]) -> dict[str, pa.DataType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 from sklearn.base import clone
 
-from reviewml.enrichers.lesson import Ask, Lesson, asks
-from reviewml.enrichers.students import STUDENTS, Taught
+from reviewml.enrichers.lesson import REPORT, Ask, Lesson, asks
+from reviewml.enrichers.students import STUDENT_FORM, STUDENTS, Taught
 from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.enrichers.text_sample import LANGUAGE, TextSample, sample_texts
 from reviewml.errors import (
+    DamagedModel,
     MissingExtra,
     ModelUnavailable,
     ParameterError,
@@ -26,6 +28,7 @@ from reviewml.inference.known_models import EMBEDDING
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.resources import Resources
 from reviewml.schema import Roles
+from reviewml.untrusted.forms import Fields, Instance, Real, WrongForm
 
 FIRST = 1_000
 """Texts that the teacher is asked about before it is decided whether more pay."""
@@ -102,7 +105,20 @@ class Cascade(TextClassifier):
        achieve risk control.
     """
 
+    identity = "reviewml.enrichers.cascade:Cascade"
+    checked_in_use = frozenset(
+        {"teacher", "student", "agreement", "confidence", "min_share", "max_sample"}
+    )
+
     fit_optional = (LANGUAGE,)
+    state_form = Fields(
+        {
+            "teacher_": Instance(TextClassifier),
+            "student_": STUDENT_FORM,
+            "threshold_": Real(-math.inf, math.inf),
+            "agreement_": REPORT,
+        }
+    )
 
     def __init__(
         self,
@@ -183,6 +199,9 @@ class Cascade(TextClassifier):
         """Load the student; the teacher is loaded with the first text that needs it."""
         self.require_fitted("student_")
         if getattr(self, "_made_of", None) is not self.student_:
+            known, learned = len(self.classes), len(self.student_["bias"])
+            if known != learned:
+                raise DamagedModel(f"a student of {learned} classes has a teacher of {known}.")
             self._taught = Taught.restored(self.student_, self._encoder)
             self._made_of = self.student_
 
@@ -190,7 +209,20 @@ class Cascade(TextClassifier):
     def _encoder(self) -> Checkpoint:
         return Checkpoint.pinned(self.encoder, self.encoder_revision)
 
-    def _fit(self, rows: Dataset) -> None:
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        super().check_state(state)
+        if not state:
+            return
+        teacher, asked = state["teacher_"], self._checked
+        if type(teacher) is not type(asked) or teacher.saved_params() != asked.saved_params():
+            raise WrongForm("teacher_ differs from the parameter teacher")
+        student = state["student_"]
+        # Beside the classes, weights of n-grams have a column that counts them.
+        columns = len(student["bias"]) + (student["kind"] == "ngrams")
+        if student["weights"].shape[1] != columns:
+            raise WrongForm("student_.weights has another number of classes than student_.bias")
+
+    def fit_rows(self, rows: Dataset) -> None:
         self._check()
         teacher = clone(self.teacher)
         if teacher.learns:

@@ -70,6 +70,9 @@ class CortexSentiment(SqlEnricher):
     ['sentiment', 'sentiment_label', 'sentiment_fit', 'sentiment_fit_label', 'sentiment_answer']
     """
 
+    identity = "reviewml.enrichers.cortex:CortexSentiment"
+    checked_in_use = frozenset({"categories"})
+
     def __init__(
         self,
         categories: Sequence[str] = (),
@@ -207,6 +210,9 @@ class CortexClassify(SqlEnricher):
     ['size', 'size_scores', 'size_answer']
     """
 
+    identity = "reviewml.enrichers.cortex:CortexClassify"
+    checked_in_use = frozenset({"candidate_labels"})
+
     def __init__(
         self,
         candidate_labels: Sequence[str],
@@ -297,6 +303,8 @@ class CortexTranslate(SqlEnricher):
     column
         Name of the column added.
     """
+
+    identity = "reviewml.enrichers.cortex:CortexTranslate"
 
     def __init__(
         self,

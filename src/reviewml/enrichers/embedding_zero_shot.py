@@ -54,6 +54,9 @@ class EmbeddingZeroShot(TransformerClassifier):
         As of `ZeroShot`.
     """
 
+    identity = "reviewml.enrichers.embedding_zero_shot:EmbeddingZeroShot"
+    checked_in_use = frozenset({"candidate_labels", "hypothesis_template"})
+
     def __init__(
         self,
         candidate_labels: Sequence[str] | Mapping[str, str],

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.untrusted.forms import Each, Form, Real, Whole
+
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -85,6 +87,14 @@ def lower_bound(disagreements: Any, texts: int, level: float) -> Any:
 
     found = beta.ppf(1 - level, texts - np.asarray(disagreements), np.asarray(disagreements) + 1)
     return np.nan_to_num(found, nan=0.0)
+
+
+SHARE: dict[str, Form] = {
+    "texts": Whole(),
+    "estimate": Real(0, 1),
+    "interval": Each(Real(0, 1), length=2),
+}
+"""Forms of what `share` returns."""
 
 
 def share(agrees: Mask, level: float) -> dict[str, Any]:

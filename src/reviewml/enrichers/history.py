@@ -14,30 +14,61 @@ import pyarrow.compute as pc
 from sklearn.base import clone
 
 from reviewml.enrichers.credibility import priors_and_strengths
-from reviewml.enrichers.history_columns import FilledHistory, HistoryColumns, Shrinkage
-from reviewml.enrichers.key_statistics import KeysBefore, Magnitude
+from reviewml.enrichers.history_columns import CompleteSnapshot, ComputeHistory, Shrinkage
+from reviewml.enrichers.key_statistics import (
+    KeysBefore,
+    Magnitudes,
+    RatingCounts,
+    common_magnitude,
+)
 from reviewml.enrichers.measures import (
+    BITS,
+    FEWEST_BITS,
+    RATING,
     TIME,
     MeasureReviews,
     bits_for,
     measurable,
     measures_of,
 )
+from reviewml.enrichers.rating_scale import (
+    RatingScale,
+    check_scale,
+    describe_beyond,
+    describe_doubt,
+    detect_scale,
+)
 from reviewml.errors import NotFitted, SchemaError, did_you_mean
 from reviewml.hashing import key_hashes
 from reviewml.interfaces import failures
-from reviewml.interfaces.asof import LAST_TYPE, keys_of, time_of
 from reviewml.interfaces.backend import as_source
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.expressions import as_moments, earlier
 from reviewml.interfaces.frames import as_dataset, is_frame
-from reviewml.interfaces.resources import PLAIN
-from reviewml.interfaces.source import By
+from reviewml.interfaces.source import with_keys
 from reviewml.interfaces.sql_enricher import AskDatabase
-from reviewml.interfaces.statistics import Max, ValueCounts
+from reviewml.interfaces.statistics import Statistic, ValueCounts
+from reviewml.interfaces.time_range import TimeRange, TimesByDay
 from reviewml.interfaces.windows import Duration, Window, microseconds, written
-from reviewml.schema import Roles
+from reviewml.operations.asof import LAST_TYPE, time_of
+from reviewml.operations.duplicates import DropDuplicates
+from reviewml.operations.keys import By, keys_of
+from reviewml.schema import ROLE_NAMES, Roles
+from reviewml.untrusted.forms import (
+    Array,
+    ByName,
+    Each,
+    Fields,
+    Flag,
+    Instance,
+    Maybe,
+    Pair,
+    Real,
+    Text,
+    Whole,
+    WrongForm,
+)
 
 ALL = "all"
 """Name of the window without a lower bound."""
@@ -49,6 +80,9 @@ MOST_VALUES = 1_000
 """Different values a column may have and still hold labels."""
 
 AS_OF = "__as_of__"
+
+RATING_COUNTS = "__rating_counts__"
+"""Name of the statistic of the ratings; a column of an enricher may be called ``rating``."""
 
 COUNTED = "__history_{}__"
 """How the columns that are counted before they become the history are called."""
@@ -93,6 +127,9 @@ class ReviewHistory(Enrichment):
         there is no review.
     time
         Column of the rows that says when they happened, for use without a pipeline.
+    scale
+        Lowest and highest rating, as in ``(1, 5)``; None detects them, as `Sentiment` does, and
+        rare ratings do not change it. Ratings beyond are left out of the means, with a warning.
 
     Attributes
     ----------
@@ -100,10 +137,13 @@ class ReviewHistory(Enrichment):
         The fitted enrichers.
     priors_, strengths_
         What each measure is drawn towards, and how many reviews that is worth.
+    scale_
+        Lowest and highest rating; None without ratings.
     labels_
         The values of each column of labels whose share is told.
     last_review_
-        When the last review was posted that was known while fitting; None without any.
+        When the last review was posted that was known while fitting, those that are later than
+        all others by far left out; None without any.
 
     Notes
     -----
@@ -133,8 +173,25 @@ class ReviewHistory(Enrichment):
      {'sku': 'b', 'sku_count_all': 0, 'sku_rating_mean_all': None}]
     """
 
+    identity = "reviewml.enrichers.history:ReviewHistory"
+
     looks_back = True
     unsaved = ("reviews",)
+    state_form = Fields(
+        {
+            "prefix_": Text(),
+            "roles_": ByName(Each(Text()), names=Text(ROLE_NAMES)),
+            "enrichers_": Each(Pair(Text(), Instance(Enrichment))),
+            "columns_": ByName(Flag()),
+            "labels_": ByName(Each(Text(), distinct=True)),
+            "bits_": ByName(Whole(FEWEST_BITS, BITS)),
+            "priors_": ByName(Real()),
+            "strengths_": ByName(Real(0)),
+            "last_review_": Maybe(Text()),
+            "known_keys_": Array("uint64", ("keys",), least=0, most=2**64, ascending=True),
+        },
+        optional={"scale_": Maybe(Each(Real(), length=2))},
+    )
 
     def __init__(
         self,
@@ -146,6 +203,7 @@ class ReviewHistory(Enrichment):
         delay: Duration = "1d",
         shrink: bool = True,
         time: str | None = None,
+        scale: tuple[float, float] | None = None,
     ) -> None:
         self.time = time
         # A frame would show its texts wherever the step is printed.
@@ -155,7 +213,9 @@ class ReviewHistory(Enrichment):
         self.windows = windows
         self.delay = delay
         self.shrink = shrink
+        self.scale = scale
 
+    scale_: list[float] | None = None
     _until: int | None = None
     """Rows from then on, in microseconds, are for validation: nothing is learned from them."""
 
@@ -164,6 +224,18 @@ class ReviewHistory(Enrichment):
         params = self.get_params(deep=False)
         params["enrichers"] = [(name, clone(step)) for name, step in self.enrichers]
         return type(self)(**params)
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        super().check_state(state)
+        if not state:
+            return
+        self._check()
+        columns, labels = state["columns_"], state["labels_"]
+        if {name for name, labelled in columns.items() if labelled} != labels.keys():
+            raise WrongForm("labels_ do not match columns_")
+        names = sorted(measure.name for measure in measures_of(columns, labels, state["bits_"]))
+        if names != sorted(state["priors_"]) or names != sorted(state["strengths_"]):
+            raise WrongForm("priors_ and strengths_ are of other measures than columns_")
 
     # -- learning -----------------------------------------------------------------------------
 
@@ -175,7 +247,9 @@ class ReviewHistory(Enrichment):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the reviews; of the rows only the keys are remembered, as hashes."""
-        self._learn(as_dataset(X, self.own_roles()), None)
+        rows = self.read_rows(X)
+        self.remember_columns(rows.schema.names)
+        self._learn(rows, None)
         return self
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
@@ -203,8 +277,8 @@ class ReviewHistory(Enrichment):
         self._choose_columns(reviews, enriched)
         measured = self._measured(enriched)
         self.priors_, self.strengths_ = priors_and_strengths(self._seen(measured), self._measure())
-        last = measured.aggregate({"last": Max(TIME)}).get("last")
-        self.last_review_ = None if last is None else last.isoformat()
+        times = measured.aggregate({"times": TimesByDay(TIME)}).get("times", {})
+        self.last_review_ = self._last_time(TimeRange.of(times), measured.schema.field(TIME).type)
         self.known_keys_ = self._keys_of(rows)
         return measured
 
@@ -212,7 +286,7 @@ class ReviewHistory(Enrichment):
         """Keep the reviews that could be seen before the rows held out for validation."""
         if self._until is None:
             return reviews
-        time = time_of(reviews, "reviews")
+        time = time_of(reviews.full_schema, "reviews")
         visible = self._until - microseconds(self.delay)
         return reviews.filter(earlier(time, reviews.schema.field(time).type, visible))
 
@@ -220,17 +294,54 @@ class ReviewHistory(Enrichment):
         added = [name for name in enriched.schema.names if name not in reviews.schema.names]
         self.columns_ = dict(measurable(enriched.full_schema, added))
         labelled = [name for name, labels in self.columns_.items() if labels]
-        seen = self._seen(enriched)
-        counts = seen.aggregate({name: ValueCounts(name, MOST_VALUES) for name in labelled})
+        numbers = [n for n, labels in self.columns_.items() if not labels and n != RATING]
+        wanted: dict[str, Statistic] = {n: ValueCounts(n, MOST_VALUES) for n in labelled}
+        wanted |= {name: Magnitudes(name) for name in numbers}
+        if RATING in self.columns_:
+            wanted[RATING_COUNTS] = RatingCounts(str(reviews.roles.rating))
+        counts = self._seen(enriched).aggregate(wanted)
         self.labels_ = {name: _commonest(counts.get(name)) for name in labelled}
-        # The rating is measured under the name of its role.
-        numbers = {n: n for n, labels in self.columns_.items() if not labels}
-        numbers |= {"rating": str(reviews.roles.rating)} if "rating" in numbers else {}
-        sizes = seen.aggregate({name: Magnitude(column) for name, column in numbers.items()})
-        self.bits_ = {name: bits_for(size) for name, size in sizes.items()}
+        self.bits_ = {name: self._bits_of(name, counts.get(name, {})) for name in numbers}
+        self._choose_scale(counts.get(RATING_COUNTS, {}))
+
+    def _bits_of(self, name: str, counts: Mapping[int, int]) -> int:
+        size, beyond = common_magnitude(counts)
+        if beyond:
+            self._warn(
+                f"{beyond:,} of {sum(counts.values()):,} values of {name!r} are over a thousand "
+                f"times as large as all others, and count as {4 * size:g}."
+            )
+        return bits_for(size)
+
+    def _choose_scale(self, counts: Mapping[float, int]) -> None:
+        scale = None if self.scale is None else check_scale(self.scale)
+        if counts:
+            detected = detect_scale(counts)
+            self._warn("" if scale else describe_doubt(detected, counts))
+            scale = scale or detected
+            self._warn(describe_beyond(scale, counts))
+        self.scale_ = None if scale is None else [scale.lowest, scale.highest]
+        if RATING in self.columns_:
+            self.bits_[RATING] = bits_for(max(map(abs, self.scale_))) if self.scale_ else BITS
+
+    def _last_time(self, times: TimeRange | None, kind: pa.DataType) -> str | None:
+        if times is None:
+            return None
+        if times.outside:
+            self._warn(
+                f"{times.outside:,} of {times.total:,} reviews are earlier or later "
+                "than all others by far. They count as they stand."
+            )
+        last = pa.scalar(times.last, pa.timestamp("us", getattr(kind, "tz", None)))
+        found: str = last.cast(kind).as_py().isoformat()
+        return found
+
+    def _warn(self, message: str) -> None:
+        if message:
+            failures.warn_user(f"step {self.prefix_!r}: {message}")
 
     def _keys_of(self, rows: Dataset) -> npt.NDArray[np.uint64]:
-        known = KeysBefore(time_of(rows, "rows"), tuple(self._keys()), self._until)
+        known = KeysBefore(time_of(rows.full_schema, "rows"), tuple(self._keys()), self._until)
         found = rows.aggregate({"keys": known})
         keys: npt.NDArray[np.uint64] = found.get("keys", np.empty(0, np.uint64))
         return keys
@@ -243,8 +354,7 @@ class ReviewHistory(Enrichment):
         columns = self._columns(None)
         there = [name for name in columns.names() if name in dataset.schema.names]
         if len(there) == len(columns.names()):
-            filled = FilledHistory(columns)
-            return dataset.map(filled, filled.schema(dataset.full_schema), resources=PLAIN)
+            return dataset.apply(CompleteSnapshot(columns))
         if there:
             missing = sorted(set(columns.names()) - set(there))
             raise SchemaError(
@@ -252,6 +362,10 @@ class ReviewHistory(Enrichment):
                 f"for one, and lack {missing}: take all from one snapshot, or none."
             )
         return self._with_history(dataset, self._measured(self._enriched(dataset)))
+
+    def added_names(self) -> list[str]:
+        self.require_fitted("prefix_")
+        return list(self._columns(None).names())
 
     def looking_at(self, reviews: Any) -> Self:
         """Return one that looks at these reviews.
@@ -329,7 +443,7 @@ class ReviewHistory(Enrichment):
         return any(step.asks_a_database for _, step in self.enrichers)
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
-        reviews = rows.beside(self.reviews)
+        reviews = rows.read_other(self.reviews)
         return [
             question
             for name, step in self.enrichers
@@ -338,6 +452,8 @@ class ReviewHistory(Enrichment):
 
     def _check(self) -> None:
         microseconds(self.delay)
+        if not self._keys():
+            raise SchemaError("by is empty: name the columns that rows and reviews share.")
         if isinstance(self.windows, str):
             raise SchemaError(f"windows={self.windows!r} is one text: give a tuple of them.")
         if not self.windows:
@@ -371,16 +487,24 @@ class ReviewHistory(Enrichment):
             )
         learned = getattr(self, "roles_", {})
         roles = Roles.of(**{r: n if r == "text" else n[0] for r, n in learned.items()})
-        dataset = rows.beside(reviews, roles)
+        dataset = rows.read_other(with_keys(reviews, self._keys().values()), roles)
         self._check_reviews(dataset)
-        return dataset
+        return self._count_once(dataset)
+
+    def _count_once(self, reviews: Dataset) -> Dataset:
+        """Keep one of the reviews that have one id and say the same."""
+        roles = reviews.roles
+        said = [name for name in (roles.time, roles.rating, *(roles.text or ())) if name]
+        keys = list(self._keys().values())
+        duplicates = DropDuplicates.of_events(reviews.full_schema, keys, said)
+        return reviews if duplicates is None else reviews.apply(duplicates)
 
     def _check_reviews(self, reviews: Dataset) -> None:
         for key in self._keys().values():
             if key not in reviews.schema.names:
                 near = did_you_mean(key, reviews.schema.names)
                 raise SchemaError(f"step {self.prefix_!r}: the reviews have no {key!r}. {near}")
-        time = time_of(reviews, "reviews")
+        time = time_of(reviews.full_schema, "reviews")
         day = microseconds("1d")
         if pa.types.is_date(reviews.schema.field(time).type) and microseconds(self.delay) < day:
             failures.warn_user(
@@ -390,22 +514,33 @@ class ReviewHistory(Enrichment):
 
     def _enriched(self, rows: Dataset) -> Dataset:
         reviews = self._read(rows, self.reviews)
-        if "rating" in self.columns_ and "rating" not in dict(measurable(reviews.full_schema, ())):
+        if RATING in self.columns_ and RATING not in dict(measurable(reviews.full_schema, ())):
             raise SchemaError(
-                f"step {self.prefix_!r} averages ratings, and these reviews have none that are "
-                "numbers: name the column, as in Files('reviews/', rating='stars')."
+                f"step {self.prefix_!r} averages ratings, and no column of these reviews has the "
+                "role 'rating': name it, as in Files('reviews/', rating='stars')."
             )
         for name, enricher in self.enrichers_:
             reviews = reviews.enrich(enricher, stage=f"{self.prefix_}.{name}")
+        self._check_measured(reviews.full_schema)
         return reviews
+
+    def _check_measured(self, schema: pa.Schema) -> None:
+        added = [name for name in self.columns_ if name != RATING and name in schema.names]
+        measured = {**dict(measurable(schema, added)), RATING: False}
+        for name, labelled in self.columns_.items():
+            if measured.get(name) is not labelled:
+                raise SchemaError(
+                    f"step {self.prefix_!r} measures {name!r} of the reviews, which has to be a "
+                    f"column of {'texts' if labelled else 'numbers'} that its enrichers add."
+                )
 
     def _measure(self) -> MeasureReviews:
         measures = measures_of(self.columns_, self.labels_, self.bits_)
-        return MeasureReviews(tuple(self._keys().values()), measures)
+        scale = None if self.scale_ is None else RatingScale(*self.scale_)
+        return MeasureReviews(tuple(self._keys().values()), measures, scale)
 
     def _measured(self, enriched: Dataset) -> Dataset:
-        measure = self._measure()
-        return enriched.map(measure, measure.schema(enriched.full_schema), resources=PLAIN)
+        return enriched.apply(self._measure())
 
     def _with_history(self, rows: Dataset, measured: Dataset) -> Dataset:
         measure = self._measure()
@@ -417,14 +552,13 @@ class ReviewHistory(Enrichment):
             sums=measure.sums(),
             last=list(windows)[-1],
         )
-        columns = self._columns(time_of(rows, "rows"))
-        return counted.map(columns, columns.schema(counted.full_schema), resources=PLAIN)
+        return counted.apply(self._columns(time_of(rows.full_schema, "rows")))
 
-    def _columns(self, time: str | None) -> HistoryColumns:
+    def _columns(self, time: str | None) -> ComputeHistory:
         shrinkages = {
             name: Shrinkage(prior, self.strengths_[name]) for name, prior in self.priors_.items()
         }
-        return HistoryColumns(
+        return ComputeHistory(
             prefix=self.prefix_,
             windows={name: COUNTED.format(name) for name in self._windows()},
             measures={

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 
 from reviewml.enrichers.measures import Measure
 from reviewml.errors import SchemaError
-from reviewml.interfaces.batches import RowWise, before_bookkeeping, with_columns
+from reviewml.interfaces.batches import before_bookkeeping, with_columns
 from reviewml.interfaces.expressions import MICROSECONDS_IN_A_DAY, as_moments
+from reviewml.interfaces.resources import PLAIN, Resources
+from reviewml.operations.operation import BatchOperation
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,8 +36,8 @@ class Shrinkage:
 
 
 @dataclasses.dataclass(frozen=True)
-class HistoryColumns(RowWise):
-    """Turns what `Dataset.asof_aggregate` counted into the columns of a history.
+class ComputeHistory(BatchOperation):
+    """Turn what `Dataset.asof_aggregate` counted into the columns of a history.
 
     Parameters
     ----------
@@ -53,6 +55,11 @@ class HistoryColumns(RowWise):
     windows: Mapping[str, str]
     measures: Mapping[Measure, Shrinkage | None]
     time: str
+    keeps_rows = True
+
+    @property
+    def resources(self) -> Resources:
+        return PLAIN
 
     def names(self) -> dict[str, pa.DataType]:
         """Return the columns of the history."""
@@ -81,7 +88,6 @@ class HistoryColumns(RowWise):
         return values
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the rows with their history."""
         counted = tuple(f"{begin}_" for begin in self.windows.values())
         schema = pa.schema(
             [field for field in schema if not field.name.startswith(counted)],
@@ -142,13 +148,17 @@ class HistoryColumns(RowWise):
 
 
 @dataclasses.dataclass(frozen=True)
-class FilledHistory(RowWise):
-    """Completes rows that were joined to a snapshot: those it has no key for had no review."""
+class CompleteSnapshot(BatchOperation):
+    """Complete rows that were joined to a snapshot: those it has no key for had no review."""
 
-    columns: HistoryColumns
+    columns: ComputeHistory
+    keeps_rows = True
+
+    @property
+    def resources(self) -> Resources:
+        return PLAIN
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the completed rows."""
         for name, kind in self.columns.names().items():
             place = schema.get_field_index(name)
             schema = schema.set(place, schema.field(name).with_type(kind))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.enrichers.rated import read_ratings
+from reviewml.enrichers.rating_scale import count_rare, round_ratings
 from reviewml.hashing import key_hashes
 from reviewml.interfaces.expressions import as_moments
-from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.statistics import ColumnStatistic
 
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
@@ -24,19 +29,62 @@ STEPS = 65_535
 """Values are told apart in so many steps between the smallest and the largest."""
 
 
-class Magnitude(Statistic):
-    """Largest distance from 0 of any value that is finite."""
+class RatingCounts(ColumnStatistic):
+    """How often each rating occurs, rounded as of `round_ratings`."""
 
-    def part(self, batch: pa.RecordBatch) -> float:
+    def part(self, batch: pa.RecordBatch) -> Counter[float]:
+        ratings = np.asarray(read_ratings(batch.column(self.column), self.column).drop_null())
+        values = round_ratings(ratings[np.isfinite(ratings)])
+        found, counts = np.unique(values, return_counts=True)
+        return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+
+    def merge(self, one: Counter[float], other: Counter[float]) -> Counter[float]:
+        return one + other
+
+
+class Magnitudes(ColumnStatistic):
+    """How many values lie between two powers of two: by exponent, as `numpy.frexp` gives it."""
+
+    def part(self, batch: pa.RecordBatch) -> Counter[int]:
         values = batch.column(self.column).cast(pa.float64(), safe=False).drop_null().to_numpy()
-        return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        exponents = np.frexp(values[np.isfinite(values)])[1]
+        found, counts = np.unique(exponents, return_counts=True)
+        return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
-    def merge(self, one: float, other: float) -> float:
-        return max(one, other)
+    def merge(self, one: Counter[int], other: Counter[int]) -> Counter[int]:
+        return one + other
+
+
+APART = 10
+"""Powers of two between all other values and rare ones that do not decide how all are kept."""
+
+
+def common_magnitude(counts: Mapping[int, int]) -> tuple[float, int]:
+    """Find what values are below in size, and how many rare ones are not.
+
+    Parameters
+    ----------
+    counts
+        By exponent, as of `Magnitudes`.
+
+    Examples
+    --------
+    >>> common_magnitude({0: 50, 3: 60, 40: 1})
+    (8.0, 1)
+    """
+    exponents = sorted(counts, reverse=True)
+    top, beyond, left_out = max(exponents, default=0), 0, 0
+    for larger, smaller in itertools.pairwise(exponents):
+        beyond += counts[larger]
+        if beyond > count_rare(sum(counts.values())):
+            break
+        if larger - smaller > APART:
+            top, left_out = smaller, beyond
+    return float(np.ldexp(1.0, min(top, 1023))), left_out
 
 
 @dataclasses.dataclass(frozen=True)
-class KeyMoments(Statistic):
+class KeyMoments(ColumnStatistic):
     """For each key: how many values there are, their sum, and the sum of their squares.
 
     All are whole numbers, so the order of the rows does not matter.
@@ -81,7 +129,7 @@ class KeyMoments(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
-class KeysBefore(Statistic):
+class KeysBefore(ColumnStatistic):
     """Hashes of the keys of rows whose time is before a moment, ascending."""
 
     keys: tuple[str, ...]

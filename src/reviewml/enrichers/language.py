@@ -46,6 +46,8 @@ class Language(Enricher):
     ['fr', 'ja', None]
     """
 
+    identity = "reviewml.enrichers.language:Language"
+
     adds = {"language": pa.string()}
     resources = Resources(pure_python=True)
 

@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements, share
+from reviewml.enrichers.guarantee import (
+    SHARE,
+    choose_threshold,
+    lower_bound,
+    most_disagreements,
+    share,
+)
 from reviewml.enrichers.students import STUDENTS, Taught, calibrated
 from reviewml.enrichers.text_classifier import Floats, TextClassifier
 from reviewml.enrichers.text_sample import TextSample
@@ -19,6 +25,7 @@ from reviewml.interfaces import failures
 from reviewml.interfaces.dataset import Dataset
 from reviewml.schema import Roles
 from reviewml.splitting import folds
+from reviewml.untrusted.forms import ByName, Fields, Maybe, Real, Text, Whole
 
 EIGHTHS = {"held_out": (0, 2), "tuned": (2, 3), "trained": (3, 8)}
 """Which eighths of the texts are held out, tuned on and trained on."""
@@ -144,6 +151,25 @@ def _by(
     }
 
 
+_ANSWERED = {**SHARE, "answered": Real(0, 1)}
+
+REPORT = Fields(
+    {
+        **_ANSWERED,
+        "target": Real(0, 1),
+        "confidence": Real(0, 1),
+        "bound": Real(0, 1),
+        "constant": Real(0, 1),
+        "student": Text(STUDENTS),
+        "answered_alike": Maybe(Real(0, 1)),
+        "labelled": Whole(),
+        "by_label": ByName(Fields(_ANSWERED)),
+        "by_language": ByName(Fields(_ANSWERED)),
+    }
+)
+"""What `Lesson.judge` reports."""
+
+
 class TeacherAnswers(TextClassifier):
     """Adds a teacher's probabilities as they are; made by `Cascade`.
 
@@ -178,7 +204,7 @@ def asks(teacher: TextClassifier, rows: Dataset) -> Ask:
     """Return what asks a teacher where the rows are, so that what it said can be kept there."""
 
     def ask(sample: TextSample) -> Floats:
-        given = rows.beside(pa.table({"text": sample.texts}), Roles.of(text="text"))
+        given = rows.read_other(pa.table({"text": sample.texts}), Roles.of(text="text"))
         table = given.enrich(TeacherAnswers(teacher), stage="teacher")
         found = table.to_arrow().to_pydict()
         failures.warn(table.errors)

@@ -10,8 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.interfaces.batches import RowWise
+from reviewml.enrichers.rated import read_ratings
+from reviewml.enrichers.rating_scale import RatingScale
 from reviewml.interfaces.expressions import as_moments
+from reviewml.interfaces.resources import PLAIN, Resources
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import (
     ERRORS,
     PLACE,
@@ -26,10 +29,14 @@ from reviewml.schema import (
 BITS = 20
 """Bits behind the point that values are kept with: six decimals. Large ones have fewer."""
 
+FEWEST_BITS = -984
+"""What the largest values of 64 bits are kept with."""
+
 LARGEST = 2.0**42
 """Of a value in fixed point; larger ones count as this. A sum of a million of them still fits."""
 
 TIME = "time"
+RATING = "rating"
 KEY = "key"
 
 
@@ -78,8 +85,8 @@ class Measure:
 
 
 @dataclasses.dataclass(frozen=True)
-class MeasureReviews(RowWise):
-    """Turns enriched reviews into their keys, time and measures, without any text.
+class MeasureReviews(BatchOperation):
+    """Turn enriched reviews into their keys, time and measures, without any text.
 
     Parameters
     ----------
@@ -87,10 +94,18 @@ class MeasureReviews(RowWise):
         Columns of the key.
     measures
         What to measure.
+    scale
+        Of the ratings, which are not measured beyond it; None measures all.
     """
 
     keys: tuple[str, ...]
     measures: tuple[Measure, ...]
+    scale: RatingScale | None = None
+    keeps_rows = True
+
+    @property
+    def resources(self) -> Resources:
+        return PLAIN
 
     def key_names(self) -> tuple[str, ...]:
         """Return what the columns of the key are called afterwards."""
@@ -101,7 +116,6 @@ class MeasureReviews(RowWise):
         return tuple(dict.fromkeys(n for m in self.measures for n in (m.known, m.sum)))
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the measured reviews."""
         keys = [
             pa.field(name, schema.field(key).type)
             for name, key in zip(self.key_names(), self.keys, strict=True)
@@ -124,7 +138,10 @@ class MeasureReviews(RowWise):
         columns = dict(zip(self.key_names(), map(batch.column, self.keys), strict=True))
         columns[TIME] = as_moments(role_column(batch, roles, TIME)).cast(schema.field(TIME).type)
         for measure in self.measures:
-            values = _fixed(role_column(batch, roles, measure.column), measure)
+            column = role_column(batch, roles, measure.column)
+            if measure.column == RATING:
+                column = _on_scale(read_ratings(column, str(roles.rating)), self.scale)
+            values = _fixed(column, measure)
             columns[measure.known] = values.is_valid().cast(pa.int64())
             columns[measure.sum] = values.fill_null(0)
         columns |= {name: batch.column(name) for name in (PLACE, ERRORS)}
@@ -136,6 +153,13 @@ def _moments(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_date(kind):
         return kind
     return pa.timestamp("us", None if kind.tz is None else "UTC")
+
+
+def _on_scale(ratings: pa.Array, scale: RatingScale | None) -> pa.Array:
+    if scale is None:
+        return ratings
+    inside = scale.contains(np.asarray(ratings.fill_null(float("nan"))))
+    return pc.if_else(pa.array(inside), ratings, pa.scalar(None, pa.float64()))
 
 
 def _fixed(column: pa.Array, measure: Measure) -> pa.Array:
@@ -157,16 +181,28 @@ def measurable(schema: pa.Schema, added: Sequence[str]) -> Iterator[tuple[str, b
         Of the enriched reviews.
     added
         Columns that enrichers added.
+
+    Raises
+    ------
+    SchemaError
+        When ratings are of a type that holds no numbers; texts may.
     """
     rating = roles_of(schema).rating
-    if rating is not None and _is_number(schema.field(rating).type):
-        yield "rating", False
+    if rating is not None:
+        read_ratings(pa.array([], schema.field(rating).type), rating)
+        yield RATING, False
     for name in added:
         kind = schema.field(name).type
         if _is_number(kind):
             yield name, False
-        elif pa.types.is_string(kind):
+        elif _is_text(kind):
             yield name, True
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def _is_number(kind: pa.DataType) -> bool:

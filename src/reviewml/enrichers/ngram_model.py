@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from reviewml.enrichers.ngrams import BITS, Ngrams, ngrams_of
 from reviewml.enrichers.softmax_regression import fit_softmax_regression
+from reviewml.untrusted.forms import Array, Form
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,6 +19,9 @@ ROWS = 2_048
 """Texts turned into n-grams at a time."""
 
 SMOOTHING = 0.5
+
+MOST_WEIGHT = 2.0**100
+"""Of a weight or bias that is read: sums of as many as a text has n-grams are finite."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,16 @@ class NgramModel:
     buckets: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
     bias: Floats
+
+    @staticmethod
+    def state_fields(classes: int | None = None) -> dict[str, Form]:
+        """Return the forms of what `to_state` returns, for so many classes or any number."""
+        columns, known = ("columns", "classes") if classes is None else (classes + 1, classes)
+        return {
+            "buckets": Array("int64", ("known",), least=0, most=(1 << BITS) - 1, ascending=True),
+            "weights": Array("float32", ("known", columns), -MOST_WEIGHT, MOST_WEIGHT),
+            "bias": Array("float64", (known,), -MOST_WEIGHT, MOST_WEIGHT),
+        }
 
     @classmethod
     def unlearned(cls, classes: int) -> NgramModel:

@@ -164,7 +164,8 @@ class _Letters:
     def of(cls, texts: pa.Array) -> _Letters:
         codes = _code_points(texts)
         lengths = pc.utf8_length(texts).to_numpy()
-        kinds = _kinds()[codes]
+        size = _LETTERS_END if codes.max(initial=0) < _LETTERS_END else sys.maxunicode + 1
+        kinds = _kinds(size)[codes]
         return cls(
             hashes=splitmix(codes.astype(np.uint64) + np.uint64(1)),
             rows=np.repeat(np.arange(len(texts)), lengths),
@@ -240,14 +241,18 @@ def _code_points(texts: pa.Array) -> npt.NDArray[np.uint32]:
 _SPACE, _WORD, _CHARACTER, _SYMBOL = range(4)
 
 
+_LETTERS_END = 0x40000
+"""Behind the planes of letters and emoji: hardly any text needs the rest, which takes longest."""
+
+
 @functools.cache
-def _kinds() -> npt.NDArray[np.uint8]:
-    categories = [unicodedata.category(chr(code))[0] for code in range(sys.maxunicode + 1)]
-    found = np.array(categories)
-    kinds = np.full(len(found), _SYMBOL, np.uint8)
-    kinds[(found == "Z") | (found == "C")] = _SPACE
+def _kinds(codes: int) -> npt.NDArray[np.uint8]:
+    """Find what so many first code points are, shape ``(codes,)``."""
+    categories = np.array([unicodedata.category(chr(code))[0] for code in range(codes)])
+    kinds = np.full(codes, _SYMBOL, np.uint8)
+    kinds[np.isin(categories, ["Z", "C"])] = _SPACE
     # Marks belong to the letter before them, as the vowels of Hindi do.
-    kinds[(found == "L") | (found == "M") | (found == "N")] = _WORD
+    kinds[np.isin(categories, ["L", "M", "N"])] = _WORD
     for first, last in _UNSPACED:
         block = kinds[first : last + 1]
         block[block == _WORD] = _CHARACTER

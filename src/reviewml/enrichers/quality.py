@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.resources import Resources
 from reviewml.progress import progress
+from reviewml.untrusted.forms import MOST_COUNT, Array, Fields, Whole, WrongForm
 
 LEVELS = ("generic", "basic", "detailed")
 
@@ -52,13 +54,29 @@ class Quality(Enricher):
     ['generic', 'basic', 'generic', 'detailed']
     """
 
+    identity = "reviewml.enrichers.quality:Quality"
+
     adds = {"quality": pa.float64(), "quality_label": pa.string()}
     resources = Resources(pure_python=True)
+    state_form = Fields(
+        {
+            "buckets_": Array("int64", ("words",), least=0, most=(1 << BITS) - 1, ascending=True),
+            "frequencies_": Array("int64", ("words",), least=2, most=MOST_COUNT),
+            "texts_": Whole(),
+            "histogram_": Array("int64", (MOST_BITS + 1,), least=0, most=MOST_COUNT),
+        }
+    )
 
     def __init__(self, *, text: str | Sequence[str] | None = None) -> None:
         self.text = text
 
-    def _fit(self, rows: Dataset) -> None:
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        super().check_state(state)
+        # Such a word would tell fewer than no bits.
+        if state and state["frequencies_"].max(initial=0) > state["texts_"]:
+            raise WrongForm("frequencies_ has a word in more texts than texts_")
+
+    def fit_rows(self, rows: Dataset) -> None:
         frequencies, texts = np.zeros(1 << BITS, np.int64), 0
         for tokens in _tokens(rows, "words"):
             frequencies += np.bincount(tokens.buckets, minlength=len(frequencies))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ from reviewml.enrichers.ngram_model import NgramModel
 from reviewml.enrichers.ngrams import ngrams_of, normalised
 from reviewml.enrichers.polarity import LEVELS, fit_polarity
 from reviewml.enrichers.rated import NO_LANGUAGE, Rated, collect_rated, hashes_of
-from reviewml.errors import RowErrors, SchemaError
+from reviewml.enrichers.scales import ScaleSpec
+from reviewml.errors import ParameterError, RowErrors, SchemaError
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.resources import Resources
 from reviewml.models.calibration import Calibration
+from reviewml.schema import require
 from reviewml.splitting import folds
+from reviewml.untrusted.forms import ByName, Each, Fields, Real, Text, Whole
 
 LANGUAGE = "language"
 
@@ -86,6 +88,13 @@ class Sentiment(Enricher):
     max_rows
         Rated reviews that are learned from; of more, those whose texts have the smallest
         hashes.
+    scale
+        Lowest and highest rating, as in ``(1, 5)``, or these by value of `scale_by`; None
+        detects them, which few ratings at either end do not change (see Notes). Ratings beyond
+        the scale are left out, with a warning that counts them.
+    scale_by
+        Column whose values have scales of their own, such as ``"source"``; ``"language"`` is
+        looked at where there is one. None reads all ratings on one scale.
 
     Attributes
     ----------
@@ -93,6 +102,17 @@ class Sentiment(Enricher):
         Rated reviews by language.
     unlearned_
         Why there was nothing to learn from them; empty where there was.
+    scales_
+        Lowest and highest rating, by value of `scale_by`.
+
+    Notes
+    -----
+    A scale is the first of 0–1, -1–1, 1–5, 0–5, 1–10, 0–10 and 0–100 that holds all ratings but
+    the rare: those that fewer than 1 % are at or beyond at either end, or a single one. Where none
+    holds them, it is their range. So a shop with nothing but 4 and 5 stars has the scale 1–5, on
+    which 4 is positive. A group of fewer than 30 ratings has the scale of the largest group. A
+    warning asks where hardly any rating is near the top of the scale, as of 1 to 7, and where a
+    tenth of the ratings or less make it wider than a common one that holds the others.
 
     Examples
     --------
@@ -103,10 +123,24 @@ class Sentiment(Enricher):
     ['positive']
     """
 
+    identity = "reviewml.enrichers.sentiment:Sentiment"
+    checked_in_use = frozenset({"scale"})
+    parameter_forms = {"min_rated": Whole(), "n_folds": Whole(2, 10_000), "max_rows": Whole(1)}
+
     fit_needs = ("rating",)
     optional = (LANGUAGE,)
     adds = {"sentiment": pa.float64(), "sentiment_label": pa.string()}
     resources = Resources(pure_python=True)
+    state_form = Fields(
+        {
+            "rated_rows_": ByName(Whole()),
+            "unlearned_": Text(),
+            "polarity_": Fields(NgramModel.state_fields(len(LEVELS))),
+        },
+        # Earlier versions wrote none.
+        optional={"scales_": ByName(Each(Real(), length=2))},
+    )
+    _rating_name: str = "rating"
 
     def __init__(
         self,
@@ -116,20 +150,37 @@ class Sentiment(Enricher):
         min_rated: int = 30,
         n_folds: int = 5,
         max_rows: int = 50_000,
+        scale: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+        scale_by: str | None = LANGUAGE,
     ) -> None:
         self.text = text
         self.rating = rating
         self.min_rated = min_rated
         self.n_folds = n_folds
         self.max_rows = max_rows
+        self.scale = scale
+        self.scale_by = scale_by
 
-    def _fit(self, rows: Dataset) -> None:
-        rated = collect_rated(rows, LANGUAGE, self.max_rows)
+    @property
+    def fit_optional(self) -> tuple[str, ...]:  # type: ignore[override]
+        return () if self.scale_by in (None, LANGUAGE) else (self.scale_by,)
+
+    def decisive_params(self) -> dict[str, Any]:
+        # They decide what is learned, and nothing besides.
+        params = super().decisive_params().items()
+        return {name: value for name, value in params if name not in ("scale", "scale_by")}
+
+    def fit_rows(self, rows: Dataset) -> None:
+        rated = self._collect(rows)
         self._learn(rated, rated.counts())
+
+    def _collect(self, rows: Dataset) -> Rated:
+        spec = ScaleSpec(self.scale, self.scale_by)
+        return collect_rated(rows, LANGUAGE, self.max_rows, spec, name=self._rating_name)
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Fit on rows and enrich them, each by a model that has not seen its rating."""
-        rated = collect_rated(self._rows_to_fit(dataset), LANGUAGE, self.max_rows)
+        rated = self._collect(self._rows_to_fit(dataset))
         counts = rated.counts()
         self._learn(rated, counts)
         part = folds(rated.hashes, self.n_folds)
@@ -141,7 +192,7 @@ class Sentiment(Enricher):
         )
 
     def _rows_to_fit(self, X: Any) -> Dataset:
-        dataset = as_dataset(X, self.own_roles())
+        dataset = self.read_rows(X)
         if dataset.roles.rating is None:
             raise SchemaError(
                 "Sentiment learns from ratings, and no column has the role 'rating': name it, as "
@@ -149,12 +200,29 @@ class Sentiment(Enricher):
                 "no ratings, leave Sentiment out and let the target teach the words: "
                 "Features(ngrams=200)."
             )
+        self._check_scale(dataset.full_schema)
+        self._rating_name = dataset.roles.rating
         return super()._rows_to_fit(dataset)
+
+    def _check_scale(self, schema: pa.Schema) -> None:
+        ScaleSpec(self.scale, self.scale_by).given()
+        by_group = isinstance(self.scale, Mapping) and len(self.scale) > 0
+        if self.scale_by is None and by_group:
+            raise ParameterError("scale={...} is by group: name their column, scale_by='source'.")
+        if self.scale_by is None or (self.scale_by == LANGUAGE and not by_group):
+            return
+        require(schema, self.scale_by, f"Sentiment(scale_by={self.scale_by!r})")
+        kind = schema.field(self.scale_by).type
+        if pa.types.is_nested(kind):
+            raise SchemaError(f"scale_by={self.scale_by!r} is {kind}, which has no groups.")
 
     def _learn(self, rated: Rated, counts: Any) -> None:
         everything = np.ones(len(rated.hashes), bool)
         self.rated_rows_ = dict(sorted(rated.languages.items()))
         self.unlearned_ = _all_equal(rated)
+        self.scales_ = {
+            group: [scale.lowest, scale.highest] for group, scale in sorted(rated.scales.items())
+        }
         self.polarity_ = _polarity(rated, counts, everything).to_state()
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -227,9 +295,10 @@ class CrossFitted(Enricher):
 
 
 def _all_equal(rated: Rated) -> str:
-    lowest, highest = rated.scale
     total = sum(rated.languages.values())
-    return f"all {total:,} ratings are {lowest}: nothing to learn" if lowest == highest else ""
+    if rated.only is None:
+        return ""
+    return f"all {total:,} ratings are {rated.only}: nothing to learn"
 
 
 def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
@@ -242,11 +311,9 @@ def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
 
 
 def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
-    lowest, highest = rated.scale
-    if lowest == highest or not chosen.any():
+    if rated.only is not None or not chosen.any():
         return NgramModel.unlearned(len(LEVELS))
-    ratings = 2 * (rated.ratings[chosen] - lowest) / (highest - lowest) - 1
-    return fit_polarity(counts[np.flatnonzero(chosen)], ratings)
+    return fit_polarity(counts[np.flatnonzero(chosen)], rated.ratings[chosen])
 
 
 def _enriched(

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.enrichers.ngram_model import NgramModel, counts_of, fit_ngram_model
+from reviewml.enrichers.ngram_model import MOST_WEIGHT, NgramModel, counts_of, fit_ngram_model
 from reviewml.enrichers.ngrams import ngrams_of, normalised
 from reviewml.enrichers.softmax_regression import fit_softmax_regression
-from reviewml.errors import ModelUnavailable
+from reviewml.errors import DamagedModel, ModelUnavailable
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
 from reviewml.models.calibration import Calibration, fit_calibration
+from reviewml.untrusted.forms import Array, Choice, Fields, Form, Real, Text
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,6 +32,11 @@ PENALTY = 1e-4
 
 class Student(ABC):
     """Gives margins of classes for texts."""
+
+    @staticmethod
+    @abstractmethod
+    def state_fields() -> dict[str, Form]:
+        """Return the forms of what `state` returns; ``bias`` has one number for each class."""
 
     @classmethod
     def atol(cls) -> float:
@@ -80,6 +86,10 @@ class NgramStudent(Student):
         self.model = model
         self._table = model.table()
 
+    @staticmethod
+    def state_fields() -> dict[str, Form]:
+        return NgramModel.state_fields()
+
     @classmethod
     def taught(cls, texts: Sequence[str], target: Floats, _: Checkpoint) -> Self:
         counts = counts_of(normalised(pa.array(texts, pa.string())))
@@ -123,6 +133,19 @@ class EmbeddingStudent(Student):
         self.encoder = encoder
         self.identity = identity
         self._model = load_encoder(encoder, Placement.of())
+        if self._model.engine.n_outputs != len(weights):
+            raise DamagedModel(
+                f"{encoder.name} gives {self._model.engine.n_outputs:,} numbers for a text, and "
+                f"the student has weights for {len(weights):,}: fit again."
+            )
+
+    @staticmethod
+    def state_fields() -> dict[str, Form]:
+        return {
+            "weights": Array("float64", ("hidden", "classes"), -MOST_WEIGHT, MOST_WEIGHT),
+            "bias": Array("float64", ("classes",), -MOST_WEIGHT, MOST_WEIGHT),
+            "identity": Text(),
+        }
 
     @classmethod
     def atol(cls) -> float:
@@ -155,6 +178,15 @@ class EmbeddingStudent(Student):
 
 
 STUDENTS: dict[str, type[Student]] = {"ngrams": NgramStudent, "embedding": EmbeddingStudent}
+
+STUDENT_FORM = Choice(
+    "kind",
+    {
+        kind: Fields({"kind": Text(), "slope": Real(1e-9, 1e9), **student.state_fields()})
+        for kind, student in STUDENTS.items()
+    },
+)
+"""What `Taught.state` looks like."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,10 +14,11 @@ import pyarrow as pa
 from reviewml.enrichers.text_classifier import TextClassifier
 from reviewml.errors import NotFitted, ParameterError
 from reviewml.hashing import digest, stable_hash
-from reviewml.inference.agreement import agreement
+from reviewml.inference.agreement import AGREEMENT, agreement
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
 from reviewml.interfaces.dataset import Dataset
+from reviewml.untrusted.forms import Fields, Text
 
 if TYPE_CHECKING:
     from reviewml.inference.text_model import TextModel
@@ -44,6 +45,7 @@ class TransformerClassifier(TextClassifier):
     """
 
     unsaved = ("device",)
+    state_form = Fields({"agreement_": Fields({**AGREEMENT, "way": Text()})})
 
     model: str | os.PathLike[str]
     revision: str | None
@@ -107,6 +109,8 @@ class TransformerClassifier(TextClassifier):
     def fingerprint(self) -> str:
         """Return a hash of parameters, the model's weights and how they are run."""
         how = [self.backend, self.placement().precision]
+        # Values of these were once those of padded batches.
+        how += [] if self.checkpoint.pads else ["not padded"]
         return digest([self._fingerprint_of_columns(), self.checkpoint.identity(), *how])
 
     def _fingerprint_of_columns(self) -> str:
@@ -115,7 +119,7 @@ class TransformerClassifier(TextClassifier):
         unfitted = type(self)(**self.get_params(deep=False))
         return super(TransformerClassifier, unfitted).fingerprint()
 
-    def _fit(self, rows: Dataset) -> None:
+    def fit_rows(self, rows: Dataset) -> None:
         if self.exact:
             return
         self.setup()

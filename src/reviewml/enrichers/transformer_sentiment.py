@@ -22,8 +22,8 @@ from reviewml.inference.known_models import SENTIMENT
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
-from reviewml.interfaces.batches import RowWise
 from reviewml.interfaces.dataset import Dataset
+from reviewml.operations.operation import BatchOperation
 
 LANGUAGE = "language"
 
@@ -67,6 +67,9 @@ class TransformerSentiment(TransformerClassifier):
     revision, backend, precision, device, allow_licenses
         As of `ZeroShot`.
     """
+
+    identity = "reviewml.enrichers.transformer_sentiment:TransformerSentiment"
+    checked_in_use = frozenset({"label_values"})
 
     adds = {"sentiment": pa.float64(), "sentiment_label": pa.string()}
 
@@ -145,8 +148,7 @@ class TransformerSentiment(TransformerClassifier):
         """Return the rows with the columns; warn of languages that the model does not know."""
         known = self._known_languages()
         if known and LANGUAGE in dataset.schema.names:
-            check = LanguagesKnown(self.checkpoint.name, tuple(known))
-            dataset = dataset.map(check, dataset.full_schema)
+            dataset = dataset.apply(CheckLanguages(self.checkpoint.name, tuple(known)))
         return super().enrich_dataset(dataset, stage=stage)
 
     def _known_languages(self) -> Sequence[str]:
@@ -161,8 +163,8 @@ class TransformerSentiment(TransformerClassifier):
 
 
 @dataclasses.dataclass
-class LanguagesKnown(RowWise):
-    """Warns, once each, of languages that a model does not know; looks at whole rows.
+class CheckLanguages(BatchOperation):
+    """Warn, once each, of languages that a model does not know; looks at whole rows.
 
     So it warns of them too where the store knows what the model would say.
     """
@@ -170,6 +172,10 @@ class LanguagesKnown(RowWise):
     model: str
     known: tuple[str, ...]
     warned: set[str] = dataclasses.field(default_factory=set)
+    keeps_rows = True
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        return schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         found = {language for language in batch.column(LANGUAGE).unique().to_pylist() if language}

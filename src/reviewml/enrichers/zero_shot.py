@@ -42,7 +42,9 @@ class ZeroShot(TransformerClassifier):
 
     Each label is put into the template, and a model of natural language inference (NLI) says
     whether the text entails that sentence [1]_. The scores are those of transformers'
-    ``pipeline("zero-shot-classification")``, within 1e-4 in float32.
+    ``pipeline("zero-shot-classification")``, within 1e-4 in float32. Only of a model whose labels
+    are in an unusual order do they differ: the contradiction is the label of that name here,
+    wherever it stands, and the first or last label there.
 
     Adds ``<column>``, the likeliest label, ``<column>_score``, and ``<column>_scores``, a list in
     the order of `candidate_labels`, which `Features` takes as one feature for each label.
@@ -85,6 +87,9 @@ class ZeroShot(TransformerClassifier):
     .. [1] Yin, Hay and Roth (2019), Benchmarking zero-shot text classification: datasets,
        evaluation and entailment approach.
     """
+
+    identity = "reviewml.enrichers.zero_shot:ZeroShot"
+    checked_in_use = frozenset({"candidate_labels", "hypothesis_template"})
 
     def __init__(
         self,

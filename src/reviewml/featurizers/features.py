@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 from sklearn.base import clone
@@ -12,11 +12,15 @@ from sklearn.base import clone
 from reviewml.errors import SchemaError
 from reviewml.featurizers import texts
 from reviewml.featurizers.choosing import Candidates
-from reviewml.featurizers.kinds import KINDS, check_type
+from reviewml.featurizers.kinds import KINDS, RECORD, check_text, check_type
 from reviewml.interfaces.expressions import TEXT
 from reviewml.interfaces.featurizer import Feature, Featurizer, Matrix
 from reviewml.interfaces.statistics import Statistic
-from reviewml.schema import joined_text, require, roles_of
+from reviewml.schema import require, roles_of
+from reviewml.untrusted.forms import ByName, Each, Fields, Flag, Text, Whole, WrongForm
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.dataset import Dataset
 
 
 class Features(Featurizer):
@@ -26,8 +30,9 @@ class Features(Featurizer):
     of labels, is one number for each place. Texts with few different values are categories.
     Dates become days since 1970, month, weekday and hour, in UTC; of the column with the role
     ``time`` only the cyclic ones are taken, since future times lie outside of what was learned.
-    Columns with the roles ``id``, ``text``, ``rating`` and ``target`` are no features. What says
-    nothing is left out, with the reason in `left_out_`.
+    Columns with the roles ``id``, ``text``, ``rating`` and ``target`` are not features, and neither
+    are columns whose names differ from theirs in spelling alone. What says nothing is left out,
+    with the reason in `left_out_`.
 
     Parameters
     ----------
@@ -36,7 +41,8 @@ class Features(Featurizer):
     exclude
         Columns to leave out, such as those known only afterwards.
     text_statistics
-        Whether to measure the text: its length, words, capitals, digits and marks.
+        Whether to measure the text: its length, words, capitals, digits and marks. HTML entities
+        such as ``&amp;`` count as the characters they show, here and in terms.
     ngrams
         How many terms of the text become features, those that most reviews have: words, and
         pairs of letters in scripts without spaces; 0 for none.
@@ -44,6 +50,12 @@ class Features(Featurizer):
         Terms in fewer reviews than this are never kept.
     max_categories
         A column of texts with more different values is left out.
+    allow_personal
+        Columns of texts that look like personal data, such as e-mail addresses, telephone or
+        account numbers, and identify nobody. Of all others such values are not kept, since a
+        model file would hold them: they are missing, and a column with more than a few of them is
+        left out, with a warning. Names have no form, and are kept like any text that several rows
+        have.
 
     Attributes
     ----------
@@ -60,6 +72,19 @@ class Features(Featurizer):
         Columns that are no features though their role allows it, and why.
     later_than_time_
         Columns with dates later than the time of the row: in how many rows, of how many.
+    notes_
+        What to look at in the features, such as numbers too large to be told apart.
+    incomplete_
+        Columns of numbers in which rows have no value.
+    respelled_
+        Columns left out since a column with a role, or in `exclude`, has the same name in another
+        spelling, and that name.
+
+    Notes
+    -----
+    Features are 32-bit floats. Where some of a column's numbers would become equal, as those from
+    1,000,000,001 on do, the median of a sample of them is subtracted first, and the feature's
+    meaning says so. The sample is of different values, so no single row decides.
 
     Examples
     --------
@@ -72,6 +97,10 @@ class Features(Featurizer):
     {'shop': 'every row has the same value'}
     """
 
+    identity = "reviewml.featurizers.features:Features"
+    checked_in_use = frozenset({"exclude", "allow_personal"})
+    parameter_forms = {"ngrams": Whole(), "min_reviews": Whole(), "max_categories": Whole()}
+
     def __init__(
         self,
         *,
@@ -81,6 +110,7 @@ class Features(Featurizer):
         ngrams: int = 0,
         min_reviews: int = 20,
         max_categories: int = 256,
+        allow_personal: Sequence[str] = (),
     ) -> None:
         self.rating = rating
         self.exclude = exclude
@@ -88,8 +118,41 @@ class Features(Featurizer):
         self.ngrams = ngrams
         self.min_reviews = min_reviews
         self.max_categories = max_categories
+        self.allow_personal = allow_personal
+
+    # 2: marks and words of all scripts, HTML entities as what they show.
+    version = 2
+
+    # Unless saved by a version that did not know them.
+    notes_: Sequence[str] = ()
+    incomplete_: Sequence[str] = ()
+
+    state_form = Fields(
+        {
+            "columns_": Each(RECORD),
+            "text_": Each(Text()),
+            "measured_": Flag(),
+            "terms_": Each(Text(), distinct=True),
+            "left_out_": ByName(Text()),
+            "later_than_time_": ByName(Each(Whole(), length=2)),
+        },
+        # Earlier versions wrote none of these.
+        optional={
+            "incomplete_": Each(Text()),
+            "notes_": Each(Text()),
+            "respelled_": ByName(Text()),
+        },
+    )
 
     # -- fitting ------------------------------------------------------------------------------
+
+    def fit(self, dataset: Dataset) -> Self:
+        schema = dataset.full_schema
+        found = dataset.aggregate(self.statistics(schema))
+        samples = self._candidates(schema).samples(found)
+        if samples:
+            found |= dataset.aggregate(samples)
+        return self.with_state(self.finish(schema, found))
 
     def statistics(self, schema: pa.Schema) -> Mapping[str, Statistic]:
         wanted = self._candidates(schema).statistics()
@@ -109,6 +172,9 @@ class Features(Featurizer):
             "terms_": texts.vocabulary(counts, self.ngrams, self.min_reviews),
             "left_out_": candidates.left_out(statistics),
             "later_than_time_": candidates.later_than_time(statistics),
+            "notes_": list(candidates.notes(statistics)),
+            "incomplete_": candidates.incomplete(statistics),
+            "respelled_": candidates.respelled,
         }
         if not (state["columns_"] or state["measured_"] or state["terms_"]):
             reasons = [f"{name!r}: {why}" for name, why in candidates.left_out(statistics).items()]
@@ -117,13 +183,22 @@ class Features(Featurizer):
 
     def _candidates(self, schema: pa.Schema) -> Candidates:
         return Candidates.of(
-            schema, exclude=self.exclude, rating=self.rating, most=self.max_categories
+            schema,
+            exclude=self.exclude,
+            rating=self.rating,
+            most=self.max_categories,
+            allow_personal=self.allow_personal,
         )
 
     def _text_columns(self, schema: pa.Schema) -> tuple[str, ...]:
         if not (self.text_statistics or self.ngrams):
             return ()
         return tuple(c for c in roles_of(schema).text or () if c not in self.exclude)
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        super().check_state(state)
+        if state and (state["measured_"] or state["terms_"]) and not state["text_"]:
+            raise WrongForm("text_ names no column, and measured_ or terms_ are of one")
 
     def with_state(self, state: dict[str, Any]) -> Self:
         self._features = None
@@ -137,12 +212,18 @@ class Features(Featurizer):
         }
 
     def warnings(self) -> list[str]:
-        return [
+        respelled = [
+            f"column {column!r} is not a feature, since its name differs from {name!r} in spelling "
+            "alone: rename it if it holds something else."
+            for column, name in self.respelled_.items()
+        ]
+        later = [
             f"column {column!r} is later than the time of its row in {rows:,} of {known:,} rows, "
             "so it may tell what happened afterwards. If it is not known at the time of the "
             f"prediction, leave it out with Features(exclude=[{column!r}])."
             for column, (rows, known) in self.later_than_time_.items()
         ]
+        return [*respelled, *later, *self.notes_]
 
     # -- using --------------------------------------------------------------------------------
 
@@ -187,12 +268,13 @@ class Features(Featurizer):
             check_type(schema.field(record["column"]).type, record)
         for column in self.text_:
             require(schema, column, "Features")
+            check_text(column, schema.field(column).type)
         self._checked = schema
 
     def _with_texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if not (self.measured_ or self.terms_):
             return batch
-        joined = joined_text([batch.column(column) for column in self.text_])
+        joined = texts.join_shown_text([batch.column(column) for column in self.text_])
         batch = batch.append_column(TEXT, joined)
         if not self.terms_:
             return batch
@@ -208,4 +290,4 @@ def _named_once(features: Iterator[Feature]) -> Iterator[Feature]:
         while name in taken:
             name += "'"
         taken.add(name)
-        yield dataclasses.replace(feature, name=name)
+        yield feature if name == feature.name else dataclasses.replace(feature, name=name)

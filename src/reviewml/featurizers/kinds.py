@@ -18,9 +18,13 @@ from reviewml.interfaces.expressions import (
     Seconds,
 )
 from reviewml.interfaces.featurizer import Feature
+from reviewml.untrusted.forms import Choice, Each, Fields, Form, Real, Text
 
 Record = dict[str, Any]
-"""What is kept of a column: ``column, kind, type``, and ``categories``, ``parts`` or ``names``."""
+"""What is kept of a column: ``column, kind, type``, and ``categories, parts, names, offset``."""
+
+_FIELDS: dict[str, Form] = {"column": Text(), "kind": Text(), "type": Text()}
+_OFFSET = {"offset": Real()}
 
 MEANINGS = {
     "days": "days from 1970-01-01 to {}",
@@ -70,6 +74,15 @@ def check_type(arrow_type: pa.DataType, record: Record) -> None:
     )
 
 
+def check_text(column: str, arrow_type: pa.DataType) -> None:
+    """Raise when a column that was fitted as text holds what cannot be shown as text."""
+    if not pa.types.is_null(arrow_type) and kind_of(arrow_type) in (None, "seconds", "numbers"):
+        raise SchemaError(
+            f"column {column!r} holds {arrow_type}, but Features was fitted on its text: cast the "
+            "column, or fit again."
+        )
+
+
 def _as_long(arrow_type: pa.DataType, record: Record) -> bool:
     return record["kind"] != "numbers" or bool(arrow_type.list_size == len(record["names"]))
 
@@ -79,10 +92,20 @@ def parts_of(arrow_type: pa.DataType) -> list[str]:
     return ["month", "weekday"] if pa.types.is_date(arrow_type) else ["month", "weekday", "hour"]
 
 
+def _offset(record: Record) -> int | float:
+    # Featurizers that were fitted earlier have none.
+    offset: int | float = record.get("offset", 0)
+    return offset
+
+
+def _less(meaning: str, record: Record) -> str:
+    return f"{meaning}, less {record['offset']}" if _offset(record) else meaning
+
+
 def _number(record: Record) -> Iterator[Feature]:
     name = record["column"]
     meaning = f"whether {name}" if record["type"] == "bool" else name
-    yield Feature(name, name, meaning, Number(name))
+    yield Feature(name, name, _less(meaning, record), Number(name, offset=_offset(record)))
 
 
 def _category(record: Record) -> Iterator[Feature]:
@@ -93,13 +116,18 @@ def _category(record: Record) -> Iterator[Feature]:
 def _moment(record: Record) -> Iterator[Feature]:
     name = record["column"]
     for part in record["parts"]:
-        expression = Days(name) if part == "days" else PartOfDate(name, part)
-        yield Feature(f"{name}: {part}", name, MEANINGS[part].format(name), expression)
+        meaning = MEANINGS[part].format(name)
+        if part == "days":
+            days = Days(name, offset=_offset(record))
+            yield Feature(f"{name}: {part}", name, _less(meaning, record), days)
+        else:
+            yield Feature(f"{name}: {part}", name, meaning, PartOfDate(name, part))
 
 
 def _seconds(record: Record) -> Iterator[Feature]:
     name = record["column"]
-    yield Feature(f"{name}: seconds", name, f"{name} in seconds", Seconds(name))
+    meaning = _less(f"{name} in seconds", record)
+    yield Feature(f"{name}: seconds", name, meaning, Seconds(name, offset=_offset(record)))
 
 
 def _elements(record: Record) -> Iterator[Feature]:
@@ -129,3 +157,17 @@ KINDS = {
     "seconds": Kind("durations or times", (_types.is_duration, _types.is_time), _seconds),
     "numbers": Kind("lists of as many numbers", (_is_list_of_numbers,), _elements),
 }
+
+RECORD = Choice(
+    "kind",
+    {
+        "number": Fields(_FIELDS, optional=_OFFSET),
+        "category": Fields({**_FIELDS, "categories": Each(Text(), distinct=True)}),
+        "moment": Fields(
+            {**_FIELDS, "parts": Each(Text(MEANINGS), distinct=True)}, optional=_OFFSET
+        ),
+        "seconds": Fields(_FIELDS, optional=_OFFSET),
+        "numbers": Fields({**_FIELDS, "names": Each(Text())}),
+    },
+)
+"""What a `Record` looks like."""

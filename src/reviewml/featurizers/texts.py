@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import html.entities
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +16,14 @@ import pyarrow.compute as pc
 
 from reviewml.interfaces.expressions import MEASURES, TEXT, Column, Expression, TextMeasure
 from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.statistics import Statistic
+from reviewml.interfaces.statistics import ColumnStatistic
 from reviewml.schema import joined_text
+
+ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+"""A character as HTML writes it, such as ``&amp;`` or ``&#39;``."""
+
+ESCAPED = 3
+"""How many times over a text may have been escaped: ``&amp;#39;`` was twice."""
 
 TERMS = "__terms__"
 """Column that `HasTerm` reads: a list, for each text, of the positions of the terms it has."""
@@ -25,6 +33,37 @@ _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff]+)"
 )
+
+
+def join_shown_text(columns: Sequence[pa.Array]) -> pa.Array:
+    """Join columns of text as `joined_text` does, HTML entities as the characters they show.
+
+    Examples
+    --------
+    >>> join_shown_text([pa.array(["I don&#39;t &lt;3 R&D; why?", None])]).to_pylist()
+    ["I don't <3 R&D; why?", None]
+    """
+    texts = joined_text(columns)
+    escaped = pc.match_substring(texts, "&").fill_null(False)
+    if not pc.any(escaped).as_py():
+        return texts
+    shown = [unescape(text) for text in texts.filter(escaped).to_pylist()]
+    return pc.replace_with_mask(texts, escaped, pa.array(shown, pa.string()))
+
+
+def unescape(text: str) -> str:
+    """Replace the HTML entities of a text; what only looks like one stays."""
+    for _ in range(ESCAPED):
+        text, replaced = ENTITY.subn(_character, text)
+        if not replaced:
+            break
+    return text
+
+
+def _character(entity: re.Match[str]) -> str:
+    if entity[1].startswith("#"):
+        return html.unescape(entity[0])
+    return html.entities.html5.get(f"{entity[1]};", entity[0])
 
 
 def measures(label: str) -> Iterator[Feature]:
@@ -64,7 +103,7 @@ class HasTerm(Expression):
 
 
 @dataclasses.dataclass(frozen=True)
-class DocumentCounts(Statistic):
+class DocumentCounts(ColumnStatistic):
     """In how many texts each term occurs; memory grows with the number of different terms.
 
     Parameters
@@ -76,7 +115,7 @@ class DocumentCounts(Statistic):
     columns: tuple[str, ...]
 
     def part(self, batch: pa.RecordBatch) -> Counter[str]:
-        texts = joined_text([batch.column(column) for column in self.columns])
+        texts = join_shown_text([batch.column(column) for column in self.columns])
         tokens = _Tokens.of(texts)
         each = [split_token(token) for token in tokens.distinct]
         code = {

@@ -8,9 +8,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.untrusted.forms import ByName, Each, Form, Real, Text, Whole
+
 Floats = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
+
+SHARE = Real(0, 1)
+
+AGREEMENT: dict[str, Form] = {
+    "texts": Whole(),
+    "label": SHARE,
+    "interval": Each(SHARE, length=2),
+    "largest_difference": Real(0),
+    "mean_difference": Real(0),
+    "by_label": ByName(SHARE),
+    "summary": Text(),
+}
+"""Forms of what `agreement` returns."""
+
+DIGITS = 5
+"""Decimal places of differences between probabilities."""
 
 
 def agreement(expected: Floats, found: Floats, classes: Sequence[str]) -> dict[str, Any]:
@@ -61,8 +79,9 @@ def agreement(expected: Floats, found: Floats, classes: Sequence[str]) -> dict[s
         "texts": len(same),
         "label": float(same.mean()),
         "interval": [float(low), float(high)],
-        "largest_difference": float(differences.max()),
-        "mean_difference": float(differences.mean()),
+        # Rounded, since the last digits depend on how the texts were batched.
+        "largest_difference": round(float(differences.max()), DIGITS),
+        "mean_difference": round(float(differences.mean()), DIGITS),
         "by_label": by_label,
         "summary": f"{same.mean():.1%} of {len(same):,} labels as in float32 by PyTorch "
         f"(at least {low:.1%} with {CONFIDENCE:.0%} confidence), probabilities up to "

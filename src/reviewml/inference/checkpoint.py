@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from reviewml.errors import ModelUnavailable, ParameterError
-from reviewml.inference.known_models import KNOWN
+from reviewml.inference.known_models import KNOWN, PADDING_MATTERS
 from reviewml.masking import masked
 from reviewml.plugins import optional
 
@@ -80,7 +82,7 @@ class Checkpoint:
             )
         except (OSError, ValueError, SafetensorError) as error:
             reason = _no_model(self.folder) or _reason(error, self.name)
-            raise ModelUnavailable(f"{self.name}: {reason}") from error
+            raise ModelUnavailable(f"{self.name}: {reason}") from None
 
     def config(self) -> Any:
         """Return its configuration, without loading its weights; see `loaded`."""
@@ -103,7 +105,7 @@ class Checkpoint:
             )
         except (OSError, ValueError) as error:
             # Otherwise each row would fail by itself.
-            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from error
+            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from None
         return None if cached is None else Path(cached)
 
     def may_have(self, path: str) -> bool:
@@ -130,6 +132,16 @@ class Checkpoint:
             raise ModelUnavailable(f"{self.name}: {_not_here(self.name)}")
         # The hub's cache keeps files in snapshots/<commit>.
         return config.parent.name if config else str(self.revision)
+
+    @property
+    def pads(self) -> bool:
+        """Whether shorter texts are filled up when it is run, as far as its architecture says."""
+        path = self.file("config.json")
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            # What is damaged is said when it is loaded.
+            config = json.loads(path.read_text(encoding="utf-8")) if path else {}
+            return config.get("model_type") not in PADDING_MATTERS
+        return True
 
     def warn_unless_pinned(self) -> None:
         """Warn of a model on the hub without a revision, which can change any day."""

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.inference.ahead import ahead
-from reviewml.inference.packing import Budget, Positions, packed
+from reviewml.inference.packing import SMALLEST, Budget, Positions, Sharing, packed
 from reviewml.inference.sequences import TokenSequence
+from reviewml.interfaces.environment import is_environment_error
+from reviewml.masking import masked
 
 Floats = npt.NDArray[np.float32]
 
@@ -71,7 +73,8 @@ class Engine:
 
     Sequences of about equal length go together, so that there is little padding, as many as a
     token budget allows. When memory runs out the budget is halved and the batch done again in
-    parts. A sequence that makes the model fail fails alone.
+    parts. A sequence that makes the model fail fails alone. Where the device fails, or memory does
+    not suffice for one short sequence, that is raised.
 
     Parameters
     ----------
@@ -86,6 +89,8 @@ class Engine:
     longest
         Tokens that the model has positions for; None for one that needs none. It is not given
         longer sequences: on a GPU one of them would take all later ones with it.
+    sharing
+        Which sequences may share a batch.
     """
 
     def __init__(
@@ -96,12 +101,14 @@ class Engine:
         n_outputs: int,
         budget: Budget,
         longest: int | None = None,
+        sharing: Sharing = Sharing.ANY,
     ) -> None:
         self.forward = forward
         self.pad_id = pad_id
         self.n_outputs = n_outputs
         self.budget = budget
         self.longest = longest
+        self.sharing = sharing
         self.work = Work()
 
     def run(self, sequences: Sequence[TokenSequence]) -> Outputs:
@@ -130,7 +137,8 @@ class Engine:
             return positions, collated([sequences[at] for at in positions], self.pad_id)
 
         lengths = [len(sequences[at]) for at in fitting]
-        return ahead(partial(made, fitting[places]) for places in packed(lengths, self.budget))
+        batches = packed(lengths, self.budget, self.sharing)
+        return ahead(partial(made, fitting[places]) for places in batches)
 
     def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
         try:
@@ -144,12 +152,33 @@ class Engine:
             if len(positions) > 1 and ran_out_of_memory(error):
                 self.budget.halve()
             if len(positions) == 1:
-                # Its traceback would keep the batch in memory.
-                outputs.failures[int(positions[0])] = error.with_traceback(None)
+                outputs.failures[int(positions[0])] = self._failure(error, inputs)
                 return
         half = len(positions) // 2
         for part in (slice(0, half), slice(half, None)):
             self._attempt(positions[part], trimmed(inputs, part), outputs)
+
+    def _failure(self, error: Exception, inputs: Inputs) -> Exception:
+        """Return why one sequence failed, or raise when it is not to blame."""
+        if not is_environment_error(error) and not ran_out_of_memory(error):
+            # Its traceback would keep the batch in memory.
+            return error.with_traceback(None)
+        if not (ran_out_of_memory(error) and self._has_memory_for_less(inputs)):
+            raise error
+        length = inputs["input_ids"].shape[1]
+        return ValueError(f"{length:,} tokens do not fit into memory: {masked(str(error))}")
+
+    def _has_memory_for_less(self, inputs: Inputs) -> bool:
+        """Return whether memory suffices for the beginning of a sequence."""
+        length = inputs["input_ids"].shape[1]
+        if length <= SMALLEST:
+            return False
+        try:
+            self.forward({name: array[:, :SMALLEST] for name, array in inputs.items()})
+        except Exception as error:
+            # Such as that the beginning lacks a token that the model looks for.
+            return not (is_environment_error(error) or ran_out_of_memory(error))
+        return True
 
     def _timed(self, inputs: Inputs) -> Floats:
         started = time.perf_counter()

@@ -39,3 +39,22 @@ KNOWN = {
     EMBEDDING: KnownModel("e8f8c211226b894fcb81acc59f3b34ba3efd5f42", "apache-2.0"),
     BART: KnownModel("d7645e127eaf1aefc7862fd59a17a5aa8558b8ce", "mit", ("en",)),
 }
+
+PADDING_MATTERS = frozenset(
+    {
+        "canine",
+        "convbert",
+        "fnet",
+        "mobilebert",
+        "nystromformer",
+        "t5gemma",
+        "t5gemma2",
+        "xlnet",
+        "yoso",
+    }
+)
+"""Architectures whose outputs depend on padding, as transformers names them.
+
+What may share a batch is found out by a probe, whatever this says. It makes fingerprints differ
+from those of versions that padded these models, so that no value from then is reused.
+"""

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from reviewml.errors import ModelUnavailable, ParameterError
+from reviewml.errors import EnvironmentFailure, ModelUnavailable, ParameterError, ReviewmlError
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import Engine, Forward, collated
-from reviewml.inference.packing import Budget
+from reviewml.inference.engine import Engine, Floats, Forward, collated
+from reviewml.inference.packing import Budget, Sharing
 from reviewml.inference.placement import Placement
+from reviewml.inference.probing import EXACT, Probe
 from reviewml.inference.sentence_files import SentenceFiles
 from reviewml.inference.sequences import Tokens
 from reviewml.inference.text_model import TextModel
+from reviewml.interfaces.environment import is_environment_error
+from reviewml.masking import masked
 from reviewml.plugins import optional
 
 if TYPE_CHECKING:
-    from torch import nn
+    from reviewml.inference.heads import Head
 
 TOKENS = {"cpu": 1_024, "mps": 4_096, "cuda": 16_384}
 """In a batch to begin with."""
@@ -39,9 +43,6 @@ OFFSET = {
     "xmod",
 }
 """Kinds of model whose positions begin behind the padding token's id."""
-
-AT_THE_END = {"xlnet"}
-"""Kinds of classifier that look at the last place, where there would be padding here."""
 
 UNUSED = re.compile(r"position_ids$|^pooler\.")
 """Weights that may be missing: positions are counted, and encoders do not use their pooler. A
@@ -68,7 +69,9 @@ def load_classifier(checkpoint: Checkpoint, placement: Placement) -> TextModel:
     ModelUnavailable
         When it cannot be had.
     ParameterError
-        When the checkpoint has no trained classifier.
+        When the checkpoint has no trained classifier, or it cannot be run on a text.
+    EnvironmentFailure
+        When the device or its memory fails.
     """
     return _shared(checkpoint, placement, "AutoModelForSequenceClassification")
 
@@ -96,33 +99,69 @@ def _shared(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
 
 
 def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
-    transformers = optional("transformers", "a transformer")
-    from reviewml.inference.heads import Logits, Pooled
+    try:
+        return _probed(checkpoint, placement, auto_class)
+    except ReviewmlError:
+        raise
+    except Exception as error:
+        # Otherwise each row would fail by itself, after as many trials.
+        said = f"{type(error).__name__}: {' '.join(masked(str(error)).split())[:400]}"
+        if is_environment_error(error):
+            raise EnvironmentFailure(f"{checkpoint.name} cannot be loaded: {said}") from None
+        raise ParameterError(
+            f"{checkpoint.name} cannot be run on texts alone: {said}. Choose another model."
+        ) from None
 
+
+def _probed(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
+    transformers = optional("transformers", "a transformer")
     tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
-    model = _weights(checkpoint, getattr(transformers, auto_class), placement)
+    encodes = auto_class == "AutoModel"
+
+    def load_head() -> Head:
+        return _head(checkpoint, placement, auto_class)
+
+    head = load_head()
     # Not earlier: of one that is not there no revision can be named.
     checkpoint.warn_unless_pinned()
-    config = model.config
-    encodes = auto_class == "AutoModel"
-    if not encodes and config.model_type in AT_THE_END:
-        raise ParameterError(
-            f"{checkpoint.name} is an {config.model_type}, which classifies at the last place, and "
-            "shorter texts are filled up there: choose another kind of model."
-        )
-    sentences = SentenceFiles.of(checkpoint) if encodes else SentenceFiles()
-    head = Pooled(model, sentences.pooling) if encodes else Logits(model)
+    config = head.model.config
     positions = _positions(config)
-    tokens = Tokens(tokenizer, sentences.longest or positions)
+    longest = SentenceFiles.of(checkpoint).longest if encodes else None
+    tokens = Tokens(tokenizer, longest or positions)
     pad_id = _padding(config, tokenizer)
+    # In half precision outputs of the same model move as far as its values may.
+    tolerance = EXACT if placement.precision == "float32" else placement.atol
+    probe = Probe(tokens, pad_id, tolerance)
+    forward = _forward(head, placement, probe, load_head)
+    expected = probe.outputs(forward)
     engine = Engine(
-        _forward(head, placement, tokens, pad_id),
+        forward,
         pad_id=pad_id,
-        n_outputs=config.hidden_size if encodes else config.num_labels,
+        n_outputs=expected[0].shape[1],
         budget=Budget(TOKENS[placement.device.partition(":")[0]]),
         longest=positions,
+        sharing=_sharing(checkpoint, probe, forward, expected),
     )
     return TextModel(tokens, engine, config)
+
+
+def _head(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Head:
+    from reviewml.inference.heads import Logits, Pooled
+
+    transformers = optional("transformers", "a transformer")
+    model = _weights(checkpoint, getattr(transformers, auto_class), placement)
+    if auto_class == "AutoModel":
+        return Pooled(model, SentenceFiles.of(checkpoint).pooling)
+    return Logits(model)
+
+
+def _sharing(
+    checkpoint: Checkpoint, probe: Probe, forward: Forward, expected: Sequence[Floats]
+) -> Sharing:
+    try:
+        return probe.sharing(forward, expected)
+    except ParameterError as error:
+        raise ParameterError(f"{checkpoint.name}: {error} Choose another model.") from None
 
 
 def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:
@@ -174,27 +213,54 @@ def quiet() -> Iterator[None]:
 
 def _padding(config: Any, tokenizer: Any) -> int:
     """Return the token that fills up: the model's, which looks for it to find a text's end."""
-    given = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id, tokenizer.eos_token_id)
-    known = (token for token in given if token is not None and 0 <= token < config.vocab_size)
-    return next(known, 0)
+    models = _setting(config, "pad_token_id")
+    tokens = _setting(config, "vocab_size") or sys.maxsize
+    given = (models, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((token for token in given if token is not None and 0 <= token < tokens), 0)
 
 
-def _forward(head: nn.Module, placement: Placement, tokens: Tokens, pad_id: int) -> Forward:
+def _setting(config: Any, name: str) -> Any:
+    """Return a setting of a model, or of the part of it that reads texts; None without one."""
+    encoder = getattr(config, "encoder", None)
+    parts = (config, getattr(config, "text_config", None), getattr(encoder, "text_config", encoder))
+    return next((v for part in parts if (v := getattr(part, name, None)) is not None), None)
+
+
+def _forward(
+    head: Head, placement: Placement, probe: Probe, load_head: Callable[[], Head]
+) -> Forward:
     if placement.backend == "torch":
-        from reviewml.inference.torch_backend import TorchForward
-
-        return TorchForward(head, placement)
+        return _torch_forward(head, placement, probe, load_head)
     from reviewml.inference.openvino_backend import OpenVinoForward
 
-    example = collated(tokens.singles(["one text", "a longer one"]), pad_id)
+    example = collated([probe.short, probe.long], probe.pad_id)
     # While its operations are followed, a model says what no user can act on.
     with quiet():
         return OpenVinoForward(head, placement, example)
 
 
+def _torch_forward(
+    head: Head, placement: Placement, probe: Probe, load_head: Callable[[], Head]
+) -> Forward:
+    from reviewml.inference.torch_backend import TorchForward
+
+    forward = TorchForward(head, placement)
+    if not forward.is_fusible:
+        return forward
+    expected = probe.outputs(forward)
+    with suppress(TypeError, AttributeError, RuntimeError, ValueError):
+        forward.fuse()
+        if probe.agrees(forward, expected):
+            return forward
+    # Faster layers do not suit every architecture. Loaded anew, since they took its weights, which
+    # are let go first.
+    head.model = None
+    return TorchForward(load_head(), placement)
+
+
 def _positions(config: Any) -> int | None:
     """Return how many tokens a model has positions for; None for one that needs none."""
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = _setting(config, "max_position_embeddings")
     relative = not getattr(config, "position_biased_input", True)
     if positions is None or positions < 1 or relative:
         # The positions of DeBERTa-v3 and XLNet are relative, so that longer texts are no error.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import statistics
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +20,14 @@ TRIALS = 3
 
 BETTER = 1.04
 """How much faster a budget has to be to be changed to; less is noise."""
+
+
+class Sharing(enum.Enum):
+    """Which sequences may share a batch."""
+
+    ANY = "any"
+    EQUAL_LENGTHS = "equal lengths"
+    NONE = "none"
 
 
 @dataclasses.dataclass
@@ -80,7 +89,9 @@ class Budget:
         self._untried = []
 
 
-def packed(lengths: Sequence[int], budget: Budget) -> Iterator[Positions]:
+def packed(
+    lengths: Sequence[int], budget: Budget, sharing: Sharing = Sharing.ANY
+) -> Iterator[Positions]:
     """Yield positions of sequences of about the same length, the longest first.
 
     Parameters
@@ -89,10 +100,17 @@ def packed(lengths: Sequence[int], budget: Budget) -> Iterator[Positions]:
         Of all sequences, in tokens.
     budget
         Asked anew for each batch. One sequence always fits.
+    sharing
+        Which sequences may share a batch.
     """
-    order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
+    descending = -np.asarray(lengths, np.int64)
+    order = np.argsort(descending, kind="stable")
+    descending = descending[order]
     start = 0
     while start < len(order):
-        rows = max(1, budget.tokens // max(1, lengths[order[start]]))
-        yield order[start : start + rows]
-        start += rows
+        rows = max(1, budget.tokens // max(1, -int(descending[start])))
+        end = start + (1 if sharing is Sharing.NONE else rows)
+        if sharing is Sharing.EQUAL_LENGTHS:
+            end = min(end, int(np.searchsorted(descending, descending[start], side="right")))
+        yield order[start:end]
+        start = end

@@ -23,10 +23,12 @@ class TorchForward:
 
     def __init__(self, module: nn.Module, placement: Placement) -> None:
         self.device = torch.device(placement.device)
-        module = module.eval().to(self.device)
-        if placement.device == "cpu" and placement.precision == "float32":
-            module = fuse(module)
-        self.module = module
+        self.module = module.eval().to(self.device)
+        self.is_fusible = placement.device == "cpu" and placement.precision == "float32"
+
+    def fuse(self) -> None:
+        """Put faster layers in the place of the module's own, where `is_fusible`."""
+        self.module = fuse(self.module)
 
     def __call__(self, inputs: Inputs) -> Floats:
         with torch.inference_mode():

@@ -10,6 +10,7 @@ import numpy as np
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Trainer
 from reviewml.models.linear import Design, LinearModel
+from reviewml.untrusted.forms import Real, Whole
 
 
 class LogisticRegression(Trainer):
@@ -35,6 +36,9 @@ class LogisticRegression(Trainer):
     >>> LogisticRegression(C=0.1)
     LogisticRegression(C=0.1)
     """
+
+    identity = "reviewml.trainers.logistic:LogisticRegression"
+    parameter_forms = {"C": Real(1e-300), "max_iter": Whole(1)}
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,7 +13,9 @@ from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target, Trainer
 from reviewml.models.booster import BoosterModel
 from reviewml.models.calibration import Calibration, fit_calibration
+from reviewml.models.target_scale import TargetScale
 from reviewml.trainers.boosting import Boosting, Rows
+from reviewml.untrusted.forms import Maybe, Real, Whole
 
 
 class XGBoost(Trainer):
@@ -55,6 +58,22 @@ class XGBoost(Trainer):
     XGBoost(max_depth=6)
     """
 
+    identity = "reviewml.trainers.xgboost:XGBoost"
+    parameter_forms = {
+        "n_estimators": Whole(1),
+        "learning_rate": Real(0),
+        "max_depth": Whole(0, 1_000),
+        "min_child_weight": Real(0),
+        "subsample": Real(1e-6, 1),
+        "colsample_bytree": Real(1e-6, 1),
+        "reg_lambda": Real(0),
+        "max_bin": Whole(2, 2**24),
+        "validation_fraction": Real(0, 1),
+        "early_stopping_rounds": Whole(1),
+        "n_jobs": Maybe(Whole(-1, 4_096)),
+        "random_state": Whole(-(2**63), 2**63 - 1),
+    }
+
     def __init__(
         self,
         *,
@@ -93,6 +112,11 @@ class XGBoost(Trainer):
     def train(
         self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
     ) -> BoosterModel:
+        scale = TargetScale()
+        if examples.target.task == "regression":
+            scale = TargetScale.fit(examples.target.values)
+            examples = _scaled(examples, scale)
+            valid = None if valid is None else _scaled(valid, scale)
         target = examples.target
         boosting = Boosting.of(
             features,
@@ -102,6 +126,7 @@ class XGBoost(Trainer):
         )
         held_out = None if valid is None else self._rows(valid)
         model = self._model(boosting, self._rows(examples), held_out, target)
+        model.target_scale = scale
         if valid is not None and self.calibration is not None and target.task != "regression":
             model.calibration = _calibrated(model, valid)
         return model
@@ -132,15 +157,21 @@ class XGBoost(Trainer):
             "subsample": self.subsample,
             "colsample_bytree": self.colsample_bytree,
             "reg_lambda": self.reg_lambda,
-            "max_bin": self.max_bin,
+            "max_bin": int(self.max_bin),
             "seed": self.random_state,
-            "nthread": self.n_jobs or 0,
+            "nthread": int(self.n_jobs or 0),
         }
         if target.task == "multiclass":
             params["num_class"] = len(target.classes)
         # XGBoost's own start is a parallel sum, whose last bits depend on the threads.
         params["base_score"] = _base_score(target)
         return params
+
+
+def _scaled(examples: Examples, scale: TargetScale) -> Examples:
+    target = examples.target
+    values = scale.apply(target.values)
+    return dataclasses.replace(examples, target=dataclasses.replace(target, values=values))
 
 
 def _base_score(target: Target) -> float:

@@ -1,0 +1,113 @@
+"""Probing a model once it is loaded: does it run at all, and which sequences may share a batch.
+
+Most models mask padding, so that any sequences can share one. Some look at it: a convolution or a
+Fourier transform runs over it, a classifier takes the last place. What these say of a text would
+depend on the others in its batch, and would then be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reviewml.errors import ParameterError
+from reviewml.inference.engine import Floats, Forward, collated
+from reviewml.inference.packing import Sharing
+from reviewml.inference.sequences import Tokens, TokenSequence
+from reviewml.interfaces.environment import is_environment_error
+
+TEXTS = (
+    "The fit is good, I like it.",
+    "I have worn this nearly every day since it came two weeks ago: the colour is lovely, the "
+    "cloth is soft, and after four washes it looks as new; only the sleeves are a little too long.",
+)
+"""A short text and a longer one."""
+
+EXACT = 5e-5
+"""How far outputs may move with the batch in float32, relative to the largest. Large models move by
+1e-5 because sums are added up in another order; what looks at padding moves by far more."""
+
+
+class Probe:
+    """Two sequences of unequal length, and what a model says of each alone.
+
+    Parameters
+    ----------
+    tokens
+        The tokenizer.
+    pad_id
+        Token that fills up.
+    tolerance
+        How far outputs may move, relative to the largest.
+    """
+
+    def __init__(self, tokens: Tokens, pad_id: int, tolerance: float) -> None:
+        self.short, self.long = tokens.singles(TEXTS)
+        self.pad_id = pad_id
+        self.tolerance = tolerance
+
+    def outputs(self, forward: Forward) -> list[Floats]:
+        """Return what a model says of each sequence alone."""
+        return [self._run(forward, [sequence]) for sequence in (self.short, self.long)]
+
+    def agrees(self, forward: Forward, expected: Sequence[Floats]) -> bool:
+        """Return whether another way to run the model gives these outputs."""
+        try:
+            found = self.outputs(forward)
+        except Exception as error:
+            if is_environment_error(error):
+                raise
+            return False
+        return all(map(self._is_close, found, expected))
+
+    def sharing(self, forward: Forward, expected: Sequence[Floats]) -> Sharing:
+        """Return which sequences may share a batch.
+
+        Parameters
+        ----------
+        forward
+            The model.
+        expected
+            Its `outputs`.
+
+        Raises
+        ------
+        ParameterError
+            When it says something else of the same text each time.
+        """
+        if not self.agrees(forward, expected):
+            raise ParameterError("it says something else of the same text each time it is asked.")
+        short, long = expected
+        if not self._shares(forward, [self.short, _turned(self.short)], [short]):
+            return Sharing.NONE
+        if len(self.short) == len(self.long):
+            # They were cut to what the model takes, so that nothing is known of padding.
+            return Sharing.EQUAL_LENGTHS
+        padded = self._shares(forward, [self.long, self.short], [long, short])
+        return Sharing.ANY if padded else Sharing.EQUAL_LENGTHS
+
+    def _shares(
+        self, forward: Forward, sequences: list[TokenSequence], expected: list[Floats]
+    ) -> bool:
+        try:
+            found = self._run(forward, sequences)
+        except Exception as error:
+            if is_environment_error(error):
+                raise
+            # Such as that the model knows no token for padding.
+            return False
+        return self._is_close(found[: len(expected)], np.concatenate(expected))
+
+    def _run(self, forward: Forward, sequences: list[TokenSequence]) -> Floats:
+        return forward(collated(sequences, self.pad_id))
+
+    def _is_close(self, found: Floats, expected: Floats) -> bool:
+        scale = max(1.0, float(np.abs(expected).max(initial=0)))
+        return bool(np.allclose(found, expected, rtol=0, atol=self.tolerance * scale))
+
+
+def _turned(sequence: TokenSequence) -> TokenSequence:
+    """Return another sequence of the same length: tokens reversed between the first and last."""
+    ids = sequence.ids
+    return TokenSequence(np.concatenate([ids[:1], ids[1:-1][::-1], ids[-1:]]), sequence.types)

@@ -1,0 +1,208 @@
+"""Arguments, compared with the types that functions and constructors declare.
+
+>>> fits(("a", "b"), Sequence[str]), fits(3, float), fits("3", float | None)
+(True, True, False)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, ParamSpec, TypeVar, cast, get_args, get_origin
+
+import numpy as np
+
+from reviewml.errors import ParameterError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LONGEST_SHOWN = 50
+"""Characters of a value that an error quotes, where it should be one of a few."""
+
+
+def check_argument_types(function: Callable[P, T]) -> Callable[P, T]:
+    """Have a function raise `ParameterError` unless each argument is of the type it declares.
+
+    Examples
+    --------
+    >>> @check_argument_types
+    ... def repeat(text: str, times: int = 2) -> str:
+    ...     return text * times
+    >>> repeat("ab", times="3")
+    Traceback (most recent call last):
+        ...
+    reviewml.errors.ParameterError: repeat(times='3'): expected int, and got a value of type str.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checking(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            arguments = signature.bind(*args, **options).arguments
+        except TypeError:
+            # Arguments that are missing or not known: Python says so itself.
+            return function(*args, **options)
+        check_arguments(function, arguments, function.__qualname__.removesuffix(".__init__"))
+        return function(*args, **options)
+
+    return checking
+
+
+def check_arguments(function: Any, values: Mapping[str, Any], called: str) -> None:
+    """Raise unless each value is of the type of its parameter, or its default.
+
+    Parameters
+    ----------
+    function
+        That declares the types.
+    values
+        By parameter.
+    called
+        The function's name, for the error.
+
+    Raises
+    ------
+    ParameterError
+        Naming the parameter and the type that is expected.
+    """
+    hints, defaults = declared_types(function)
+    for name, value in values.items():
+        hint = hints.get(name, Any)
+        if value is defaults.get(name, inspect.Parameter.empty):
+            continue
+        if isinstance(value, str) and not _takes_text(hint):
+            raise ParameterError(
+                f"{called}({name}={value[:LONGEST_SHOWN]!r}) is one text: give a list, "
+                f"[{value[:LONGEST_SHOWN]!r}]."
+            )
+        if not fits(value, hint):
+            raise ParameterError(_explain(called, name, value, hint))
+
+
+def _takes_text(hint: Any) -> bool:
+    """Tell whether text is no mistake: a sequence of texts takes it, letter by letter."""
+    # Of a text that is none of a few choices.
+    return not fits("\0", hint) or str in _members(hint) or hint is Any
+
+
+def _explain(called: str, name: str, value: Any, hint: Any) -> str:
+    choices = list_choices(hint)
+    if choices:
+        shown = repr(value)[:LONGEST_SHOWN] if isinstance(value, str | None) else "..."
+        allowed = ", ".join(map(repr, choices))
+        return f"{called}({name}={shown}): {name} is one of {allowed}."
+    is_short = isinstance(value, str | int | float) and len(repr(value)) <= LONGEST_SHOWN
+    shown = repr(value) if is_short else "..."
+    kind = type(value).__name__
+    return f"{called}({name}={shown}): expected {show_type(hint)}, and got a value of type {kind}."
+
+
+def list_choices(hint: Any) -> list[Any]:
+    """List the values that a type consists of, None included; nothing for other types."""
+    members = _members(hint)
+    if not all(get_origin(member) is Literal or member is types.NoneType for member in members):
+        return []
+    values = (get_args(member) or (None,) for member in members)
+    return [value for choices in values for value in choices]
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    is_union = get_origin(hint) in (typing.Union, types.UnionType)
+    return get_args(hint) if is_union else (hint,)
+
+
+@functools.cache
+def declared_types(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Find the types and the defaults of parameters; types that cannot be named now are left out.
+
+    Parameters
+    ----------
+    function
+        A function, or a class, whose constructor is looked at.
+    """
+    parameters = inspect.signature(function).parameters
+    defaults = {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    is_class = inspect.isclass(function)
+    target = inspect.unwrap(function.__init__ if is_class else function)
+    names = getattr(target, "__globals__", {})
+    hints = {
+        name: hint
+        for name, parameter in parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and (hint := _resolve(parameter.annotation, names)) is not inspect.Parameter.empty
+    }
+    return hints, defaults
+
+
+def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
+    """Make a type of an annotation; `empty` where it is imported for type checkers alone."""
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(holder, names)["it"]
+    except (NameError, TypeError, AttributeError):
+        return inspect.Parameter.empty
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value is of a type; numbers that are equal to whole ones are whole ones.
+
+    Types that are not known here are not looked at.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if hint is Any:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return any(type(value) is type(argument) and value == argument for argument in arguments)
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    if hint is int:
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if hint is float:
+        return isinstance(value, int | float)
+    kind: Any = origin or hint
+    if not isinstance(kind, type):
+        return True
+    if not issubclass(kind, Mapping) and issubclass(kind, Sequence) and kind is not str:
+        return _is_sequence(value, kind, arguments)
+    if not _is_instance(value, kind):
+        return False
+    if issubclass(kind, Mapping) and arguments:
+        pairs = cast("Mapping[Any, Any]", value).items()
+        return all(fits(k, arguments[0]) and fits(v, arguments[1]) for k, v in pairs)
+    return True
+
+
+def _is_instance(value: Any, kind: type) -> bool:
+    # Protocols are for type checkers; what a value lacks is said where it is used.
+    return getattr(kind, "_is_protocol", False) or isinstance(value, kind)
+
+
+def _is_sequence(value: Any, kind: Any, arguments: tuple[Any, ...]) -> bool:
+    if kind is Sequence and isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    # A list stands for a tuple.
+    if not isinstance(value, list | tuple if kind is tuple else kind):
+        return False
+    if kind is tuple and arguments[-1:] != (...,):
+        pairs = zip(value, arguments, strict=False)
+        return len(value) == len(arguments) and all(fits(*pair) for pair in pairs)
+    return all(fits(element, arguments[0]) for element in value) if arguments else True
+
+
+def show_type(hint: Any) -> str:
+    """Write a type as Python does, without the modules of collections."""
+    if isinstance(hint, type) and not get_args(hint):
+        return hint.__name__
+    return str(hint).replace("collections.abc.", "").replace("typing.", "")
