@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import reviewml
-from reviewml import LocalRegistry, Pipeline
+from reviewml import LocalRegistry, Pipeline, SharedRegistry
 from reviewml.errors import DamagedModel, ModelNotFound, RegistryError
 from reviewml.featurizers import Features
 from reviewml.registries.history import History
@@ -238,3 +238,48 @@ def test_people_can_read_it(pipeline: Pipeline, registry: LocalRegistry) -> None
 def test_any_version_is_a_saved_pipeline(pipeline: Pipeline, registry: LocalRegistry) -> None:
     registry.log(pipeline, name="purchase")
     assert reviewml.load(Path(registry.path) / "purchase" / "1").report_ == pipeline.report_
+
+
+@pytest.mark.parametrize("kind", [LocalRegistry, SharedRegistry])
+@pytest.mark.parametrize("level", ["model", "version"])
+def test_a_folder_that_is_a_link_is_refused(
+    pipeline: Pipeline, tmp_path: Path, kind: type, level: str
+) -> None:
+    registry = kind(tmp_path / "models")
+    registry.log(pipeline, name="rec", alias="champion")
+    folder = tmp_path / "models" / "rec"
+    if level == "version":
+        [folder] = [path.parent for path in folder.rglob("manifest.json")]
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(RegistryError, match=r"is a (symbolic )?link"):
+        registry.load("rec@champion")
+
+
+def test_each_version_has_its_aliases(pipeline: Pipeline, tmp_path: Path) -> None:
+    registry = LocalRegistry(tmp_path / "models")
+    for alias in ("b", "a", None):
+        registry.log(pipeline, name="rec", alias=alias)
+    registry.alias("rec", "c", 1)
+    registry.alias("rec", "b", 2)
+    assert [found.aliases for found in registry.versions("rec")] == [("c",), ("a", "b"), ()]
+
+
+def test_an_event_that_nobody_could_read_is_not_written(
+    registry: LocalRegistry, pipeline: Pipeline
+) -> None:
+    registry.log(pipeline, name="m", reason="first")
+    metrics = {f"figure {number}": 0.5 for number in range(60_000)}
+    with pytest.raises(RegistryError, match="more than 1,048,576 bytes"):
+        registry.log(pipeline, name="m", metrics=metrics)
+    assert [event.reason for event in registry.history("m")] == ["first"]
+
+
+def test_a_folder_of_an_odd_number_is_no_version(
+    registry: LocalRegistry, pipeline: Pipeline
+) -> None:
+    registry.log(pipeline, name="m")
+    for name in ("9" * 18, "9" * 60):
+        (Path(registry.path) / "m" / name).mkdir()
+    registry.log(pipeline, name="m")
+    assert registry.load("m@2").task_ == "binary"

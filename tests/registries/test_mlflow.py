@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from reviewml import MlflowRegistry, Pipeline
-from reviewml.errors import MissingExtra, ModelNotFound
+from reviewml.errors import MissingExtra, ModelNotFound, RegistryError
 from reviewml.featurizers import Features
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression
@@ -124,7 +124,7 @@ def test_a_failed_upload_makes_no_version(
     def fail(*arguments: Any) -> None:
         raise OSError("the network is down")
 
-    with monkeypatch.context() as broken, pytest.raises(OSError, match="network"):
+    with monkeypatch.context() as broken, pytest.raises(RegistryError, match="network"):
         broken.setattr(mlflow.MlflowClient, "log_artifacts", fail)
         registry.log(pipeline, name="purchase")
     assert registry.names() == []

@@ -8,10 +8,23 @@ from reviewml.errors import RegistryError
 from reviewml.masking import masked
 from reviewml.registries.local import LocalRegistry
 from reviewml.registries.shared import SharedRegistry
+from reviewml.saving.signature import KeyFile, KeyFiles
 
 
-def registry_at(place: str | os.PathLike[str]) -> LocalRegistry | SharedRegistry:
+def registry_at(
+    place: str | os.PathLike[str],
+    *,
+    key: KeyFile | None = None,
+    verify: KeyFiles | None = None,
+) -> LocalRegistry | SharedRegistry:
     """Return the registry in a folder of this machine, or at a URL.
+
+    Parameters
+    ----------
+    place
+        The folder, or the URL.
+    key, verify
+        What versions are signed and verified with, as of the registries.
 
     Raises
     ------
@@ -28,4 +41,5 @@ def registry_at(place: str | os.PathLike[str]) -> LocalRegistry | SharedRegistry
             f"{masked(os.fspath(place))}: expected a folder or a URL of files; models in Snowflake "
             "are reached from Python, by SnowflakeRegistry(connection)."
         )
-    return SharedRegistry(place) if "://" in os.fspath(place) else LocalRegistry(place)
+    kind = SharedRegistry if "://" in os.fspath(place) else LocalRegistry
+    return kind(place, key=key, verify=verify)

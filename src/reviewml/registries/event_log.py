@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from reviewml.errors import DamagedModel
 from reviewml.places import Place, at_once
-from reviewml.registries.history import Line
+from reviewml.registries.history import MOST_LINE_BYTES, Line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class EventLog:
     def _line(self, number: int) -> Line:
         where = f"{self.place}, {self._path(number)}"
         try:
-            return Line.parse(self.place.read(self._path(number)), where)
+            return Line.parse(self.place.read(self._path(number), most=MOST_LINE_BYTES + 1), where)
         except FileNotFoundError:
             raise DamagedModel(f"{where}, is missing: bring it back.") from None
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
-from reviewml.errors import DamagedModel
+from reviewml.errors import DamagedModel, RegistryError
 from reviewml.interfaces.registry import LOGGED, Event, ModelVersion
 from reviewml.saving.plain import decode, encode
-from reviewml.saving.unfinished import sync
+from reviewml.storage.atomic_files import sync
+from reviewml.storage.write_errors import explain_write_errors
+from reviewml.untrusted import parse_document, read_file
+
+MOST_LINE_BYTES, MOST_HISTORY_BYTES = 2**20, 2**28
+"""Bytes of one event, and of a whole history."""
+
+HASH, FOLDER = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,21 +55,53 @@ class Line:
             When it is none, saying where it stands.
         """
         try:
-            stored: dict[str, Any] = json.loads(raw.decode("utf-8", "surrogatepass"))
-            metrics = decode(stored.pop("metrics", {}), {})
+            if len(raw) > MOST_LINE_BYTES:
+                raise ValueError(f"it has more than {MOST_LINE_BYTES:,} bytes")
+            stored: dict[str, Any] = dict(parse_document(raw, "it"))
+            metrics = parse_metrics(stored.pop("metrics")) if "metrics" in stored else {}
             manifest, folder = stored.pop("manifest", None), stored.pop("folder", None)
-            return cls(Event(**stored), metrics, manifest, folder)
-        except (ValueError, TypeError, AttributeError) as error:
+            for name, text, form in (("manifest", manifest, HASH), ("folder", folder, FOLDER)):
+                if text is not None and not (isinstance(text, str) and form.fullmatch(text)):
+                    raise ValueError(f"its {name} cannot be one")
+            return cls(Event.parse(stored), metrics, manifest, folder)
+        except (ValueError, TypeError, ArithmeticError) as error:
             raise DamagedModel(f"{where}, is no event: {error}") from error
 
     def raw(self) -> bytes:
-        """Return the line as it is written, without what is not known."""
+        """Return the line as it is written, without what is not known.
+
+        Raises
+        ------
+        RegistryError
+            When `parse` would refuse it: with such a line nobody could read the history.
+        """
         fields = vars(self.event) | {"manifest": self.manifest, "folder": self.folder}
         known = {name: value for name, value in fields.items() if value is not None}
         # JSON has no NaN and no infinity, which figures may be.
         metrics = {"metrics": encode(self.metrics, {})} if self.metrics else {}
         text = json.dumps(known | metrics, ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8", "surrogatepass") + b"\n"
+        raw = text.encode("utf-8", "surrogatepass") + b"\n"
+        try:
+            Line.parse(raw, "what was to be written")
+        except DamagedModel as error:
+            raise RegistryError(f"{error}. Nothing was logged.") from error
+        return raw
+
+
+def parse_metrics(stored: Any) -> dict[str, float]:
+    """Decode the figures of a version, as `encode` wrote them.
+
+    Raises
+    ------
+    ValueError
+        When they are not numbers by name.
+    """
+    metrics = decode(stored, {})
+    if not isinstance(metrics, dict) or not all(
+        isinstance(name, str) and type(value) in (int, float) for name, value in metrics.items()
+    ):
+        raise ValueError("its metrics are not numbers")
+    return metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,37 +129,51 @@ class History:
         """
         return [
             Line.parse(raw, f"{self.path}, line {number}")
-            for number, raw in enumerate(self._complete().splitlines(), start=1)
+            for number, raw in enumerate(self._complete().split(b"\n")[:-1], start=1)
         ]
 
     def _complete(self) -> bytes:
         # A line without its end is being written now, or was when the machine stopped.
-        raw = self.path.read_bytes() if self.path.exists() else b""
+        try:
+            raw = read_file(self.path, most=MOST_HISTORY_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            raw = b""
         return raw[: raw.rfind(b"\n") + 1]
 
     def append(self, line: Line) -> None:
         """Add a line, on the disk when this returns; the caller holds the model's lock."""
         complete = len(self._complete())
-        new = complete == 0
-        with self.path.open("ab") as file:
-            # An unfinished line was never acknowledged to anybody.
-            file.truncate(complete)
-            file.write(line.raw())
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            sync(self.path.parent)
+        with explain_write_errors(self.path):
+            with self.path.open("ab", buffering=0) as file:
+                # An unfinished line was never acknowledged to anybody.
+                file.truncate(complete)
+                try:
+                    _write_all(file, line.raw())
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(complete)
+                    raise
+            if complete == 0:
+                sync(self.path.parent)
+
+
+def _write_all(file: RawIOBase, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
 
 
 def versions(name: str, lines: Sequence[Line]) -> list[ModelVersion]:
     """Return the versions that the lines of a model's history tell of, oldest first."""
-    aliases = {line.event.alias: line.event.version for line in lines if line.event.alias}
+    moved = {line.event.alias: line.event.version for line in lines if line.event.alias}
+    aliases: dict[int, list[str]] = {}
+    for alias, version in moved.items():
+        aliases.setdefault(version, []).append(alias)
     return [
         ModelVersion(
             name=name,
             version=line.event.version,
             created=line.event.time,
-            aliases=tuple(sorted(a for a, at in aliases.items() if at == line.event.version)),
+            aliases=tuple(sorted(aliases.get(line.event.version, ()))),
             metrics=line.metrics,
         )
         for line in logged(lines).values()

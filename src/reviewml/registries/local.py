@@ -5,30 +5,36 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import SupportsFloat
 
 from filelock import FileLock
 
-from reviewml.errors import DamagedModel
+from reviewml.errors import DamagedModel, RegistryError
 from reviewml.interfaces.registry import (
     ALIAS,
     LOGGED,
+    MOST_DIGITS,
     Event,
     ModelVersion,
     Registry,
     check_alias,
     check_name,
+    check_reason,
     checked_metrics,
     now,
+    parse_reference,
+    select_version,
 )
+from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
 from reviewml.registries.history import History, Line, logged, versions
 from reviewml.saving.manifest import fingerprint
-from reviewml.saving.unfinished import publish
+from reviewml.saving.signature import KeyFile, KeyFiles
+from reviewml.storage.atomic_files import publish
+from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.write_errors import can_name_a_file, explain_write_errors
 
 
 class LocalRegistry(Registry):
@@ -42,6 +48,10 @@ class LocalRegistry(Registry):
     ----------
     path
         The folder; made when something is logged.
+    key
+        PEM file of an Ed25519 private key that versions are signed with.
+    verify
+        PEM files of public keys, one of which must have signed what is loaded.
 
     Examples
     --------
@@ -61,12 +71,22 @@ class LocalRegistry(Registry):
     [True, True, False]
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    @check_argument_types
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: KeyFile | None = None,
+        verify: KeyFiles | None = None,
+    ) -> None:
         self.path = path
+        self.key = key
+        self.verify = verify
 
     def __repr__(self) -> str:
         return f"LocalRegistry({os.fspath(self.path)!r})"
 
+    @check_argument_types
     def log(
         self,
         pipeline: Pipeline,
@@ -79,8 +99,9 @@ class LocalRegistry(Registry):
         folder = self._folder(name)
         if alias is not None:
             check_alias(alias)
+        check_reason(reason)
         figures = checked_metrics(metrics)
-        with _saved(pipeline, folder, figures) as saved, _locked(folder):
+        with _saved(pipeline, folder, figures, self.key) as saved, _locked(folder):
             version = _next_version(folder)
             publish(saved, folder / str(version))
             event = Event(now(), LOGGED, version, alias, reason)
@@ -88,15 +109,21 @@ class LocalRegistry(Registry):
         return self.find(f"{name}@{version}")
 
     def load(self, reference: str) -> Pipeline:
-        return load(self._as_logged(self.find(reference)))
+        with self.fetch(reference) as folder:
+            return load(folder, verify=self.verify)
+
+    @contextlib.contextmanager
+    def fetch(self, reference: str) -> Iterator[Path]:
+        yield self._as_logged(reference)[1]
 
     def versions(self, name: str) -> list[ModelVersion]:
         return versions(name, self._lines(name))
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
-        found = self.find(f"{name}@{version}")
-        folder = self._as_logged(found).parent
+        check_reason(reason)
+        found, version_folder = self._as_logged(f"{name}@{version}")
+        folder = version_folder.parent
         with _locked(folder):
             _history(folder).append(Line(Event(now(), ALIAS, found.version, alias, reason)))
 
@@ -104,23 +131,29 @@ class LocalRegistry(Registry):
         return [line.event for line in self._lines(name)]
 
     def names(self) -> list[str]:
+        if not can_name_a_file(Path(self.path)):
+            raise RegistryError(f"{str(self.path)!a} holds characters that no path can have.")
         files = Path(self.path).glob("*/history.jsonl")
-        return sorted(path.parent.name for path in files if History(path))
+        own = (path for path in files if not path.parent.is_symlink())
+        return sorted(path.parent.name for path in own if History(path))
 
     def _folder(self, name: str) -> Path:
         check_name(name)
-        return Path(self.path) / name
+        return _not_a_link(Path(self.path) / name)
 
-    def _as_logged(self, found: ModelVersion) -> Path:
-        """Return the folder of a version, or raise when it is not the one that was logged."""
-        folder = self._folder(found.name) / str(found.version)
-        manifest = logged(self._lines(found.name))[found.version].manifest
+    def _as_logged(self, reference: str) -> tuple[ModelVersion, Path]:
+        """Return a version and its folder, or raise when it is not the one that was logged."""
+        name, _ = parse_reference(reference)
+        lines = self._lines(name)
+        found = select_version(reference, versions(name, lines))
+        folder = _not_a_link(self._folder(name) / str(found.version))
+        manifest = logged(lines)[found.version].manifest
         if manifest not in (None, fingerprint(folder)):
             raise DamagedModel(
                 f"{folder} is not what was logged as {found.name}@{found.version}: it was removed, "
                 "renamed or overwritten. Bring it back from another copy."
             )
-        return folder
+        return found, folder
 
     def _lines(self, name: str) -> list[Line]:
         lines = _history(self._folder(name)).lines()
@@ -130,17 +163,27 @@ class LocalRegistry(Registry):
 
 
 @contextlib.contextmanager
-def _saved(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Iterator[Path]:
+def _saved(
+    pipeline: Pipeline, folder: Path, metrics: Mapping[str, float], key: KeyFile | None
+) -> Iterator[Path]:
     """Save outside the lock, which is the slow part, under a name that no reader looks at."""
-    unfinished = folder / f".{secrets.token_hex(8)}"
-    try:
-        yield pipeline.save(unfinished, metrics=metrics)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with explain_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(folder / "version") as temporary:
+            yield pipeline.save(temporary / "version", metrics=metrics, key=key)
 
 
-def _locked(folder: Path) -> FileLock:
-    return FileLock(folder / ".lock")
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with explain_write_errors(folder), FileLock(folder / ".lock"):
+        yield
+
+
+def _not_a_link(folder: Path) -> Path:
+    # Where the name cannot even be looked up, whoever opens the folder says why.
+    if os.path.islink(folder):  # noqa: PTH114
+        raise DamagedModel(f"{folder} is a symbolic link: a registry reads only folders inside it.")
+    return folder
 
 
 def _history(folder: Path) -> History:
@@ -149,5 +192,7 @@ def _history(folder: Path) -> History:
 
 def _next_version(folder: Path) -> int:
     # A writer that died before its line was written leaves a folder: its number is not reused.
-    taken = [int(path.name) for path in folder.iterdir() if re.fullmatch("[0-9]+", path.name)]
+    # A longer name is no version's, and the number after it would be none either.
+    names = (path.name for path in folder.iterdir())
+    taken = [int(name) for name in names if re.fullmatch(f"[0-9]{{1,{MOST_DIGITS - 1}}}", name)]
     return max(taken, default=0) + 1

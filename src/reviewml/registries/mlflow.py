@@ -6,24 +6,31 @@ import contextlib
 import datetime
 import json
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml import plugins
-from reviewml.errors import ModelNotFound
+from reviewml.errors import ModelNotFound, RegistryError, SchemaError
+from reviewml.foreign_errors import masks_errors
+from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.registry import (
     Event,
     ModelVersion,
     Registry,
     check_alias,
     check_name,
+    check_reason,
     checked_metrics,
 )
 from reviewml.masking import masked
+from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
+from reviewml.registries.history import Line
+from reviewml.registries.mlflow_signature import sign
+from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.saving.versions import version_of
+from reviewml.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,6 +58,10 @@ class MlflowRegistry(Registry):
         Where its model registry is, when elsewhere.
     experiment
         Name of the experiment that the runs go to, made when it is new.
+    key
+        PEM file of an Ed25519 private key that versions are signed with.
+    verify
+        PEM files of public keys, one of which must have signed what is loaded.
 
     Examples
     --------
@@ -58,20 +69,27 @@ class MlflowRegistry(Registry):
     MlflowRegistry('sqlite:///mlflow.db')
     """
 
+    @check_argument_types
     def __init__(
         self,
         tracking_uri: str | None = None,
         *,
         registry_uri: str | None = None,
         experiment: str = "reviewml",
+        key: KeyFile | None = None,
+        verify: KeyFiles | None = None,
     ) -> None:
         self.tracking_uri = tracking_uri
         self.registry_uri = registry_uri
         self.experiment = experiment
+        self.key = key
+        self.verify = verify
 
     def __repr__(self) -> str:
         return f"MlflowRegistry({self.tracking_uri and masked(self.tracking_uri)!r})"
 
+    @masks_errors(RegistryError)
+    @check_argument_types
     def log(
         self,
         pipeline: Pipeline,
@@ -82,12 +100,13 @@ class MlflowRegistry(Registry):
         reason: str | None = None,
     ) -> ModelVersion:
         check_name(name)
+        check_reason(reason)
         if alias is not None:
             check_alias(alias)
         figures = checked_metrics(metrics)
         client = self._client()
-        with tempfile.TemporaryDirectory() as folder:
-            flavoured = _flavoured(pipeline, Path(folder), figures)
+        with temporary_folder() as folder:
+            flavoured = _flavoured(pipeline, folder, figures, self.key)
             source, run = self._upload(client, flavoured, name, figures)
         _register(client, name)
         told = {OURS: _our_version(), REASON: reason, ALIAS: alias}
@@ -97,24 +116,38 @@ class MlflowRegistry(Registry):
             client.set_registered_model_alias(name, alias, made.version)
         return self.find(f"{name}@{made.version}")
 
+    @masks_errors(RegistryError)
     def load(self, reference: str) -> Pipeline:
+        with self.fetch(reference) as folder:
+            return load(folder, verify=self.verify)
+
+    @contextlib.contextmanager
+    def fetch(self, reference: str) -> Iterator[Path]:
         found = self.find(reference)
-        source = self._client().get_model_version_download_uri(found.name, str(found.version))
+        with temporary_folder() as folder:
+            yield self._download(found, folder) / "data" / DATA
+
+    @masks_errors(RegistryError)
+    def _download(self, version: ModelVersion, folder: Path) -> Path:
+        source = self._client().get_model_version_download_uri(version.name, str(version.version))
         artifacts = plugins.optional("mlflow.artifacts", "MlflowRegistry")
-        with tempfile.TemporaryDirectory() as folder:
-            copied = artifacts.download_artifacts(
+        return Path(
+            artifacts.download_artifacts(
                 artifact_uri=source, dst_path=folder, tracking_uri=self.tracking_uri
             )
-            return load(Path(copied) / "data" / DATA)
+        )
 
+    @masks_errors(RegistryError)
     def versions(self, name: str) -> list[ModelVersion]:
         client = self._client()
         found = self._found(client, name)
         aliases = client.get_registered_model(name).aliases
         return [_version(client, version, aliases) for version in found]
 
+    @masks_errors(RegistryError)
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
+        check_reason(reason)
         self.find(f"{name}@{version}")
         client = self._client()
         event = Event(_now().isoformat(), "alias", version, alias, reason)
@@ -123,13 +156,19 @@ class MlflowRegistry(Registry):
         client.set_registered_model_tag(name, tag, json.dumps(vars(event), ensure_ascii=False))
         client.set_registered_model_alias(name, alias, str(version))
 
+    @masks_errors(RegistryError)
     def history(self, name: str) -> list[Event]:
         client = self._client()
         logged = [_logged(version) for version in self._found(client, name)]
         tags = client.get_registered_model(name).tags
-        moved = [Event(**json.loads(tags[tag])) for tag in tags if tag.startswith(EVENT)]
+        moved = [
+            Line.parse(tags[tag].encode(), f"the tag {tag!r} of {name!r}").event
+            for tag in tags
+            if tag.startswith(EVENT)
+        ]
         return sorted([*logged, *moved], key=lambda event: event.time)
 
+    @masks_errors(RegistryError)
     def names(self) -> list[str]:
         models = _pages(self._client().search_registered_models)
         return sorted(model.name for model in models if OURS in model.tags)
@@ -169,19 +208,33 @@ class MlflowRegistry(Registry):
         return experiment
 
 
-def _flavoured(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path:
+def _flavoured(
+    pipeline: Pipeline, folder: Path, metrics: Mapping[str, float], key: KeyFile | None
+) -> Path:
     """Save the pipeline, and around it what lets MLflow serve it."""
     pyfunc = plugins.optional("mlflow.pyfunc", "MlflowRegistry")
-    saved = pipeline.save(folder / DATA, metrics=metrics)
+    saved = pipeline.save(folder / DATA, metrics=metrics, key=key)
+    signature, example = _describe(pipeline)
     versions = json.loads((saved / "versions.json").read_text(encoding="utf-8"))
     pyfunc.save_model(
         folder / ARTIFACT,
         # A module to import and a folder to give it, so that nothing is pickled.
         loader_module="reviewml.registries.pyfunc",
         data_path=str(saved),
+        signature=signature,
+        input_example=example,
         pip_requirements=[f"{p}=={v}" for p, v in versions.items() if p != "python"],
     )
     return folder / ARTIFACT
+
+
+def _describe(pipeline: Pipeline) -> tuple[Any, Any]:
+    """Return the signature and an example; None where MLflow has no type for a column."""
+    try:
+        return sign(pipeline)
+    except SchemaError as error:
+        warn_user(f"the model is logged without a signature, which Unity Catalog asks for: {error}")
+        return None, None
 
 
 def _register(client: MlflowClient, name: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import posixpath
 import secrets
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import SupportsFloat
 
@@ -20,15 +20,22 @@ from reviewml.interfaces.registry import (
     Registry,
     check_alias,
     check_name,
+    check_reason,
     checked_metrics,
     now,
+    parse_reference,
+    select_version,
 )
 from reviewml.masking import masked
+from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
 from reviewml.places import CONDITIONAL, Place, at_once, place_of
 from reviewml.registries.event_log import EventLog
 from reviewml.registries.history import Line, logged, versions
-from reviewml.saving.manifest import MANIFEST, fingerprint, leads_outside
+from reviewml.saving import manifest as manifests
+from reviewml.saving.manifest import MANIFEST, SIGNATURE, fingerprint, leads_outside
+from reviewml.saving.signature import KeyFile, KeyFiles
+from reviewml.storage.temporary import temporary_folder
 
 
 class SharedRegistry(Registry):
@@ -45,6 +52,10 @@ class SharedRegistry(Registry):
         A mounted folder, or a URL of S3 (``s3://``), Google Cloud Storage (``gs://``) or Azure
         (``abfs://``), whose fsspec client must be installed. A server that speaks S3 must know
         ``If-None-Match``, as Amazon's does: nothing is logged to one that does not.
+    key
+        PEM file of an Ed25519 private key that versions are signed with.
+    verify
+        PEM files of public keys, one of which must have signed what is loaded.
 
     References
     ----------
@@ -57,12 +68,22 @@ class SharedRegistry(Registry):
     SharedRegistry('s3://…@models/reviews')
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    @check_argument_types
+    def __init__(
+        self,
+        url: str | os.PathLike[str],
+        *,
+        key: KeyFile | None = None,
+        verify: KeyFiles | None = None,
+    ) -> None:
         self.url = url
+        self.key = key
+        self.verify = verify
 
     def __repr__(self) -> str:
         return f"SharedRegistry({masked(os.fspath(self.url))!r})"
 
+    @check_argument_types
     def log(
         self,
         pipeline: Pipeline,
@@ -73,6 +94,7 @@ class SharedRegistry(Registry):
         reason: str | None = None,
     ) -> ModelVersion:
         check_name(name)
+        check_reason(reason)
         if alias is not None:
             check_alias(alias)
         figures = checked_metrics(metrics)
@@ -86,26 +108,26 @@ class SharedRegistry(Registry):
         return self.find(f"{name}@{version}")
 
     def load(self, reference: str) -> Pipeline:
-        found = self.find(reference)
-        line = self._line(found)
-        with tempfile.TemporaryDirectory() as above:
+        with self.fetch(reference) as folder:
+            return load(folder, verify=self.verify)
+
+    @contextlib.contextmanager
+    def fetch(self, reference: str) -> Iterator[Path]:
+        found, line = self._find_line(reference)
+        with temporary_folder() as above:
             # Called as the version is, since errors name the folder.
-            folder = Path(above) / f"{found.name}@{found.version}"
-            _download(self._place, _files(found.name, line.folder), folder)
-            if fingerprint(folder) != line.manifest:
-                raise DamagedModel(
-                    f"{self._place} no longer holds what was logged as {folder.name}: its files "
-                    "were removed or overwritten. Bring them back from another copy."
-                )
-            return load(folder)
+            folder = above / f"{found.name}@{found.version}"
+            _download(self._place, _files(found.name, line.folder), folder, line.manifest)
+            yield folder
 
     def versions(self, name: str) -> list[ModelVersion]:
         return versions(name, self._lines(name))
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
-        found = self.find(f"{name}@{version}")
-        _check_refuses(self._place, _files(name, self._line(found).folder))
+        check_reason(reason)
+        found, line = self._find_line(f"{name}@{version}")
+        _check_refuses(self._place, _files(name, line.folder))
         self._events(name).append(lambda _: Line(Event(now(), ALIAS, found.version, alias, reason)))
 
     def history(self, name: str) -> list[Event]:
@@ -128,8 +150,12 @@ class SharedRegistry(Registry):
             raise self.not_found(name)
         return lines
 
-    def _line(self, found: ModelVersion) -> Line:
-        return logged(self._lines(found.name))[found.version]
+    def _find_line(self, reference: str) -> tuple[ModelVersion, Line]:
+        """Return a version, and the line that logged it."""
+        name, _ = parse_reference(reference)
+        lines = self._lines(name)
+        found = select_version(reference, versions(name, lines))
+        return found, logged(lines)[found.version]
 
     def _stored(
         self, pipeline: Pipeline, name: str, metrics: Mapping[str, float]
@@ -138,8 +164,8 @@ class SharedRegistry(Registry):
         place, folder = self._place, secrets.token_hex(16)
         there = _files(name, folder)
         _check_exclusive(place)
-        with tempfile.TemporaryDirectory() as above:
-            saved = pipeline.save(Path(above) / name, metrics=metrics)
+        with temporary_folder() as above:
+            saved = pipeline.save(above / name, metrics=metrics, key=self.key)
             try:
                 _upload(saved, place, there)
                 _check_refuses(place, there)
@@ -151,6 +177,8 @@ class SharedRegistry(Registry):
 
 
 def _files(name: str, folder: str | None) -> str:
+    if folder is None:
+        raise DamagedModel(f"the event of a version of {name!r} does not say where its files are.")
     return f"{name}/versions/{folder}"
 
 
@@ -161,20 +189,52 @@ def _upload(folder: Path, place: Place, there: str) -> None:
     at_once(write, filter(Path.is_file, folder.rglob("*")))
 
 
-def _download(place: Place, there: str, folder: Path) -> None:
+def _download(place: Place, there: str, folder: Path, logged_as: str | None) -> None:
+    """Copy the files that the manifest of a version names, each of the size that it states.
+
+    Parameters
+    ----------
+    place, there
+        Where they are.
+    folder
+        Where they go.
+    logged_as
+        Hash of the manifest, as the version was logged with.
+    """
+    expected = _expected(place, there, folder.name, logged_as)
+
     def write(path: str) -> None:
         name = posixpath.relpath(path, there)
         # Whoever writes there must not choose where files are written here.
         if leads_outside(name):
             raise DamagedModel(f"{place} holds a file of the odd name {name!r}.")
+        if name not in expected:
+            raise DamagedModel(f"{folder.name} is not what was saved: {name} added.")
         # What is gone by now is missed by whoever compares the files with their manifest.
         with contextlib.suppress(FileNotFoundError):
-            content = place.read(path)
+            # One byte more than there should be is enough to be told that it changed.
+            content = place.read(path, most=expected[name] + 1)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
 
     folder.mkdir()
     at_once(write, place.find(there))
+
+
+def _expected(place: Place, there: str, name: str, logged_as: str | None) -> dict[str, int]:
+    """Read which files there are, and of which sizes, from the manifest that was logged."""
+    try:
+        raw = place.read(f"{there}/{MANIFEST}", most=manifests.MOST_BYTES)
+    except FileNotFoundError:
+        raw = b""
+    if hashlib.sha256(raw).hexdigest() != logged_as:
+        raise DamagedModel(
+            f"{place} no longer holds what was logged as {name}: its files were removed or "
+            "overwritten. Bring them back from another copy."
+        )
+    _, entries = manifests.parse(raw)
+    sizes = {file: entry["bytes"] for file, entry in entries.items()}
+    return sizes | {MANIFEST: len(raw), SIGNATURE: 10_000}
 
 
 def _check_exclusive(place: Place) -> None:
