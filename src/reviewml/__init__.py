@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reviewml.hookspecs import hookimpl
+from reviewml.lazy import resolve_names
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
     from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
     from reviewml.backends.snowflake.stage import SnowflakeStage
+    from reviewml.interfaces.dataset import Dataset
+    from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.featurizer import Featurizer
+    from reviewml.interfaces.model import Model
+    from reviewml.interfaces.registry import Registry
+    from reviewml.interfaces.source import Source
+    from reviewml.interfaces.trainer import Trainer
     from reviewml.pipeline import Pipeline, load
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
@@ -25,54 +32,55 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Dataset",
+    "Enricher",
+    "Featurizer",
     "Files",
     "Frame",
     "LocalRegistry",
     "LocalStore",
     "MlflowRegistry",
+    "Model",
     "Pipeline",
+    "Registry",
     "SharedRegistry",
     "SharedStore",
     "SnowflakeQuery",
     "SnowflakeRegistry",
     "SnowflakeStage",
     "SnowflakeTable",
+    "Source",
     "Table",
+    "Trainer",
     "hookimpl",
     "load",
     "tune",
 ]
 
-_HOMES = {
-    "Files": "reviewml.sources.files",
-    "Frame": "reviewml.sources.frame",
-    "LocalRegistry": "reviewml.registries.local",
-    "LocalStore": "reviewml.stores.local",
-    "MlflowRegistry": "reviewml.registries.mlflow",
-    "Pipeline": "reviewml.pipeline",
-    "SharedRegistry": "reviewml.registries.shared",
-    "SharedStore": "reviewml.stores.shared",
-    "SnowflakeQuery": "reviewml.backends.snowflake.source",
-    "SnowflakeRegistry": "reviewml.backends.snowflake.registry.registry",
-    "SnowflakeStage": "reviewml.backends.snowflake.stage",
-    "SnowflakeTable": "reviewml.backends.snowflake.source",
-    "Table": "reviewml.sources.table",
-    "load": "reviewml.pipeline",
-    "tune": "reviewml.tuning",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Resolved on first use: importing reviewml must load nothing heavy.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'reviewml' has no attribute {name!r}")
-    try:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    except ModuleNotFoundError as error:
-        from reviewml.plugins import missing
-
-        raise missing(error, name) from error
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = resolve_names(
+    __name__,
+    {
+        "Dataset": "interfaces.dataset",
+        "Enricher": "interfaces.enricher",
+        "Featurizer": "interfaces.featurizer",
+        "Files": "sources.files",
+        "Frame": "sources.frame",
+        "LocalRegistry": "registries.local",
+        "LocalStore": "stores.local",
+        "MlflowRegistry": "registries.mlflow",
+        "Model": "interfaces.model",
+        "Pipeline": "pipeline",
+        "Registry": "interfaces.registry",
+        "SharedRegistry": "registries.shared",
+        "SharedStore": "stores.shared",
+        "SnowflakeQuery": "backends.snowflake.source",
+        "SnowflakeRegistry": "backends.snowflake.registry.registry",
+        "SnowflakeStage": "backends.snowflake.stage",
+        "SnowflakeTable": "backends.snowflake.source",
+        "Source": "interfaces.source",
+        "Table": "sources.table",
+        "Trainer": "interfaces.trainer",
+        "load": "pipeline",
+        "tune": "tuning",
+    },
+)

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from reviewml.chain import Chain
 from reviewml.errors import SchemaError
 from reviewml.evaluation import Ablation, Evaluation, paired_difference
-from reviewml.fitting import Fitted, first_judged, fit, looks_ahead
+from reviewml.fitting import Fitted, describe_far_times, first_judged, fit, looks_ahead
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.expressions import earlier
+from reviewml.interfaces.failures import warn_user
+from reviewml.interfaces.statistics import Missing
+from reviewml.interfaces.time_range import TimesByDay
 from reviewml.judging import Scored, score_rows
 from reviewml.schema import roles_of
 
@@ -80,10 +83,23 @@ def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[int, Dataset, D
     first = first_judged(chain, rows, holdout)
     if first is None:
         raise SchemaError(f"holdout={holdout}: all rows have one time, or there are none to judge.")
+    _warn_of_times(rows, time)
     gap = (looks_ahead(rows) or datetime.timedelta()) // datetime.timedelta(microseconds=1)
     kind = rows.schema.field(time).type
     before = rows.filter(earlier(time, kind, first - gap))
     return first, before, rows.filter(~earlier(time, kind, first))
+
+
+def _warn_of_times(rows: Dataset, time: str) -> None:
+    found = rows.aggregate({"unknown": Missing(time), "times": TimesByDay(time)})
+    known = sum(count for count, _, _ in found["times"].values())
+    if found["unknown"]:
+        warn_user(
+            f"holdout: {found['unknown']:,} of {known + found['unknown']:,} rows have no time, "
+            f"{time!r}: they are neither learned from nor judged."
+        )
+    for warning in describe_far_times(time, found["times"]):
+        warn_user(f"holdout: {warning}")
 
 
 def _scored(fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str | None) -> Scored:

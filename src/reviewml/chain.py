@@ -65,6 +65,11 @@ class Chain:
             rows = rows.enrich(enricher, stage=name)
         return rows
 
+    def check_parameters(self) -> None:
+        """Raise `ParameterError` when a step has a parameter that it cannot have."""
+        for _, step in (*self.enrichers, *filter(None, (self.featurizer, self.trainer))):
+            step.check_parameters()
+
     def check_runs_on(self, backend: Backend) -> None:
         """Raise `CapabilityError` when the backend declares that it cannot run a step."""
         backend.check(dict(self.enrichers))
@@ -99,6 +104,11 @@ def looking_at(steps: Steps, reviews: Any) -> Steps:
 
 
 def _check_pairs(steps: Steps) -> None:
+    if not isinstance(steps, list | tuple):
+        raise SchemaError(
+            f"steps is a {type(steps).__name__}: give a list of pairs, as in "
+            "[('features', Features()), ('model', XGBoost())]."
+        )
     for step in steps:
         if not isinstance(step, tuple | list) or len(step) != 2:
             raise SchemaError(f"{step!r} is no step: give pairs, as in ('name', {step!r}).")
@@ -109,7 +119,7 @@ def _check_names(steps: Steps) -> None:
     for name in names:
         if names.count(name) > 1:
             raise SchemaError(f"two steps are named {name!r}: names must differ.")
-        if "__" in name or not name:
+        if not isinstance(name, str) or "__" in name or not name:
             raise SchemaError(f"step name {name!r}: use a name without '__'.")
 
 

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "-nan",
+    "NULL",
+    "null",
+    "None",
+    "\\N",
+)
+"""What stands for no value in a column of numbers, truth values or dates that is read as text."""
+
+NEVER_WORDS = ("\\N", "<NA>", "#N/A")
+"""Those of them that nobody writes as a text: they stand for no value in text columns as well."""
+
+YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800
+"""Seconds from 1970 to the first moment that Python knows, and to the first that it does not."""
 
 
 def as_lists(matrix: npt.NDArray[Any]) -> pa.Array:
@@ -50,3 +77,52 @@ def as_array(values: Any) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         return values.combine_chunks()
     return values if isinstance(values, pa.Array) else pa.array(values, from_pandas=True)
+
+
+def table_to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a table as a pandas frame with every whole number as it is.
+
+    Where nulls are among whole numbers or truth values, the column is of pandas' own type for
+    that, such as ``Int64`` or ``boolean``: NumPy has none, and float64 would round.
+
+    Examples
+    --------
+    >>> frame = table_to_pandas(pa.table({"id": [2**53 + 1, None], "stars": [5, 4]}))
+    >>> frame.dtypes.astype(str).to_dict(), int(frame["id"][0])
+    ({'id': 'Int64', 'stars': 'int64'}, 9007199254740993)
+    """
+    frame = table.to_pandas()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if _would_round(column):
+            frame[name] = column_to_pandas(column)
+    return frame
+
+
+def column_to_pandas(column: pa.ChunkedArray) -> pd.Series:
+    """Return a column as a pandas series with every whole number as it is."""
+    import pandas as pd
+
+    if not _would_round(column):
+        return column.to_pandas()
+    if pa.types.is_nested(column.type):
+        return pd.Series(column.to_pylist(), dtype=object)
+    # By name: UInt8 is that of uint8.
+    name = str(column.type)
+    dtype = {"bool": "boolean"}.get(name, name.capitalize().replace("Uint", "UInt"))
+    return column.to_pandas(types_mapper=lambda _: pd.api.types.pandas_dtype(dtype))
+
+
+def _would_round(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    if pa.types.is_nested(kind):
+        within = pa.types.is_struct(kind) or _has_null_within(column)
+        return bool("int" in str(kind) and within)
+    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    return bool(whole and column.null_count)
+
+
+def _has_null_within(column: pa.ChunkedArray) -> bool:
+    if pa.types.is_map(column.type):
+        return True
+    within = pc.list_flatten(column)
+    return bool(within.null_count) or pa.types.is_nested(within.type)

@@ -8,8 +8,9 @@
     ├── SourceError (ValueError)        rows cannot be found or read
     ├── RowErrors (ValueError)          some rows of a batch failed
     ├── RowsFailed (ValueError)         rows failed and on_error="raise"
+    ├── EnvironmentFailure (RuntimeError)  disk, memory, device or connection failed
     ├── ParameterError (ValueError)     a parameter has a value that it cannot have
-    ├── NotFitted (ValueError, AttributeError)
+    ├── NotFitted (ValueError, AttributeError; sklearn.exceptions.NotFittedError)
     ├── PluginError (LookupError)       a plugin is wrong or registered twice
     │   └── UnknownName                 no component has that name
     ├── MissingExtra (ImportError)      an optional dependency is not installed
@@ -20,20 +21,24 @@
     │   ├── VersionMismatch             its machines have other versions
     │   └── WorkerDied                  a worker dies of a row, or of a step, again and again
     ├── StoreError                      an enrichment store cannot be used
+    │   └── StoreUnwritable             it can be read at most: a full disk, a read-only folder
+    ├── WriteError (OSError)            a file or folder cannot be written
     ├── TargetError (ValueError)        the target cannot be learned
     ├── TrialsFailed (ValueError)       no trial of a search came to a score
     ├── TooLittleAgreement (ValueError) a student cannot stand in for its teacher
     ├── RequestRefused (ValueError)     a served model does not answer a request
     └── RegistryError
         ├── ModelNotFound (LookupError) no such model, version or alias
-        └── DamagedModel (ValueError)   a saved model is not what was saved
+        ├── DamagedModel (ValueError)   a saved model is not what was saved
+        └── UntrustedModel (ValueError) a saved model is not signed by a key that is trusted
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 
 class ReviewmlError(Exception):
@@ -78,9 +83,20 @@ class RowErrors(ReviewmlError, ValueError):
         rows = "1 row" if len(self.errors) == 1 else f"{len(self.errors):,} rows"
         super().__init__(f"{rows} failed; first at position {position}: {first}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.errors, self.enriched)
+
 
 class RowsFailed(ReviewmlError, ValueError):
     """When rows failed and the caller asked for ``on_error="raise"``."""
+
+
+class EnvironmentFailure(ReviewmlError, RuntimeError):
+    """When a disk, memory, a device or a connection fails while rows are worked on.
+
+    No row is to blame, so that the run stops instead of counting failed rows. Raise it from an
+    enricher that knows that it cannot go on.
+    """
 
 
 class ParameterError(ReviewmlError, ValueError):
@@ -88,7 +104,34 @@ class ParameterError(ReviewmlError, ValueError):
 
 
 class NotFitted(ReviewmlError, ValueError, AttributeError):
-    """When something that learns is used before ``fit``."""
+    """When something that learns is used before ``fit``.
+
+    It is also a `sklearn.exceptions.NotFittedError`, so that code written for scikit-learn
+    catches it.
+
+    Examples
+    --------
+    >>> from sklearn.exceptions import NotFittedError
+    >>> isinstance(NotFitted("call fit first"), NotFittedError)
+    True
+    """
+
+    # scikit-learn takes long to import, and this module is imported first: the base class is
+    # added when an instance is made.
+    def __new__(cls, *args: Any) -> Self:
+        kind: type[Self] = _not_fitted_error() if cls is NotFitted else cls
+        return super().__new__(kind, *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NotFitted, self.args
+
+
+@functools.cache
+def _not_fitted_error() -> Any:
+    from sklearn.exceptions import NotFittedError
+
+    namespace = {"__doc__": NotFitted.__doc__, "__module__": NotFitted.__module__}
+    return type("NotFitted", (NotFitted, NotFittedError), namespace)
 
 
 class PluginError(ReviewmlError, LookupError):
@@ -129,6 +172,31 @@ class WorkerDied(BackendError):
 
 class StoreError(ReviewmlError):
     """When an enrichment store cannot be opened, read or written, or cannot hold a value."""
+
+
+class StoreUnwritable(StoreError):
+    """When nothing can be kept in a store: its disk is full, or its folder read-only.
+
+    What it holds already may still be read.
+    """
+
+
+class WriteError(ReviewmlError, OSError):
+    """When a file or folder cannot be written: no room, no permission, no such folder.
+
+    Nothing of it is left then, and what was there before stays.
+
+    Parameters
+    ----------
+    message
+        What cannot be written, why, and what to do.
+    errno
+        Number of the system's error, if it has one.
+    """
+
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class TargetError(ReviewmlError, ValueError):
@@ -175,6 +243,10 @@ class DamagedModel(RegistryError, ValueError):
     """When the files of a saved model are not the ones that were written."""
 
 
+class UntrustedModel(RegistryError, ValueError):
+    """When a signature was asked for, and a saved model has none by a key that was named."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence that offers the nearest known names, or lists them all.
 
@@ -184,7 +256,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     "Did you mean 'sentiment'?"
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=2)
+    near = difflib.get_close_matches(str(name), known, n=2)
     if near:
         return f"Did you mean {' or '.join(map(repr, near))}?"
     return f"There is {', '.join(map(repr, known))}." if known else "There is none."

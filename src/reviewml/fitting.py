@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time as clock
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,30 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import clone
 
+from reviewml.blanks import BLANKS
 from reviewml.chain import Chain
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.failures import described, warn_user
 from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.labelling import horizon
 from reviewml.interfaces.model import Model
+from reviewml.interfaces.time_range import Days, TimeRange, TimesByDay
 from reviewml.interfaces.trainer import Target, Trainer
 from reviewml.leakage import find_leaks
+from reviewml.masking import masked
+from reviewml.operations.label import horizon
 from reviewml.schema import require, roles_of, visible
 from reviewml.splitting import Split, first_held_out, holdout
 from reviewml.training import Collected, collect, has_target, target_of, unreadable
 
 Report = dict[str, Any]
+
+FEW_OUTLIERS = 0.01
+"""Share of the target's values that may be outliers."""
+
+OUTLIER = 1_000
+"""Times as far from the median as nearly all values are, an outlier is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,16 +85,15 @@ def fit(
     started = clock.perf_counter()
     if group is not None:
         require(rows.full_schema, group, "group")
-    if chain.trainer is not None:
-        chain.trainer[1].check_choices()
+    chain.check_parameters()
     unseen_from = [moment for moment in (until, _validated_from(chain, rows)) if moment is not None]
     enrichers, enriched = fit_enrichers(chain, rows, min(unseen_from, default=None))
     # The featurizer reads the rows twice: for its statistics and for the matrix.
     enriched = enriched.persist()
     added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
-    enriched = enriched.strict() if strict else enriched
+    enriched = enriched.raise_on_error() if strict else enriched
     report: Report = {
-        "steps": {name: enricher.summary() for name, enricher in enrichers},
+        "steps": {name: masked(enricher.summary()) for name, enricher in enrichers},
         "warnings": _both_uses_of_rating(chain),
     }
     if chain.featurizer is None or chain.trainer is None:
@@ -111,6 +120,7 @@ def fit_enrichers(
     validated_from
         When the rows begin that are held out, in microseconds.
     """
+    chain.check_parameters()
     fitted: list[tuple[str, Enrichment]] = []
     for name, enricher in chain.enrichers:
         learner = clone(enricher)
@@ -183,9 +193,14 @@ def _train(
     collected = collect(rows, featurizer, task, columns)
     features = featurizer.features()
     split = _split(collected, trainer.validation_fraction, time, group, looks_ahead(rows))
+    if time is not None and trainer.validation_fraction > 0:
+        report["warnings"] += _describe_times(time, collected.columns[time])
+    report["warnings"] += describe_outliers(collected.examples.target)
+    report["warnings"] += describe_classes(collected.examples.target)
     leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
     report["features"] = featurizer.summary()
-    report["warnings"] += [*featurizer.warnings(), *map(str, leaks), *described(collected.errors)]
+    failed = described(collected.errors, collected.counts.get("read"))
+    report["warnings"] += [*featurizer.warnings(), *map(str, leaks), *failed]
     for warning in report["warnings"]:
         warn_user(warning)
     report.update(_described(collected, split, rows))
@@ -201,6 +216,83 @@ def _train(
     return model
 
 
+def describe_classes(target: Target) -> list[str]:
+    """Say which texts are classes of their own and probably should not be.
+
+    Parameters
+    ----------
+    target
+        What is learned.
+
+    Examples
+    --------
+    >>> describe_classes(Target(np.array([0.0, 1.0, 2.0]), "multiclass", ("No", "no", "yes")))
+    ["classes of the target differ in case or blanks alone, such as 'No' and 'no': write them in one
+    way if they mean the same."]
+    """
+    texts = [(code, name) for code, name in enumerate(target.classes) if isinstance(name, str)]
+    blank = [code for code, name in texts if not name.strip(BLANKS)]
+    alike: dict[str, list[str]] = {}
+    for _, name in texts:
+        alike.setdefault(unicodedata.normalize("NFC", name).strip(BLANKS).casefold(), []).append(
+            name
+        )
+    said = []
+    if blank:
+        said.append(
+            f"{int(np.isin(target.values, blank).sum()):,} rows have a blank text as their target, "
+            "which is learned as a class: make it null where nothing is known."
+        )
+    same = [names for spelling, names in alike.items() if spelling and len(names) > 1]
+    if same:
+        said.append(
+            f"classes of the target differ in case or blanks alone, such as {same[0][0]!r} and "
+            f"{same[0][1]!r}: write them in one way if they mean the same."
+        )
+    return said
+
+
+def _describe_times(name: str, column: pa.Array) -> list[str]:
+    """Say which times are no good to hold rows out by."""
+    rows, unknown = len(column), column.null_count
+    said = []
+    if 0 < unknown < rows:
+        said.append(
+            f"{unknown:,} of {rows:,} rows have no time, {name!r}: they are learned from, and "
+            "never held out."
+        )
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        said += describe_far_times(name, TimesByDay(name).part(pa.record_batch({name: column})))
+    return said
+
+
+def describe_far_times(name: str, times: Days) -> list[str]:
+    """Say how many rows are so early or late that a split by time goes by them alone."""
+    found = TimeRange.of(times)
+    if found is None or not found.outside:
+        return []
+    return [
+        f"{found.outside:,} of {found.total:,} rows have a time, {name!r}, that is earlier or "
+        "later than all others by far: if it stands for one that is not known, make it null."
+    ]
+
+
+def describe_outliers(target: Target) -> list[str]:
+    """Say how many quantities are so large that a model learns hardly anything else."""
+    if target.task != "regression":
+        return []
+    distances = np.abs(target.values - np.median(target.values))
+    usual = np.quantile(distances, 1 - FEW_OUTLIERS, method="lower")
+    far = int((distances > OUTLIER * usual).sum()) if usual > 0 else 0
+    if not far:
+        return []
+    return [
+        f"{far:,} of {len(distances):,} values of the target are over {OUTLIER:,} times as far "
+        "from the median as 99 % are, and decide most of what is learned: leave out those that "
+        "are wrong."
+    ]
+
+
 def _split(
     collected: Collected,
     fraction: float,
@@ -212,9 +304,9 @@ def _split(
         collected.hashes,
         fraction,
         target=_codes(collected.examples.target),
-        time=collected.columns[time] if time else None,
-        groups=stable_hash(collected.columns[group]) if group else None,
-        gap=gap if time else None,
+        time=collected.columns[time] if time is not None else None,
+        groups=stable_hash(collected.columns[group]) if group is not None else None,
+        gap=gap if time is not None else None,
     )
 
 

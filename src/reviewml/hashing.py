@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _PRIME = np.uint64(0x100000001B3)
 
@@ -19,6 +20,30 @@ _BYTES = (
     pa.types.is_fixed_size_binary,
     pa.types.is_binary_view,
 )
+
+
+def holds_floats(kind: pa.DataType) -> bool:
+    """Tell whether values of a type, or of a dictionary's, are floats."""
+    return bool(pa.types.is_floating(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def as_keys(column: pa.Array) -> pa.Array:
+    """Return a column as keys are compared: NaN is not a value, and zeros of both signs are one.
+
+    Examples
+    --------
+    >>> as_keys(pa.array([1.0, float("nan"), -0.0])).to_pylist()
+    [1.0, None, 0.0]
+    """
+    kind = column.type
+    if not holds_floats(kind):
+        return column
+    plain = column.dictionary_decode() if pa.types.is_dictionary(kind) else column
+    if pa.types.is_float16(plain.type):
+        # Arrow does not calculate with these.
+        return as_keys(plain.cast(pa.float32())).cast(plain.type)
+    known = pc.if_else(pc.is_nan(plain), pa.scalar(None, plain.type), plain)
+    return pc.add(known, pa.scalar(0.0, plain.type))
 
 
 def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
@@ -37,7 +62,7 @@ def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
     Returns
     -------
     numpy.ndarray
-        Shape ``(n,)``; nulls share one hash.
+        Shape ``(n,)``; null and NaN share one hash, as zeros of both signs do.
 
     References
     ----------
@@ -49,7 +74,7 @@ def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
     >>> bool(stable_hash(pa.array([5]))[0] == stable_hash(pa.array(["5"]))[0])
     True
     """
-    texts = _as_bytes(column)
+    texts = _as_bytes(as_keys(column))
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :][: len(texts) + 1]
     if len(texts) == 0:
         return np.empty(0, np.uint64)
@@ -97,13 +122,13 @@ def key_hashes(
     Returns
     -------
     hashes, complete : numpy.ndarray
-        Shape ``(n,)``: the hashes, and which keys have no null in them.
+        Shape ``(n,)``: the hashes, and which keys have neither null nor NaN in them.
     """
     hashes = np.zeros(len(keys[0]), np.uint64)
     complete = np.ones(len(hashes), bool)
     for key in keys:
         hashes = splitmix(hashes * np.uint64(0x9E3779B97F4A7C15) + stable_hash(key, seed))
-        complete &= key.is_valid().to_numpy(zero_copy_only=False)
+        complete &= as_keys(key).is_valid().to_numpy(zero_copy_only=False)
     return hashes, complete
 
 

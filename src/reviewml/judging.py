@@ -21,7 +21,7 @@ from reviewml.interfaces.model import Model
 from reviewml.progress import progress
 from reviewml.schema import PLACE, require, roles_of
 from reviewml.scoring import frame_order
-from reviewml.training import codes_of, unreadable
+from reviewml.training import check_plain, codes_of, quantities, unreadable
 
 LANGUAGE = "language"
 
@@ -88,7 +88,7 @@ def score_rows(
         Columns, as of `Pipeline.evaluate`.
     """
     names = dict.fromkeys([*segments, *([LANGUAGE] if LANGUAGE in rows.schema.names else [])])
-    for name in (*names, *([group] if group else [])):
+    for name in (*names, *([] if group is None else [group])):
         require(rows.full_schema, name, "evaluate")
     target = roles_of(rows.full_schema).target
     assert target is not None
@@ -106,7 +106,7 @@ def score_rows(
             apart.setdefault(title, []).append(values)
     clustered = [part for part in groups if part is not None]
     return Scored(
-        target=_target(pa.chunked_array(targets).combine_chunks(), model),
+        target=known_target(pa.chunked_array(targets), model, target),
         scores=np.concatenate(scores),
         segments={
             title: pa.chunked_array(parts).combine_chunks() for title, parts in apart.items()
@@ -125,10 +125,18 @@ def _groups(
     return next((found for found in clusters if found is not None), None)
 
 
-def _target(column: pa.Array, model: Model) -> np.ndarray:
+def known_target(column: pa.ChunkedArray, model: Model, name: str) -> np.ndarray:
+    """Return a target as numbers, or as positions among the classes of a model.
+
+    Raises
+    ------
+    TargetError
+        When its values cannot be what the model predicts.
+    """
+    check_plain(column.type, name)
     if model.task == "regression":
-        return np.asarray(column.cast(pa.float64()).fill_null(float("nan")))
-    return codes_of(column, model.classes)
+        return quantities(column, name)
+    return codes_of(column.combine_chunks(), model.classes)
 
 
 def explain_rows(

@@ -180,7 +180,10 @@ def _cuts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     bins = int(np.clip(len(values) // ROWS_IN_A_BIN, 2, BINS))
     ends = np.sort(values)[np.linspace(0, len(values) - 1, bins + 1).astype(np.int64)]
     frequent = ends[1:][ends[1:] == ends[:-1]]
-    return np.unique(np.concatenate([ends, np.nextafter(frequent, np.float32(-np.inf))]))
+    with np.errstate(over="ignore"):
+        # Below the lowest number, as which features hold what is lower, is none.
+        below = np.nextafter(frequent, np.float32(-np.inf))
+    return np.unique(np.concatenate([ends, below]))
 
 
 def _table(

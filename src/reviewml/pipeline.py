@@ -11,12 +11,14 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
 
 from reviewml import plugins, saving
+from reviewml.array_rows import name_columns
 from reviewml.backtest import HOLDOUT, backtest
 from reviewml.chain import Chain, Steps, looking_at
-from reviewml.errors import NotFitted, SchemaError
-from reviewml.estimator import TARGET, Estimator, with_target
+from reviewml.errors import NotFitted, ParameterError, SchemaError, TargetError
+from reviewml.estimator import TARGET, Estimator, read_target, with_target
 from reviewml.evaluation import Evaluation
 from reviewml.explanation import Explanation
 from reviewml.fitting import fit, fit_enrichers
@@ -24,15 +26,25 @@ from reviewml.interfaces import failures
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Feature, Featurizer
+from reviewml.interfaces.fitted_columns import FittedColumns
 from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.origins import check_origins, origin_of
-from reviewml.judging import explain_rows, score_rows
+from reviewml.interfaces.source import with_keys
+from reviewml.judging import explain_rows, known_target, score_rows
+from reviewml.operations.keys import names_of
+from reviewml.parameter_types import check_argument_types
 from reviewml.plan import Plan, plan
 from reviewml.schema import ROLE_NAMES, Roles, require
-from reviewml.scoring import Numbers, Score, chosen
+from reviewml.scoring import ComputeNumbers, Predict, chosen
 
 OnError = Literal["keep", "raise"]
+
+
+def _has_probabilities(pipeline: Pipeline) -> bool:
+    if pipeline._task() == "regression":
+        raise SchemaError("a regression has no probabilities: use predict().")
+    return True
 
 
 class Pipeline(Estimator):
@@ -99,6 +111,7 @@ class Pipeline(Estimator):
 
     # -- fitting ------------------------------------------------------------------------------
 
+    @check_argument_types
     def fit(
         self,
         X: Any,
@@ -131,6 +144,7 @@ class Pipeline(Estimator):
             When the target has no values, or only one.
         """
         chain = self._chain(self.steps)
+        X = with_keys(name_columns(X, None, type(self).__name__), names_of(group))
         rows = self._read_to_fit(X, y, target, needs_target=chain.trainer is not None)
         fitted = fit(chain, rows, group=group, strict=on_error == "raise")
         self.steps_ = fitted.steps
@@ -171,7 +185,8 @@ class Pipeline(Estimator):
             )
         if needs_target and rows.roles.target is None:
             raise SchemaError(
-                "what should be learned? Give y with a frame, or target='column' with any rows."
+                "what should be learned? Pipeline requires y to be passed, but the target y is "
+                "None: give y with a frame, or target='column' with any rows."
             )
         return rows
 
@@ -185,6 +200,7 @@ class Pipeline(Estimator):
 
     # -- using --------------------------------------------------------------------------------
 
+    @check_argument_types
     def predict(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Any:
         """Predict the target of each row.
 
@@ -207,6 +223,7 @@ class Pipeline(Estimator):
             there are more than two); null for a row that could not be read.
         """
         self._featurizer()
+        X = self._name_columns(X)
         if is_frame(X):
             scores = self._scores(X, reviews, on_error)
             return scores if self.task_ == "regression" else self.classes_[chosen(scores)]
@@ -217,8 +234,10 @@ class Pipeline(Estimator):
         )
         return self._scored(X, outputs, reviews, on_error)
 
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @check_argument_types
     def predict_proba(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Any:
-        """Predict the probability of each class.
+        """Predict the probability of each class; a regression has no such method.
 
         Parameters
         ----------
@@ -233,12 +252,12 @@ class Pipeline(Estimator):
             ``probability_<class>`` for each of more than two.
         """
         self._featurizer()
-        if self._fitted("task_") == "regression":
-            raise SchemaError("a regression has no probabilities: use predict().")
+        X = self._name_columns(X)
         if is_frame(X):
             return self._scores(X, reviews, on_error)
         return self._scored(X, ("probability",), reviews, on_error)
 
+    @check_argument_types
     def enrich(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Dataset:
         """Return the rows with the columns of all enrichers.
 
@@ -250,19 +269,39 @@ class Pipeline(Estimator):
         X, reviews, on_error
             As in `predict`; without a fitted pipeline the steps say where reviews are.
         """
-        rows = self._read(X)
+        X = self._name_columns(X)
         if hasattr(self, "steps_"):
-            enriched = self._enriched(rows, reviews)
+            enriched = self._enriched(self._read_again(X), reviews)
         else:
+            rows = self._read(X)
             _, enriched = fit_enrichers(self._chain(looking_at(self.steps, reviews)), rows)
-        return enriched.strict() if on_error == "raise" else enriched
+        return enriched.raise_on_error() if on_error == "raise" else enriched
 
-    def transform(self, X: Any, *, reviews: Any = None) -> npt.NDArray[np.float32]:
-        """Return the matrix of features, shape ``(n_rows, n_features)``, in memory."""
+    @check_argument_types
+    def transform(self, X: Any, *, reviews: Any = None) -> Any:
+        """Return the matrix of features, shape ``(n_rows, n_features)``, in memory.
+
+        It is an array, or the frame that `set_output` asks for.
+        """
         featurizer = self._featurizer()
-        rows = self._enriched(self._read(X), reviews)
-        return Numbers(featurizer).gather(rows, in_order=is_frame(X))[0]
+        X = self._name_columns(X)
+        rows = self._enriched(self._read_again(X), reviews)
+        return self._as_output(X, ComputeNumbers(featurizer).gather(rows, in_order=is_frame(X))[0])
 
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit all steps, and return the features of the same rows, as `transform` does.
+
+        The model itself learns from features that are cross-fitted, where a step does so: what
+        this returns is too good to learn from.
+
+        Parameters
+        ----------
+        X, y, params
+            As in `fit`.
+        """
+        return self.fit(X, y, **params).transform(X)
+
+    @check_argument_types
     def evaluate(
         self,
         X: Any,
@@ -303,6 +342,7 @@ class Pipeline(Estimator):
             Whether to say what steps that look at reviews are worth: the difference to the same
             pipeline without them, on the same rows. It implies ``holdout=0.25``.
         """
+        X = with_keys(self._name_columns(X), names_of(group))
         if holdout is not None or ablation:
             rows = self._read_to_fit(X, y, target, needs_target=True)
             chain = self._chain(looking_at(self.steps, reviews))
@@ -317,12 +357,14 @@ class Pipeline(Estimator):
                 confidence=confidence,
             )
         self._fitted("model_", "or give holdout=0.25, to have a copy learn from the other rows")
-        target = target or (self.roles_.target if y is None else None)
+        if target is None and y is None:
+            target = self.roles_.target
         if target == TARGET:
             raise SchemaError("evaluate: give y, as in fit, or target='column'.")
-        rows = self._read_to_fit(X, y, target, needs_target=True)
+        columns = self._fitted_columns()
+        rows = self._read_to_fit(columns.describe(X), y, target, needs_target=True)
         scored = score_rows(
-            self._enriched(rows, reviews),
+            self._enriched(columns.fill(rows), reviews),
             self._chain(self.steps_).enrichers,
             self._featurizer(),
             self.model_,
@@ -331,27 +373,39 @@ class Pipeline(Estimator):
         )
         return scored.judged(self.model_, threshold=threshold, confidence=confidence)
 
+    @check_argument_types
     def explain(self, X: Any, *, limit: int = 10_000, reviews: Any = None) -> Explanation:
         """Say how much each column moved each prediction, for the first `limit` rows."""
         self._fitted("model_")
-        rows = self._enriched(self._read(X).limit(limit), reviews)
+        X = self._name_columns(X)
+        rows = self._enriched(self._read_again(X).limit(limit), reviews)
         return explain_rows(rows, self._featurizer(), self.model_, in_order=is_frame(X))
 
+    @check_argument_types
     def plan(self, X: Any) -> Plan:
         """Say what enriching these rows would cost, before it is spent."""
+        X = self._name_columns(X)
         fitted = hasattr(self, "steps_")
         chain = self._chain(self.steps_ if fitted else self.steps)
-        return plan(chain, self._read(X), fitted=fitted)
+        return plan(chain, self._read_again(X) if fitted else self._read(X), fitted=fitted)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the accuracy, or R² for a regression; scikit-learn's default score."""
         from sklearn.metrics import accuracy_score, r2_score
 
-        judge = r2_score if self._fitted("task_") == "regression" else accuracy_score
-        return float(judge(np.asarray(y), self.predict(X)))
+        model = self._fitted("model_")
+        X = self._name_columns(X)
+        judge = r2_score if model.task == "regression" else accuracy_score
+        known = known_target(read_target(X, y), model, "y")
+        if missing := int(np.isnan(known).sum()):
+            raise TargetError(
+                f"y has no value in {missing:,} of {len(known):,} rows: leave them out."
+            )
+        return float(judge(known, known_target(read_target(X, self.predict(X)), model, "y")))
 
     # -- places -------------------------------------------------------------------------------
 
+    @check_argument_types
     def on(self, backend: str | Backend, **options: Any) -> Self:
         """Return a copy that runs somewhere else; it connects when work starts.
 
@@ -374,8 +428,13 @@ class Pipeline(Estimator):
         other._chain(self.steps)
         return other
 
+    @check_argument_types
     def save(
-        self, folder: str | PathLike[str], *, metrics: Mapping[str, float] | None = None
+        self,
+        folder: str | PathLike[str],
+        *,
+        metrics: Mapping[str, float] | None = None,
+        key: str | PathLike[str] | None = None,
     ) -> Path:
         """Write the fitted pipeline to a folder that people can read; never a pickle.
 
@@ -385,6 +444,8 @@ class Pipeline(Estimator):
             Must not exist yet, or be empty; `reviewml.load` reads it.
         metrics
             Figures to state in its card.
+        key
+            PEM file of an Ed25519 private key to sign it with (extra ``signatures``).
 
         Raises
         ------
@@ -402,7 +463,7 @@ class Pipeline(Estimator):
             report=self.report_,
             origins=getattr(self, "origins_", {}),
         )
-        return saving.save(parts, Path(folder), metrics=metrics)
+        return saving.save(parts, Path(folder), metrics=metrics, key=key)
 
     @property
     def features_(self) -> Sequence[Feature]:
@@ -413,12 +474,20 @@ class Pipeline(Estimator):
 
     def _chain(self, steps: Steps) -> Chain:
         chain = Chain.of(steps)
+        if not hasattr(self, "steps_"):
+            # Of fitted ones it would take longer than to predict a row.
+            chain.check_parameters()
         chain.check_runs_on(self._backend())
         return chain
 
     def _backend(self) -> Backend:
         if isinstance(self.backend, Backend):
             return self.backend
+        if not isinstance(self.backend, str):
+            raise ParameterError(
+                f"backend= is a {type(self.backend).__name__}: give a name, such as 'local', or a "
+                "Backend."
+            )
         backend: Backend = plugins.load("backends", self.backend)()
         return backend
 
@@ -427,6 +496,17 @@ class Pipeline(Estimator):
         self._chain(self.steps)
         learned: Roles = getattr(self, "roles_", Roles())
         return self._backend().read(X, roles.filled_from(self._own_roles()).filled_from(learned))
+
+    def _read_again(self, X: Any) -> Dataset:
+        """Read rows to apply the fitted pipeline to, whose types are those it was fitted on."""
+        columns = self._fitted_columns()
+        return columns.fill(self._read(columns.describe(X)))
+
+    def _fitted_columns(self) -> FittedColumns:
+        chain = self._chain(self._fitted("steps_"))
+        features = chain.featurizer[1].features() if chain.featurizer else ()
+        used = (feature.expression.column for feature in features)
+        return FittedColumns.of(self.schema_, used, self.roles_)
 
     def _own_roles(self) -> Roles:
         return Roles.of(
@@ -438,17 +518,16 @@ class Pipeline(Estimator):
         return self._chain(looking_at(self._fitted("steps_"), reviews)).enriched(rows)
 
     def _scored(self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError) -> Dataset:
-        score = Score(self._featurizer(), self._fitted("model_"), outputs)
-        rows = self._enriched(self._read(X), reviews)
-        scored = rows.map(score, score.schema(rows.full_schema))
-        return scored.strict() if on_error == "raise" else scored
+        predict = Predict(self._featurizer(), self._fitted("model_"), outputs)
+        scored = self._enriched(self._read_again(X), reviews).apply(predict)
+        return scored.raise_on_error() if on_error == "raise" else scored
 
     def _scores(self, X: Any, reviews: Any, on_error: OnError) -> npt.NDArray[np.float64]:
-        score = Numbers(self._featurizer(), self._fitted("model_"))
-        rows = self._enriched(self._read(X), reviews)
-        rows = rows.strict() if on_error == "raise" else rows
-        scores, errors = score.gather(rows, in_order=True)
-        failures.warn(errors)
+        compute = ComputeNumbers(self._featurizer(), self._fitted("model_"))
+        rows = self._enriched(self._read_again(X), reviews)
+        rows = rows.raise_on_error() if on_error == "raise" else rows
+        scores, errors = compute.gather(rows, in_order=True)
+        failures.warn(errors, len(scores))
         return scores
 
     def _featurizer(self) -> Featurizer:
@@ -464,10 +543,23 @@ class Pipeline(Estimator):
         return getattr(self, attribute)
 
 
-def load(folder: str | PathLike[str]) -> Pipeline:
+@check_argument_types
+def load(
+    folder: str | PathLike[str],
+    *,
+    verify: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+) -> Pipeline:
     """Return the pipeline that `Pipeline.save` wrote, fitted, to run here.
 
     Every byte is checked first, and nothing in the folder is executed.
+
+    Parameters
+    ----------
+    folder
+        As `Pipeline.save` wrote it.
+    verify
+        PEM file of an Ed25519 public key, or several, one of which must have signed it (extra
+        ``signatures``); None asks for no signature.
 
     Raises
     ------
@@ -475,12 +567,14 @@ def load(folder: str | PathLike[str]) -> Pipeline:
         When the folder holds no saved pipeline.
     DamagedModel
         When its files are not the ones that were written.
+    UntrustedModel
+        When `verify` is given, and none of the keys signed it.
     RegistryError
         When it was written by a version that this one cannot read.
     UnknownName
         When a step comes from a plugin that is not installed, naming it.
     """
-    parts = saving.load(Path(folder))
+    parts = saving.load(Path(folder), keys=verify)
     steps = [(name, clone(step)) for name, step in parts.steps]
     pipeline = Pipeline(steps, **parts.parameters)
     pipeline.steps_ = list(parts.steps)

@@ -12,6 +12,7 @@ import errno
 import os
 import posixpath
 import secrets
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -23,8 +24,9 @@ from typing import Any, TypeVar
 
 from reviewml.errors import ReviewmlError
 from reviewml.filesystems import filesystem
-from reviewml.masking import masked
-from reviewml.saving.unfinished import sync
+from reviewml.masking import describe_error, masked
+from reviewml.storage.atomic_files import sync
+from reviewml.untrusted import open_file
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -45,7 +47,9 @@ ADVICE = {
     errno.EROFS: "it is mounted read-only: mount it for writing",
     errno.ENOSPC: "it is full: make room, or delete what is old; what was kept stays",
     errno.EDQUOT: "your quota is used up: make room, or delete what is old; what was kept stays",
+    errno.EFBIG: "files may not be that large there: see the limits of the system (ulimit -f)",
 }
+"""What to do where a place may still be read, but not be written to."""
 
 _MEMORY = threading.Lock()
 
@@ -64,6 +68,9 @@ class Place(ABC):
     exclusive = True
     """Whether of several who create a file at once, wherever they are, only one succeeds."""
 
+    unwritable: Callable[[str], Exception] | None = None
+    """Makes what is raised where it can be read at most; None for the same as ever."""
+
     def __init__(self, root: str, error: Callable[[str], Exception]) -> None:
         self.root = root
         self.error = error
@@ -80,8 +87,16 @@ class Place(ABC):
         """Return the paths of all files in a folder and in those below it."""
 
     @abstractmethod
-    def read(self, path: str) -> bytes:
-        """Return what a file holds, or raise FileNotFoundError."""
+    def read(self, path: str, *, most: int | None = None) -> bytes:
+        """Return what a file holds, or raise FileNotFoundError.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        most
+            Bytes to read at most, from its start; None for all.
+        """
 
     @abstractmethod
     def write(self, path: str, data: Any) -> None:
@@ -112,8 +127,11 @@ class Place(ABC):
             raise
         # A filesystem of fsspec raises whatever the client beneath it does.
         except Exception as error:
-            other = f"{type(error).__name__}: {masked(str(error))}"
-            raise self.said(ADVICE.get(getattr(error, "errno", None) or 0, other)) from None
+            advice = ADVICE.get(getattr(error, "errno", None) or 0)
+            if advice and self.unwritable:
+                raise self.unwritable(f"{self}: {advice}") from None
+            other = describe_error(error)
+            raise self.said(advice or other) from None
 
 
 class Folder(Place):
@@ -146,10 +164,13 @@ class Folder(Place):
             found = [path for path in self._path(folder).rglob("[!.]*") if path.is_file()]
             return [path.relative_to(self.root).as_posix() for path in found]
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, most: int | None = None) -> bytes:
         with self.explained():
             try:
-                return self._path(path).read_bytes()
+                # What was written here is a file: whoever may write here must not have another
+                # one read by a link, nor have readers wait at a pipe.
+                with open_file(self._path(path), most=sys.maxsize) as file:
+                    return file.read() if most is None else file.read(most)
             except OSError as error:
                 # How NFS says that another machine deleted it.
                 if error.errno == errno.ESTALE:
@@ -182,6 +203,12 @@ class Folder(Place):
                         path.unlink()
 
     def _path(self, path: str) -> Path:
+        """Return where a file is; the folders above it must not be links to others."""
+        folder = Path(self.root)
+        for name in path.split("/")[:-1]:
+            folder /= name
+            if folder.is_symlink():
+                raise self.said(f"{folder} is a link, and only folders that lie there are used")
         return Path(self.root, path)
 
     def _publish(self, path: Path, data: Any, named: Callable[[Path, Path], None]) -> None:
@@ -262,9 +289,9 @@ class Bucket(Place):
             found = self.files.find(self._path(folder))
         return [posixpath.join(folder, posixpath.relpath(f, self._path(folder))) for f in found]
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, most: int | None = None) -> bytes:
         with self.explained():
-            data: bytes = self.files.cat_file(self._path(path))
+            data: bytes = self.files.cat_file(self._path(path), start=None, end=most)
             return data
 
     def write(self, path: str, data: Any) -> None:

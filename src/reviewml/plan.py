@@ -13,11 +13,11 @@ from sklearn.base import clone
 
 from reviewml.chain import Chain
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import EnrichBatch
+from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.sql_enricher import Blank, Range
-from reviewml.interfaces.stored_batch import StoredBatch
+from reviewml.interfaces.sql_enricher import Range, SkipQuestion
+from reviewml.interfaces.stored_batch import CachedEnrich
 
 SAMPLE = 2_000
 """Rows that are really enriched, at most, to estimate the time of all."""
@@ -114,14 +114,6 @@ def _sum(ranges: Sequence[Range]) -> Range:
     return sum(low for low, _ in ranges), sum(high for _, high in ranges)
 
 
-class Tried(EnrichBatch):
-    """Enriches a few rows, to see how long that takes.
-
-    It looks into no store: how soon values are found there says nothing about others. No backend
-    starts machines for it.
-    """
-
-
 def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     """Enrich a few rows and scale what they took to those that would be enriched.
 
@@ -137,6 +129,8 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     fitted
         Whether the enrichers are fitted; if not, the time includes fitting.
     """
+    if not fitted:
+        chain.check_parameters()
     total = rows.count()
     sample = rows.sample(SAMPLE).persist()
     sampled = sample.count()
@@ -191,8 +185,7 @@ def _blank(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
     """Return the sample with nulls for what is not asked, for the steps behind it."""
     for question, rows in learner.questions(sample, name):
         if rows is sample:
-            blank = Blank(question)
-            sample = sample.map(blank, question.schema(sample.full_schema))
+            sample = sample.apply(SkipQuestion(question))
     return sample
 
 
@@ -209,7 +202,7 @@ def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | N
     """Return how many rows a step works on, and how many different ones the store knows."""
     if rows.store is None or not _is_kept(enricher, rows):
         return rows.count(), None
-    step = StoredBatch(enricher, name, rows.store)
+    step = CachedEnrich(enricher, name, rows.store)
     step.setup()
     lacking, known = zip(*map(step.looked_up, rows.full_batches()), strict=True)
     return _distinct(lacking), _distinct(known)
@@ -250,11 +243,11 @@ def _measured(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
     """Enrich more and more rows, until that takes long enough to go by."""
     if not isinstance(enricher, Enricher):
         return _timed(lambda rows: rows.enrich(enricher, stage=name), sample, dict)
-    step = Tried(enricher, name)
-    schema = step.schema(sample.full_schema)
+    # It looks into no store: how soon values are there says nothing about others.
+    step = Enrich(enricher, name, is_trial=True)
 
     def enriched(rows: int) -> _Measured:
-        return _timed(lambda some: some.map(step, schema), sample.limit(rows), enricher.effort)
+        return _timed(lambda some: some.apply(step), sample.limit(rows), enricher.effort)
 
     # The first ones load what has to be loaded.
     found, rows = enriched(FIRST), FIRST

@@ -20,6 +20,7 @@ import pluggy
 
 from reviewml import hookspecs
 from reviewml.errors import MissingExtra, PluginError, UnknownName, did_you_mean
+from reviewml.masking import describe_error
 
 API_VERSION = "1.0"
 """Version of the interfaces; a plugin built for another major version is refused."""
@@ -36,9 +37,10 @@ KINDS = (
 )
 
 EXTRAS = {
+    "cryptography": "signatures",
     "mlflow": "mlflow",
     "ray": "ray",
-    "fakesnow": "snowflake-double",
+    "snowflake_double": "snowflake-double",
     "snowflake": "snowflake",
     "torch": "transformers",
     "transformers": "transformers",
@@ -118,6 +120,8 @@ def missing(error: ModuleNotFoundError, what: str) -> ImportError:
 
 def _install(module: str) -> str:
     package = module.partition(".")[0]
+    if package == "snowflake_double":  # not published
+        return "in a clone of reviewml's repository, pip install ./packages/snowflake-double"
     extra = EXTRAS.get(package)
     return f"pip install 'reviewml[{extra}]'" if extra else f"pip install {package}"
 
@@ -168,7 +172,7 @@ class Catalogue:
                 if self.manager.has_plugin(package):
                     self.manager.unregister(name=package)
                 warnings.warn(
-                    f"plugin {package!r} is left out: {type(error).__name__}: {error}",
+                    f"plugin {package!r} is left out: {describe_error(error)}",
                     stacklevel=2,
                 )
 

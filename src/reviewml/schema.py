@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.blanks import null_blanks
 from reviewml.errors import SchemaError, did_you_mean
 
 PLACE = "__place__"
@@ -72,14 +77,23 @@ class Roles:
         target: str | None = None,
     ) -> Roles:
         """Build roles as users write them: ``text`` may be one name or several."""
-        texts = (text,) if isinstance(text, str) else tuple(text) if text else None
+        texts: Any = (text,)
+        if text is None or isinstance(text, list | tuple):
+            texts = tuple(text or ()) or None
+        one = {"id": id, "rating": rating, "time": time, "target": target}
+        named = [*one.items(), *(("text", column) for column in texts or ())]
+        for role, column in named:
+            if column is not None and not isinstance(column, str):
+                raise SchemaError(
+                    f"{role}={column!r} is a {type(column).__name__}: give a column's name."
+                )
         return cls(id=id, text=texts, rating=rating, time=time, target=target)
 
     def named(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that are set and the columns behind each."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
-            role: (columns,) if isinstance(columns, str) else columns
+            role: columns if isinstance(columns, tuple) else (columns,)
             for role, columns in given.items()
             if columns is not None
         }
@@ -112,13 +126,30 @@ def with_roles(schema: pa.Schema, roles: Roles) -> pa.Schema:
     for role, columns in roles.named().items():
         for column in columns:
             require(schema, column, f"{role}={column!r}")
-    if roles.id is not None and pa.types.is_nested(kind := schema.field(roles.id).type):
+    if roles.id is not None and not _has_text(kind := schema.field(roles.id).type):
         raise SchemaError(
             f"id={roles.id!r} is {kind}, which cannot identify a row: make it text or a number, "
             "or leave out id."
         )
+    for column in roles.text or ():
+        kind = schema.field(column).type
+        if not _has_text(kind) or isinstance(kind, pa.BaseExtensionType):
+            raise SchemaError(
+                f"text={column!r} is {kind}, which holds no text: make a column of texts of it, or "
+                "name another one."
+            )
     stored = json.dumps(dataclasses.asdict(roles)).encode()
     return schema.with_metadata({**(schema.metadata or {}), _METADATA_KEY: stored})
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    """Tell whether values of a type can be written as text."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return not (pa.types.is_nested(kind) or pa.types.is_union(kind) or kind == MONTHS)
+
+
+MONTHS = pa.month_day_nano_interval()
 
 
 def existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
@@ -138,6 +169,31 @@ def require(schema: pa.Schema, column: str, asked_by: str) -> None:
         raise SchemaError(f"{asked_by}: no column {column!r}. {did_you_mean(column, known)}")
 
 
+def normalize_name(name: str) -> str:
+    """Return what names of columns share that differ in spelling alone.
+
+    That is case, blanks, dashes, underscores, invisible characters and Unicode's normal forms.
+
+    Examples
+    --------
+    >>> normalize_name(" Review Text"), normalize_name("review_text"), normalize_name("Day_1_2")
+    ('reviewtext', 'reviewtext', 'day1 2')
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    spaced = "".join(" " if unicodedata.category(c) in _UNSPOKEN else c for c in folded)
+    # Between digits a separator tells one name from another.
+    return re.sub(r"(?<!\d) +| +(?!\d)", "", spaced) or name
+
+
+_UNSPOKEN = {"Cc", "Cf", "Pc", "Pd", "Zs", "Zl", "Zp"}
+
+
+def find_respelled(name: str, names: Iterable[str]) -> list[str]:
+    """Return the other names that differ from a name in spelling alone, in order."""
+    normalized = normalize_name(name)
+    return [other for other in names if other != name and normalize_name(other) == normalized]
+
+
 def visible(names: Iterable[str]) -> list[str]:
     """Return the names that are the user's, in order."""
     return [name for name in names if name not in BOOKKEEPING]
@@ -146,6 +202,8 @@ def visible(names: Iterable[str]) -> list[str]:
 def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | None:
     """Return the column that `name`, a role or a literal column, stands for.
 
+    A text that is empty or nothing but white space is null: it says nothing to anybody.
+
     Returns
     -------
     pa.Array or None
@@ -153,11 +211,15 @@ def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | No
     """
     columns = roles.named().get(name)
     if columns is None or any(column not in batch.schema.names for column in columns):
-        literal = name in batch.schema.names and name not in BOOKKEEPING
-        return batch.column(name) if literal else None
+        is_literal = name in batch.schema.names and name not in BOOKKEEPING
+        return _without_blanks(name, batch.column(name)) if is_literal else None
     if name != "text":
         return batch.column(columns[0])
-    return joined_text([batch.column(column) for column in columns])
+    return null_blanks(joined_text([batch.column(column) for column in columns]))
+
+
+def _without_blanks(name: str, column: pa.Array) -> pa.Array:
+    return null_blanks(column) if name == "text" and pa.types.is_string(column.type) else column
 
 
 def columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
@@ -180,22 +242,87 @@ def joined_text(columns: Sequence[pa.Array]) -> pa.Array:
 
 
 def _plain_string(column: pa.Array) -> pa.Array:
-    return column if column.type == pa.string() else column.cast(pa.string())
+    if column.type == pa.string():
+        return column
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        failure = SchemaError(
+            f"a column with the role 'text' is {column.type} and holds bytes that are not UTF-8: "
+            "decode it to text first."
+        )
+    raise failure
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with one type for text, however it is stored."""
-    fields = [field.with_type(_plain_type(field.type)) for field in schema]
+    """Return the schema with one type for text, however it is stored.
+
+    Raises
+    ------
+    SchemaError
+        When no component could read a column, naming it.
+    """
+    for field in schema:
+        _check_readable(field)
+    fields = [field.with_type(plain_type(field.type)) for field in schema]
     return pa.schema(fields, schema.metadata)
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column as components know it."""
     # Components see one type of text, whatever frame library it came from.
-    if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     return kind
+
+
+def _check_readable(field: pa.Field) -> None:
+    kind = field.type
+    if pa.types.is_union(kind):
+        raise SchemaError(
+            f"column {field.name!r} is {kind}, a union of types, which reviewml does not read: "
+            "make columns of one type of it, or leave it out."
+        )
+    if pa.types.is_timestamp(kind) and kind.tz is not None and not is_time_zone(kind.tz):
+        raise SchemaError(
+            f"column {field.name!r} is {kind}, and there is no time zone {kind.tz!r}: give one "
+            "such as 'Europe/Berlin', '+02:00' or 'UTC'."
+        )
+
+
+@functools.cache
+def is_time_zone(name: str) -> bool:
+    """Tell whether Arrow and Python know a time zone of this name."""
+    try:
+        # Each has a list of its own.
+        pa.lib.string_to_tzinfo(name)
+        pc.hour(pa.scalar(0, pa.timestamp("s", name)))
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+TIMESTAMP = re.compile(r"timestamp\[(\w+)(?:, tz=(.+))?\]")
+LIST = re.compile(r"(?:fixed_size_list|list)<\w+: (\w+)(?: not null)?>(?:\[(\d+)\])?")
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """Return the type that Arrow writes this way.
+
+    Examples
+    --------
+    >>> arrow_type("timestamp[us, tz=UTC]"), arrow_type("double")
+    (TimestampType(timestamp[us, tz=UTC]), DataType(double))
+    """
+    if found := TIMESTAMP.fullmatch(name):
+        return pa.timestamp(*found.groups())
+    if found := LIST.fullmatch(name):
+        return pa.list_(arrow_type(found[1]), int(found[2] or -1))
+    return pa.type_for_alias(name)
 
 
 def column_names(cells: Sequence[str]) -> list[str]:
@@ -206,10 +333,11 @@ def column_names(cells: Sequence[str]) -> list[str]:
     >>> column_names(["", "stars", "stars"])
     ['column_0', 'stars', 'stars_2']
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
+    known = set(cells)
     for position, cell in enumerate(cells):
         name = cell or f"column_{position}"
-        while name in names or (name != cell and name in cells):
+        while name in names or (name != cell and name in known):
             name = f"{name}_{position}"
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)

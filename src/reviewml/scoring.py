@@ -13,7 +13,6 @@ import pyarrow as pa
 from reviewml.columns import as_lists, as_matrix
 from reviewml.interfaces.batches import (
     ResultErrors,
-    RowWise,
     ids_of,
     with_bookkeeping,
     with_columns,
@@ -21,13 +20,14 @@ from reviewml.interfaces.batches import (
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Featurizer, Matrix
 from reviewml.interfaces.model import Model
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
 from reviewml.training import unreadable
 
 
 @dataclasses.dataclass(frozen=True)
-class Score(RowWise):
-    """Turns enriched batches into ids, predictions and probabilities.
+class Predict(BatchOperation):
+    """Turn enriched batches into ids, predictions and probabilities.
 
     Parameters
     ----------
@@ -40,6 +40,7 @@ class Score(RowWise):
     featurizer: Featurizer
     model: Model
     outputs: tuple[str, ...]
+    keeps_rows = True
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of the scored rows: ``id``, what was asked for, bookkeeping."""
@@ -95,8 +96,8 @@ NUMBERS = "__numbers__"
 
 
 @dataclasses.dataclass(frozen=True)
-class Numbers(RowWise):
-    """Keeps of enriched rows what is computed of them, a few numbers for each row.
+class ComputeNumbers(BatchOperation):
+    """Keep of enriched rows what is computed of them, a few numbers for each row.
 
     Parameters
     ----------
@@ -108,6 +109,7 @@ class Numbers(RowWise):
 
     featurizer: Featurizer
     model: Model | None = None
+    keeps_rows = True
 
     @property
     def kind(self) -> pa.DataType:
@@ -117,9 +119,8 @@ class Numbers(RowWise):
         return pa.list_(pa.float64(), max(len(self.model.classes), 1))
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the batches it returns."""
         roles = roles_of(schema)
-        kept = [*filter(None, [roles.id]), *BOOKKEEPING]
+        kept = [*([] if roles.id is None else [roles.id]), *BOOKKEEPING]
         fields = [schema.field(name) for name in kept if name in schema.names]
         return with_roles(pa.schema([*fields, (NUMBERS, self.kind)]), Roles(id=roles.id))
 
@@ -150,7 +151,7 @@ class Numbers(RowWise):
         errors : pa.Table
             As `Dataset.errors`.
         """
-        computed = rows.map(self, self.schema(rows.full_schema))
+        computed = rows.apply(self)
         errors, parts, places = ResultErrors(computed.full_schema), [], []
         for batch in computed.full_batches():
             errors.add(batch)

@@ -20,7 +20,8 @@ LONGEST = 255
 PART = re.compile(r'([A-Za-z_][A-Za-z0-9_$]*)|"((?:[^"]|"")+)"')
 """One part of a name as people write it: plain, or within double quotes."""
 
-ESCAPES = str.maketrans({"\\": "\\\\", "'": "''", "\0": "\\0"})
+ESCAPES = str.maketrans({"\\": "\\\\", "'": "''", "\0": "\\u0000"})
+"""A digit after ``\\0`` would belong to the number of another character."""
 
 Value = None | bool | int | float | str | bytes | Sequence["Value"] | Mapping[str, "Value"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -35,10 +36,11 @@ class Table:
 
     def text(self) -> str:
         """Return it in columns of a fixed-width font."""
-        lines = [self.header, *self.rows]
+        lines = [[*map(_on_one_line, line)] for line in (self.header, *self.rows)]
         widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
         body = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
-        return "\n".join([self.title, *body] if self.title else body)
+        title = escape_controls(self.title)
+        return "\n".join([title, *body] if title else body)
 
     def html(self) -> str:
         """Return it as an HTML table."""
@@ -46,6 +48,26 @@ class Table:
         body = "".join(_html_row("td", row) for row in self.rows)
         header = _html_row("th", self.header)
         return f"<table>{caption}<thead>{header}</thead><tbody>{body}</tbody></table>"
+
+
+def escape_controls(text: str) -> str:
+    r"""Write the characters that steer a terminal, or turn the direction of text, as JSON does.
+
+    Names of columns and classes come from files of others. Ends of lines and tabs stay.
+
+    Examples
+    --------
+    >>> escape_controls("\x1b[2Jprice")
+    '\\u001b[2Jprice'
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _on_one_line(text: str) -> str:
+    return escape_controls(text.replace("\n", "\\n").replace("\t", "\\t"))
 
 
 def _width(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +16,12 @@ import pyarrow.compute as pc
 from reviewml.columns import as_lists, as_matrix
 from reviewml.errors import TargetError
 from reviewml.hashing import splitmix, stable_hash
-from reviewml.interfaces.batches import ResultErrors, RowWise, row_ids, with_columns
+from reviewml.interfaces.batches import ResultErrors, row_ids, with_columns
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Featurizer, Matrix
 from reviewml.interfaces.trainer import UNKNOWN_CLASS, Examples, Target, Task
+from reviewml.operations.operation import BatchOperation
+from reviewml.personal_data import count_personal
 from reviewml.progress import progress
 from reviewml.schema import BOOKKEEPING, ERRORS, Roles, roles_of, with_roles
 
@@ -28,6 +31,10 @@ MOST_INTEGER_CLASSES = 20
 
 MOST_CLASSES = 100
 """A target with more values, hardly any of them twice, is taken for an id or a text."""
+
+
+LARGEST = 1e150
+"""Of a quantity that is learned: squares of larger ones, and of its inverse, are not floats."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +113,8 @@ FEATURES, HASH, UNREADABLE = "__features__", "__hash__", "__unreadable__"
 
 
 @dataclasses.dataclass(frozen=True)
-class Featurized(RowWise):
-    """Keeps of enriched rows what training needs: features, target, hash of the id.
+class FeaturizeForTraining(BatchOperation):
+    """Keep of enriched rows what training needs: features, target, hash of the id.
 
     Parameters
     ----------
@@ -119,11 +126,11 @@ class Featurized(RowWise):
 
     featurizer: Featurizer
     columns: tuple[str, ...]
+    keeps_rows = True
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the batches it returns; roles stay."""
         roles = roles_of(schema)
-        kept = [*filter(None, (roles.id, roles.target)), *self.columns]
+        kept = [*(name for name in (roles.id, roles.target) if name is not None), *self.columns]
         fields = [schema.field(name) for name in dict.fromkeys(kept) if name in schema.names]
         width = len(self.featurizer.features())
         fields += [
@@ -164,8 +171,7 @@ def _parts(
     columns: tuple[str, ...],
     errors: ResultErrors,
 ) -> Iterator[_Part]:
-    featurized = Featurized(featurizer, columns)
-    rows = dataset.map(featurized, featurized.schema(dataset.full_schema))
+    rows = dataset.apply(FeaturizeForTraining(featurizer, columns))
     for batch in progress(rows.full_batches(), "features", dataset.rows):
         errors.add(batch)
         bad = np.asarray(batch.column(UNREADABLE))
@@ -280,12 +286,15 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
     TargetError
         When no row has a target, or all have the same.
     """
+    check_plain(column.type, name)
+    column = with_one_zero(column)
     distinct = column.unique().drop_null()
     if len(distinct) < 2:
-        found = (
-            "no row has a value" if len(distinct) == 0 else f"every row has {distinct[0].as_py()!r}"
+        found = "no row has a value" if len(distinct) == 0 else "every row has the same value"
+        raise TargetError(
+            f"target {name!r}: {found}, so there is nothing to learn: two classes, or quantities, "
+            "are needed."
         )
-        raise TargetError(f"target {name!r}: {found}, so there is nothing to learn.")
     task = task or _inferred(distinct)
     if task == "multiclass" and len(distinct) > max(len(column) / 2, MOST_CLASSES):
         raise TargetError(
@@ -295,16 +304,83 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
     if task == "regression":
         if not _is_number(distinct.type):
             raise TargetError(f"target {name!r} is {distinct.type}, which regression cannot learn.")
-        if pa.types.is_floating(distinct.type) and not pc.all(pc.is_finite(distinct)).as_py():
-            raise TargetError(f"target {name!r} is infinite in some rows: leave them out.")
-        return Target(np.asarray(column.cast(pa.float64())), "regression")
+        _check_spread(distinct, name)
+        return Target(quantities(column, name), "regression")
     return _classes(column, distinct, task, name)
+
+
+def check_plain(kind: pa.DataType, name: str) -> None:
+    """Raise `TargetError` unless a target of a type has one plain value in each row."""
+    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+        raise TargetError(
+            f"target {name!r} is {kind}: predict a number, a truth value, a text or a date."
+        )
+
+
+def with_one_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the same numbers, with -0.0, which equals 0.0 and has other bits, as 0.0."""
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())
+    if pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
+        return pc.add(column, pa.scalar(0, column.type))
+    return column
+
+
+def quantities(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
+    """Return a target as numbers, NaN where it is null.
+
+    Raises
+    ------
+    TargetError
+        When whole numbers in it are beyond 2⁵³, where not all can be told apart, or values are
+        infinite or too large to be squared.
+    """
+    try:
+        numbers = column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        # Arrow's own message quotes a value.
+        raise TargetError(
+            f"target {name!r} is {column.type} and has whole numbers beyond 2**53, which 64-bit "
+            "floats do not tell apart: subtract what they have in common, or predict another "
+            "column."
+        ) from None
+    values = np.asarray(numbers.fill_null(float("nan")))
+    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    if math.isinf(largest):
+        raise TargetError(f"target {name!r} is infinite in some rows: leave them out.")
+    if largest > LARGEST:
+        raise TargetError(
+            f"target {name!r} has values up to {largest:.0e}, whose squares 64-bit floats do not "
+            "hold: give it in a larger unit, or predict its logarithm."
+        )
+    return values
+
+
+def _check_spread(distinct: pa.Array, name: str) -> None:
+    """Raise when a target has different values that are one in 64-bit floats, or nearly."""
+    values = np.unique(quantities(pa.chunked_array([distinct]), name))
+    if len(values) < len(distinct):
+        raise TargetError(
+            f"target {name!r} is {distinct.type} and has values that 64-bit floats do not tell "
+            "apart: subtract what they have in common, or predict another column."
+        )
+    if values[-1] - values[0] < 1 / LARGEST:
+        raise TargetError(
+            f"target {name!r} has values within {values[-1] - values[0]:.0e}, the squares of which "
+            "64-bit floats do not hold: give it in a smaller unit."
+        )
 
 
 def _classes(column: pa.ChunkedArray, distinct: pa.Array, task: Task, name: str) -> Target:
     classes = tuple(sorted(distinct.to_pylist()))
     if task == "binary" and len(classes) != 2:
         raise TargetError(f"target {name!r} has {len(classes)} values, and task='binary' two.")
+    if personal := count_personal(classes):
+        raise TargetError(
+            f"target {name!r}: {personal:,} of {len(classes):,} classes look like personal data, "
+            "such as e-mail addresses or telephone numbers, and a model file would hold them: "
+            "predict another column, or replace them by codes."
+        )
     codes = pc.index_in(column, pa.array(classes, column.type))
     kind: Task = "binary" if len(classes) == 2 else "multiclass"
     return Target(np.asarray(codes).astype(np.float64), kind, classes)

@@ -23,15 +23,17 @@ from sklearn.model_selection import (
 )
 
 from reviewml.columns import as_array
-from reviewml.errors import ParameterError, SchemaError, TrialsFailed, did_you_mean
+from reviewml.errors import ParameterError, ReviewmlError, SchemaError, TrialsFailed, did_you_mean
 from reviewml.fitting import looks_ahead
 from reviewml.hashing import stable_hash
 from reviewml.interfaces.backend import Backend, Outcome, Setting
 from reviewml.interfaces.batches import row_ids
 from reviewml.interfaces.dataset import Dataset
-from reviewml.masking import masked
+from reviewml.masking import describe_error
+from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline
 from reviewml.schema import require, roles_of, visible
+from reviewml.secret_parameters import hide_secrets
 from reviewml.splitting import successive
 from reviewml.tables import Table
 from reviewml.training import has_target, target_of, unreadable
@@ -106,8 +108,8 @@ class Tuned:
         ranked = sorted(self.results, key=lambda trial: np.nan_to_num(-trial.mean, nan=np.inf))
         names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
         rows = [
-            (*(str(trial.params.get(name, "")) for name in names), *_told(trial))
-            for trial in ranked
+            (*(str(shown.get(name, "")) for name in names), *_told(trial))
+            for trial, shown in ((trial, hide_secrets(trial.params)) for trial in ranked)
         ]
         return Table(self.split, (*names, "score", "seconds"), rows).text()
 
@@ -120,6 +122,7 @@ def _told(trial: Trial) -> tuple[str, str]:
     return trial.error or f"{trial.mean:.4f}", f"{trial.seconds:.1f}"
 
 
+@check_argument_types
 def tune(
     pipeline: Pipeline,
     X: Any,
@@ -179,10 +182,17 @@ def tune(
     >>> len(found.results), found.split
     (2, '2 folds of 60 rows, with the same share of each class')
     """
+    if cv is not None and cv < 2:
+        raise ParameterError(f"cv={cv}: expected 2 folds at least.")
     settings = _settings(pipeline, space, n_trials, random_state)
     examples = _Examples.of(pipeline._read_to_fit(X, y, target, needs_target=True), group)
-    folds, how = examples.folds(FOLDS if cv is None else cv, pipeline, random_state)
-    scorer = check_scoring(pipeline, scoring)
+    try:
+        folds, how = examples.folds(FOLDS if cv is None else cv, pipeline, random_state)
+    except ReviewmlError:
+        raise
+    except ValueError as error:
+        raise ParameterError(f"cv= and random_state= make no folds: {error}") from error
+    scorer = _find_scorer(pipeline, scoring)
     trial = CrossValidation(
         examples.named(pipeline), examples.table, examples.target, group, folds, scorer
     )
@@ -228,13 +238,15 @@ class CrossValidation:
         started = clock.perf_counter()
         told: dict[str, Any] = {}
         try:
-            pipeline = self.pipeline.on(backend).set_params(**clone(dict(setting), safe=False))
+            # A copy, since settings of other trials must not stay.
+            pipeline = clone(self.pipeline).on(backend)
+            pipeline.set_params(**clone(dict(setting), safe=False))
             told["scores"] = tuple(self._score(clone(pipeline), *fold) for fold in self.folds)
             if not np.isfinite(told["scores"]).all():
                 told = {"error": f"scores {told['scores']}"}
         # Whatever one setting does must not end the search of the others.
         except Exception as error:
-            told["error"] = f"{type(error).__name__}: {masked(str(error))}"
+            told["error"] = describe_error(error)
         return told | {"seconds": clock.perf_counter() - started}
 
     def _score(
@@ -258,9 +270,22 @@ def _settings(
             if name not in known:
                 raise ParameterError(f"space: no parameter {name!r}. {did_you_mean(name, known)}")
     with _told_of_space():
-        if n_trials is None:
-            return list(ParameterGrid(space))
-        return list(ParameterSampler(space, n_trials, random_state=random_state))
+        settings: list[Setting] = list(
+            ParameterGrid(space)
+            if n_trials is None
+            else ParameterSampler(space, n_trials, random_state=random_state)
+        )
+    if not settings:
+        raise ParameterError("space and n_trials leave nothing to try: name values of parameters.")
+    return settings
+
+
+def _find_scorer(pipeline: Pipeline, scoring: Any) -> Callable[..., float]:
+    try:
+        scorer: Callable[..., float] = check_scoring(pipeline, scoring)
+    except ValueError as error:
+        raise ParameterError(f"scoring=: {error}") from error
+    return scorer
 
 
 @contextlib.contextmanager

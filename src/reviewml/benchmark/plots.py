@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
 from reviewml.benchmark.engines import BASELINE
+from reviewml.storage.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +35,7 @@ def _drawn(sections: Sequence[Section], path: Path, panel: Callable[[Section, Ax
         panel(section, each)
         each.set_title(f"lengths {section.workload.name}")
     pyplot.close(figure)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 def _speeds(section: Section, axes: Axes) -> None:

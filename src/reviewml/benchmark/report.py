@@ -16,6 +16,7 @@ from reviewml.benchmark.setting import TEMPLATE, Setting
 from reviewml.benchmark.texts import Workload, spread
 from reviewml.errors import MissingExtra
 from reviewml.inference.agreement import agreement
+from reviewml.storage.atomic_files import write_text
 from reviewml.tables import Table
 
 Results = Mapping[Run, Sequence[Measurement]]
@@ -194,11 +195,12 @@ class Report:
         list of pathlib.Path
             What was written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         document = json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-        (folder / "report.json").write_text(document + "\n", encoding="utf-8")
-        (folder / "report.md").write_text(self.markdown(), encoding="utf-8")
-        return [folder / "report.json", folder / "report.md", *self._plots(folder)]
+        return [
+            write_text(folder / "report.json", document + "\n"),
+            write_text(folder / "report.md", self.markdown()),
+            *self._plots(folder),
+        ]
 
     def _plots(self, folder: Path) -> list[Path]:
         from reviewml.benchmark.plots import plot_batch_sizes, plot_speeds

@@ -129,8 +129,8 @@ class Runner:
         try:
             found.append(measure(self.setting, run, workload))
         except RuntimeError as error:
-            self.failed[run.name] = str(error)
-            self.say(f"{run.name} is left out: {error}")
+            self.failed[run.name] = masked(str(error))
+            self.say(f"{run.name} is left out: {self.failed[run.name]}")
             return
         rate = len(workload.texts) / found[-1].seconds
         self.say(f"{run.name}: {rate:,.2f} reviews/s")

@@ -11,7 +11,7 @@ Progress, warnings and errors go to standard error.
 \b
 Exit codes:
   0  done; rows that failed are kept with nulls, and counted on standard error
-  1  it could not be done; a line that begins with "error:" says why
+  1  it could not be done, or a step failed on every row; a line that begins with "error:" says why
   2  wrong usage
 """
 

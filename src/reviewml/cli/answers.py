@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reviewml.cli.verbs import Failed
+from reviewml.tables import escape_controls
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -23,7 +26,7 @@ def answer(as_json: bool, data: Any, text: object) -> None:
     """Print `data` as JSON, or `text`."""
     if as_json:
         text = json.dumps(_plain(data), ensure_ascii=False, indent=2, default=str)
-    click.echo(text)
+    click.echo(escape_controls(str(text)))
 
 
 def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
@@ -37,11 +40,17 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
         A ``.parquet``, ``.csv`` or ``.jsonl`` file; None for standard output.
     as_json
         Whether standard output is one JSON document, with the rows unless a file has them.
+
+    Raises
+    ------
+    Failed
+        When a step failed on every row; what the other steps added is written all the same.
     """
     # What failed is said below, as of the other ways.
+    from reviewml.interfaces.failures import steps_failed_on_all
     from reviewml.interfaces.writing import write
 
-    counted = Counted()
+    counted = CountRows()
     rows = rows.map(counted, rows.full_schema)
     document: dict[str, Any] = {"output": output}
     if output is not None:
@@ -53,9 +62,11 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
     document |= {"rows": counted.rows, **failures(rows.errors)}
     if as_json or output is not None:
         answer(as_json, document, f"{counted.rows:,} rows written to {output}")
+    for step in steps_failed_on_all(rows.errors, counted.rows):
+        raise Failed(f"step {step!r} failed on all {counted.rows:,} rows: it added nothing.")
 
 
-class Counted:
+class CountRows:
     """Counts the rows that pass."""
 
     def __init__(self) -> None:
@@ -75,7 +86,8 @@ def failures(errors: pa.Table) -> dict[str, Any]:
         column = f", column {first['column']!r}" if first["column"] else ""
         said = f"row {first['place']} in {first['stage']}{column}: {first['error']}"
         count = "1 row" if failed == 1 else f"{failed:,} rows"
-        click.echo(f"warning: {count} failed and kept with nulls; first {said}", err=True)
+        first_failed = escape_controls(f"{count} failed and kept with nulls; first {said}")
+        click.echo(f"warning: {first_failed}", err=True)
     return {"failed": failed, "errors": found[:SHOWN]}
 
 

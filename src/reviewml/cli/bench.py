@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from reviewml.cli import options
 from reviewml.cli.answers import answer
+from reviewml.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from reviewml.sources.files import Files
@@ -98,9 +98,9 @@ def inference(
     # Before a model is made, which takes longer than to find out that an engine is misspelt.
     planned(engines or list(ENGINES), batch_sizes)
     texts = _texts(source, text, POOL * rows)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         shape = architecture if model is None else None
-        made = model or _random(architecture, texts, Path(folder))
+        made = model or _random(architecture, texts, folder)
         setting = Setting(made, revision, labels or LABELS, threads or cores(), shape)
         report = benchmark(
             setting,

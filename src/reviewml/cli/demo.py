@@ -75,12 +75,13 @@ def _write(folder: Path, views: int, seed: int) -> None:
     from pyarrow import csv
 
     from reviewml.datasets import make_shop
+    from reviewml.storage.atomic_files import replace_file
 
     products, customers = max(views // 50, 10), max(views // 8, 10)
     shop = make_shop(products, customers, views, random_state=seed)
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ("views", "orders", "reviews"):
-        csv.write_csv(getattr(shop, name), folder / f"{name}.csv")
+        with replace_file(folder / f"{name}.csv") as temporary:
+            csv.write_csv(getattr(shop, name), temporary)
 
 
 def _pipeline(reviews: Files) -> Pipeline:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--registry", metavar="PLACE", help="Log the model in the registry there.")
 @click.option("--name", metavar="NAME", help="Name of the model in the registry.")
 @click.option("--alias", metavar="ALIAS", help="Alias to point at it, such as champion.")
+@options.sign
 @options.on_error
 @options.as_json
 def fit(
@@ -45,6 +46,7 @@ def fit(
     registry: str | None,
     name: str | None,
     alias: str | None,
+    sign: str | None,
     on_error: Any,
     as_json: bool,
 ) -> None:
@@ -53,7 +55,7 @@ def fit(
     DATA is a file, folder, glob or URL. Keep the model with --save FOLDER, with --registry PLACE
     --name NAME, or with both.
     """
-    keeper = Keeper(save, registry, name, alias)
+    keeper = Keeper(save, registry, name, alias, sign)
     keeper.check()
     seen: dict[str, Any] = {"rating": True} if rating_feature else {}
     seen |= {"exclude": list(exclude)} if exclude else {}
@@ -72,6 +74,7 @@ class Keeper:
     registry: str | None
     name: str | None
     alias: str | None
+    key: str | None = None
 
     def check(self) -> None:
         """Refuse what does not fit together, before time is spent on learning."""
@@ -83,16 +86,20 @@ class Keeper:
             raise click.UsageError("--alias goes with --registry and --name.")
         if self.folder is not None and Path(self.folder).exists():
             raise click.UsageError(f"--save {self.folder} is there already: name a new folder.")
+        if self.key is not None:
+            from reviewml.saving.signature import load_private_key
+
+            load_private_key(self.key)
 
     def keep(self, pipeline: Pipeline) -> dict[str, str]:
         """Keep it, and return where it is."""
         kept = {}
         if self.folder is not None:
-            kept["folder"] = str(pipeline.save(self.folder))
+            kept["folder"] = str(pipeline.save(self.folder, key=self.key))
         if self.registry is not None and self.name is not None:
             from reviewml.registries.choosing import registry_at
 
-            registry = registry_at(self.registry)
+            registry = registry_at(self.registry, key=self.key)
             version = registry.log(pipeline, name=self.name, alias=self.alias)
             kept |= {"registry": masked(self.registry), "version": str(version)}
         return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,57 @@ registry = click.option(
     default="models",
     show_default=True,
     help="Folder or URL where models are kept.",
+)
+
+
+class KeyOption(click.Option):
+    """An option for files of keys; the environment, when it is set to nothing, is an error.
+
+    For click such a variable is not set: a service whose variable lost its value would start
+    without asking for signatures.
+    """
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Read the variable, which is not asked for when the option is given."""
+        variable = str(self.envvar)
+        if variable in os.environ and not os.environ[variable].strip():
+            raise click.UsageError(
+                f"{variable} is set to an empty value: set it to a file of a key for "
+                f"{self.opts[0]}, or unset it."
+            )
+        return super().resolve_envvar_value(ctx)
+
+
+def _refuse_empty_names(
+    _: click.Context, option: click.Parameter, files: str | tuple[str, ...] | None
+) -> Any:
+    names = [files] if isinstance(files, str) else list(files or ())
+    if not all(name.strip() for name in names):
+        raise click.UsageError(
+            f"{option.opts[0]} or {option.envvar} names a file by an empty text: give the file of "
+            "a key each time."
+        )
+    return (names or None) if option.multiple else files
+
+
+verify = click.option(
+    "--verify",
+    cls=KeyOption,
+    metavar="FILE",
+    type=click.Path(),
+    multiple=True,
+    envvar="REVIEWML_VERIFY",
+    callback=_refuse_empty_names,
+    help="Public key, in PEM, that must have signed the model; may be repeated.",
+)
+
+sign = click.option(
+    "--sign",
+    cls=KeyOption,
+    metavar="FILE",
+    envvar="REVIEWML_SIGN",
+    callback=_refuse_empty_names,
+    help="Private Ed25519 key, in PEM, to sign the model with.",
 )
 
 group = click.option("--group", metavar="COL", help="Rows with one value of it stay together.")
@@ -71,6 +123,33 @@ plot = click.option(
 )
 
 
+READING = (
+    "encoding",
+    "delimiter",
+    "quote",
+    "escape",
+    "skip",
+    "comment",
+    "decimal",
+    "thousands",
+    "missing",
+    "dtypes",
+)
+"""Options that say how files are read."""
+
+
+def _read_types(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str] | None:
+    types = {}
+    for value in values:
+        column, sign, kind = value.rpartition("=")
+        if not (column and sign and kind):
+            raise click.BadParameter(f"{value!r} should be COL=TYPE, such as posted=timestamp[ms].")
+        types[column] = kind
+    return types or None
+
+
 def data(verb: Verb) -> Verb:
     """Add ``DATA`` and how to read it; the verb gets the `source`.
 
@@ -88,16 +167,37 @@ def _data(verb: Verb, required: bool) -> Verb:
     @click.argument("data", metavar="DATA" if required else "[DATA]", required=required)
     @click.option("--encoding", default="utf-8", show_default=True, help="Of text files.")
     @click.option("--delimiter", help="Between the cells of CSV files; found out unless given.")
+    @click.option("--quote", help="Around cells of CSV, '' for none; found out unless given.")
+    @click.option(
+        "--escape", help="Before quotes in CSV files, '' for none; found out unless given."
+    )
+    @click.option("--skip", type=int, default=0, help="Lines before the header of CSV files.")
+    @click.option("--comment", help="Lines of CSV files that start with this are left out.")
+    @click.option("--decimal", default=".", help="Before decimals in numbers of CSV files.")
+    @click.option("--thousands", help="Between thousands in numbers of CSV files.")
+    @click.option(
+        "--missing",
+        metavar="WORD",
+        multiple=True,
+        callback=lambda _, __, words: list(words) or None,
+        help="Stands for no value in any column, such as -; may be repeated.",
+    )
+    @click.option(
+        "--dtype",
+        "dtypes",
+        metavar="COL=TYPE",
+        multiple=True,
+        callback=_read_types,
+        help="Type of a column, such as posted=timestamp[ms]; may be repeated.",
+    )
     @functools.wraps(verb)
-    def with_source(
-        *, data: str | None, encoding: str, delimiter: str | None, roles: Any = None, **rest: Any
-    ) -> Any:
+    def with_source(*, data: str | None, roles: Any = None, **given: Any) -> Any:
+        options = {name: given.pop(name) for name in READING}
         if data is None:
-            return verb(source=None, **rest)
+            return verb(source=None, **given)
         from reviewml import Files
 
-        source = Files(data, encoding=encoding, delimiter=delimiter, **(roles or {}))
-        return verb(source=source, **rest)
+        return verb(source=Files(data, **options, **(roles or {})), **given)
 
     return with_source
 
@@ -142,21 +242,24 @@ def model(verb: Verb) -> Verb:
         help="Folder or URL of a registry; MODEL is then a reference such as name@champion, "
         "otherwise a folder.",
     )
+    @verify
     @functools.wraps(verb)
-    def with_model(*, model: str, registry: str | None, **rest: Any) -> Any:
-        return verb(pipeline=_loaded(model, registry), **rest)
+    def with_model(
+        *, model: str, registry: str | None, verify: list[str] | None, **rest: Any
+    ) -> Any:
+        return verb(pipeline=_loaded(model, registry, verify), **rest)
 
     return with_model
 
 
-def _loaded(model: str, registry: str | None) -> Any:
+def _loaded(model: str, registry: str | None, verify: list[str] | None) -> Any:
     if registry is None:
         from reviewml import load
 
-        return load(model)
+        return load(model, verify=verify)
     from reviewml.registries.choosing import registry_at
 
-    return registry_at(registry).load(model)
+    return registry_at(registry, verify=verify).load(model)
 
 
 def _names(steps: str | None, roles: dict[str, Any]) -> list[str]:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reviewml.cli import options
 from reviewml.cli.answers import answer
+from reviewml.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
+    from reviewml.serve import Limits
     from reviewml.serve.champion import Champion
+
+SWITCH_INTERVAL = 0.0005
 
 
 @click.command()
 @click.argument("model", metavar="MODEL")
 @options.registry
+@options.verify
 @options.reviews
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
@@ -30,19 +38,28 @@ if TYPE_CHECKING:
     "--refresh",
     default=30.0,
     show_default=True,
-    help="Seconds between two looks at the registry, for a new version.",
+    help="Seconds between checks of the registry for a new version.",
 )
-@click.option("--reread", type=float, help="Seconds after which reviews are read anew.")
-@click.option("--check", is_flag=True, help="Load the model, say what it takes, and end.")
+@click.option("--reread", type=float, help="Seconds after which reviews are read again.")
+@click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=NUMBER",
+    multiple=True,
+    help="Set a limit of the service, such as connections=100; may be repeated.",
+)
+@click.option("--check", is_flag=True, help="Load the model, print its input columns, and exit.")
 @options.as_json
 def serve(
     model: str,
     registry: str,
+    verify: list[str] | None,
     reviews: str | None,
     host: str,
     port: int,
     refresh: float,
     reread: float | None,
+    limits: tuple[str, ...],
     check: bool,
     as_json: bool,
 ) -> None:
@@ -53,17 +70,43 @@ def serve(
     """
     from reviewml import plugins
     from reviewml.registries.choosing import registry_at
-    from reviewml.serve import create_app
+    from reviewml.serve import configure_server, create_app
 
-    kept = registry_at(registry)
+    kept = registry_at(registry, verify=verify)
     kept.find(model)
-    app = create_app(kept, model, reviews=reviews, refresh=refresh, reread=reread)
+    bounds = _parse_limits(limits)
+    app = create_app(kept, model, reviews=reviews, refresh=refresh, reread=reread, limits=bounds)
     if check:
         _say(app.state.champion, as_json)
         return
     uvicorn = plugins.optional("uvicorn", "reviewml serve")
     answer(as_json, {"url": f"http://{host}:{port}", "model": model}, f"http://{host}:{port}/docs")
-    uvicorn.run(app, host=host, port=port, server_header=False, log_config=_logging(uvicorn))
+    config = configure_server(app, host=host, port=port, log_config=_logging(uvicorn))
+    # Threads that predict and parse take turns with the one that answers. With the 5 ms of Python
+    # a busy one makes the others, which give up their turn at each call of a library, very slow.
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    # Ctrl+C is a way to stop, not a failure.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run()
+
+
+def _parse_limits(given: tuple[str, ...]) -> Limits:
+    from reviewml.serve import Limits
+
+    types = {field.name: field.type for field in dataclasses.fields(Limits)}
+    limits: dict[str, Any] = {}
+    for limit in given:
+        name, _, number = limit.partition("=")
+        if name not in types:
+            raise ParameterError(
+                f"--limit {limit}: unknown limit {name!r}. {did_you_mean(name, types)}"
+            )
+        try:
+            limits[name] = float(number) if types[name] == "float" else int(number)
+        except ValueError:
+            kind = "a number of seconds" if types[name] == "float" else "a whole number"
+            raise ParameterError(f"--limit {limit}: {name} must be {kind}.") from None
+    return Limits(**limits)
 
 
 def _logging(uvicorn: Any) -> dict[str, Any]:

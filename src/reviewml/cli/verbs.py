@@ -12,6 +12,8 @@ import click
 import reviewml
 from reviewml import plugins
 from reviewml.errors import PluginError, ReviewmlError, UnknownName, did_you_mean
+from reviewml.masking import describe_error, masked
+from reviewml.tables import escape_controls
 
 
 class Failed(click.ClickException):
@@ -21,7 +23,8 @@ class Failed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print it on standard error."""
-        click.echo(f"error: {' '.join(self.format_message().split())}", err=True, file=file)
+        said = escape_controls(" ".join(self.format_message().split()))
+        click.echo(f"error: {said}", err=True, file=file)
 
 
 class Verbs(click.Group):
@@ -57,18 +60,24 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except ReviewmlError as error:
-            raise Failed(str(error)) from error
+            raise Failed(masked(str(error))) from error
         except OSError as error:
             # A pipe that was closed, as by `| head`, is for click to end quietly.
-            if error.errno in (None, errno.EPIPE):
+            if error.errno == errno.EPIPE:
                 raise
-            raise Failed(f"{error.strerror}: {error.filename}") from error
+            raise Failed(_describe(error)) from error
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line, warnings in one line each."""
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return super().main(*args, **options)
+
+
+def _describe(error: OSError) -> str:
+    """Say what an `OSError` says of itself; neither number nor file need be known."""
+    said = error.strerror or str(error) or type(error).__name__
+    return masked(said if error.filename is None else f"{said}: {error.filename}")
 
 
 def _loaded(entry: plugins.Entry) -> click.Command:
@@ -78,7 +87,7 @@ def _loaded(entry: plugins.Entry) -> click.Command:
             raise PluginError(f"{entry.target} is not a click command")
     except Exception as error:
         # One that cannot be imported must not take the others with it.
-        return _broken(entry, f"{type(error).__name__}: {error}")
+        return _broken(entry, describe_error(error))
     return command
 
 
@@ -113,4 +122,4 @@ def _version_option() -> click.Option:
 
 
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+    click.echo(f"warning: {escape_controls(' '.join(str(message).split()))}", err=True)

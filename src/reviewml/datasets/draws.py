@@ -8,6 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.errors import ParameterError
+
+MOST_ROWS = 2**40
+
 Floats = npt.NDArray[np.float64]
 Names = npt.NDArray[np.str_]
 
@@ -34,6 +38,12 @@ class Draws:
 
     n: int
     random_state: int
+
+    def __post_init__(self) -> None:
+        if self.n < 0 or self.n > MOST_ROWS:
+            raise ParameterError(f"n={self.n}: expected a number of rows, 0 to {MOST_ROWS:,}.")
+        if self.random_state < 0:
+            raise ParameterError(f"random_state={self.random_state}: expected 0 or more.")
 
     def uniform(self, name: str, width: int | None = None) -> Floats:
         """Return numbers in [0, 1), shape ``(n,)`` or ``(n, width)``."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from reviewml.datasets.draws import Draws, Floats, Names
 from reviewml.datasets.writing import ASPECTS, CHOICES, Choices, write
 from reviewml.errors import UnknownName, did_you_mean
+from reviewml.parameter_types import check_argument_types
 
 LANGUAGES = ("en", "de", "es", "fr", "ja", "zh", "ar")
 """ISO 639-1 codes of the languages there are phrases for."""
@@ -23,6 +24,7 @@ LAYOUTS = ("grid", "list", "gallery")
 Flags = npt.NDArray[np.bool_]
 
 
+@check_argument_types
 def make_reviews(
     n: int = 1000, *, languages: Sequence[str] = LANGUAGES, random_state: int = 0
 ) -> pa.Table:

@@ -12,6 +12,7 @@ from reviewml.datasets.draws import Draws, Floats, Names
 from reviewml.datasets.reviews import DEPARTMENTS, LANGUAGES, LAYOUTS
 from reviewml.datasets.writing import ASPECTS, CHOICES, Choices, write
 from reviewml.errors import SchemaError
+from reviewml.parameter_types import check_argument_types
 
 Integers = npt.NDArray[np.int64]
 
@@ -61,6 +62,7 @@ class Shop:
         )
 
 
+@check_argument_types
 def make_shop(
     n_products: int = 200,
     n_customers: int = 2_000,

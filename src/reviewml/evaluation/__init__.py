@@ -9,6 +9,8 @@ from reviewml.evaluation.estimate import Estimate
 from reviewml.evaluation.evaluate import evaluate, paired_difference
 from reviewml.evaluation.result import Ablation, Evaluation
 from reviewml.evaluation.segments import Segment
+from reviewml.hashing import stable_hash
+from reviewml.splitting import Split, folds, holdout
 
 __all__ = [
     "Ablation",
@@ -17,6 +19,10 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Segment",
+    "Split",
     "evaluate",
+    "folds",
+    "holdout",
     "paired_difference",
+    "stable_hash",
 ]

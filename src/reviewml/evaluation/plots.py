@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reviewml import plugins
+from reviewml.storage.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def plot(evaluation: Evaluation, path: str | PathLike[str] | None = None) -> Fig
     # Closed for pyplot, which would keep it for ever; a notebook still shows what is returned.
     pyplot.close(figure)
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path)
     return figure
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from reviewml.columns import as_array
 from reviewml.evaluation.estimate import Estimate
+from reviewml.hashing import as_keys
 
 MOST_SEGMENTS = 30
 """Values of a column that are judged apart; the rest, the rarest, are judged together."""
@@ -74,7 +75,9 @@ def labelled(
     rows
         Positions of those that count, shape ``(n,)``; so are the masks.
     """
-    encoded = as_array(values).take(pa.array(rows)).dictionary_encode(null_encoding="encode")
+    encoded = (
+        as_keys(as_array(values)).take(pa.array(rows)).dictionary_encode(null_encoding="encode")
+    )
     labels = [MISSING if v is None else str(v) for v in encoded.dictionary.to_pylist()]
     codes = np.asarray(encoded.indices)
     counts = np.bincount(codes, minlength=len(labels))

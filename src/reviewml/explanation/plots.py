@@ -5,10 +5,12 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from reviewml import plugins
 from reviewml.explanation.row import RowExplanation
+from reviewml.storage.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +20,9 @@ Path = str | PathLike[str] | None
 
 SHOWN = 15
 """Bars in a picture; the rest is left out of the importance, and one bar of a waterfall."""
+
+FAR = 20
+"""Times the way of a waterfall that its start may be from 0 to be drawn with it."""
 
 UP, DOWN, WHOLE = "tab:red", "tab:blue", "grey"
 
@@ -49,9 +54,19 @@ def waterfall(row: RowExplanation, path: Path = None) -> Figure:
         axes.bar_label(bar, [f"{contribution:+.2f}"], padding=3)
         reached += contribution
     axes.barh("(margin)", row.margin, color=WHOLE)
+    _show_steps(axes, row.bias, [contribution for _, contribution, _ in steps])
     axes.invert_yaxis()
     axes.set(xlabel=row.units, title=f"row {row.id}")
     return _done(figure, path)
+
+
+def _show_steps(axes: Axes, start: float, contributions: list[float]) -> None:
+    """Cut the axis where the steps are so far from 0 that none could be seen."""
+    reached = start + np.cumsum([0.0, *contributions])
+    low, high = float(reached.min()), float(reached.max())
+    if max(abs(low), abs(high)) > FAR * (high - low) > 0:
+        room = (high - low) / 5
+        axes.set_xlim(low - room, high + room)
 
 
 def _canvas(bars: int) -> tuple[Figure, Axes]:
@@ -64,5 +79,5 @@ def _canvas(bars: int) -> tuple[Figure, Axes]:
 
 def _done(figure: Figure, path: Path) -> Figure:
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path)
     return figure

@@ -145,6 +145,14 @@ def value_text(feature: Feature, value: float) -> str:
     if np.isnan(value):
         return "missing"
     if feature.kind == "numeric":
-        return f"{value:.6g}"
+        return _number_text(value, getattr(feature.expression, "offset", 0))
     code = int(value)
     return feature.categories[code] if 0 <= code < len(feature.categories) else "unseen"
+
+
+def _number_text(value: float, offset: int | float) -> str:
+    if not offset:
+        return f"{value:.6g}"
+    if isinstance(offset, int) and value.is_integer():
+        return str(int(value) + offset)
+    return f"{value + offset:.15g}"

@@ -12,7 +12,7 @@ from reviewml import plugins
 from reviewml.errors import CapabilityError, SourceError
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.frames import is_frame
-from reviewml.interfaces.source import Operation, Source
+from reviewml.interfaces.source import Source
 from reviewml.schema import Roles, existing_roles
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Backend(ABC):
             Those to use where the data has none of its own; one whose column is absent is
             left out, since new rows lack a target, say.
         """
-        dataset = data if isinstance(data, Dataset) else self._operated(as_source(data))
+        dataset = data if isinstance(data, Dataset) else self._scan_and_apply(as_source(data))
         filled = dataset.roles.filled_from(existing_roles(dataset.full_schema, roles))
         return dataset if filled == dataset.roles else dataset.with_roles(filled)
 
@@ -116,16 +116,11 @@ class Backend(ABC):
         """
         return [trial(self, setting) for setting in settings]
 
-    def _operated(self, source: Source) -> Dataset:
+    def _scan_and_apply(self, source: Source) -> Dataset:
         dataset = self.scan(source)
         for operation in source.operations:
-            dataset = self._apply(operation, dataset)
+            dataset = dataset.apply(operation)
         return dataset
-
-    def _apply(self, operation: Operation, dataset: Dataset) -> Dataset:
-        arguments = [self.read(a) if isinstance(a, Source) else a for a in operation.arguments]
-        result: Dataset = getattr(dataset, operation.method)(*arguments, **operation.options)
-        return result
 
 
 def as_source(data: Any) -> Source:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import ParameterError, RowsFailed, SchemaError, did_you_mean
+from reviewml.hashing import as_keys
 from reviewml.schema import (
-    BOOKKEEPING,
     ERROR_TYPE,
     ERRORS,
     ERRORS_TYPE,
@@ -71,7 +68,7 @@ def with_columns(
 def ids_of(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
     """Return the ids as they are, null where one is missing; places where rows have no id."""
     has_id = roles.id is not None and roles.id in batch.schema.names
-    return batch.column(roles.id if has_id else PLACE)
+    return as_keys(batch.column(roles.id if has_id else PLACE))
 
 
 def row_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
@@ -124,98 +121,6 @@ def narrowed(schema: pa.Schema, names: Container[object]) -> pa.Schema:
     """Return the schema of some of the columns; roles whose columns go are dropped."""
     kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
     return with_roles(kept, existing_roles(kept, roles_of(schema)))
-
-
-class RowWise:
-    """Marks functions of batches that keep every row, in its place.
-
-    Where batches are far from the function, only what it `reads` and `makes` is sent: it gives
-    the same for batches that lack the other columns.
-    """
-
-    def reads(self, schema: pa.Schema) -> Sequence[str]:
-        """Return the columns of a schema that it looks at: all unless it says otherwise."""
-        names: list[str] = schema.names
-        return names
-
-    def makes(self, schema: pa.Schema) -> Sequence[str]:
-        """Return the columns that are new or changed, of the schema that it returns."""
-        names: list[str] = schema.names
-        return names
-
-
-@dataclasses.dataclass
-class Selected(RowWise):
-    """Keeps some columns and the bookkeeping."""
-
-    columns: tuple[str, ...]
-    metadata: dict[bytes, bytes] | None
-
-    @classmethod
-    def of(cls, columns: Sequence[str], schema: pa.Schema) -> Selected:
-        """Build it for a schema; roles whose columns go are dropped."""
-        names = (*visible(columns), *BOOKKEEPING)
-        fields = pa.schema([schema.field(name) for name in names])
-        kept = with_roles(fields, existing_roles(fields, roles_of(schema)))
-        return cls(names, kept.metadata)
-
-    def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the batches it returns."""
-        return pa.schema([schema.field(name) for name in self.columns], metadata=self.metadata)
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return batch.select(list(self.columns)).replace_schema_metadata(self.metadata)
-
-
-@dataclasses.dataclass
-class Filtered:
-    """Keeps the rows for which an expression is true."""
-
-    keep: pc.Expression
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return batch.filter(self.keep)
-
-
-def check_filter(keep: pc.Expression, schema: pa.Schema) -> None:
-    """Raise unless rows of a schema can be filtered by an expression."""
-    if not isinstance(keep, pc.Expression):
-        raise ParameterError(
-            f"filter: expected an Arrow expression, such as pyarrow.compute.field('price') > 50, "
-            f"and got a {type(keep).__name__}."
-        )
-    failure = None
-    try:
-        Filtered(keep)(empty_batch(schema))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        failure = str(error)
-    if failure is None:
-        return
-    unknown = re.match(r"No match for FieldRef\.Name\((.*)\) in", failure)
-    if unknown is None:
-        raise SchemaError(f"filter: {failure.splitlines()[0]}.")
-    known = did_you_mean(unknown[1], visible(schema.names))
-    raise SchemaError(f"filter: no column {unknown[1]!r}. {known}")
-
-
-class Strict(RowWise):
-    """Raises at the first row that failed."""
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if batch.column(ERRORS).null_count < len(batch):
-            failed = batch.filter(pc.field(ERRORS).is_valid())
-            first = failed.column(ERRORS)[0].as_py()[0]
-            place = failed.column(PLACE)[0].as_py()
-            where = (
-                f"{first['stage']}, column {first['column']!r}"
-                if first["column"]
-                else first["stage"]
-            )
-            raise RowsFailed(
-                f"row {place} failed in {where}: {first['error']}. Leave out "
-                'on_error="raise" to keep such rows with nulls and find them in .errors.'
-            )
-        return batch
 
 
 class ResultErrors:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import datetime
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from reviewml.columns import table_to_pandas
 from reviewml.interfaces import failures
-from reviewml.interfaces.batches import (
-    Filtered,
-    ResultErrors,
-    Selected,
-    Strict,
-    check_filter,
-    hidden,
-    resized,
-)
-from reviewml.interfaces.labelling import labelled
+from reviewml.interfaces.batches import ResultErrors, hidden, resized
+from reviewml.interfaces.converting import convert
+from reviewml.interfaces.labelling import add_label
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.sampling import Sampled, SmallestHashes
-from reviewml.interfaces.source import By, Validate
 from reviewml.interfaces.statistics import Statistic, merged, parts_of
-from reviewml.interfaces.windows import Duration, Windows, microseconds
-from reviewml.schema import Roles, require, roles_of, visible, with_roles
+from reviewml.operations.fail_on_error import FailOnError
+from reviewml.operations.group_by import GroupBy
+from reviewml.operations.label import Label
+from reviewml.operations.operation import BatchFunction, Map, Operation
+from reviewml.operations.relation import Relation
+from reviewml.operations.sample import KeepSample, Sample
+from reviewml.operations.select import AssignRoles
+from reviewml.schema import Roles, roles_of, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +36,8 @@ if TYPE_CHECKING:
 BATCH_SIZE = 16_384
 """Rows in a batch unless another size is asked for."""
 
-BatchFunction = Callable[[pa.RecordBatch], pa.RecordBatch]
 
-
-class Dataset(ABC):
+class Dataset(Relation):
     """Rows that are computed when they are asked for, again each time unless persisted.
 
     A backend writes the abstract methods; the rest is derived from them. Every batch inside
@@ -69,101 +63,16 @@ class Dataset(ABC):
         """Yield the rows, bookkeeping included, in batches of any size."""
 
     @abstractmethod
-    def map(
-        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
-    ) -> Dataset:
-        """Apply a picklable function to every batch.
+    def run(self, operation: Operation) -> Dataset:
+        """Run an operation: in a way of the backend's own, or on batches.
 
-        Parameters
-        ----------
-        function
-            Takes and returns a batch with the bookkeeping columns. When it has a method
-            ``setup()``, that is called once on each worker before the first batch.
-        schema
-            Of the batches it returns.
-        resources
-            What one worker needs.
+        A backend has a way for `Limit`, `Join`, `AsOf`, `DropDuplicates`, `AggregateGroups`, and
+        for any `BatchOperation`. `Sample`, `Label` and `GroupBy` are made of these.
         """
 
     @abstractmethod
-    def join(
-        self,
-        other: Any,
-        *,
-        on: str | Sequence[str] | None = None,
-        left_on: str | Sequence[str] | None = None,
-        right_on: str | Sequence[str] | None = None,
-        how: Literal["left", "inner"] = "left",
-        validate: Validate = "many_to_one",
-    ) -> Dataset:
-        """Add the columns of other rows where the keys are equal; null equals nothing.
-
-        Parameters
-        ----------
-        other
-            A `Dataset`, a `Source`, a path or a frame.
-        on, left_on, right_on
-            Key columns, as in `pandas.merge`.
-        how
-            ``"left"`` keeps rows that find no match, ``"inner"`` drops them.
-        validate
-            Which side's keys must be unique: a join that would multiply rows raises.
-
-        Raises
-        ------
-        JoinError
-            When keys are not as unique as `validate` says, naming one of them; when both sides
-            have another column of the same name.
-
-        Warns
-        -----
-        UserWarning
-            Once the rows were read: how many found no match, and one of their keys.
-        """
-
-    @abstractmethod
-    def asof_aggregate(
-        self,
-        events: Dataset,
-        *,
-        by: By,
-        windows: Windows,
-        sums: Sequence[str] = (),
-        last: str | None = None,
-    ) -> Dataset:
-        """Add to each row what happened in windows around its time; all rows stay.
-
-        Adds, all int64, ``<window>_count`` and ``<window>_<column>`` for each column of `sums`;
-        and ``<last>_last``, the time of the last event in that window, null where it is empty.
-
-        Parameters
-        ----------
-        events
-            Their columns with the role ``time``, and of the keys, say which window they are in.
-        by
-            Columns in which an event must equal the row, or row's column → event's column. A
-            row or event that lacks one, or its time, has no events, or is in no window.
-        windows
-            Names and windows, relative to the time of the row: a duration such as ``"30d"`` is
-            that much time before it, None all of it.
-        sums
-            Integer columns without nulls. So sums are exact.
-        last
-            Name of the window whose last event is of interest.
-
-        Raises
-        ------
-        SchemaError
-            When a column or time is missing, or has another type in rows and events.
-        """
-
-    @abstractmethod
-    def beside(self, data: Any, roles: Roles = Roles()) -> Dataset:
+    def read_other(self, data: Any, roles: Roles = Roles()) -> Dataset:
         """Read other rows, to be joined or aggregated with these; see `Backend.read`."""
-
-    @abstractmethod
-    def limit(self, n: int) -> Dataset:
-        """Keep the first `n` rows."""
 
     @abstractmethod
     def persist(self) -> Dataset:
@@ -191,23 +100,60 @@ class Dataset(ABC):
         """The user's columns that have a role."""
         return roles_of(self.full_schema)
 
-    def with_roles(self, roles: Roles) -> Dataset:
+    def apply(self, operation: Operation) -> Self:
+        """Return the rows that an operation makes of these, computed when they are asked for."""
+        match operation:
+            case Sample():
+                rows = draw_sample(self, operation)
+            case Label():
+                rows = add_label(self, operation)
+            case GroupBy():
+                rows = aggregate_groups(self, operation)
+            case _:
+                rows = self.run(operation)
+        return cast(Self, rows)
+
+    def map(
+        self, function: BatchFunction, schema: pa.Schema, *, resources: Resources = Resources()
+    ) -> Self:
+        """Apply a picklable function to every batch.
+
+        Parameters
+        ----------
+        function
+            Takes and returns a batch with the bookkeeping columns. When it has a method
+            ``setup()``, that is called once on each worker before the first batch.
+        schema
+            Of the batches it returns.
+        resources
+            What one worker needs.
+        """
+        return self.apply(Map(function, schema, resources))
+
+    def with_roles(self, roles: Roles) -> Self:
         """Return the same rows under other roles."""
-        schema = with_roles(self.full_schema, roles)
-        return self.map(Selected(tuple(schema.names), schema.metadata), schema)
+        return self.apply(AssignRoles(roles))
+
+    def raise_on_error(self) -> Self:
+        """Return the same rows, raising `RowsFailed` at the first that failed."""
+        return self.apply(FailOnError())
 
     def batches(self, size: int | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches, of `size` rows each when given.
 
         Going through all rows once also fills `errors`.
         """
-        seen = ResultErrors(self.full_schema)
+        seen, rows = ResultErrors(self.full_schema), 0
         for batch in resized(self.full_batches(), size):
             seen.add(batch)
+            rows += len(batch)
             yield batch.select(visible(batch.schema.names))
-        self._errors = seen.table()
+        self._errors, self._rows_read = seen.table(), rows
 
     _errors: pa.Table | None = None
+
+    _rows_read: int | None = None
+    """How many rows there were when they were read to the end."""
 
     @property
     def errors(self) -> pa.Table:
@@ -221,74 +167,9 @@ class Dataset(ABC):
         assert self._errors is not None
         return self._errors
 
-    def strict(self) -> Dataset:
-        """Return the same rows, raising `RowsFailed` at the first that failed."""
-        return self.map(Strict(), self.full_schema)
-
     def enrich(self, enrichment: Enrichment, *, stage: str | None = None) -> Dataset:
         """Add the columns of an `Enricher`, or of anything else that adds some."""
         return enrichment.enrich_dataset(self, stage=stage)
-
-    def label(
-        self,
-        events: Any,
-        *,
-        by: By,
-        within: Duration,
-        name: str,
-        until: datetime.datetime | None = None,
-    ) -> Dataset:
-        """Add whether an event follows: the target of a prediction, never a feature.
-
-        Parameters
-        ----------
-        events
-            Such as orders: anything that can be read, with the role ``time``. Where that is a
-            date, events of the row's own day count as following it.
-        by
-            Columns in which an event must equal the row, or row's column → event's column.
-        within
-            How long after its own time a row waits for an event, such as ``"7d"``: it is true
-            when there is one in (time, time + within].
-        name
-            Of the new column, a boolean. It is null, and no one learns from the row, where the
-            time waited for runs past `until`, and where the row has no time or no key.
-        until
-            Up to when all events are known; the time of the last one unless given.
-        """
-        return labelled(self, self.beside(events), by, microseconds(within), name, until)
-
-    def select(self, columns: Sequence[str]) -> Dataset:
-        """Keep these columns, in this order."""
-        for column in columns:
-            require(self.full_schema, column, "select")
-        kept = Selected.of(columns, self.full_schema)
-        return self.map(kept, kept.schema(self.full_schema))
-
-    def filter(self, keep: pc.Expression) -> Dataset:
-        """Keep the rows for which an Arrow expression is true, not false or null.
-
-        Raises
-        ------
-        SchemaError
-            When it names a column that there is not, or compares what cannot be compared.
-        ParameterError
-            When it is no Arrow expression.
-        """
-        check_filter(keep, self.full_schema)
-        return self.map(Filtered(keep), self.full_schema)
-
-    def sample(self, n: int, *, by: str | None = None, random_state: int = 0) -> Dataset:
-        """Keep `n` rows, or `n` for each value of `by`, in their order.
-
-        The rows are those whose id (or place) has the smallest hash, so the same rows are
-        chosen whatever their order, and more of them when `n` grows.
-        """
-        if by is not None:
-            require(self.full_schema, by, "sample")
-        smallest = SmallestHashes(n, by, random_state)
-        thresholds = self.aggregate({"sample": smallest})["sample"]
-        return self.map(Sampled(smallest, thresholds), self.full_schema)
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         """Compute exact statistics in one pass over the rows."""
@@ -311,7 +192,7 @@ class Dataset(ABC):
         from reviewml.interfaces.writing import write
 
         written = write(self, Path(path))
-        failures.warn(self.errors)
+        failures.warn(self.errors, self._rows_read)
         return written
 
     def to_arrow(self) -> pa.Table:
@@ -319,8 +200,12 @@ class Dataset(ABC):
         return pa.Table.from_batches(self.batches(), schema=self.schema)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return all rows as a pandas data frame, in memory."""
-        return self.to_arrow().to_pandas()
+        """Return all rows as a pandas data frame, in memory.
+
+        Whole numbers and truth values with nulls among them have pandas' own types for that,
+        such as ``Int64`` and ``boolean``: as floats they would be rounded.
+        """
+        return convert(table_to_pandas, self.to_arrow(), table_to_pandas, "a pandas frame")
 
     def head(self, n: int = 5) -> pa.Table:
         """Return the first `n` rows as an Arrow table."""
@@ -336,3 +221,16 @@ class Dataset(ABC):
     def __repr__(self) -> str:
         columns = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
         return f"{type(self).__name__}({columns})"
+
+
+def draw_sample(rows: Dataset, sample: Sample) -> Dataset:
+    """Keep the rows of a sample, after a pass that finds out which hashes are in it."""
+    smallest = sample.statistic(rows.full_schema)
+    hashes = rows.aggregate({"sample": smallest})["sample"]
+    return rows.apply(KeepSample(smallest, hashes))
+
+
+def aggregate_groups(rows: Dataset, operation: GroupBy) -> Dataset:
+    """Measure the rows, aggregate what was measured within groups, and finish the groups."""
+    measure, aggregate, finish = operation.bind(rows.full_schema)
+    return rows.apply(measure).apply(aggregate).apply(finish)

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from reviewml.errors import ReviewmlError, RowErrors, SchemaError, did_you_mean
+from reviewml.errors import (
+    EnvironmentFailure,
+    ReviewmlError,
+    RowErrors,
+    SchemaError,
+    did_you_mean,
+)
 from reviewml.interfaces.batches import (
-    RowWise,
     added_errors,
     before_bookkeeping,
     empty_batch,
     errors_array,
     with_columns,
 )
+from reviewml.interfaces.environment import is_environment_error
+from reviewml.interfaces.origins import with_origin
+from reviewml.interfaces.resources import Resources
+from reviewml.masking import masked
+from reviewml.operations.operation import BatchOperation
 from reviewml.schema import (
     BOOKKEEPING,
     ERRORS,
@@ -43,16 +54,16 @@ QUOTE = 10
 """Characters in a row that a message has in common with a text only by quoting it."""
 
 
-@dataclasses.dataclass
-class RoleView(RowWise):
-    """Shows an enricher the columns it asked for, under the names it asked with."""
+@dataclasses.dataclass(frozen=True)
+class SelectRoles(BatchOperation):
+    """Show an enricher the columns it asked for, under the names it asked with."""
 
     enricher: Enricher | SqlEnricher
     needs: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    keeps_rows = True
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a narrow batch, with the bookkeeping."""
         view = self.columns(batch, roles_of(batch.schema))
         for name in BOOKKEEPING:
             view = view.append_column(name, batch.column(name))
@@ -76,7 +87,6 @@ class RoleView(RowWise):
         return pa.RecordBatch.from_arrays(list(found.values()), list(found))
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the narrow batch."""
         return self(empty_batch(schema)).schema
 
     def _missing(self, name: str, schema: pa.Schema) -> str:
@@ -111,16 +121,39 @@ def _with_view_roles(schema: pa.Schema) -> pa.Schema:
     return with_roles(schema, Roles.of(**named))
 
 
-class EnrichBatch(RowWise):
-    """Adds an enricher's columns to full batches; what a backend maps over a dataset."""
+@dataclasses.dataclass(eq=False)
+class Enrich(BatchOperation):
+    """Add an enricher's columns; a row that it fails on has nulls and an error.
 
-    def __init__(self, enricher: Enricher, stage: str) -> None:
-        self.enricher = enricher
-        self.stage = stage
-        self.view = RoleView(enricher, enricher.needs, enricher.optional)
+    Parameters
+    ----------
+    enricher
+        Fitted.
+    stage
+        Name of the step.
+    is_trial
+        Whether it only measures how long a few rows take: no backend starts machines for it.
+    """
+
+    enricher: Enricher
+    stage: str
+    is_trial: bool = dataclasses.field(default=False, kw_only=True)
+    keeps_rows = True
+
+    @functools.cached_property
+    def view(self) -> SelectRoles:
+        """What the enricher sees of the rows."""
+        return SelectRoles(self.enricher, self.enricher.needs, self.enricher.optional)
+
+    @property
+    def name(self) -> str:
+        return self.stage
+
+    @property
+    def resources(self) -> Resources:
+        return Resources() if self.is_trial else self.enricher.resources
 
     def setup(self) -> None:
-        """Load what the enricher needs on this worker."""
         self.enricher.setup()
 
     def check_sql(self) -> None:
@@ -130,7 +163,11 @@ class EnrichBatch(RowWise):
         asked(self.enricher, dict.fromkeys(self.enricher.needs, "NULL"), self.stage)
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema with the added columns, which must be new."""
+        adds = self.enricher.adds
+        return with_origin(self._batch_schema(schema), adds, self.enricher.origin())
+
+    def _batch_schema(self, schema: pa.Schema) -> pa.Schema:
+        # Without the origin, which needs a hash of the fitted state.
         self.view.schema(schema)
         return with_added(schema, self.enricher.adds, self.stage)
 
@@ -145,7 +182,7 @@ class EnrichBatch(RowWise):
         view = self.view.columns(batch, roles_of(batch.schema))
         failures: Failures = {}
         added = self._values(batch, view, failures)
-        enriched = with_columns(batch, added, self.schema(batch.schema))
+        enriched = with_columns(batch, added, self._batch_schema(batch.schema))
         if not failures:
             return enriched
         return added_errors(enriched, self._errors(view, failures))
@@ -153,7 +190,7 @@ class EnrichBatch(RowWise):
     def lost(self, row: pa.RecordBatch, error: Exception, attempts: int) -> pa.RecordBatch:
         """Return a batch of one row as it is when its enricher can never be asked about it."""
         view = self.view.columns(row, roles_of(row.schema))
-        enriched = with_columns(row, self._nulls(len(row)), self.schema(row.schema))
+        enriched = with_columns(row, self._nulls(len(row)), self._batch_schema(row.schema))
         return added_errors(enriched, self._errors(view, {0: (error, attempts)}))
 
     def _values(
@@ -170,16 +207,33 @@ class EnrichBatch(RowWise):
             return self._checked(self.enricher.enrich(view), view)
         except RowErrors as error:
             return self._without(view, start, attempt, error, failures)
-        except (ReviewmlError, MemoryError):
+        except ReviewmlError:
             raise
         except Exception as error:
             if len(view) == 1:
+                self._refuse_environment_error(error, view)
                 failures[start] = (error, attempt)
                 return self._nulls(1)
+        # Also of the environment: less may fit into memory, and a connection may be back.
+        return self._attempt_halves(view, start, attempt + 1, failures)
+
+    def _attempt_halves(
+        self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures
+    ) -> dict[str, pa.Array]:
         half = len(view) // 2
-        left = self._attempt(view.slice(0, half), start, attempt + 1, failures)
-        right = self._attempt(view.slice(half), start + half, attempt + 1, failures)
+        left = self._attempt(view.slice(0, half), start, attempt, failures)
+        right = self._attempt(view.slice(half), start + half, attempt, failures)
         return {name: pa.concat_arrays([left[name], right[name]]) for name in left}
+
+    def _refuse_environment_error(self, error: Exception, view: pa.RecordBatch) -> None:
+        """Raise `EnvironmentFailure` when not the one row of a view is to blame for an error."""
+        if is_environment_error(error):
+            raise EnvironmentFailure(
+                f"step {self.stage!r} stopped, and no row is to blame: "
+                f"{message(error, _texts(view, 0))}. Fix that and run again; values that are "
+                "in a store are not computed again."
+                # Its own message may quote a text, or hold a secret.
+            ) from None
 
     def _without(
         self,
@@ -189,22 +243,43 @@ class EnrichBatch(RowWise):
         error: RowErrors,
         failures: Failures,
     ) -> dict[str, pa.Array]:
-        errors = error.errors
-        outside = [position for position in errors if not 0 <= position < len(view)]
-        if outside or not errors:
-            raise SchemaError(f"{self.stage}: RowErrors names rows {outside} of {len(view)}.")
-        failures.update({start + row: (error, attempt) for row, error in errors.items()})
-        good = [row for row in range(len(view)) if row not in errors]
-        kept = pa.array(good, pa.int64())
+        self._check_row_errors(error, view)
+        again = [row for row, each in error.errors.items() if is_environment_error(each)]
+        good = [row for row in range(len(view)) if row not in error.errors]
+        failures.update(
+            {start + r: (each, attempt) for r, each in error.errors.items() if r not in again}
+        )
         inner: Failures = {}
-        if error.enriched is None:
-            values = self._attempt(view.take(kept), 0, attempt + 1, inner)
-        else:
-            known = self._checked(error.enriched, view)
-            values = {name: column.take(kept) for name, column in known.items()}
-        failures.update({start + good[row]: failure for row, failure in inner.items()})
-        places = pa.array(_positions(good, len(view)), pa.int64())
-        return {name: column.take(places) for name, column in values.items()}
+        values = self._values_of_others(view, good, error.enriched, attempt + 1, inner)
+        # By halves, so that a row alone is reached and the run can stop.
+        retried = self._attempt_halves(_take_rows(view, again), len(good), attempt + 1, inner)
+        tried = [*good, *again]
+        failures.update({start + tried[row]: failure for row, failure in inner.items()})
+        places = pa.array(_positions(tried, len(view)), pa.int64())
+        return {
+            name: pa.concat_arrays([values[name], retried[name]]).take(places) for name in values
+        }
+
+    def _check_row_errors(self, error: RowErrors, view: pa.RecordBatch) -> None:
+        outside = [position for position in error.errors if not 0 <= position < len(view)]
+        if outside or not error.errors:
+            raise SchemaError(f"{self.stage}: RowErrors names rows {outside} of {len(view)}.")
+        if len(view) == 1:
+            self._refuse_environment_error(error.errors[0], view)
+
+    def _values_of_others(
+        self,
+        view: pa.RecordBatch,
+        rows: Sequence[int],
+        enriched: pa.RecordBatch | None,
+        attempt: int,
+        failures: Failures,
+    ) -> dict[str, pa.Array]:
+        """Return the values of rows that did not fail, asked for again unless they are known."""
+        if enriched is None:
+            return self._attempt(_take_rows(view, rows), 0, attempt, failures)
+        known = self._checked(enriched, view)
+        return {name: column.take(pa.array(rows, pa.int64())) for name, column in known.items()}
 
     def _checked(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
         if not isinstance(result, pa.RecordBatch):
@@ -243,11 +318,11 @@ class EnrichBatch(RowWise):
 
 
 def message(error: BaseException, private: Sequence[str]) -> str:
-    """Return what an exception says, with what it quotes of the private texts left out."""
-    said = str(error)[:LONGEST_MESSAGE]
+    """Return what an exception says, without secrets, nor quotes of the private texts."""
+    said = masked(str(error)[:LONGEST_MESSAGE])
     for text in private:
         said = _without_quotes(said, text)
-    return f"{type(error).__name__}: {said}"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _without_quotes(said: str, text: str) -> str:
@@ -270,6 +345,10 @@ def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return column if column.type == kind else column.cast(kind)
+
+
+def _take_rows(view: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
+    return view.take(pa.array(rows, pa.int64()))
 
 
 def _positions(good: Sequence[int], rows: int) -> list[int | None]:

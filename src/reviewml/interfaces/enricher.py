@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.origins import with_origin
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
-    from reviewml.interfaces.enrich_batch import EnrichBatch
+    from reviewml.interfaces.enrich_batch import Enrich
     from reviewml.interfaces.sql_enricher import AskDatabase, Call
 
 
@@ -25,7 +23,9 @@ class Enricher(Enrichment):
     depend on how rows are batched: bit-equal, or within `atol`.
 
     To fail some rows and not others, `enrich` raises `reviewml.errors.RowErrors`; on any other
-    exception the batch is halved until the row that causes it is alone.
+    exception the batch is halved until the row that causes it is alone. One that comes from the
+    environment (disk, memory, device, connection) then stops the run: no row is to blame. See
+    `reviewml.interfaces.environment`.
 
     Examples
     --------
@@ -69,7 +69,8 @@ class Enricher(Enrichment):
         """Return the batch with the columns of `adds` appended.
 
         Row count and order stay. The batch has the columns of `needs`, and of `optional` where
-        the rows have them: roles under their role name whatever the user calls them.
+        the rows have them: roles under their role name whatever the user calls them. A text that
+        is empty, or nothing but white space and invisible characters, is null.
         """
 
     def sql(self, columns: Mapping[str, str]) -> Call | None:
@@ -98,21 +99,22 @@ class Enricher(Enrichment):
             return []
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
-    def _fit(self, rows: Dataset) -> None:
+    def fit_rows(self, rows: Dataset) -> None:
         """Learn from rows that have `needs` and `fit_needs` as columns, and what is optional."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from rows; an enricher with nothing to learn returns itself."""
-        self._fit(self._rows_to_fit(X))
+        self.fit_rows(self._rows_to_fit(X))
         return self
 
     def _rows_to_fit(self, X: Any) -> Dataset:
-        from reviewml.interfaces.enrich_batch import RoleView
+        from reviewml.interfaces.enrich_batch import SelectRoles
 
-        dataset = as_dataset(X, self.own_roles())
+        dataset = self.read_rows(X)
+        self.remember_columns(dataset.schema.names)
         needs, optional = (*self.needs, *self.fit_needs), (*self.optional, *self.fit_optional)
-        view = RoleView(self, needs, optional)
-        return dataset.map(view, view.schema(dataset.full_schema))
+        view = SelectRoles(self, needs, optional)
+        return dataset.apply(view)
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Fit on rows and enrich them.
@@ -124,18 +126,16 @@ class Enricher(Enrichment):
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; one that it fails on has nulls and an error."""
-        step = self._step(dataset, stage or type(self).__name__)
-        schema = with_origin(step.schema(dataset.full_schema), self.adds, self.origin())
-        return dataset.map(step, schema, resources=self.resources)
+        return dataset.apply(self._operation(dataset, stage or type(self).__name__))
 
-    def _step(self, dataset: Dataset, stage: str) -> EnrichBatch:
-        from reviewml.interfaces.enrich_batch import EnrichBatch
-        from reviewml.interfaces.stored_batch import StoredBatch
+    def _operation(self, dataset: Dataset, stage: str) -> Enrich:
+        from reviewml.interfaces.enrich_batch import Enrich
+        from reviewml.interfaces.stored_batch import CachedEnrich
 
         if self.stored and dataset.store is not None:
-            return StoredBatch(self, stage, dataset.store)
-        return EnrichBatch(self, stage)
+            return CachedEnrich(self, stage, dataset.store)
+        return Enrich(self, stage)
 
     @property
     def learns(self) -> bool:
-        return type(self)._fit is not Enricher._fit
+        return type(self).fit_rows is not Enricher.fit_rows

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from reviewml.errors import ReviewmlError
 from reviewml.interfaces.component import Component
+from reviewml.interfaces.frame_transformer import FrameTransformer
 from reviewml.interfaces.frames import as_dataset, like
 from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.resources import Resources
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from reviewml.interfaces.sql_enricher import AskDatabase
 
 
-class Enrichment(Component, ABC):
+class Enrichment(FrameTransformer, Component, ABC):
     """Adds columns to rows, and keeps the rows and their order.
 
     Most are an `Enricher`, which looks at nothing but the row itself. One that looks at other
@@ -89,26 +90,29 @@ class Enrichment(Component, ABC):
     def setup(self) -> None:
         """Load what is too heavy to pickle; called before each pass, so keep what is loaded."""
 
-    @property
-    def learns(self) -> bool:
-        """Whether `fit` has anything to do."""
-        return True
-
     def transform(self, X: Any) -> Any:
         """Return `X` with the columns added, as the kind of frame it was.
+
+        `set_output` asks for another kind; a `Dataset` stays one.
 
         Parameters
         ----------
         X
             A `Dataset`, or a pandas, polars or Arrow frame.
         """
-        dataset = as_dataset(X, self.own_roles())
-        return _like(X, dataset, dataset.enrich(self))
+        dataset = self.read_rows(X)
+        return self.convert_output(_like(X, dataset, dataset.enrich(self)))
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit on rows and return them with the columns added, cross-fitted where that differs."""
-        dataset = as_dataset(X, self.own_roles())
-        return _like(X, dataset, self.fit_enrich(dataset))
+        dataset = self.read_rows(X)
+        self.remember_columns(dataset.schema.names)
+        return self.convert_output(_like(X, dataset, self.fit_enrich(dataset)))
+
+    def read_rows(self, X: Any) -> Dataset:
+        """Return the rows of a frame or `Dataset`, after checking the parameters."""
+        self.check_parameters()
+        return as_dataset(X, self.own_roles())
 
     def own_roles(self) -> Roles:
         """Return the roles given as parameters, for use without a pipeline."""

@@ -4,11 +4,15 @@ Each is plain data with a reference meaning here, in Arrow and NumPy; a backend 
 elsewhere compiles them to its own language. Values are computed in float64 and cast once to
 float32: infinite and larger ones become the largest float32, negative zero becomes zero, and
 null and NaN are missing, which is NaN. A column that is null throughout may have any type.
+
+In float32 large numbers that are near each other become equal, as 1,000,000,001 and
+1,000,000,002 do. So the operators on numbers and moments subtract an `offset` before the cast.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import decimal
 from abc import ABC, abstractmethod
 from typing import Literal, get_args
 
@@ -20,6 +24,9 @@ import pyarrow.compute as pc
 Column = npt.NDArray[np.float32]
 
 LARGEST = float(np.finfo(np.float32).max)
+MOST_DIGITS = 38
+"""Of decimals that whole numbers are subtracted from exactly, as in databases."""
+
 MICROSECONDS_IN_A_DAY = 86_400_000_000
 
 TEXT = "__text__"
@@ -40,6 +47,35 @@ MEASURES: tuple[Measure, ...] = get_args(Measure)
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 """Scripts that set no spaces between words: there each letter counts as a word."""
 
+SPACES = r"\s\x0b\x1c-\x1f\x{85}\p{Z}\x{200b}"
+"""White space of all scripts; ``\\s`` alone is that of ASCII."""
+
+# A letter of an unspaced script with the marks on it, or a run that holds a letter or a digit:
+# a dash, a danda or a full stop between spaces is not a word.
+_WORD = (
+    rf"[{UNSPACED}]\p{{M}}*"
+    rf"|[^{SPACES}\p{{L}}\p{{N}}]*[\p{{L}}\p{{N}}][^{SPACES}{UNSPACED}]*"
+)
+
+EXCLAMATIONS = (
+    "!\u00a1\u055c\u07f9\u1944\u203c\u203d\u2048\u2049\u2755\u2757\u2762\u2763\u2e18\u2e53\ufe15\ufe57"
+    "\uff01\U0001e95e\U0001f679\U0001f67a\U0001f67b"
+)
+"""The characters that Unicode calls exclamation marks or interrobangs, in any script."""
+
+QUESTIONS = (
+    "?\u00bf\u037e\u055e\u061f\u1367\u1945\u203d\u2047\u2048\u2049\u2753\u2754\u2cfa\u2cfb\u2e18\u2e2e\u2e54\ua60f"
+    "\ua6f7\ufe16\ufe56\uff1f\U00011143\U0001e95f\U0001f679\U0001f67a\U0001f67b\U0001fbc4"
+)
+"""The characters that Unicode calls question marks or interrobangs, in any script."""
+
+_SIGNS = {
+    "digits": r"\p{Nd}",
+    "exclamation marks": f"[{EXCLAMATIONS}]",
+    # Greek asks with a semicolon, since normal forms turn U+037E into it.
+    "question marks": rf"[{QUESTIONS}]|\p{{Greek}}[^\p{{L}};{QUESTIONS}]*;",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Expression(ABC):
@@ -52,7 +88,27 @@ class Expression(ABC):
         """Write the value of each row into `out`, shape ``(n_rows,)``."""
 
 
-class Number(Expression):
+@dataclasses.dataclass(frozen=True)
+class Quantity(Expression):
+    """A number whose differences count: what the column says, less an offset.
+
+    Parameters
+    ----------
+    offset
+        Is subtracted before the cast to float32; exactly, of whole numbers, where it is one.
+    """
+
+    offset: int | float = dataclasses.field(default=0, kw_only=True)
+
+    @abstractmethod
+    def measure(self, batch: pa.RecordBatch) -> pa.Array | npt.NDArray[np.float64]:
+        """Return what the column says: whole numbers and decimals as they are, else float64."""
+
+    def fill(self, batch: pa.RecordBatch, out: Column) -> None:
+        write_numbers(subtract(self.measure(batch), self.offset), out)
+
+
+class Number(Quantity):
     """An integer, real, decimal or boolean as it is.
 
     Examples
@@ -61,14 +117,18 @@ class Number(Expression):
     >>> Number("price").fill(pa.record_batch({"price": [1.5, None, float("inf")]}), out)
     >>> out
     array([1.5000000e+00,           nan, 3.4028235e+38], dtype=float32)
+    >>> prices = pa.record_batch({"price": [1_000_000_001, 1_000_000_002, None]})
+    >>> Number("price", offset=1_000_000_000).fill(prices, out)
+    >>> out
+    array([ 1.,  2., nan], dtype=float32)
     """
 
-    def fill(self, batch: pa.RecordBatch, out: Column) -> None:
-        _write(batch.column(self.column), out)
+    def measure(self, batch: pa.RecordBatch) -> pa.Array | npt.NDArray[np.float64]:
+        return _numbers(batch.column(self.column))
 
 
 @dataclasses.dataclass(frozen=True)
-class Element(Expression):
+class Element(Quantity):
     """One of the numbers in a list of a fixed size; missing where the list is.
 
     Parameters
@@ -87,11 +147,11 @@ class Element(Expression):
 
     place: int
 
-    def fill(self, batch: pa.RecordBatch, out: Column) -> None:
+    def measure(self, batch: pa.RecordBatch) -> pa.Array | npt.NDArray[np.float64]:
         column = batch.column(self.column)
         if pa.types.is_null(column.type):
-            return _write(column, out)
-        return _write(pc.list_element(column, self.place), out)
+            return _float64(column)
+        return _numbers(pc.list_element(column, self.place))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,22 +187,22 @@ class Category(Expression):
         return pc.index_in(column, pa.array(self.values, column.type))
 
 
-class Seconds(Expression):
+class Seconds(Quantity):
     """A duration, or a time of day, in seconds."""
 
-    def fill(self, batch: pa.RecordBatch, out: Column) -> None:
+    def measure(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
         column = batch.column(self.column)
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
         unit = getattr(column.type, "unit", "s")
-        write_numbers(_float64(_integers(column)) / per_second[unit], out)
+        return _float64(_integers(column)) / per_second[unit]
 
 
-class Days(Expression):
+class Days(Quantity):
     """The days from 1970-01-01 to a date or moment, in UTC, with their fraction."""
 
-    def fill(self, batch: pa.RecordBatch, out: Column) -> None:
+    def measure(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
         moments = _float64(_integers(as_moments(batch.column(self.column))))
-        write_numbers(moments / MICROSECONDS_IN_A_DAY, out)
+        return moments / MICROSECONDS_IN_A_DAY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,9 +239,10 @@ class TextMeasure(Expression):
     Parameters
     ----------
     measure
-        Lengths are in Unicode characters. Words are between spaces, and in a script that sets
-        none each letter is one. What is per word or a share is 0 for an empty text; spaces
-        count as characters.
+        Lengths are in Unicode characters. Words are between spaces and hold a letter or a digit;
+        in a script that sets no spaces each letter is one. Marks and digits are those of all
+        scripts; a semicolon is a question mark after a Greek letter. What is per word or a share
+        is 0 for an empty text; spaces count as characters.
     """
 
     measure: Measure
@@ -204,12 +265,11 @@ def _counted(texts: pa.Array, measure: Measure) -> pa.Array:
         return pc.utf8_length(texts)
     if measure == "words":
         return _words(texts)
-    signs = {"digits": r"\p{Nd}", "exclamation marks": "[!！¡]", "question marks": "[?？¿؟;]"}
-    return pc.count_substring_regex(texts, signs[measure])
+    return pc.count_substring_regex(texts, _SIGNS[measure])
 
 
 def _words(texts: pa.Array) -> pa.Array:
-    return pc.count_substring_regex(texts, rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+    return pc.count_substring_regex(texts, _WORD)
 
 
 def _write_ratio(part: pa.Array, whole: pa.Array, out: Column) -> None:
@@ -265,6 +325,44 @@ def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
     if column.null_count:
         column = column.fill_null(float("nan"))
     return np.asarray(column).astype(np.float64, copy=False)
+
+
+def _numbers(column: pa.Array) -> pa.Array | npt.NDArray[np.float64]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    is_decimal = pa.types.is_decimal(column.type) and column.type.precision <= MOST_DIGITS
+    return column if pa.types.is_integer(column.type) or is_decimal else _float64(column)
+
+
+def subtract(
+    values: pa.Array | npt.NDArray[np.float64], offset: int | float
+) -> npt.NDArray[np.float64]:
+    """Subtract an offset from what `Quantity.measure` gives; NaN where a value is missing.
+
+    A whole number is subtracted from whole ones and decimals exactly, and the difference rounded
+    once.
+    """
+    if not isinstance(values, pa.Array):
+        return values - offset if offset else values
+    is_decimal = pa.types.is_decimal(values.type)
+    most = 10**MOST_DIGITS if is_decimal else 2**64
+    if not isinstance(offset, int) or not 0 < abs(offset) < most:
+        return subtract(_float64(values), float(offset))
+    if is_decimal:
+        # With a digit more than any decimal that is subtracted from, so that none overflows.
+        wide = values.cast(pa.decimal256(MOST_DIGITS + 1, values.type.scale))
+        whole = pa.scalar(decimal.Decimal(offset), pa.decimal256(MOST_DIGITS + 1, 0))
+        return _float64(pc.subtract(wide, whole))
+    # In halves: a difference of two 64-bit integers may have 65 bits.
+    kind = pa.uint64() if values.type == pa.uint64() else pa.int64()
+    whole = np.asarray(values.fill_null(0).cast(kind))
+    low_bits = whole.dtype.type(0xFFFFFFFF)
+    high = (whole >> whole.dtype.type(32)).astype(np.int64) - (offset >> 32)
+    low = (whole & low_bits).astype(np.int64) - (offset & 0xFFFFFFFF)
+    differences: npt.NDArray[np.float64] = high.astype(np.float64) * 2.0**32 + low
+    if values.null_count:
+        differences[values.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return differences
 
 
 def write_numbers(values: npt.NDArray[np.float64], out: Column) -> None:

@@ -8,14 +8,19 @@ import warnings
 
 import pyarrow as pa
 
+READ = "read"
+"""What errors call the stage in which rows are read."""
 
-def described(errors: pa.Table) -> list[str]:
+
+def described(errors: pa.Table, rows: int | None = None) -> list[str]:
     """Return a sentence for each stage that failed on rows.
 
     Parameters
     ----------
     errors
         As `Dataset.errors`.
+    rows
+        How many rows there are, if that is known, to say where all of them failed.
 
     Examples
     --------
@@ -25,18 +30,38 @@ def described(errors: pa.Table) -> list[str]:
     """
     sentences = []
     for stage in errors.column("stage").unique().to_pylist():
-        rows = errors.filter(pa.compute.equal(errors.column("stage"), stage))
-        count, first = len(rows.column("place").unique()), rows.slice(0, 1).to_pylist()[0]
-        many = "1 row, which keeps" if count == 1 else f"{count:,} rows, which keep"
+        failed = errors.filter(pa.compute.equal(errors.column("stage"), stage))
+        count, first = len(failed.column("place").unique()), failed.slice(0, 1).to_pylist()[0]
+        all_of = "all " if count == rows else ""
+        many = "1 row, which keeps" if count == 1 else f"{all_of}{count:,} rows, which keep"
         column = f" in column {first['column']!r}" if first["column"] else ""
         where = f"first {first['place']}{column}"
         sentences.append(f"{stage!r} failed on {many} nulls there; {where}: {first['error']}")
     return sentences
 
 
-def warn(errors: pa.Table) -> None:
-    """Warn of the rows that failed, once for each stage."""
-    for sentence in described(errors):
+def steps_failed_on_all(errors: pa.Table, rows: int) -> list[str]:
+    """Return the steps that failed on every row, which says more of the step than of the rows.
+
+    Parameters
+    ----------
+    errors
+        As `Dataset.errors`.
+    rows
+        How many rows there are; of fewer than two nothing can be said.
+    """
+    of_steps = errors.filter(pa.compute.not_equal(errors.column("stage"), READ))
+    places = of_steps.group_by("stage", use_threads=False).aggregate([("place", "count_distinct")])
+    return [
+        row["stage"]
+        for row in places.to_pylist()
+        if rows > 1 and row["place_count_distinct"] == rows
+    ]
+
+
+def warn(errors: pa.Table, rows: int | None = None) -> None:
+    """Warn of the rows that failed, once for each stage; see `described`."""
+    for sentence in described(errors, rows):
         warn_user(sentence)
 
 

@@ -9,6 +9,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from reviewml import plugins
+from reviewml.columns import column_to_pandas
 from reviewml.interfaces import failures
 from reviewml.schema import Roles
 
@@ -43,7 +44,7 @@ def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
         return dataset
     wanted = dataset.select(list(added))
     values = wanted.to_arrow()
-    failures.warn(wanted.errors)
+    failures.warn(wanted.errors, len(values))
     if isinstance(given, pa.RecordBatch):
         columns = [*given.columns, *(c.combine_chunks() for c in values.columns)]
         return pa.RecordBatch.from_arrays(columns, [*given.schema.names, *added])
@@ -53,12 +54,28 @@ def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
     return frame.with_columns(*series).to_native()
 
 
+def convert_frame(frame: Any, kind: str) -> Any:
+    """Convert a pandas, polars or Arrow table to pandas, keeping its index, or to polars.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    kind
+        ``"pandas"`` or ``"polars"``.
+    """
+    if isinstance(frame, pa.RecordBatch):
+        frame = pa.Table.from_batches([frame])
+    native = nw.from_native(frame, eager_only=True)
+    return native.to_pandas() if kind == "pandas" else native.to_polars()
+
+
 def _series(values: Any, frame: Any) -> Any:
     if frame.implementation.is_pyarrow():
         return values
     native = values.to_arrow()
     if frame.implementation.is_pandas():
-        converted = native.to_pandas()
+        converted = column_to_pandas(native)
         converted.index = frame.to_native().index
         converted.name = values.name
         return nw.from_native(converted, series_only=True)

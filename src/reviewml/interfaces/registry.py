@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, SupportsFloat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from reviewml.errors import ModelNotFound, RegistryError, did_you_mean
+from reviewml.errors import CapabilityError, ModelNotFound, RegistryError, did_you_mean
 from reviewml.masking import masked
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 LOGGED, ALIAS = "logged", "alias"
 """What is done to models, as events say it."""
+
+REQUIRED = {"time", "event", "version"}
+"""Fields that no event lacks."""
 
 MOST_DIGITS = 18
 """Digits of a version that there could be."""
@@ -81,6 +87,30 @@ class Event:
     alias: str | None = None
     reason: str | None = None
 
+    @classmethod
+    def parse(cls, stored: Any) -> Event:
+        """Make an event of its fields, as they were read.
+
+        Raises
+        ------
+        ValueError
+            When a field is missing, not known, or of another type.
+        """
+        if (
+            not isinstance(stored, dict)
+            or not REQUIRED <= stored.keys() <= cls.__annotations__.keys()
+        ):
+            raise ValueError("it has not the fields of an event")
+        number = stored["version"]
+        if type(number) is not int or not 0 < number < 10**MOST_DIGITS:
+            raise ValueError("its version is not the number of a version")
+        if stored["event"] not in (LOGGED, ALIAS):
+            raise ValueError("it tells of nothing that is done to models")
+        texts = (stored["time"], stored.get("alias") or "", stored.get("reason") or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("its time, alias or reason is not text")
+        return cls(**stored)
+
 
 def now() -> str:
     """Return the time, as events state it."""
@@ -89,6 +119,12 @@ def now() -> str:
 
 class Registry(ABC):
     """Keeps fitted pipelines; versions are never changed, aliases move."""
+
+    key: str | os.PathLike[str] | None = None
+    """PEM file of an Ed25519 private key that `log` signs with; None leaves versions unsigned."""
+
+    verify: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None
+    """PEM files of public keys, one of which must have signed what `load` returns; None for any."""
 
     @abstractmethod
     def log(
@@ -134,7 +170,19 @@ class Registry(ABC):
             When there is no such model, version or alias.
         DamagedModel
             When its files are not the ones that were written.
+        UntrustedModel
+            When a signature is asked for that it does not have.
         """
+
+    def fetch(self, reference: str) -> contextlib.AbstractContextManager[Path]:
+        """Give the folder of a version, as `Pipeline.save` wrote it, without loading it.
+
+        Raises
+        ------
+        CapabilityError
+            When this registry keeps no such folders.
+        """
+        raise CapabilityError(f"{type(self).__name__} does not give the folders of its versions.")
 
     @abstractmethod
     def versions(self, name: str) -> Sequence[ModelVersion]:
@@ -160,19 +208,37 @@ class Registry(ABC):
         ModelNotFound
             When there is no such model, version or alias.
         """
-        name, selector = parse_reference(reference)
-        versions = self.versions(name)
-        if selector is None:
-            return versions[-1]
-        for found in versions:
-            if selector == found.version or selector in found.aliases:
-                return found
-        raise ModelNotFound(f"no model {reference!r}. {_offered(selector, versions)}")
+        name, _ = parse_reference(reference)
+        return select_version(reference, self.versions(name))
 
     def not_found(self, name: str) -> ModelNotFound:
         """Return the error that no model has that name, offering the nearest."""
         where = masked(str(self))
         return ModelNotFound(f"no model {name!r} in {where}. {did_you_mean(name, self.names())}")
+
+
+def select_version(reference: str, versions: Sequence[ModelVersion]) -> ModelVersion:
+    """Return the version that a reference stands for.
+
+    Parameters
+    ----------
+    reference
+        As `Registry.load` takes it.
+    versions
+        All of the model, oldest first.
+
+    Raises
+    ------
+    ModelNotFound
+        When none has that number or alias.
+    """
+    _, selector = parse_reference(reference)
+    if selector is None:
+        return versions[-1]
+    for found in versions:
+        if selector == found.version or selector in found.aliases:
+            return found
+    raise ModelNotFound(f"no model {reference!r}. {_offered(selector, versions)}")
 
 
 def _offered(selector: str | int, versions: Sequence[ModelVersion]) -> str:
@@ -189,6 +255,10 @@ def parse_reference(reference: str) -> tuple[str, str | int | None]:
     >>> parse_reference("purchase@champion"), parse_reference("purchase@3")
     (('purchase', 'champion'), ('purchase', 3))
     """
+    if not isinstance(reference, str):
+        raise RegistryError(
+            f"{reference!r} is not a reference: give text, such as 'name@champion'."
+        )
     name, at, which = reference.partition("@")
     check_name(name)
     if not at:
@@ -202,31 +272,75 @@ def parse_reference(reference: str) -> tuple[str, str | int | None]:
 
 
 def checked_metrics(metrics: Mapping[str, SupportsFloat] | None) -> dict[str, float]:
-    """Return metrics, as of an evaluation, as numbers; raise naming one that is none."""
-    figures = {}
-    for metric, value in (metrics or {}).items():
-        try:
-            figures[metric] = float(value)
-        except (TypeError, ValueError) as error:
-            raise RegistryError(
-                f"metrics[{metric!r}] is a {type(value).__name__}, not a number: leave out what "
-                "could not be measured."
-            ) from error
-    return figures
+    """Return metrics, as of an evaluation, as numbers; raise naming one that is none.
+
+    Raises
+    ------
+    RegistryError
+        When they are not numbers by name.
+    """
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping):
+        raise RegistryError(
+            f"metrics= is a {type(metrics).__name__}: give numbers by name, as in "
+            "metrics={'auc': 0.9}."
+        )
+    return {_check_metric_name(name): _to_float(name, value) for name, value in metrics.items()}
+
+
+def _check_metric_name(name: object) -> str:
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MOST_METRIC_NAME:
+        raise RegistryError(
+            f"metrics: {name!r:.100} cannot name one: use printable text of at most "
+            f"{MOST_METRIC_NAME} characters."
+        )
+    return str(name)
+
+
+def _to_float(name: object, value: SupportsFloat) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise RegistryError(
+            f"metrics[{name!r}] is a {type(value).__name__}, not a number of 64 bits: leave "
+            "out what could not be measured."
+        ) from error
+
+
+MOST_METRIC_NAME = 250
+"""Characters of the name of a metric, which MLflow takes too."""
 
 
 def check_name(name: str) -> None:
-    """Raise unless `name` can name a model, a folder and a part of a URL alike."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+    """Raise unless `name` can name a model, a folder and a part of a URL alike, on any system."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise RegistryError(
             f"{name!r} cannot name a model: use letters, digits, '.', '_' and '-', "
             "a letter or digit first, at most 100 of them."
         )
+    if name.endswith(".") or _DEVICE.fullmatch(name):
+        raise RegistryError(
+            f"{name!r} cannot name a model: Windows takes it for "
+            f"{'another name' if name.endswith('.') else 'a device'}. Choose another one."
+        )
+
+
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])([.].*)?", re.IGNORECASE)
+
+MOST_REASON = 10_000
+"""Characters of a reason."""
+
+
+def check_reason(reason: str | None) -> None:
+    """Raise unless `reason` can stand in a history, which all who load a model read."""
+    if reason is not None and (not isinstance(reason, str) or len(reason) > MOST_REASON):
+        raise RegistryError(f"reason= is text of at most {MOST_REASON:,} characters.")
 
 
 def check_alias(alias: str) -> None:
     """Raise unless `alias` can be one: what looks like a version cannot."""
-    named = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,99}", alias)
+    named = isinstance(alias, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,99}", alias)
     if not named or alias == "latest" or re.fullmatch(r"[vV][0-9]+", alias):
         raise RegistryError(
             f"{alias!r} cannot be an alias: use letters, digits, '.', '_' and '-', a letter "

@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.hashing import as_keys
 
 KEY_BYTES = 16
 
@@ -55,9 +59,13 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
 
 
 def id_keys(ids: pa.Array) -> pa.Array:
-    """Hash ids, null where one is null; 5 and ``"5"`` are one id, as a UUID and its text are."""
+    """Hash ids, null where one is null or NaN.
+
+    5 and ``"5"`` are one id, as a UUID and its text are.
+    """
+    ids = as_keys(ids)
     keys = _hashed("id", ([cell] for cell in _framed(_raw(written_ids(ids)))))
-    return pa.compute.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
+    return pc.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
 
 
 def written_ids(ids: pa.Array) -> pa.Array:
@@ -92,11 +100,18 @@ def _hashed(about: str, rows: Iterable[Iterable[bytes]]) -> pa.Array:
 
 
 def _framed(cells: pa.Array) -> list[bytes]:
-    # With lengths, so that what ends one cell cannot begin the next.
-    return [
-        b"\0" if cell is None else b"\1" + len(cell).to_bytes(8, "little") + cell
-        for cell in cells.to_pylist()
-    ]
+    """Return 0 for each null, and 1, the length and the bytes for each other cell.
+
+    With lengths, what ends one cell cannot begin the next.
+    """
+    frames = np.zeros(len(cells), [("known", "u1"), ("length", "<i8")])
+    frames["known"] = 1
+    frames["length"] = pc.binary_length(cells).fill_null(0)
+    width = frames.dtype.itemsize
+    heads = pa.Array.from_buffers(pa.binary(width), len(cells), [None, pa.py_buffer(frames)])
+    framed = pc.binary_join_element_wise(heads.cast(cells.type), cells, pa.scalar(b"", cells.type))
+    texts: list[bytes] = framed.fill_null(b"\0").to_pylist()
+    return texts
 
 
 def _kind(kind: pa.DataType) -> str:

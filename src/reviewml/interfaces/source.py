@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import datetime
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import pyarrow as pa
 
-from reviewml.errors import SourceError
-from reviewml.interfaces.windows import Duration
+from reviewml import plugins
+from reviewml.operations.operation import Operation
+from reviewml.operations.relation import Relation
 from reviewml.schema import Roles
-
-By = str | Sequence[str] | Mapping[str, str]
-"""Columns in common: their names, or these rows' name → the other rows' name."""
-
-Validate = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many"]
 
 
 class Partition(ABC):
@@ -48,24 +44,18 @@ class RayRead:
     batch: Callable[[pa.Table], pa.RecordBatch]
 
 
-@dataclasses.dataclass(frozen=True)
-class Operation:
-    """A `Dataset` method to be called once the rows are read."""
-
-    method: str
-    arguments: tuple[Any, ...]
-    options: Mapping[str, Any]
-
-
-class Source(ABC):
+class Source(Relation):
     """Where rows are and what their columns mean; nothing is opened until work starts.
 
-    A subclass writes `partitions`. What is asked of a source before it is read (a join, a
-    sample) is kept, and done by the `Dataset` that reading gives.
+    A subclass writes `partitions`. Operations that are applied to a source before it is read (a
+    join, a sample) are kept, and run by the `Dataset` that reading gives.
     """
 
     roles: Roles = Roles()
     operations: tuple[Operation, ...] = ()
+
+    key_columns: frozenset[str] = frozenset()
+    """Columns that rows are joined or counted by: text files read them exactly, or as text."""
 
     at_hand: bool = False
     """Whether the rows are in memory, so that reading them again costs nothing."""
@@ -85,6 +75,20 @@ class Source(ABC):
             When there is nothing to read, naming what was looked for.
         """
 
+    def with_types(self, types: Mapping[str, pa.DataType], required: Iterable[str] = ()) -> Self:
+        """Return the source such that types it has to infer are those that were fitted on.
+
+        Parameters
+        ----------
+        types
+            Of columns that rows were fitted on. A source whose rows have types of their own
+            ignores them, and returns itself.
+        required
+            Columns that there must be: where a key that no row has means that it is null, they
+            are added.
+        """
+        return self
+
     def local_paths(self) -> Sequence[str]:
         """Return the files or folders that whoever reads the parts must see."""
         return ()
@@ -98,58 +102,22 @@ class Source(ABC):
         """Columns and types, bookkeeping included, before any operation."""
         return next(next(self.partitions()).read()).schema
 
-    def join(
-        self,
-        other: Any,
-        *,
-        on: str | Sequence[str] | None = None,
-        left_on: str | Sequence[str] | None = None,
-        right_on: str | Sequence[str] | None = None,
-        how: Literal["left", "inner"] = "left",
-        validate: Validate = "many_to_one",
-    ) -> Self:
-        """Add the columns of other rows, as `pandas.merge` does; see `Dataset.join`."""
-        return self._later(
-            "join", other, on=on, left_on=left_on, right_on=right_on, how=how, validate=validate
-        )
+    def apply(self, operation: Operation) -> Self:
+        """Return the source with an operation to be run once its rows are read."""
+        # Keys name something: text files read them exactly, or as text.
+        applied = self.with_keys(operation.key_columns)
+        applied.operations = (*self.operations, operation)
+        return applied
 
-    def label(
-        self,
-        events: Any,
-        *,
-        by: By,
-        within: Duration,
-        name: str,
-        until: datetime.datetime | None = None,
-    ) -> Self:
-        """Add whether an event follows a row; see `Dataset.label`."""
-        return self._later("label", events, by=by, within=within, name=name, until=until)
-
-    def sample(self, n: int, *, by: str | None = None, random_state: int = 0) -> Self:
-        """Keep `n` rows, or `n` for each value of `by`; see `Dataset.sample`."""
-        check_rows("sample", n)
-        return self._later("sample", n, by=by, random_state=random_state)
-
-    def limit(self, n: int) -> Self:
-        """Keep the first `n` rows."""
-        check_rows("limit", n)
-        return self._later("limit", n)
-
-    def select(self, columns: Sequence[str]) -> Self:
-        """Keep these columns."""
-        return self._later("select", tuple(columns))
-
-    def filter(self, keep: Any) -> Self:
-        """Keep the rows for which an Arrow expression is true; see `Dataset.filter`."""
-        return self._later("filter", keep)
-
-    def _later(self, method: str, *arguments: Any, **options: Any) -> Self:
-        later = copy.copy(self)
-        later.operations = (*self.operations, Operation(method, arguments, options))
-        return later
+    def with_keys(self, columns: Iterable[str]) -> Self:
+        """Return the same rows, where the values of these columns identify something."""
+        keyed = copy.copy(self)
+        keyed.key_columns = self.key_columns.union(columns)
+        return keyed
 
 
-def check_rows(asked_by: str, n: int) -> None:
-    """Raise `SourceError` unless `n` can be a number of rows."""
-    if n < 0:
-        raise SourceError(f"{asked_by}({n}): expected a number of rows, 0 or more.")
+def with_keys(data: Any, columns: Iterable[str]) -> Any:
+    """Return data with these columns as keys, where it is a path or a source; else as it is."""
+    if isinstance(data, str | os.PathLike):
+        data = plugins.load("sources", "files")(data)
+    return data.with_keys(columns) if isinstance(data, Source) else data

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from reviewml.errors import CapabilityError, SchemaError, did_you_mean
-from reviewml.interfaces.batches import RowWise, with_columns
-from reviewml.interfaces.enrich_batch import RoleView, with_added
+from reviewml.interfaces.batches import with_columns
+from reviewml.interfaces.enrich_batch import SelectRoles, with_added
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.origins import with_origin
+from reviewml.interfaces.resources import Resources
+from reviewml.operations.operation import BatchOperation
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
@@ -193,9 +195,8 @@ class SqlEnricher(Enrichment):
         ParameterError
             When the database would refuse a parameter, naming it.
         """
-        [(step, _)] = self.questions(dataset, stage or type(self).__name__)
-        schema = with_origin(step.schema(dataset.full_schema), self.adds, self.origin())
-        return dataset.map(step, schema, resources=self.resources)
+        [(question, _)] = self.questions(dataset, stage or type(self).__name__)
+        return dataset.apply(question)
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
         # What is refused is said before anything is read.
@@ -216,8 +217,8 @@ class SqlEnricher(Enrichment):
 
 
 @dataclasses.dataclass(frozen=True)
-class AskDatabase(RowWise):
-    """Stands for a step that a dataset has to hand to its database.
+class AskDatabase(BatchOperation):
+    """Add what a database answers about each row; only the database that holds the rows can.
 
     Parameters
     ----------
@@ -232,6 +233,15 @@ class AskDatabase(RowWise):
     enricher: SqlEnricher | Enricher
     stage: str
     store: EnrichmentStore | None = None
+    keeps_rows = True
+
+    @property
+    def name(self) -> str:
+        return self.stage
+
+    @property
+    def resources(self) -> Resources:
+        return self.enricher.resources
 
     def call(self, columns: Mapping[str, str]) -> Call:
         """Return what to ask, given SQL expressions of what the enricher needs."""
@@ -240,9 +250,9 @@ class AskDatabase(RowWise):
         return call
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema with the added columns, which must be new."""
-        RoleView(self.enricher, self.enricher.needs).schema(schema)
-        return with_added(schema, self.enricher.adds, self.stage)
+        SelectRoles(self.enricher, self.enricher.needs).schema(schema)
+        added = with_added(schema, self.enricher.adds, self.stage)
+        return with_origin(added, self.enricher.adds, self.enricher.origin())
 
     def setup(self) -> None:
         """Raise: batches are only made of rows that have left their database."""
@@ -258,8 +268,8 @@ class AskDatabase(RowWise):
 
 
 @dataclasses.dataclass(frozen=True)
-class Blank(RowWise):
-    """Adds the columns that a question would add, all null.
+class SkipQuestion(BatchOperation):
+    """Add the columns that a question would add, all null.
 
     Parameters
     ----------
@@ -268,9 +278,13 @@ class Blank(RowWise):
     """
 
     question: AskDatabase
+    keeps_rows = True
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        return self.question.schema(schema)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         added = {
             name: pa.nulls(len(batch), kind) for name, kind in self.question.enricher.adds.items()
         }
-        return with_columns(batch, added, self.question.schema(batch.schema))
+        return with_columns(batch, added, self.schema(batch.schema))

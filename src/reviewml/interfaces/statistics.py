@@ -1,6 +1,6 @@
 """Exact aggregates: the same whatever the order, the batches or the machine.
 
-Counts, extremes and sets, never a mean of floats: the sum of floats depends on their order.
+Counts, extremes, sets and sums of whole numbers: the sum of floats depends on their order.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from reviewml.interfaces.expressions import as_moments
 
 @dataclasses.dataclass(frozen=True)
 class Statistic(ABC):
-    """One aggregate of one column, computed in parts that can be merged in any order."""
-
-    column: str
+    """One aggregate of rows, computed in parts that can be merged in any order."""
 
     @abstractmethod
     def part(self, batch: pa.RecordBatch) -> Any:
@@ -33,6 +31,13 @@ class Statistic(ABC):
     @abstractmethod
     def merge(self, one: Any, other: Any) -> Any:
         """Return the aggregate of two parts together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnStatistic(Statistic):
+    """One aggregate of one column."""
+
+    column: str
 
 
 Parts = dict[str, Any]
@@ -54,17 +59,22 @@ def merged(statistics: Mapping[str, Statistic], parts: Iterable[Parts]) -> Parts
     return found
 
 
+@dataclasses.dataclass(frozen=True)
 class Count(Statistic):
-    """Number of values that are not null."""
+    """Number of values that are not null; of rows where no column is named."""
+
+    column: str | None = None
 
     def part(self, batch: pa.RecordBatch) -> int:
+        if self.column is None:
+            return len(batch)
         return int(len(batch) - batch.column(self.column).null_count)
 
     def merge(self, one: int, other: int) -> int:
         return one + other
 
 
-class Sum(Statistic):
+class Sum(ColumnStatistic):
     """Sum of integers, as a Python integer of any size; 0 when there is none."""
 
     def part(self, batch: pa.RecordBatch) -> int:
@@ -76,7 +86,7 @@ class Sum(Statistic):
         return one + other
 
 
-class Missing(Statistic):
+class Missing(ColumnStatistic):
     """Number of rows without a value: null or NaN."""
 
     def part(self, batch: pa.RecordBatch) -> int:
@@ -89,7 +99,7 @@ class Missing(Statistic):
         return one + other
 
 
-class Min(Statistic):
+class Min(ColumnStatistic):
     """Smallest value, as a Python object; None when all are null or NaN.
 
     Durations count in their unit, as integers; moments before the year 1 or after 9999 as the
@@ -97,13 +107,13 @@ class Min(Statistic):
     """
 
     def part(self, batch: pa.RecordBatch) -> Any:
-        return _plain(pc.min(_comparable(batch.column(self.column))))
+        return _plain(pc.min(to_comparable(batch.column(self.column))))
 
     def merge(self, one: Any, other: Any) -> Any:
         return min((value for value in (one, other) if value is not None), default=None)
 
 
-class Max(Statistic):
+class Max(ColumnStatistic):
     """Largest value, as a Python object; None when all are null or NaN.
 
     Durations count in their unit, as integers; moments before the year 1 or after 9999 as the
@@ -111,13 +121,13 @@ class Max(Statistic):
     """
 
     def part(self, batch: pa.RecordBatch) -> Any:
-        return _plain(pc.max(_comparable(batch.column(self.column))))
+        return _plain(pc.max(to_comparable(batch.column(self.column))))
 
     def merge(self, one: Any, other: Any) -> Any:
         return max((value for value in (one, other) if value is not None), default=None)
 
 
-def _comparable(column: pa.Array) -> pa.Array:
+def to_comparable(column: pa.Array) -> pa.Array:
     """Return the same values in a type of which Arrow knows extremes and counts."""
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -135,7 +145,7 @@ def _comparable(column: pa.Array) -> pa.Array:
 
 def _countable(column: pa.Array) -> pa.Array:
     """Return the same values with those as one that are equal, and null for what equals nothing."""
-    comparable = _comparable(column)
+    comparable = to_comparable(column)
     if not pa.types.is_floating(comparable.type):
         return comparable
     # To add zero makes -0 one with 0.
@@ -172,7 +182,7 @@ def _nearest(moment: pa.Scalar) -> datetime.date:
 
 
 @dataclasses.dataclass(frozen=True)
-class Later(Statistic):
+class Later(ColumnStatistic):
     """In how many rows a date or moment is later than another, and in how many both are known."""
 
     than: str
@@ -187,7 +197,7 @@ class Later(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
-class ValueCounts(Statistic):
+class ValueCounts(ColumnStatistic):
     """How often each value occurs, without null and NaN; None when more than `most` differ.
 
     Zeros of both signs are one.

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from reviewml.errors import NotFitted, ParameterError, SchemaError
 from reviewml.hashing import digest
-from reviewml.interfaces.enrich_batch import RoleView
+from reviewml.interfaces.enrich_batch import SelectRoles
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.named_list import named, names_of
 from reviewml.interfaces.row_keys import KEY, id_keys, row_keys
@@ -111,11 +111,15 @@ class EnrichmentStore(ABC):
         ------
         StoreError
             When the store cannot be used, or cannot hold values of these types.
+        StoreUnwritable
+            When it can be read at most; `find` and `known` then work.
         """
 
     @abstractmethod
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
-        """Look values up, and count how many were found.
+        """Look values up, and count how many were found, where that can be written.
+
+        A value that is damaged is not found.
 
         Parameters
         ----------
@@ -223,10 +227,10 @@ class EnrichmentStore(ABC):
         shelf = Shelf.of(enricher)
         _check_types(shelf, dataset.full_schema)
         self.prepare(shelf)
-        view = RoleView(enricher, enricher.needs, enricher.optional)
+        view = SelectRoles(enricher, enricher.needs, enricher.optional)
         return sum(self._seeded(shelf, view, batch) for batch in dataset.full_batches())
 
-    def _seeded(self, shelf: Shelf, view: RoleView, batch: pa.RecordBatch) -> int:
+    def _seeded(self, shelf: Shelf, view: SelectRoles, batch: pa.RecordBatch) -> int:
         values = pa.RecordBatch.from_arrays(
             [batch.column(field.name).cast(field.type) for field in shelf.columns],
             schema=shelf.columns,

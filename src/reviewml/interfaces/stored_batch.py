@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.enrich_batch import EnrichBatch, Failures
+from reviewml.errors import StoreUnwritable
+from reviewml.interfaces.enrich_batch import Enrich, Failures
+from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.row_keys import row_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, links_of, links_to
 from reviewml.progress import progress
 from reviewml.schema import roles_of
-
-if TYPE_CHECKING:
-    from reviewml.interfaces.enricher import Enricher
 
 Positions = npt.NDArray[np.int64]
 
@@ -31,29 +30,32 @@ GROWTH = 4
 """Times as many rows that may follow; what was quick need not stay so."""
 
 
-class StoredBatch(EnrichBatch):
-    """Adds an enricher's columns, from a store where it has them.
+@dataclasses.dataclass(eq=False)
+class CachedEnrich(Enrich):
+    """Add an enricher's columns, from a store where it has them.
 
     Rows that it lacks are enriched, equal ones once, and kept there a few at a time.
 
     Parameters
     ----------
     enricher, stage
-        As for `EnrichBatch`.
+        As for `Enrich`.
     store
         Where values are found and kept.
     """
 
-    def __init__(self, enricher: Enricher, stage: str, store: EnrichmentStore) -> None:
-        super().__init__(enricher, stage)
-        self.store = store
-        self.rows_at_once = FIRST_ROWS
+    store: EnrichmentStore
+    rows_at_once: int = dataclasses.field(default_factory=lambda: FIRST_ROWS, init=False)
 
     def setup(self) -> None:
         super().setup()
         # Not earlier: an enricher may decide here what its values depend on.
         self.shelf = Shelf.of(self.enricher)
-        self.store.prepare(self.shelf)
+        self.unwritable: StoreUnwritable | None = None
+        try:
+            self.store.prepare(self.shelf)
+        except StoreUnwritable as error:
+            self._only_read(error)
 
     def looked_up(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
         """Return keys of rows without values in the store, and of those with; reads no values."""
@@ -68,9 +70,16 @@ class StoredBatch(EnrichBatch):
         distinct, which, first = _distinct(keys)
         links = links_of(batch, keys)
         places, found = self.store.find(self.shelf, distinct)
-        self.store.link(links_to(links, distinct.take(pa.array(places))))
+        try:
+            self.store.link(links_to(links, distinct.take(pa.array(places))))
+        except StoreUnwritable as error:
+            self._only_read(error)
         parts, order, failed = [found], [places], Failures()
         missing = np.setdiff1d(np.arange(len(distinct)), places)
+        if len(missing) and self.unwritable:
+            # Fails before rows are paid for that could not be kept, unless there is room by now.
+            self.store.prepare(self.shelf)
+            self.unwritable = None
         for chunk in progress(self._chunks(missing), self.stage, len(missing), part=True):
             rows = view.take(pa.array(first[chunk]))
             parts.append(self._paid(rows, distinct, chunk, links, failed))
@@ -79,6 +88,15 @@ class StoredBatch(EnrichBatch):
             failures[row] = failed[int(which[row])]
         values = pa.concat_batches(parts).take(pa.array(np.argsort(np.concatenate(order))[which]))
         return dict(zip(values.schema.names, values.columns, strict=True))
+
+    def _only_read(self, error: StoreUnwritable) -> None:
+        if self.unwritable is None:
+            warn_user(
+                f"{error} Values in it are used; rows that it has none for would be paid for in "
+                "vain, and stop the run. What ids of this run led to is not kept, so that forget "
+                "does not find it by them."
+            )
+        self.unwritable = error
 
     def _chunks(self, missing: Positions) -> Iterator[Positions]:
         while len(missing):

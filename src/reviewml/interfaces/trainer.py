@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.errors import ParameterError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.featurizer import Feature, Matrix
 from reviewml.interfaces.model import Model, Task
@@ -66,22 +65,6 @@ class Trainer(Component, ABC):
     validation_fraction: float = 0.0
     """Share of the rows the pipeline holds out for `valid`."""
 
-    def check_choices(self) -> None:
-        """Raise unless each parameter annotated with a `Literal` has one of its values.
-
-        Raises
-        ------
-        ParameterError
-            When one has another, naming those there are.
-        """
-        for name, allowed in _choices(type(self)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ParameterError(
-                    f"{type(self).__name__}({name}={value!r}): {name} is one of "
-                    f"{', '.join(map(repr, allowed))}."
-                )
-
     @abstractmethod
     def train(
         self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
@@ -98,17 +81,3 @@ class Trainer(Component, ABC):
         valid
             Rows to stop early by, and to calibrate on.
         """
-
-
-def _choices(trainer: type[Trainer]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    try:
-        hints = get_type_hints(trainer.__init__)
-    except NameError:
-        # Annotated with names that are imported for type checkers alone.
-        return
-    for name, hint in hints.items():
-        members = (hint,) if get_origin(hint) is Literal else get_args(hint)
-        if all(get_origin(member) is Literal or member is type(None) for member in members):
-            allowed = [value for member in members for value in get_args(member) or (None,)]
-            if allowed:
-                yield name, tuple(allowed)

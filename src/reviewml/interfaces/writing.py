@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SourceError, did_you_mean
+from reviewml.interfaces.converting import check_convertible, convert
 from reviewml.interfaces.named_list import spread, spread_schema
+from reviewml.storage.atomic_files import replace_file
+from reviewml.storage.write_errors import separate_read_errors
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
@@ -32,40 +34,46 @@ def write(dataset: Dataset, path: Path) -> Path:
     SourceError
         When no file ends like that; when the one column of a CSV file has a null, which would be
         lost.
+    WriteError
+        When the disk is full, the file may not be written, and the like. Nothing of it is left, and
+        what was there before stays.
     """
     writer = WRITERS.get(path.suffix)
     if writer is None:
         raise SourceError(
             f"cannot write {path.suffix!r} files. {did_you_mean(path.suffix, WRITERS)}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        writer(unfinished, dataset.schema, dataset.batches())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replace_file(path) as temporary:
+        writer(temporary, dataset.schema, separate_read_errors(dataset.batches()))
     return path
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     import pyarrow.parquet as pq
 
+    def alone(rows: pa.Table) -> None:
+        pq.write_table(rows, pa.BufferOutputStream())
+
+    check_convertible(schema.empty_table(), alone, "a Parquet file")
     with pq.ParquetWriter(path, schema) as file:
         for batch in batches:
-            file.write_batch(batch)
+            convert(file.write_batch, batch, alone, "a Parquet file")
 
 
 def _write_csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     from pyarrow import csv
 
+    def alone(rows: pa.Table) -> None:
+        csv.write_csv(rows, pa.BufferOutputStream())
+
     rows = 0
+    check_convertible(csv_schema(schema).empty_table(), alone, "a CSV file")
     with closing(csv.CSVWriter(path, csv_schema(schema))) as file:
         for batch in map(spread, batches):
             if batch.num_columns == 1 and batch.column(0).null_count:
                 first = pc.index(batch.column(0).is_null(), True).as_py()
                 raise _null_alone(schema.names[0], rows + first)
-            file.write_batch(batch)
+            convert(file.write_batch, batch, alone, "a CSV file")
             rows += len(batch)
 
 
@@ -91,7 +99,7 @@ def _null_alone(column: str, row: int) -> SourceError:
 def _write_jsonl(path: Path, _: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for batch in batches:
-            for row in batch.to_pylist():
+            for row in convert(pa.RecordBatch.to_pylist, batch, pa.Table.to_pylist, "JSON"):
                 file.write(_json(row) + "\n")
 
 

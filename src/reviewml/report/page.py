@@ -12,8 +12,10 @@ from reviewml.errors import NotFitted
 from reviewml.evaluation import Evaluation
 from reviewml.evaluation.estimate import figure
 from reviewml.explanation import Explanation
+from reviewml.parameter_types import check_argument_types
 from reviewml.report.pictures import picture
 from reviewml.report.style import STYLE
+from reviewml.storage.atomic_files import write_text
 from reviewml.tables import Table
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ LIMITS = (
 )
 
 
+@check_argument_types
 def write_report(
     pipeline: Pipeline,
     evaluation: Evaluation,
@@ -98,10 +101,7 @@ def write_report(
 </body>
 </html>
 """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
+    return write_text(Path(path), page)
 
 
 def _sections(

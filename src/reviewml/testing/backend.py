@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,15 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import plugins
-from reviewml.errors import JoinError, ParameterError, RowsFailed, SchemaError
+from reviewml.blanks import null_blanks
+from reviewml.errors import JoinError, ParameterError, ReviewmlError, RowsFailed, SchemaError
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.statistics import Count, Max, Min, Sum, ValueCounts
+from reviewml.interfaces.resources import Resources
+from reviewml.interfaces.sql_enricher import ANSWER, Call
+from reviewml.interfaces.statistics import ValueCounts
 from reviewml.interfaces.windows import Window
+from reviewml.operations import Count, Max, Mean, Min, Share, Sum
+from reviewml.operations.aggregates import Aggregate
 from reviewml.schema import PLACE, Roles
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import example_rows
+from reviewml.testing.groups import expected_groups, grouped_rows
+from reviewml.testing.rows import BLANK_TEXTS, example_rows, shuffled
 
 
 class Length(Enricher):
@@ -33,6 +40,36 @@ class Length(Enricher):
         if pc.any(pc.match_substring(texts, "poison")).as_py():
             raise ValueError(f"cannot digest {texts.to_pylist()}")
         return batch.append_column("characters", pc.utf8_length(texts).cast(pa.int64()))
+
+
+class Disconnected(Enricher):
+    """Loses its connection, whatever it is given; runs in a warehouse too."""
+
+    adds = {"score": pa.float64()}
+    resources = Resources(pure_python=True)
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        raise ConnectionResetError("the connection was reset")
+
+
+class Starting(Enricher):
+    """Says whether a text begins with a space; null where there is no text."""
+
+    adds = {"starts": pa.bool_()}
+    resources = Resources(pure_python=True)
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.append_column("starts", pc.starts_with(batch.column("text"), " "))
+
+    def sql(self, columns: Mapping[str, str]) -> Call | None:
+        return Call(f"STARTSWITH({columns['text']}, ' ')", {"starts": ANSWER})
+
+
+class StartingInPython(Starting):
+    """The same, never computed in SQL."""
+
+    def sql(self, columns: Mapping[str, str]) -> Call | None:
+        return None
 
 
 class BackendContract:
@@ -101,6 +138,20 @@ class BackendContract:
         with pytest.raises(ParameterError, match=r"expected an Arrow expression.* got a str"):
             dataset.filter("price > 40")
 
+    def test_a_failure_of_the_environment_stops_the_run(self, dataset: Dataset) -> None:
+        with pytest.raises(ReviewmlError, match="no row is to blame: ConnectionResetError"):
+            dataset.enrich(Disconnected(), stage="remote").to_arrow()
+
+    @pytest.mark.parametrize("enricher", [Starting(), StartingInPython()], ids=repr)
+    def test_a_text_that_shows_nothing_is_no_text(
+        self, backend: Backend, enricher: Enricher
+    ) -> None:
+        texts = [" a", "b", None, *BLANK_TEXTS]
+        rows = pa.table({"id": range(len(texts)), "text": texts})
+        enriched = self.by_id(backend.read(rows, Roles.of(id="id", text="text")).enrich(enricher))
+        assert enriched.column("starts").to_pylist()[:2] == [True, False]
+        assert enriched.column("starts").null_count == len(texts) - 2
+
     def test_persisted_rows_are_the_same(self, poisoned: Dataset) -> None:
         persisted = poisoned.persist()
         for _ in range(2):
@@ -154,6 +205,44 @@ class BackendContract:
         with pytest.raises(JoinError, match="layout='grid' stands 2 times on the right"):
             dataset.join(twice, on="layout").count()
 
+    def test_nan_is_no_key(self, backend: Backend) -> None:
+        nan = float("nan")
+        moments = [datetime.datetime(2026, 1, day, tzinfo=datetime.UTC) for day in (1, 2, 3, 4)]
+        table = pa.table({"id": ["a", "b", "c", "d"], "key": [1.0, nan, None, nan], "at": moments})
+        rows = backend.read(table, Roles(id="id", time="at"))
+        other = backend.read(pa.table({"key": [1.0, nan, nan, None], "age": [33, 98, 99, 97]}))
+        with pytest.warns(UserWarning, match="3 of 4 rows found no match"):
+            joined = self.by_id(rows.join(other, on="key"))
+        assert joined.column("age").to_pylist() == [33, None, None, None]
+        with pytest.warns(UserWarning, match="3 of 4 events have no key or no at"):
+            counted = self.by_id(rows.asof_aggregate(rows, by="key", windows={"all": None}))
+        assert counted.column("all_count").to_pylist() == [0, 0, 0, 0]
+        with pytest.warns(UserWarning, match="3 of 4 events have no key or no at"):
+            labelled = self.by_id(rows.label(rows, by="key", within="1d", name="next"))
+        assert labelled.column("next").to_pylist() == [False, None, None, None]
+
+    def test_zeros_of_both_signs_are_one_key(self, backend: Backend) -> None:
+        moments = [datetime.datetime(2026, 1, day, tzinfo=datetime.UTC) for day in (1, 2)]
+        table = pa.table({"id": ["a", "b"], "key": [0.0, -0.0], "at": moments})
+        rows = backend.read(table, Roles(id="id", time="at"))
+        joined = self.by_id(rows.join(pa.table({"key": [-0.0], "age": [33]}), on="key"))
+        assert joined.column("age").to_pylist() == [33, 33]
+        counted = self.by_id(rows.asof_aggregate(rows, by="key", windows={"all": None}))
+        assert counted.column("all_count").to_pylist() == [0, 1]
+
+    def test_nan_is_no_id(self, backend: Backend) -> None:
+        table = pa.table({"id": [7.0, float("nan"), None], "text": ["poison", "poison", "poison"]})
+        rows = backend.read(table, Roles.of(id="id", text="text")).enrich(Length())
+        assert len({*rows.errors.column("id").to_pylist()}) == 3
+        assert "nan" not in map(str, rows.errors.column("id").to_pylist())
+
+    def test_whole_numbers_beside_nulls_are_exact_in_pandas(self, backend: Backend) -> None:
+        numbers = [76561198000000001, None, 76561198000000003]
+        frame = backend.read(pa.table({"id": numbers, "seen": [True, None, False]})).to_pandas()
+        known = frame.dropna().sort_values("id")
+        assert known["id"].tolist() == [numbers[0], numbers[2]]
+        assert known["seen"].tolist() == [True, False]
+
     def test_counts_what_happened_around_each_row(self, dataset: Dataset) -> None:
         day = 86_400_000_000
         windows = {"before": Window(-30 * day, 0), "ever": Window(None, 0)}
@@ -171,6 +260,83 @@ class BackendContract:
             assert (row["ever_count"], row["before_count"]) == (len(ever), len(before))
             assert row["ever_clicks"] == sum(e["clicks"] for e in ever)
             assert row["ever_last"] == max((e["time"] for e in ever), default=None)
+
+    def test_events_of_one_id_count_once(self, backend: Backend, rows: pa.Table) -> None:
+        windows = {"ever": Window(None, 0)}
+
+        def count(events: pa.Table) -> pa.Table:
+            read = backend.read(events, ROLES)
+            return self.by_id(
+                backend.read(rows, ROLES).asof_aggregate(
+                    read, by="layout", windows=windows, sums=["clicks"]
+                )
+            )
+
+        expected = count(rows)
+        assert count(pa.concat_tables([rows, rows.slice(0, 20), rows.slice(5, 9)])).equals(expected)
+        known = rows.filter(rows.column("layout").is_valid())
+        clicks = rows.schema.get_field_index("clicks")
+        other = known.set_column(clicks, "clicks", pc.add(known.column("clicks"), 1)).slice(0, 3)
+        with pytest.warns(UserWarning, match="3 of 63 rows have the 'id' and 'layout'"):
+            found = count(pa.concat_tables([rows, other]))
+        assert (
+            pc.sum(found.column("ever_count")).as_py()
+            > pc.sum(expected.column("ever_count")).as_py()
+        )
+
+    def test_repeats_are_dropped(self, backend: Backend, rows: pa.Table) -> None:
+        twice = backend.read(pa.concat_tables([rows, rows.slice(0, 20)]), ROLES)
+        kept = self.by_id(twice.drop_duplicates(["id"], ["time", "clicks"]))
+        assert kept.equals(rows.sort_by("id"))
+
+    @pytest.mark.parametrize("nameless", ["", " \t", None, float("nan")])
+    def test_rows_without_an_id_repeat_none(
+        self, backend: Backend, rows: pa.Table, nameless: str | float | None
+    ) -> None:
+        place = rows.schema.get_field_index("id")
+        row = rows.slice(0, 1).set_column(place, "id", pa.array([nameless]))
+        same = backend.read(pa.concat_tables([row] * 3), ROLES)
+        assert same.drop_duplicates(["id"], ["time", "clicks"]).count() == 3
+
+    def test_groups_have_the_aggregates_of_their_rows(self, backend: Backend) -> None:
+        rows = grouped_rows()
+        aggregates: dict[str, Aggregate] = {
+            "rows": Count(),
+            "known": Count("float"),
+            "total": Sum("whole"),
+            "cost": Sum("decimal"),
+            "floats": Sum("float"),
+            "mean": Mean("float"),
+            "first": Min("text"),
+            "latest": Max("time"),
+            "share": Share(pc.field("whole") > 0),
+        }
+        for each in (rows, shuffled(rows, 1)):
+            grouped = backend.read(each, ROLES).group_by(["key", "flag"]).aggregate(aggregates)
+            groups = grouped.to_arrow().to_pylist()
+            assert {(g["key"], g["flag"]): g for g in groups} == expected_groups(rows)
+            assert len(groups) == len(expected_groups(rows))
+
+    def test_grouping_counts_rows_that_failed(self, poisoned: Dataset) -> None:
+        with pytest.warns(UserWarning, match="2 of 60 rows failed before they were grouped"):
+            groups = poisoned.group_by("layout").aggregate({"lengths": Sum("characters")})
+            assert groups.count() == 4
+
+    def test_grouping_says_what_it_cannot_do(self, dataset: Dataset) -> None:
+        for by, aggregates, message in (
+            ("prize", {"n": Count()}, "Did you mean 'price'"),
+            ("layout", {"n": Mean("text")}, "'n' is the Mean of 'text', which is string"),
+            ("layout", {"layout": Count()}, "'layout' is a column of group_by"),
+            ("layout", {"n": Share(pc.field("prize") > 1)}, "Did you mean 'price'"),
+        ):
+            with pytest.raises(SchemaError, match=message):
+                dataset.group_by(by).aggregate(aggregates)
+
+    def test_rows_without_a_key_or_a_time_are_counted(self, dataset: Dataset) -> None:
+        lacking = dataset.column("layout").null_count
+        events = dataset.select(["layout", "time"])
+        with pytest.warns(UserWarning, match=f"{lacking} of 60 rows .*: no event counts for them"):
+            dataset.asof_aggregate(events, by="layout", windows={"ever": None}).to_arrow()
 
     def test_windows_are_also_durations(self, dataset: Dataset) -> None:
         windows = {"before": Window(-30 * 86_400_000_000, 0), "ever": Window(None, 0)}
@@ -206,7 +372,7 @@ class BackendContract:
 
     def test_a_row_that_fails_costs_only_itself(self, poisoned: Dataset) -> None:
         table = self.by_id(poisoned)
-        texts = table.column("text").to_pylist()
+        texts = null_blanks(table.column("text").combine_chunks()).to_pylist()
         assert [i for i, n in enumerate(table.column("characters").to_pylist()) if n is None] == [
             i for i, text in enumerate(texts) if text is None or "poison" in text
         ]
@@ -215,7 +381,7 @@ class BackendContract:
         assert {error["stage"] for error in errors} == {"length"}
         assert all("private" not in error["error"] for error in errors)
         with pytest.raises(RowsFailed, match="cannot digest"):
-            poisoned.strict().count()
+            poisoned.raise_on_error().count()
 
     def test_two_steps_cannot_add_one_column(self, dataset: Dataset) -> None:
         with pytest.raises(SchemaError, match="adds the column 'characters'"):

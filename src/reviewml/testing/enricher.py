@@ -17,12 +17,13 @@ from sklearn.base import clone
 from reviewml import plugins
 from reviewml.hashing import digest
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import RoleView
+from reviewml.interfaces.enrich_batch import SelectRoles
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.frames import as_dataset
 from reviewml.schema import Roles, roles_of
-from reviewml.testing.rows import example_rows, near_duplicates, rebatched, shuffled
+from reviewml.testing.rows import BLANK_TEXTS, example_rows, near_duplicates, rebatched, shuffled
+from reviewml.testing.state import assert_state_has_form
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
 
@@ -73,6 +74,10 @@ class EnricherContract:
             assert fitted.adds, "declare `adds`"
             assert {f.name: f.type for f in values.schema} == dict(fitted.adds)
 
+    def test_names_the_columns_of_what_it_returns(self, fitted: Enrichment, rows: pa.Table) -> None:
+        names = as_dataset(rows, ROLES).enrich(fitted).schema.names
+        assert list(fitted.get_feature_names_out(rows.column_names)) == names
+
     def test_says_something_about_some_row(self, fitted: Enrichment, rows: pa.Table) -> None:
         for column in self.values(fitted, rows).columns:
             assert column.null_count < len(column)
@@ -90,6 +95,14 @@ class EnricherContract:
         order = np.random.default_rng(1).permutation(len(rows))
         expected = self.values(fitted, rows).take(pa.array(order))
         assert_close(self.values(fitted, rows.take(pa.array(order))), expected, fitted.atol)
+
+    def test_white_space_is_no_text(self, fitted: Enrichment, rows: pa.Table) -> None:
+        if "text" not in rows.schema.names:
+            pytest.skip("the rows have no text")
+        some = rows.slice(0, 2)
+        nothing = self.values(fitted, _with_text(some, None))
+        for blank in BLANK_TEXTS:
+            assert_close(self.values(fitted, _with_text(some, blank)), nothing, 0.0)
 
     def test_what_it_learns_does_not_depend_on_order_or_batches(
         self, enricher: Enrichment, rows: pa.Table
@@ -120,7 +133,7 @@ class EnricherContract:
 
     def leaves_a_batch_untouched(self, fitted: Enricher, rows: pa.Table) -> None:
         """Raise unless what it was given is as it was, and comes back as it is."""
-        view_of = RoleView(fitted, fitted.needs, fitted.optional)
+        view_of = SelectRoles(fitted, fitted.needs, fitted.optional)
         for batch in as_dataset(rows, ROLES).full_batches():
             view = view_of.columns(batch, roles_of(batch.schema))
             # Other buffers, since what is overwritten in place changes wherever it is shared.
@@ -139,6 +152,9 @@ class EnricherContract:
         restored = clone(enricher).with_state(fitted.state)
         assert_close(self.values(restored, rows), self.values(fitted, rows), fitted.atol)
         assert restored.fingerprint() == fitted.fingerprint()
+
+    def test_declares_the_form_of_its_state_and_refuses_others(self, fitted: Enrichment) -> None:
+        assert_state_has_form(fitted)
 
     def test_state_keeps_no_text(self, fitted: Enrichment, rows: pa.Table) -> None:
         if "text" not in rows.schema.names:
@@ -190,6 +206,11 @@ class EnricherContract:
         assert len(result) == len(rows)
         added = set(self.values(fitted, rows).schema.names)
         assert added <= set(nw.from_native(result).columns)
+
+
+def _with_text(rows: pa.Table, text: str | None) -> pa.Table:
+    texts = pa.array([text] * len(rows), pa.string())
+    return rows.set_column(rows.schema.get_field_index("text"), "text", texts)
 
 
 def as_table(batch: pa.RecordBatch) -> pa.Table:

@@ -15,6 +15,7 @@ from reviewml.interfaces.featurizer import Featurizer, Matrix
 from reviewml.interfaces.frames import as_dataset
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows, rebatched, shuffled
+from reviewml.testing.state import assert_state_has_form
 
 
 class FeaturizerContract:
@@ -74,6 +75,9 @@ class FeaturizerContract:
     ) -> None:
         restored = clone(featurizer).with_state(json.loads(json.dumps(fitted.state)))
         np.testing.assert_array_equal(self.matrix(restored, rows), self.matrix(fitted, rows))
+
+    def test_declares_the_form_of_its_state_and_refuses_others(self, fitted: Featurizer) -> None:
+        assert_state_has_form(fitted)
 
     def test_features_do_not_depend_on_batches(self, fitted: Featurizer, rows: pa.Table) -> None:
         np.testing.assert_array_equal(

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reviewml import plugins
-from reviewml.errors import DamagedModel, ModelNotFound, NotFitted, RegistryError
+from reviewml.errors import (
+    DamagedModel,
+    ModelNotFound,
+    NotFitted,
+    ParameterError,
+    RegistryError,
+)
 from reviewml.featurizers import Features
 from reviewml.interfaces.registry import Registry
 from reviewml.pipeline import Pipeline
@@ -106,6 +113,19 @@ class RegistryContract:
         registry.log(pipeline, name="purchase", metrics=metrics)
         registry.log(pipeline, name="purchase")
         assert [dict(v.metrics) for v in registry.versions("purchase")] == [metrics, {}]
+
+    def test_metrics_that_cannot_be_read_back_are_refused(
+        self, registry: Registry, pipeline: Pipeline
+    ) -> None:
+        metrics: Any
+        for metrics in ([0.5], "auc", {1: 0.5}, {"": 0.5}, {"a\x1b[2J": 0.5}, {"\ud800": 0.5}):
+            with pytest.raises((ParameterError, RegistryError), match="metrics"):
+                registry.log(pipeline, name="purchase", metrics=metrics)
+        value: Any
+        for value in (None, "many", [1.0], 10**400):
+            with pytest.raises(RegistryError, match="metrics\\['auc'\\]"):
+                registry.log(pipeline, name="purchase", metrics={"auc": value})
+        assert list(registry.names()) == []
 
     def test_what_is_not_there_is_named(self, registry: Registry, pipeline: Pipeline) -> None:
         with pytest.raises(ModelNotFound, match="purchase"):

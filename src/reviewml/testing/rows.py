@@ -34,6 +34,20 @@ ODD = (
     "...",
 )
 
+BLANK_TEXTS = (
+    "",
+    " ",
+    "\n \t\r\n",
+    "\u00a0",
+    "\u3000\u2003",
+    "\u2028",
+    "\u200b\ufeff",
+    "\x00",
+    "\u3164",
+    "\ufe0f\u034f",
+)
+"""What shows nothing, and is not text to any enricher."""
+
 
 def example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
     """Return rows with every role, several languages, nulls, odd and repeated texts.

@@ -17,7 +17,7 @@ from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.sql_enricher import SqlEnricher
 from reviewml.schema import Roles, roles_of
-from reviewml.testing.rows import example_rows, rebatched
+from reviewml.testing.rows import BLANK_TEXTS, example_rows, rebatched
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
 
@@ -39,9 +39,10 @@ class SqlEnricherContract:
 
     @pytest.fixture
     def rows(self) -> pa.Table:
-        """Return rows it can be applied to; some texts are equal, one is null, one hostile."""
-        rows = example_rows(12)
+        """Return rows it can be applied to: some equal texts, hostile ones, null and blank ones."""
+        rows = example_rows(12 + len(BLANK_TEXTS))
         texts = [*rows.column("text").to_pylist()[:8], None, HOSTILE, HOSTILE, HOSTILE + " "]
+        texts += BLANK_TEXTS
         place = rows.schema.get_field_index("text")
         return rows.set_column(place, "text", pa.array(texts, pa.string()))
 
@@ -97,7 +98,8 @@ class SqlEnricherContract:
         texts = dict(zip(*(rows.column(n).to_pylist() for n in ("id", "text")), strict=True))
         for name in enricher.adds:
             assert any(values[name] is not None for values in found.values()), name
-            assert all(found[id_][name] is None for id_, text in texts.items() if text is None)
+            silent = [id_ for id_, text in texts.items() if text in (None, *BLANK_TEXTS)]
+            assert all(found[id_][name] is None for id_ in silent), name
 
     def test_equal_rows_have_equal_values_whatever_their_order(
         self, enricher: SqlEnricher, backend: Backend, rows: pa.Table
@@ -117,7 +119,9 @@ class SqlEnricherContract:
         [(question, asked)] = enricher.questions(dataset, "asked")
         before = asked.estimate(question)
         assert before is not None
-        assert before.rows > 0
+        # Nobody pays for a text that says nothing.
+        asked_about = {*rows.column("text").to_pylist()} - {None, *BLANK_TEXTS}
+        assert before.rows == len(asked_about)
         assert 0 <= before.credits[0] <= before.credits[1]
         dataset.enrich(enricher).to_arrow()
         after = asked.estimate(question)

@@ -11,10 +11,12 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
+from reviewml.errors import ReviewmlError
 from reviewml.interfaces.expressions import LARGEST, Expression
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.trainer import Examples, Target, Task, Trainer
+from reviewml.saving.folder import UNREADABLE
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
@@ -128,6 +130,20 @@ class TrainerContract:
         assert (loaded.task, loaded.classes) == (model.task, model.classes)
         name = plugins.catalogue().name_of("models", type(model))
         assert plugins.load("models", name) is type(model)
+
+    def test_damaged_files_of_a_model_are_refused(
+        self, model: Model, task: Task, tmp_path: Path
+    ) -> None:
+        model.save(tmp_path)
+        for file in tmp_path.iterdir():
+            whole = file.read_bytes()
+            for damaged in (b"", whole[: len(whole) // 2], b"{}", b"[" * 100_000):
+                file.write_bytes(damaged)
+                # What else is raised would not become `DamagedModel`.
+                with pytest.raises((ReviewmlError, *UNREADABLE)):
+                    type(model).load(tmp_path)
+            file.write_bytes(whole)
+        assert type(model).load(tmp_path).classes == model.classes
 
     def test_contributions_sum_to_the_margin(self, model: Model, task: Task) -> None:
         features = examples(task, 100, seed=2).features
