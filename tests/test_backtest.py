@@ -166,3 +166,19 @@ def test_orders_of_a_day_follow_the_views_of_it() -> None:
         Frame(orders, time="day"), by="k", within="7d", name="bought"
     )
     assert as_dataset(rows).column("bought").to_pylist() == [True, False]
+
+
+def test_rows_that_cannot_be_split_by_their_time_are_counted() -> None:
+    start = datetime.datetime(2026, 1, 1)
+    times = [start + datetime.timedelta(hours=n) for n in range(400)]
+    times[3] = times[4] = None
+    times[5] = datetime.datetime(9999, 12, 31)
+    rows = pa.table({"at": times, "x": range(400), "y": [n % 3 == 0 for n in range(400)]})
+    steps = [("features", Features()), ("model", XGBoost(n_estimators=3))]
+    with pytest.warns(UserWarning) as seen:
+        Pipeline(steps).evaluate(Frame(rows, time="at"), target="y", holdout=0.25)
+        Pipeline(steps).fit(Frame(rows, time="at"), target="y")
+    said = [str(warning.message) for warning in seen]
+    assert any("holdout: 2 of 400 rows have no time, 'at'" in one for one in said)
+    assert any("holdout: 1 of 398 rows have a time, 'at', that is earlier" in one for one in said)
+    assert any("never held out" in one for one in said)

@@ -128,7 +128,7 @@ class Telling(Enricher):
     fit_needs = ("rating",)
     adds = {"told": pa.float64()}
 
-    def _fit(self, rows: Dataset) -> None:
+    def fit_rows(self, rows: Dataset) -> None:
         table = rows.to_arrow()
         words = map(self._said, table.column("text").to_pylist())
         self.told_ = dict(zip(words, table.column("rating").to_pylist(), strict=True))

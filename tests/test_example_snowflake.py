@@ -12,11 +12,12 @@ import pytest
 
 from reviewml.datasets import make_reviews
 
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
 pytest.importorskip("snowflake.ml.registry")
 
+from snowflake_double import snowflake_double
+
 from reviewml.backends.snowflake.sql.merging import Merged
-from reviewml.testing.snowflake import snowflake_double
 
 pytestmark = pytest.mark.slow
 

@@ -59,13 +59,13 @@ class Broken(Enricher):
 def test_rows_on_which_a_step_fails_are_pointed_out() -> None:
     steps = [("broken", Broken()), ("features", Features()), ("model", LogisticRegression())]
     pipe, few = Pipeline(steps, text="text"), make_reviews(100)
-    said = "'broken' failed on 100 rows, which keep nulls there; first 0: AttributeError"
+    said = "'broken' failed on all 100 rows, which keep nulls there; first 0: AttributeError"
     with pytest.warns(UserWarning, match=said):
         pipe.fit(few, target="recommended")
     assert any(text.startswith(said) for text in pipe.report_["warnings"])
     with pytest.warns(UserWarning, match=said):
         pipe.predict(few)
-    with pytest.warns(UserWarning, match="'Broken' failed on 100 rows"):
+    with pytest.warns(UserWarning, match="'Broken' failed on all 100 rows"):
         Broken().transform(few)
 
 

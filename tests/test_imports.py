@@ -48,7 +48,6 @@ def test_components_load_scikit_learn_and_no_more_than_they_need() -> None:
     ("code", "module", "extra"),
     [
         ("from reviewml import SnowflakeTable", "snowflake", "snowflake"),
-        ("import reviewml.testing.snowflake", "fakesnow", "snowflake-double"),
     ],
 )
 def test_a_missing_extra_is_named(code: str, module: str, extra: str) -> None:

@@ -143,7 +143,7 @@ def test_rows_that_fail_are_kept_and_reported(rows: pa.Table) -> None:
         for i, text in zip(
             rows.column("id").to_pylist(), rows.column("text").to_pylist(), strict=True
         )
-        if text is not None and len(text) % 7 == 0
+        if text and not text.isspace() and len(text) % 7 == 0
     ]
     assert failed
     assert scored.errors.column("id").to_pylist() == failed
@@ -180,8 +180,7 @@ def test_multiclass_and_regression(rows: pa.Table) -> None:
     quantity = small().fit(rows, target="price")
     assert quantity.task_ == "regression"
     assert quantity.predict(rows).dtype == np.float64
-    with pytest.raises(SchemaError, match="no probabilities"):
-        quantity.predict_proba(rows)
+    assert not hasattr(quantity, "predict_proba")
 
 
 def test_behaviour_alone_trains() -> None:

@@ -87,7 +87,7 @@ class Learner(Enricher):
     stored = True
     adds = {"known": pa.bool_()}
 
-    def _fit(self, rows: Dataset) -> None:
+    def fit_rows(self, rows: Dataset) -> None:
         time.sleep(0.3)
         self.learned_ = True
 

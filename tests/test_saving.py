@@ -32,8 +32,9 @@ from reviewml.errors import (
 from reviewml.featurizers import Features
 from reviewml.hashing import digest
 from reviewml.interfaces import Dataset, Enricher
-from reviewml.saving import components, manifest, unfinished
+from reviewml.saving import manifest
 from reviewml.saving.plain import NotPlain, decode, encode
+from reviewml.storage import atomic_files
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
@@ -47,7 +48,7 @@ class Length(Enricher):
         self.unit = unit
         self.api_key = api_key
 
-    def _fit(self, rows: Dataset) -> None:
+    def fit_rows(self, rows: Dataset) -> None:
         lengths = pc.utf8_length(rows.to_arrow().column("text")).drop_null().to_numpy()
         self.mean_ = np.array(lengths.mean())
         self.seen_ = {"range": (int(lengths.min()), int(lengths.max())), "odd": [float("inf")]}
@@ -68,7 +69,7 @@ class Several(Enricher):
         self.enrichers = enrichers
         self.since = since
 
-    def _fit(self, rows: Dataset) -> None:
+    def fit_rows(self, rows: Dataset) -> None:
         self.fitted_ = [
             (name, type(step)(unit=step.unit).fit(rows)) for name, step in self.enrichers
         ]
@@ -445,18 +446,26 @@ def test_state_is_only_what_was_learned(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
-        ("pipeline.json", lambda d: d["parameters"].update(backend="nowhere"), "'backend' is no"),
-        ("pipeline.json", lambda d: d["parameters"].update(steps=[]), "'steps' is no parameter"),
-        ("pipeline.json", lambda d: d["roles"].update(colour="red"), "'colour'"),
-        ("pipeline.json", lambda d: d.update(steps=7), "TypeError: 'int'"),
-        ("pipeline.json", lambda d: d["steps"][0].pop("step"), "KeyError: 'step'"),
-        ("pipeline.json", lambda d: d["steps"][0].pop("kind"), "KeyError: 'kind'"),
-        ("pipeline.json", lambda d: d["model"].pop("name"), "KeyError: 'name'"),
+        (
+            "pipeline.json",
+            lambda d: d["parameters"].update(backend="nowhere"),
+            "parameters.backend is not known",
+        ),
+        (
+            "pipeline.json",
+            lambda d: d["parameters"].update(steps=[]),
+            "parameters.steps is not known",
+        ),
+        ("pipeline.json", lambda d: d["roles"].update(colour="red"), "roles.colour is not known"),
+        ("pipeline.json", lambda d: d.update(steps=7), "steps is a value of type int, not a list"),
+        ("pipeline.json", lambda d: d["steps"][0].pop("step"), r"steps\[0\].step is missing"),
+        ("pipeline.json", lambda d: d["steps"][0].pop("kind"), r"steps\[0\].kind is missing"),
+        ("pipeline.json", lambda d: d["model"].pop("name"), "model.name is missing"),
         *[
-            ("pipeline.json", operator.methodcaller("pop", key), f"KeyError: '{key}'")
+            ("pipeline.json", operator.methodcaller("pop", key), f"{key} is missing")
             for key in ("parameters", "steps", "model", "roles", "columns")
         ],
-        ("model", lambda d: d.pop("classes"), "KeyError: 'classes'"),
+        ("model", lambda d: d.pop("classes"), "a model is described by"),
         ("state.json", lambda d: d.update(columns_={"$array": "none"}), "KeyError: 'none'"),
         ("report.json", lambda d: d.update(day={"$date": "soon"}), "ValueError: Invalid iso"),
     ],
@@ -469,14 +478,16 @@ def test_what_save_never_writes_is_named(
     change(described)
     path.write_text(json.dumps(described), encoding="utf-8")
     _rewritten(folder, lambda described: None)
-    with pytest.raises(DamagedModel, match=f"{file} is not what .* writes: .*{said}"):
+    with pytest.raises(DamagedModel, match=f"{file}.* is not what .* writes: .*{said}"):
         reviewml.load(folder)
 
 
 def test_arrays_that_are_none_are_named(folder: Path) -> None:
     (folder / "model" / "weights.safetensors").write_bytes(b"no arrays")
     _rewritten(folder, lambda described: None)
-    with pytest.raises(DamagedModel, match=r"model is not what .* writes: SafetensorError"):
+    with pytest.raises(
+        DamagedModel, match=r"weights.safetensors is not what was saved: its header"
+    ):
         reviewml.load(folder)
 
 
@@ -544,41 +555,17 @@ def test_what_cannot_be_saved_is_named(plugin: None, rows: pa.Table, tmp_path: P
         assert list(tmp_path.iterdir()) == []
 
     refused(Unregistered(), "Unregistered is not registered")
-    refused(Length(api_key="hunter2"), "'api_key' of 'length' looks like a secret")
+    refused(Length(api_key="hunter2"), "api_key of 'length' looks like a secret")
     options: Any = {"Password": "x"}
-    refused(Length(api_key=options), "'Password' of 'length' looks like a secret")
+    refused(Length(api_key=options), r"api_key\['Password'\] of 'length' looks like a secret")
     refused(Several(enrichers=[("a", Length(api_key="x"))]), "looks like a secret")
     url: Any = "s3://me:hunter2@bucket"
-    refused(Several(enrichers=[("a", Length())], since=url), r"'since' of .* looks like a secret")
+    refused(Several(enrichers=[("a", Length())], since=url), r"since of .* looks like a secret")
     strange: Any = object()
     nested = Several(enrichers=[("a", Length())], since=strange)
     refused(nested, r"step 'mine': 'parameters\.since' is a object")
     with pytest.raises(NotFitted):
         Pipeline([("mine", Length())]).save(tmp_path / "model")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "secret_key",
-            "private_key",
-            "accessKey",
-            "account_key",
-            "api_key",
-            "auth",
-            "oauth_token",
-        ),
-        *("oauth_token", "Password", "DB_PASSWORD", "passwd", "pwd", "connection_string"),
-    ],
-)
-def test_names_of_secrets(name: str) -> None:
-    assert components.SECRET.fullmatch(name)
-
-
-@pytest.mark.parametrize("name", ["author", "tokenizer", "key", "keywords", "min_tokens"])
-def test_names_of_no_secrets(name: str) -> None:
-    assert not components.SECRET.fullmatch(name)
 
 
 # -- writing ------------------------------------------------------------------------------------
@@ -602,7 +589,8 @@ def test_a_crash_leaves_nothing_under_the_name(
     def crash(*arguments: Any) -> None:
         raise OSError("no space left on device")
 
-    for target, name in ((manifest, "seal"), (unfinished.os, "rename"), (unfinished.os, "fsync")):
+    steps = ((manifest, "seal"), (atomic_files.os, "rename"), (atomic_files.os, "fsync"))
+    for target, name in steps:
         with (
             monkeypatch.context() as broken,
             pytest.raises((OSError, RegistryError), match="space"),

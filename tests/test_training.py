@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewml.errors import TargetError
+from reviewml.fitting import describe_classes
+from reviewml.interfaces.trainer import Target
 from reviewml.training import canonical_order, codes_of, target_of
 
 
@@ -69,3 +71,39 @@ def test_codes_of_missing_values_are_nan_and_of_unknown_ones_minus_one() -> None
     np.testing.assert_equal(codes_of(pa.array([1.0, np.nan, 2.0]), (0, 1)), [1, np.nan, -1])
     np.testing.assert_equal(codes_of(pa.array([0, 1, 2]), (False, True)), [0, 1, -1])
     np.testing.assert_equal(codes_of(pa.array(["1", "x"]), (0, 1)), [-1, -1])
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_zeros_of_both_signs_are_one_class_in_every_width(kind: pa.DataType) -> None:
+    column = pa.chunked_array([pa.array(np.array([0.0, -0.0, 1.0], np.float64)).cast(kind)])
+    target = target_of(column, None, "y")
+    assert target.classes == (0.0, 1.0)
+    assert target.values.tolist() == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_a_target_of_lists_or_records_is_refused(values: list[object]) -> None:
+    with pytest.raises(TargetError, match="predict a number, a truth value, a text or a date"):
+        target_of(pa.chunked_array([values]), None, "y")
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (("", "yes"), ["2 rows have a blank text as their target"]),
+        (("  ", "\u200b", "yes"), ["4 rows have a blank text as their target"]),
+        (("Yes", "no", "yes "), ["such as 'Yes' and 'yes '"]),
+        (("\u00e9", "e\u0301"), ["differ in case or blanks alone"]),
+        (("", "No", "no"), ["2 rows have a blank text", "such as 'No' and 'no'"]),
+        (("no", "yes"), []),
+        ((False, True), []),
+        ((0, 1, 2), []),
+    ],
+)
+def test_classes_that_are_probably_none_are_told(
+    classes: tuple[object, ...], said: list[str]
+) -> None:
+    codes = np.repeat(np.arange(len(classes), dtype=np.float64), 2)
+    found = describe_classes(Target(codes, "multiclass", classes))
+    assert len(found) == len(said)
+    assert all(part in sentence for part, sentence in zip(said, found, strict=True))

@@ -7,10 +7,14 @@ import io
 import json
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from reviewml import load
+from reviewml import Files, LocalRegistry, Pipeline, load
+from reviewml.featurizers import Features
+from reviewml.tables import Table
+from reviewml.trainers import LogisticRegression
 
 FIT = ("--target", "recommended", "--id", "id", "--trainer", "logistic-regression")
 
@@ -197,3 +201,32 @@ def test_a_registry_may_be_a_url(run, run_json, files, tmp_path: Path) -> None:
 def test_a_registry_shows_no_password(run) -> None:
     said = run("models", "--registry", "memory://key:secret@nothing/models").stdout
     assert said == "no models in memory://…@nothing/models\n"
+
+
+STEERING = "\x1b]0;owned\x07\x9b31m\u202e\b"
+
+
+def test_no_name_steers_a_terminal(run, files, tmp_path: Path) -> None:
+    rows = pd.read_csv(files["train"])
+    columns = {"price": f"price{STEERING}", "recommended": f"rec{STEERING}"}
+    rows = rows.rename(columns=columns).assign(**{columns["recommended"]: ["no", STEERING] * 300})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    pipeline = Pipeline([("features", Features()), ("model", LogisticRegression())], id="id")
+    pipeline.fit(Files(tmp_path / "rows.csv"), target=columns["recommended"])
+    models = LocalRegistry(tmp_path / "models")
+    models.log(pipeline, name="m", alias="champion", reason=f"since {STEERING}")
+    registry = ("--registry", tmp_path / "models")
+    for arguments in (
+        ("evaluate", "m", tmp_path / "rows.csv", *registry),
+        ("explain", "m", tmp_path / "rows.csv", *registry),
+        ("explain", "m", tmp_path / "rows.csv", *registry, "--json"),
+        ("models", "m", *registry),
+    ):
+        said = run(*arguments)
+        assert "\\u001b" in said.stdout
+        assert not {*STEERING[0], *"\x07\x9b\u202e\b"} & {*said.stdout, *said.stderr}
+
+
+def test_tables_write_what_steers_a_terminal_as_text() -> None:
+    shown = Table("", ("column", "share"), [(f"a{STEERING}\nb", "1")]).text()
+    assert shown.splitlines()[1].startswith(r"a\u001b]0;owned\u0007\u009b31m\u202e\u0008\nb")

@@ -36,6 +36,21 @@ def test_a_model_that_is_not_there_is_told_at_once(run, model: Path) -> None:
     assert "refresh=0.0" in result.output
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("boddy_bytes=5", "unknown limit 'boddy_bytes'. Did you mean"),
+        ("connections=", "connections must be a whole number"),
+        ("connections=1.5", "connections must be a whole number"),
+        ("timeout=nan", "Limits(timeout=nan): expected a number of seconds"),
+        ("timeout=0", "Limits(timeout=0.0): expected more than that"),
+    ],
+)
+def test_limits_are_checked(run, model: Path, limit: str, said: str) -> None:
+    kept = ("serve", "visits", "--registry", model.parent / "models")
+    assert said in run(*kept, "--limit", limit, code=1).output
+
+
 @pytest.mark.slow
 def test_it_answers_until_it_is_stopped(model: Path) -> None:
     with socket.socket() as free:

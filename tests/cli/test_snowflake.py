@@ -11,14 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("snowflake.snowpark")
-pytest.importorskip("fakesnow")
+pytest.importorskip("snowflake_double")
+
+from snowflake_double import Double, snowflake_double
 
 from reviewml import cli
 from reviewml.backends.snowflake.doctor import examine
 from reviewml.backends.snowflake.session import Access
 from reviewml.backends.snowflake.setup import DATABASE_ROLES, Setup
 from reviewml.errors import BackendError
-from reviewml.testing.snowflake import Double, snowflake_double
 
 HOSTILE = Setup(
     role='R"; DROP ROLE x; --',

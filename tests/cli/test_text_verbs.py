@@ -87,3 +87,15 @@ def test_a_model_with_a_history_is_told_where_reviews_are(run, run_json, tmp_pat
     assert scored == Path(told["predictions"]).read_text(encoding="utf-8")
     explained = run_json("explain", *model, "--reviews", reviews, "--limit", 20)
     assert explained["rows"] == 20
+
+
+def test_a_step_that_fails_on_every_row_is_no_success(run, tmp_path: Path) -> None:
+    """What the other steps added is written, and the exit code says that something is wrong."""
+    data, output = tmp_path / "few.csv", tmp_path / "rich.csv"
+    data.write_text("id,text,rating\n1,good and cheap,5\n2,bad and dear,1\n3,so so,3\n")
+    steps = ("--id", "id", "--text", "text", "--rating", "rating", "--steps", "quality,sentiment")
+    said = run("enrich", data, *steps, "--output", output, code=1).stderr
+    assert "error: step 'sentiment' failed on all 3 rows" in said
+    written = list(csv.DictReader(output.open()))
+    assert [row["sentiment"] for row in written] == ["", "", ""]
+    assert all(row["quality"] for row in written)
