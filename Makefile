@@ -3,18 +3,27 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most modules of large libraries are never imported: Python compiles the others when they are.
+PIP := --quiet --no-compile
+# Also where it is told not to: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test fast lint types layers docs examples versions clean
+# Random examples of each property, where nobody waits for what only thousands find.
+FEW := REVIEWML_EXAMPLES=200
+
+.PHONY: demo test tests fast lint types layers docs examples versions clean
 
 demo: $(VENV)/core
 	$(BIN)/reviewml demo
 
-test: lint types layers docs
-	$(BIN)/python -m pytest -q -n 2 -m "slow or not slow"
-	$(MAKE) versions
+# One after the other: tests fill two cores, and clusters of theirs would wait for the rest too long.
+test: lint types layers docs tests versions
+
+tests: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n 3 --durations 25 -m "slow or not slow"
 
 fast: $(VENV)/installed
-	$(BIN)/python -m pytest -q
+	$(FEW) $(BIN)/python -m pytest -q -n 3 --durations 10
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -29,19 +38,19 @@ layers: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/mkdocs build --quiet --strict
 
-# The core's tests on every other Python that the machine has.
+# The core's tests on 3.13, and some of them on 3.12, where the machine has these.
 versions: $(VENV)/installed
-	sh tools/test-versions.sh
+	$(FEW) sh tools/test-versions.sh
 
 # Without transformers, whose torch is larger than all the rest.
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[plot]"
+	$(BIN)/python -m pip install $(PIP) --constraint constraints.txt "pip>=25.1"
+	$(BIN)/python -m pip install $(PIP) --constraint constraints.txt --editable ".[plot]"
 	touch $@
 
 $(VENV)/installed: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,openvino,ray,snowflake-double]" --group dev
+	$(BIN)/python -m pip install $(PIP) --constraint constraints.txt --editable packages/snowflake-double --editable ".[all,openvino,ray,snowflake-double]" --group dev
 	touch $@
 
 clean:

@@ -24,7 +24,7 @@ import pyarrow.csv
 from snowflake.snowpark import Session
 
 from reviewml import Frame, Pipeline, SnowflakeRegistry, SnowflakeStage, SnowflakeTable
-from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends import SnowflakeBackend
 from reviewml.enrichers import CortexSentiment
 from reviewml.featurizers import Features
 from reviewml.interfaces import Source
@@ -139,7 +139,7 @@ def session_of(connection: str | None) -> Iterator[Session]:
         with Session.builder.config("connection_name", connection).create() as session:
             yield session
         return
-    from reviewml.testing.snowflake import snowflake_double
+    from snowflake_double import snowflake_double
 
     with snowflake_double() as double:
         yield double.session()
