@@ -8,10 +8,7 @@ PIP := --quiet --no-compile
 # Also where it is told not to: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Random examples of each property, where nobody waits for what only thousands find.
-FEW := REVIEWML_EXAMPLES=200
-
-.PHONY: demo test tests fast lint types layers docs examples versions clean
+.PHONY: demo test tests fast search lint types layers docs examples versions clean
 
 demo: $(VENV)/core
 	$(BIN)/reviewml demo
@@ -23,7 +20,12 @@ tests: $(VENV)/installed
 	$(BIN)/python -m pytest -q -n 3 --durations 25 -m "slow or not slow"
 
 fast: $(VENV)/installed
-	$(FEW) $(BIN)/python -m pytest -q -n 3 --durations 10
+	$(BIN)/python -m pytest -q -n 3 --durations 10
+
+# Properties on new random examples, and on many more of them.
+search: $(VENV)/installed
+	REVIEWML_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 --hypothesis-profile search -m "hypothesis and (slow or not slow)"
+	REVIEWML_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 -m "slow or not slow" tests/sources/test_json_round_trip.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -40,7 +42,7 @@ docs: $(VENV)/installed
 
 # The core's tests on 3.13, and some of them on 3.12, where the machine has these.
 versions: $(VENV)/installed
-	$(FEW) sh tools/test-versions.sh
+	sh tools/test-versions.sh
 
 # Without transformers, whose torch is larger than all the rest.
 $(VENV)/core: pyproject.toml constraints.txt

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Machines are shared and slow at times: how long an example takes says nothing.
-settings.register_profile("reviewml", deadline=None)
+# Machines are shared and slow at times: how long an example takes says nothing. Examples are the
+# same in every run, so that a commit passes or fails; `make search` tries new ones.
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.register_profile("reviewml", deadline=None, derandomize=True)
 settings.load_profile("reviewml")
 
 # Before anything runs, so that no test and no process it starts touches the user's own store.

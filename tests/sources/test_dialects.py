@@ -24,7 +24,7 @@ from reviewml.schema import ERRORS
 from reviewml.sources import opening, records
 from reviewml.sources.files import Files
 
-EXAMPLES = int(os.environ.get("REVIEWML_EXAMPLES", "1000"))
+EXAMPLES = int(os.environ.get("REVIEWML_EXAMPLES", "200"))
 """Of all writers together. By hand, 100,000 are a matter of an hour."""
 
 NAMES = ("id", "text", "note")

@@ -30,7 +30,7 @@ from reviewml.sources.files import Files
 from reviewml.sources.finding import File
 from reviewml.sources.parquet import Parquet
 
-EXAMPLES = int(os.environ.get("REVIEWML_EXAMPLES", "1000"))
+EXAMPLES = int(os.environ.get("REVIEWML_EXAMPLES", "200"))
 """Random tables that are written and read; set it for a longer run by hand."""
 
 MOMENT = dt.datetime(2026, 1, 31, 23, 59, 59, 123456)
