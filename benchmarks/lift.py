@@ -21,12 +21,12 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from reviewml import Frame, Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.datasets import make_shop
 from reviewml.datasets.shop import Shop
 from reviewml.enrichers import Quality, ReviewHistory, Sentiment
 from reviewml.evaluation import paired_difference
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
 from reviewml.trainers import XGBoost
 
 KEYS = ["customer_id", "product_id"]

@@ -17,8 +17,8 @@ import pyarrow as pa
 from pyarrow import csv
 
 from reviewml import Files
+from reviewml.backends.local.frames import as_dataset
 from reviewml.datasets import make_reviews
-from reviewml.interfaces.frames import as_dataset
 
 PART = 50_000
 

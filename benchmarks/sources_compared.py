@@ -134,8 +134,8 @@ def save_of(fit: Callable[[], Any], folder: Path) -> Job:
 
 
 def write_to(ending: str, folder: Path) -> Job:
-    from reviewml.interfaces.frames import as_dataset
-    from reviewml.schema import Roles
+    from reviewml.backends.local.frames import as_dataset
+    from reviewml.rows.roles import Roles
 
     rows = as_dataset(make_reviews(200_000), Roles.of(**ROLES))
     return lambda: rows.write(folder / f"rows{ending}")
@@ -146,7 +146,7 @@ def enrich_into(kind: str, folder: Path, *, again: bool) -> Job:
     import store
 
     from reviewml.backends.local.dataset import LocalDataset
-    from reviewml.stores.choosing import store_at
+    from reviewml.stores.resolve import store_at
 
     batches = list(store.reviews(50_000))
     before = "file://" if kind == "shared" else ""

@@ -29,12 +29,12 @@ from reviewml import SharedStore
 from reviewml.backends.local.dataset import LocalDataset
 from reviewml.errors import StoreError
 from reviewml.interfaces import Enricher, Shelf
-from reviewml.interfaces.batches import with_bookkeeping
-from reviewml.interfaces.row_keys import row_keys
-from reviewml.places import place_of
-from reviewml.schema import Roles, with_roles
-from reviewml.stores.choosing import store_at
-from reviewml.stores.piles import Pile
+from reviewml.rows.bookkeeping import with_bookkeeping
+from reviewml.rows.roles import Roles, with_roles
+from reviewml.rows.row_keys import row_keys
+from reviewml.storage.shared_files import place_of
+from reviewml.stores.resolve import store_at
+from reviewml.stores.segment_set import Pile
 
 IN_BATCH = 16_384
 

@@ -24,11 +24,12 @@ import pyarrow as pa
 from safetensors.numpy import load_file, save
 
 import reviewml
-from reviewml import Frame, Pipeline, builtin, hookimpl, plugins
+from reviewml import Frame, Pipeline, hookimpl, plugins
 from reviewml.enrichers import Cascade, Language, Quality, ReviewHistory, Sentiment
-from reviewml.enrichers.text_classifier import Probabilities, TextClassifier
+from reviewml.enrichers.transformers.text_classifier import Probabilities, TextClassifier
 from reviewml.errors import ReviewmlError
 from reviewml.featurizers import Features
+from reviewml.plugins import builtin
 from reviewml.saving import manifest
 from reviewml.trainers import LogisticRegression, XGBoost
 

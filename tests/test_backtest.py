@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import Files, Frame, Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.datasets import make_shop
 from reviewml.datasets.shop import Shop
 from reviewml.enrichers import ReviewHistory
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
 from reviewml.trainers import LogisticRegression, XGBoost
 
 KEYS = ["customer_id", "product_id"]

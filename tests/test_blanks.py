@@ -7,7 +7,7 @@ import unicodedata
 import pyarrow as pa
 import pytest
 
-from reviewml.blanks import BLANKS, null_blanks
+from reviewml.rows.blanks import BLANKS, null_blanks
 
 IGNORED = "\u034f\u17b4\u180b\u200d\u2060\u3164\ufe0f\ufeff\U000e0001\U000e007f"
 """Characters that Unicode says are drawn as nothing, one of each kind."""

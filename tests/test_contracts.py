@@ -70,7 +70,7 @@ def called(test_class: ast.ClassDef, fixture: str) -> Iterator[str]:
     [
         entry
         for kind in CONTRACTS
-        for entry in plugins.catalogue().entries(kind)
+        for entry in plugins.get_catalogue().entries(kind)
         if entry.package == "reviewml"
     ],
     ids=lambda entry: f"{entry.kind}-{entry.name}",

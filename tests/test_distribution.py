@@ -25,7 +25,7 @@ SUBSET = [
     "tests/test_example_plugin.py",
     "tests/test_hashing.py",
     "tests/test_docs.py",
-    "src/reviewml/hashing.py",
+    "src/reviewml/rows/hashing.py",
 ]
 """Tests that need documentation, examples, a conftest, or the package's own doctests."""
 

@@ -26,7 +26,8 @@ from click.testing import CliRunner
 from threadpoolctl import threadpool_limits
 
 import reviewml
-from reviewml import cli, errors, hookspecs, plugins
+from reviewml import cli, errors, plugins
+from reviewml.plugins import hookspecs
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -350,7 +351,11 @@ def test_public_modules_are_all_looked_at() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    [e for e in plugins.catalogue().entries() if e.package == "reviewml" and e.kind != "commands"],
+    [
+        e
+        for e in plugins.get_catalogue().entries()
+        if e.package == "reviewml" and e.kind != "commands"
+    ],
     ids=lambda entry: f"{entry.kind}-{entry.name}",
 )
 def test_registered_components_are_in_the_reference(
@@ -411,7 +416,7 @@ def test_the_callback_of_hooks_is_documented() -> None:
     assert f"register{signature(hookspecs.Register.__call__).replace('self, ', '')}" in text
 
 
-@pytest.mark.parametrize("verb", [e.name for e in plugins.catalogue().entries("commands")])
+@pytest.mark.parametrize("verb", [e.name for e in plugins.get_catalogue().entries("commands")])
 def test_verbs_and_their_options_are_documented(verb: str) -> None:
     found = sections(DOCS / "how-to" / "command-line.md", 2)
     text = "".join(

@@ -18,10 +18,10 @@ from sklearn import metrics
 
 from reviewml.errors import MissingExtra, ParameterError, SchemaError, TargetError, UnknownName
 from reviewml.evaluation import Bootstrap, Estimate, Evaluation, evaluate, paired_difference
-from reviewml.evaluation.binary import BinaryJudge
+from reviewml.evaluation.binary_metrics import BinaryJudge
 from reviewml.evaluation.calibration import Binned
-from reviewml.evaluation.multiclass import MulticlassJudge
-from reviewml.evaluation.regression import RegressionJudge
+from reviewml.evaluation.multiclass_metrics import MulticlassJudge
+from reviewml.evaluation.regression_metrics import RegressionJudge
 from reviewml.evaluation.segments import MISSING, OTHER
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -17,7 +17,7 @@ pytest.importorskip("snowflake.ml.registry")
 
 from snowflake_double import snowflake_double
 
-from reviewml.backends.snowflake.sql.merging import Merged
+from reviewml.backends.snowflake.sql.merge import Merged
 
 pytestmark = pytest.mark.slow
 

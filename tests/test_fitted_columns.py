@@ -19,10 +19,10 @@ import pytest
 from click.testing import CliRunner
 
 from reviewml import Files, Frame, Pipeline, Table, load
+from reviewml.backends.local.frames import as_dataset
 from reviewml.cli import main
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
 from reviewml.trainers import LogisticRegression
 
 ROWS = 60

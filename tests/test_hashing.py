@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.hashing import digest, stable_hash, unit_interval
+from reviewml.rows.hashing import digest, stable_hash, unit_interval
 
 texts = st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=30)
 
@@ -55,7 +55,7 @@ def test_numbers_hash_as_their_text() -> None:
 
 def test_hash_is_the_same_in_another_process() -> None:
     code = (
-        "import pyarrow as pa; from reviewml.hashing import stable_hash; "
+        "import pyarrow as pa; from reviewml.rows.hashing import stable_hash; "
         "print(stable_hash(pa.array(['é', 'b'])).tolist())"
     )
     printed = subprocess.run(

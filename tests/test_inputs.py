@@ -17,10 +17,10 @@ import pytest
 import scipy.sparse
 
 from reviewml import Files, Frame, Pipeline
-from reviewml.enrichers.candidates import hypotheses
+from reviewml.backends.local.frames import as_dataset
+from reviewml.enrichers.transformers.candidate_labels import hypotheses
 from reviewml.errors import ParameterError, ReviewmlError, SchemaError, SourceError
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
 from reviewml.trainers import LogisticRegression
 
 N = 24

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reviewml import leakage
-from reviewml.hashing import splitmix
+from reviewml.fitting import leakage
+from reviewml.fitting.leakage import Leak, find_leaks
 from reviewml.interfaces import Examples, Feature, Target
-from reviewml.interfaces.expressions import Category, Number
-from reviewml.leakage import Leak, find_leaks
+from reviewml.rows.expressions import Category, Number
+from reviewml.rows.hashing import splitmix
 
 N = 2_000
 RANDOM = np.random.default_rng(0)

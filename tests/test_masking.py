@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from reviewml.masking import holds_secret, is_secret_name, masked, shows_secret
+from reviewml.privacy.redaction import holds_secret, is_secret_name, masked, shows_secret
 
 RANDOM = random.Random(0)
 """Not that of `secrets`: processes that run the tests must name them alike."""

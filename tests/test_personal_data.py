@@ -8,7 +8,7 @@ import stdnum.luhn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.personal_data import count_personal, is_personal
+from reviewml.privacy.personal_data import count_personal, is_personal
 
 PERSONAL = [
     "me@shop.example",

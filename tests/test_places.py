@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import RegistryError
-from reviewml.places import Bucket, Folder, Place, place_of
+from reviewml.storage.shared_files import Bucket, Folder, Place, place_of
 
 
 @pytest.fixture(params=["folder", "memory"])

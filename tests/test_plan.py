@@ -11,8 +11,8 @@ import pytest
 
 from reviewml import Pipeline
 from reviewml.enrichers import Language, Quality, ZeroShot
+from reviewml.fitting.cost_plan import Plan
 from reviewml.interfaces import Dataset, Enricher
-from reviewml.plan import Plan
 
 pytest.importorskip("transformers")
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Pipeline
+from reviewml.display.progress import progress
 from reviewml.interfaces import Enricher
-from reviewml.progress import progress
 
 
 class Terminal(io.StringIO):

@@ -70,9 +70,9 @@ PUBLIC = {
 }
 WHOLE_MODULES = {
     "reviewml.errors",
-    "reviewml.hookspecs",
-    "reviewml.interfaces.expressions",
-    "reviewml.interfaces.statistics",
+    "reviewml.plugins.hookspecs",
+    "reviewml.rows.expressions",
+    "reviewml.rows.statistics",
     "reviewml.plugins",
     "reviewml.testing.snowflake",
 }

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 import reviewml
-from reviewml import Pipeline, builtin, hookimpl, plugins, saving
+from reviewml import Pipeline, hookimpl, plugins, saving
 from reviewml.errors import (
     DamagedModel,
     ModelNotFound,
@@ -30,10 +30,11 @@ from reviewml.errors import (
     UnknownName,
 )
 from reviewml.featurizers import Features
-from reviewml.hashing import digest
 from reviewml.interfaces import Dataset, Enricher
+from reviewml.plugins import builtin
+from reviewml.rows.hashing import digest
 from reviewml.saving import manifest
-from reviewml.saving.plain import NotPlain, decode, encode
+from reviewml.saving.json_codec import NotPlain, decode, encode
 from reviewml.storage import atomic_files
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
@@ -285,7 +286,7 @@ def test_plain_data_comes_back_exactly(value: Any) -> None:
 )
 def test_any_state_survives_the_disk(plugin: None, tmp_path: Path, state: dict[str, Any]) -> None:
     step = Length().with_state(state)
-    parts = saving.Parts({}, [("step", step)], None, reviewml.schema.Roles(), {}, {})
+    parts = saving.Parts({}, [("step", step)], None, reviewml.rows.roles.Roles(), {}, {})
     shutil.rmtree(tmp_path / "model", ignore_errors=True)
     [(_, loaded)] = saving.load(saving.save(parts, tmp_path / "model")).steps
     assert same(state, loaded.state)

@@ -18,9 +18,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
 from reviewml import Pipeline
-from reviewml.array_rows import name_columns
 from reviewml.enrichers import Language, Quality, Sentiment
 from reviewml.featurizers import Features
+from reviewml.fitting.array_rows import name_columns
 from reviewml.trainers import LogisticRegression, XGBoost
 
 VERSION = "1.9."

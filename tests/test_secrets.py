@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from reviewml import Files, MlflowRegistry, Pipeline, SharedRegistry, Table
+from reviewml.backends.local.frames import as_dataset
 from reviewml.cli import main
 from reviewml.errors import (
     EnvironmentFailure,
@@ -22,10 +23,9 @@ from reviewml.errors import (
 )
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.frames import as_dataset
+from reviewml.privacy.secret_parameters import hide_secrets
 from reviewml.saving.components import refuse_secrets
-from reviewml.secret_parameters import hide_secrets
-from reviewml.stores.choosing import store_at
+from reviewml.stores.resolve import store_at
 from reviewml.stores.shared import SharedStore
 from reviewml.trainers import LogisticRegression
 from reviewml.tuning import Trial, Tuned

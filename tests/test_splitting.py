@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from reviewml.errors import SchemaError
-from reviewml.hashing import stable_hash
-from reviewml.splitting import Split, folds, holdout
+from reviewml.fitting.splits import Split, folds, holdout
+from reviewml.rows.hashing import stable_hash
 
 FRACTIONS = st.floats(0.05, 0.5)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -41,7 +41,7 @@ for target in (
 
 def learned(code: str, threads: int) -> bytes:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads)}
-    code = f"from reviewml.hashing import digest\n{code}"
+    code = f"from reviewml.rows.hashing import digest\n{code}"
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True
     ).stdout

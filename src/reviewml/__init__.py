@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reviewml.hookspecs import hookimpl
 from reviewml.lazy import resolve_names
+from reviewml.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
-    from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
-    from reviewml.backends.snowflake.stage import SnowflakeStage
+    from reviewml.backends.snowflake.sources.stage import SnowflakeStage
+    from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
     from reviewml.interfaces.dataset import Dataset
     from reviewml.interfaces.enricher import Enricher
     from reviewml.interfaces.featurizer import Featurizer
@@ -73,10 +73,10 @@ __getattr__, __dir__ = resolve_names(
         "Registry": "interfaces.registry",
         "SharedRegistry": "registries.shared",
         "SharedStore": "stores.shared",
-        "SnowflakeQuery": "backends.snowflake.source",
+        "SnowflakeQuery": "backends.snowflake.sources.tables",
         "SnowflakeRegistry": "backends.snowflake.registry.registry",
-        "SnowflakeStage": "backends.snowflake.stage",
-        "SnowflakeTable": "backends.snowflake.source",
+        "SnowflakeStage": "backends.snowflake.sources.stage",
+        "SnowflakeTable": "backends.snowflake.sources.tables",
         "Source": "interfaces.source",
         "Table": "sources.table",
         "Trainer": "interfaces.trainer",

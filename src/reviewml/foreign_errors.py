@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from reviewml.errors import ReviewmlError
-from reviewml.masking import describe_error
+from reviewml.privacy.redaction import describe_error
 
 P = ParamSpec("P")
 T = TypeVar("T")

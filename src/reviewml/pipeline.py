@@ -14,29 +14,29 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from reviewml import plugins, saving
-from reviewml.array_rows import name_columns
-from reviewml.backtest import HOLDOUT, backtest
-from reviewml.chain import Chain, Steps, looking_at
+from reviewml.backends.local.frames import is_frame
 from reviewml.errors import NotFitted, ParameterError, SchemaError, TargetError
-from reviewml.estimator import TARGET, Estimator, read_target, with_target
 from reviewml.evaluation import Evaluation
+from reviewml.evaluation.score_rows import explain_rows, known_target, score_rows
 from reviewml.explanation import Explanation
-from reviewml.fitting import fit, fit_enrichers
-from reviewml.interfaces import failures
+from reviewml.fitting.array_rows import name_columns
+from reviewml.fitting.backtest import HOLDOUT, backtest
+from reviewml.fitting.cost_plan import Plan, plan
+from reviewml.fitting.fit import fit, fit_enrichers
+from reviewml.fitting.fitted_columns import FittedColumns
+from reviewml.fitting.sklearn_compatible import TARGET, Estimator, read_target, with_target
+from reviewml.fitting.steps import Chain, Steps, looking_at
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.featurizer import Feature, Featurizer
-from reviewml.interfaces.fitted_columns import FittedColumns
-from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.model import Model
-from reviewml.interfaces.origins import check_origins, origin_of
 from reviewml.interfaces.source import with_keys
-from reviewml.judging import explain_rows, known_target, score_rows
+from reviewml.models.scoring import ComputeNumbers, Predict, chosen
 from reviewml.operations.keys import names_of
 from reviewml.parameter_types import check_argument_types
-from reviewml.plan import Plan, plan
-from reviewml.schema import ROLE_NAMES, Roles, require
-from reviewml.scoring import ComputeNumbers, Predict, chosen
+from reviewml.rows import row_errors
+from reviewml.rows.provenance import check_origins, origin_of
+from reviewml.rows.roles import ROLE_NAMES, Roles, require
 
 OnError = Literal["keep", "raise"]
 
@@ -527,7 +527,7 @@ class Pipeline(Estimator):
         rows = self._enriched(self._read_again(X), reviews)
         rows = rows.raise_on_error() if on_error == "raise" else rows
         scores, errors = compute.gather(rows, in_order=True)
-        failures.warn(errors, len(scores))
+        row_errors.warn(errors, len(scores))
         return scores
 
     def _featurizer(self) -> Featurizer:

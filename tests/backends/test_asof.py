@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Frame
-from reviewml.backends.local import events as index
-from reviewml.backends.local import shards
+from reviewml.backends.local import event_index as index
+from reviewml.backends.local import spill
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import SchemaError
 from reviewml.interfaces import Dataset, Window
-from reviewml.interfaces.frames import as_dataset
 
 WINDOWS = {"short": Window(-50, -1), "ahead": Window(1, 31), "ever": Window(None, 0)}
 
@@ -76,7 +76,7 @@ def test_equals_the_definition() -> None:
 
 
 def test_events_that_do_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "MOST_BYTES", 100)
+    monkeypatch.setattr(spill, "MOST_BYTES", 100)
     rows, events = rows_and_events()
     assert counted(rows, events) == expected(rows, events)
 
@@ -148,7 +148,7 @@ def test_repeats_that_do_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> N
     table = table.append_column("event", ids)
     twice = as_dataset(Frame(pa.concat_tables([table, table]), id="event", time="when"))
     assert counted(rows, twice) == expected
-    monkeypatch.setattr(shards, "MOST_BYTES", 100)
+    monkeypatch.setattr(spill, "MOST_BYTES", 100)
     assert counted(rows, twice) == expected
 
 

@@ -20,7 +20,7 @@ from ray import cloudpickle  # noqa: E402
 
 from reviewml import Files  # noqa: E402
 from reviewml.backends.local.backend import LocalBackend  # noqa: E402
-from reviewml.backends.ray import ledger, shuffle  # noqa: E402
+from reviewml.backends.ray import coordinator, shuffle  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError, JoinError, SourceError  # noqa: E402
 from reviewml.interfaces import Backend, Dataset  # noqa: E402
@@ -120,7 +120,7 @@ def test_work_that_failed_warns_of_nothing_later() -> None:
 
 @pytest.mark.usefixtures("small_shards")
 def test_threads_are_told_of_their_own_rows() -> None:
-    ledger._notes.cache_clear()
+    coordinator._notes.cache_clear()
     rows, found = pa.table({"k": range(40)}), []
 
     def join(matches: int) -> None:
@@ -178,8 +178,8 @@ def test_errors_of_written_rows_with_and_without_ids(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_takes_many_workers_with_it_is_survived() -> None:
-    notes = ledger.Notes()
-    workers = [str(number) for number in range(3 * ledger.MOST_DEATHS)]
+    notes = coordinator.Notes()
+    workers = [str(number) for number in range(3 * coordinator.MOST_DEATHS)]
     assert {notes.restarted("work", "step", one, "process") for one in workers} == {1}
     # A task asks for each block.
     assert notes.restarted("work", "step", "0", "process") == 1

@@ -24,11 +24,11 @@ from ray import cloudpickle  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from reviewml import Files, LocalStore  # noqa: E402
-from reviewml.backends.ray import ledger  # noqa: E402
+from reviewml.backends.ray import coordinator  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError  # noqa: E402
 from reviewml.interfaces import Dataset, Enricher, Shelf  # noqa: E402
-from reviewml.interfaces.row_keys import row_keys  # noqa: E402
+from reviewml.rows.row_keys import row_keys  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -235,7 +235,7 @@ def test_a_row_that_kills_its_worker_costs_one_row(
 def test_a_step_whose_workers_always_die_is_given_up(
     cluster: Cluster, reviews: Files, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "MOST_DEATHS", 3)
+    monkeypatch.setattr(coordinator, "MOST_DEATHS", 3)
     rows = backend(None, workers=1).read(reviews)
     with pytest.raises(BackendError, match="died"):
         rows.enrich(Doomed(str(log)), stage="patient").count()

@@ -21,7 +21,6 @@ from ray import cloudpickle  # noqa: E402
 from reviewml import Files, Frame, LocalStore, Pipeline, SharedStore  # noqa: E402
 from reviewml.backends.local.backend import LocalBackend  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
-from reviewml.blanks import null_blanks  # noqa: E402
 from reviewml.datasets import make_reviews  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
 from reviewml.errors import (  # noqa: E402
@@ -33,7 +32,8 @@ from reviewml.errors import (  # noqa: E402
 )
 from reviewml.featurizers import Features  # noqa: E402
 from reviewml.interfaces import Enricher, Resources  # noqa: E402
-from reviewml.schema import Roles  # noqa: E402
+from reviewml.rows.blanks import null_blanks  # noqa: E402
+from reviewml.rows.roles import Roles  # noqa: E402
 from reviewml.testing.rows import example_rows  # noqa: E402
 from reviewml.trainers import LogisticRegression  # noqa: E402
 

@@ -16,16 +16,16 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.connection.session import Access
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
-from reviewml.backends.snowflake.session import Access
-from reviewml.backends.snowflake.source import SnowflakeTable
-from reviewml.backends.snowflake.sql.merging import Merged
-from reviewml.backends.snowflake.stage import SnowflakeStage
+from reviewml.backends.snowflake.sources.stage import SnowflakeStage
+from reviewml.backends.snowflake.sources.tables import SnowflakeTable
+from reviewml.backends.snowflake.sql.merge import Merged
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.errors import RowErrors, SchemaError
 from reviewml.interfaces import Backend, Enricher
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.schema import Roles
+from reviewml.rows.roles import Roles
 from reviewml.testing import BackendContract, StoreContract
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows

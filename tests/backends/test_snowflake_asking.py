@@ -22,8 +22,8 @@ from reviewml.enrichers import (
 from reviewml.errors import BackendError, CreditsExhausted, ParameterError, SchemaError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Backend, Call, Enricher, SqlEnricher
-from reviewml.interfaces.origins import origin_of
-from reviewml.schema import Roles
+from reviewml.rows.provenance import origin_of
+from reviewml.rows.roles import Roles
 from reviewml.testing import SqlEnricherContract
 from reviewml.testing.sql_enricher import HOSTILE
 from reviewml.trainers import LogisticRegression
@@ -34,8 +34,8 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.source import SnowflakeTable
-from reviewml.backends.snowflake.sql import asking
+from reviewml.backends.snowflake.sources.tables import SnowflakeTable
+from reviewml.backends.snowflake.sql import call_once
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -209,20 +209,20 @@ def test_errors_of_before_stay_beside_new_ones(double: Double, backend: Snowflak
 def test_what_was_answered_before_a_crash_is_kept(
     double: Double, backend: SnowflakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "FIRST_ROWS", 4)
-    monkeypatch.setattr(asking, "next_rows", lambda *_: 4)
+    monkeypatch.setattr(call_once, "FIRST_ROWS", 4)
+    monkeypatch.setattr(call_once, "next_rows", lambda *_: 4)
     rows = reviews(*(f"text {number}" for number in range(10)))
-    answers, keep = double.cortex.translate, asking.Asking._keep
+    answers, keep = double.cortex.translate, call_once.Asking._keep
 
     def die(self: Any, answered: object) -> None:
         if double.cortex.calls["AI_TRANSLATE"] > 4:
             raise BackendError("the line is cut")
         keep(self, answered)
 
-    monkeypatch.setattr(asking.Asking, "_keep", die)
+    monkeypatch.setattr(call_once.Asking, "_keep", die)
     with pytest.raises(BackendError, match="cut"):
         said(backend, rows, CortexTranslate("de"))
-    monkeypatch.setattr(asking.Asking, "_keep", keep)
+    monkeypatch.setattr(call_once.Asking, "_keep", keep)
     double.cortex.calls.clear()
     assert len(said(backend, rows, CortexTranslate("de"))) == 10
     assert answers is double.cortex.translate
@@ -348,8 +348,8 @@ def test_prices_may_be_the_users_own(double: Double, session: Session) -> None:
 def test_work_stops_before_it_costs_more_than_allowed(
     double: Double, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "FIRST_ROWS", 10)
-    monkeypatch.setattr(asking, "next_rows", lambda *_: 10)
+    monkeypatch.setattr(call_once, "FIRST_ROWS", 10)
+    monkeypatch.setattr(call_once, "next_rows", lambda *_: 10)
     rows = reviews(*(f"text {number:04}" for number in range(100)))
     free = SnowflakeBackend(session=session)
     pipe = Pipeline([("mood", CortexSentiment())], id="id", text="text", backend=free)
@@ -365,7 +365,7 @@ def test_work_stops_before_it_costs_more_than_allowed(
 def test_the_upper_end_of_a_plan_is_enough(
     double: Double, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "FIRST_ROWS", 7)
+    monkeypatch.setattr(call_once, "FIRST_ROWS", 7)
     rows = reviews(*(f"text {'very ' * number} good" for number in range(60)))
     pipe = Pipeline([("mood", CortexSentiment())], id="id", text="text")
     most = (pipe.on("snowflake", session=session).plan(rows).credits or (0, 0))[1]
@@ -396,7 +396,7 @@ def test_a_function_without_a_price_is_refused_by_name(session: Session) -> None
         price = CortexSentiment().sql({"text": "t"}).price
         assert price is not None
         other = type(price)("AI_OTHER", price.text, price.counted, price.prompt)
-        backend.budget.credits(other, asking.Texts(1, 1, 1))
+        backend.budget.credits(other, call_once.Texts(1, 1, 1))
 
 
 # -- where columns come from --------------------------------------------------------------------

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reviewml import Frame, Pipeline, saving
+from reviewml.backends.local.frames import as_dataset
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.named_list import named_list
-from reviewml.schema import Roles
-from reviewml.scoring import ComputeNumbers
+from reviewml.models.scoring import ComputeNumbers
+from reviewml.rows.named_lists import named_list
+from reviewml.rows.roles import Roles
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
@@ -33,7 +33,7 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.python import functions, own_code
+from reviewml.backends.snowflake.udf import package_archive, registration
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -273,7 +273,7 @@ sys._xoptions["snowflake_import_directory"] = {folder!r}
 import reviewml
 assert reviewml.__file__.startswith({archive!r})
 import pandas
-from reviewml.backends.snowflake.python.in_warehouse import scores
+from reviewml.backends.snowflake.udf.handlers import scores
 rows = pandas.DataFrame({{place: [1.0, float("nan")] for place in range({width})}})
 rows[{width}] = [None, '[{{"stage": "read"}}]']
 [known, unread] = scores("saved.zip")(rows)
@@ -285,9 +285,9 @@ assert not {{"snowflake.snowpark", "snowflake.connector", "ray"}} & set(sys.modu
 @pytest.mark.slow
 def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     pipe = fitted()
-    parts = functions.parts_of(model=pipe.model_)
+    parts = registration.parts_of(model=pipe.model_)
     folder = saving.save(parts, tmp_path / "saved")
-    functions.zipped(folder, tmp_path / "saved.zip")
-    archive = own_code.archive(tmp_path)
+    registration.zipped(folder, tmp_path / "saved.zip")
+    archive = package_archive.archive(tmp_path)
     code = ALONE.format(archive=str(archive), folder=f"{tmp_path}/", width=len(pipe.features_))
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

@@ -22,16 +22,16 @@ from snowflake_double import Double
 
 from reviewml import Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.described import type_named
-from reviewml.backends.snowflake.registry.methods import Method
-from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
-from reviewml.backends.snowflake.sql import asking, merging
-from reviewml.backends.snowflake.sql.merging import Merged
+from reviewml.backends.snowflake.identifiers import literal
+from reviewml.backends.snowflake.registry.method_signatures import Method
+from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
+from reviewml.backends.snowflake.sql import call_once, merge
+from reviewml.backends.snowflake.sql.merge import Merged
+from reviewml.backends.snowflake.tables.described_types import type_named
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate
 from reviewml.errors import BackendError, DamagedModel, SchemaError, TargetError
 from reviewml.featurizers import Features
-from reviewml.schema import Roles
-from reviewml.sql import literal
+from reviewml.rows.roles import Roles
 from reviewml.trainers import LogisticRegression
 
 ROLES = Roles.of(id="id", text="text")
@@ -167,10 +167,10 @@ def test_threads_open_one_session(double: Double) -> None:
 def test_what_another_session_has_answered_is_not_asked(
     double: Double, backend: SnowflakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "FIRST_ROWS", 4)
-    monkeypatch.setattr(asking, "next_rows", lambda *_: 4)
+    monkeypatch.setattr(call_once, "FIRST_ROWS", 4)
+    monkeypatch.setattr(call_once, "next_rows", lambda *_: 4)
     other = SnowflakeBackend(session=double.session())
-    keep, slow = asking.Asking._keep, CortexTranslate("de")
+    keep, slow = call_once.Asking._keep, CortexTranslate("de")
     went: list[int] = []
 
     def after_the_other(self: Any, answered: object) -> None:
@@ -179,7 +179,7 @@ def test_what_another_session_has_answered_is_not_asked(
             went.append(1)
             other.read(many(20), ROLES).enrich(slow).count()
 
-    monkeypatch.setattr(asking.Asking, "_keep", after_the_other)
+    monkeypatch.setattr(call_once.Asking, "_keep", after_the_other)
     found = backend.read(many(20), ROLES).enrich(slow).to_arrow()
     assert (len(found), found["translation"].null_count) == (20, 0)
     assert double.cortex.calls == {"AI_TRANSLATE": 20}
@@ -192,7 +192,7 @@ def test_an_answer_that_stands_there_twice_is_one_row(
     rows.enrich(CortexTranslate("de")).count()
     store = backend.enrichment_store()
     assert store is not None
-    shelf = asking.Shelf.of(CortexTranslate("de"))
+    shelf = call_once.Shelf.of(CortexTranslate("de"))
     table = store.table(shelf)  # type: ignore[attr-defined]
     backend.database().run(f"INSERT INTO {table} SELECT * FROM {table}")
     assert len(rows.enrich(CortexTranslate("de")).to_arrow()) == 2
@@ -213,12 +213,12 @@ def test_a_merge_that_dies_is_done_again(
     backend: SnowflakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = backend.read(many(9), ROLES)
-    statement = merging._statement
-    monkeypatch.setattr(merging, "_statement", lambda *_: "SELECT 1 FROM nowhere")
+    statement = merge._statement
+    monkeypatch.setattr(merge, "_statement", lambda *_: "SELECT 1 FROM nowhere")
     with pytest.raises(BackendError):
         rows.merge("DYING")
     assert backend.database().run("SELECT COUNT(*) FROM DYING") == [(0,)]
-    monkeypatch.setattr(merging, "_statement", statement)
+    monkeypatch.setattr(merge, "_statement", statement)
     assert rows.merge("DYING") == Merged(9, 0, 0)
 
 

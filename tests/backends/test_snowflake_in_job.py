@@ -17,29 +17,30 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import LocalStore, Pipeline
+from reviewml.backends.local.frames import as_dataset
+from reviewml.backends.snowflake.identifiers import Name
 from reviewml.enrichers import Language, ZeroShot
 from reviewml.errors import BackendError, MissingExtra, ParameterError, RowErrors
 from reviewml.interfaces import Enricher
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import Enrich
-from reviewml.interfaces.frames import as_dataset
+from reviewml.operations.enrich import Enrich
+from reviewml.rows.roles import Roles
 from reviewml.saving import Parts
-from reviewml.schema import Roles
-from reviewml.sql import Name
 
 pytest.importorskip("snowflake.ml")
 pytest.importorskip("snowflake_double")
 
 from snowflake_double import Double, snowflake_double
 
-from reviewml.backends.snowflake import jobs, telling
-from reviewml.backends.snowflake import session as sessions
+from reviewml.backends.snowflake import jobs
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.connection import safe_messages
+from reviewml.backends.snowflake.connection import session as sessions
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.jobs import Job, Pool
-from reviewml.backends.snowflake.python.mapping import brought
-from reviewml.backends.snowflake.python.own_code import PACKAGES
 from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.udf.package_archive import PACKAGES
+from reviewml.backends.snowflake.udf.udf_step import brought
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -287,7 +288,7 @@ def test_a_job_that_leaves_nothing_is_no_success(session: Session) -> None:
 def test_a_failure_of_ours_is_told_whole() -> None:
     with pytest.raises(MissingExtra) as raised:
         raise MissingExtra("install\nit")
-    said = telling.told(raised.value)
+    said = safe_messages.told(raised.value)
     assert said.startswith("MissingExtra (test_snowflake_in_job.py, line ")
     assert said.endswith(": install it")
 

@@ -18,12 +18,12 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake import jobs, together
+from reviewml.backends.snowflake.connection.container_runtime import IN_RUNTIME
+from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.jobs.payload import payload
-from reviewml.backends.snowflake.jobs.pool import Pool
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
-from reviewml.backends.snowflake.runtime import IN_RUNTIME
-from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError, SchemaError
 from reviewml.featurizers import Features

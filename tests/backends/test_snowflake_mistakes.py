@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import CortexSentiment, Language
 from reviewml.errors import (
     BackendError,
@@ -23,9 +24,8 @@ from reviewml.errors import (
     SourceError,
 )
 from reviewml.interfaces import Call, Enricher, SqlEnricher
-from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.sql_enricher import ANSWER
-from reviewml.schema import Roles
+from reviewml.rows.roles import Roles
 
 pytest.importorskip("snowflake.snowpark")
 pytest.importorskip("snowflake_double")
@@ -34,8 +34,8 @@ from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.jobs import Pool
-from reviewml.backends.snowflake.jobs.pool import OPTIONS
-from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
+from reviewml.backends.snowflake.jobs.compute_pool import OPTIONS
+from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session

@@ -24,28 +24,33 @@ pytest.importorskip("snowflake_double")
 
 from snowflake_double import Double, snowflake_double
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.python import (
-    functions,
-    in_warehouse,
-    own_code,
-    partitions,
-    statistic_parts,
+from reviewml.backends.snowflake.udf import (
+    handlers,
+    package_archive,
+    partition_statistics,
+    registration,
+    statistics_codec,
 )
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, ReviewHistory
-from reviewml.enrichers.key_statistics import KeyMoments, KeysBefore, Magnitudes, RatingCounts
+from reviewml.enrichers.history.key_statistics import (
+    KeyMoments,
+    KeysBefore,
+    Magnitudes,
+    RatingCounts,
+)
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
 from reviewml.featurizers.offsets import ValueSample
 from reviewml.featurizers.texts import DocumentCounts
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.expressions import Number
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.statistics import ColumnStatistic, Count, Max, Min, Statistic, ValueCounts
-from reviewml.interfaces.time_range import TimesByDay
 from reviewml.operations.sample import SmallestHashes
-from reviewml.schema import Roles
+from reviewml.rows.expressions import Number
+from reviewml.rows.roles import Roles
+from reviewml.rows.statistics import ColumnStatistic, Count, Max, Min, Statistic, ValueCounts
+from reviewml.rows.time_range import TimesByDay
 
 ROLES = Roles.of(id="id", text="text")
 N = 700
@@ -122,8 +127,8 @@ def backend(running: Double) -> Iterator[SnowflakeBackend]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have few rows in a partition, and its answer in many pieces."""
-    monkeypatch.setattr(partitions, "ROWS", N // 6)
-    monkeypatch.setattr(statistic_parts, "LONGEST", 1_500)
+    monkeypatch.setattr(partition_statistics, "ROWS", N // 6)
+    monkeypatch.setattr(statistics_codec, "LONGEST", 1_500)
 
 
 @pytest.fixture(scope="module")
@@ -166,14 +171,14 @@ def test_statistics_are_the_same(rows: Dataset, table: pa.Table, running: Double
 def test_rows_that_leave_are_as_many_as_partitions(
     rows: Dataset, running: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistic_parts, "LONGEST", 1_000_000)
+    monkeypatch.setattr(statistics_codec, "LONGEST", 1_000_000)
     with running.watch() as seen:
         rows.aggregate({"words": STATISTICS["words"], "known": Count("text")})
     [asked] = [one for one in seen.statements if "OVER (PARTITION BY" in one.sql]
     assert asked.rows == 7
     assert seen.rows < 7 + 15  # and a word of each statement
 
-    monkeypatch.setattr(partitions, "MOST", 2)
+    monkeypatch.setattr(partition_statistics, "MOST", 2)
     with running.watch() as seen:
         rows.aggregate({"words": STATISTICS["words"]})
     assert [one.rows for one in seen.statements if "OVER (PARTITION BY" in one.sql] == [2]
@@ -272,7 +277,7 @@ def test_parts_come_back_as_they_were() -> None:
         "float": 0.1 + 0.2,
         "long": 2**90,
     }
-    found = statistic_parts.read("".join(statistic_parts.written(parts)))
+    found = statistics_codec.read("".join(statistics_codec.written(parts)))
     assert {name: plain(value) for name, value in found.items()} == {
         name: plain(value) for name, value in parts.items()
     }
@@ -282,7 +287,7 @@ def test_parts_come_back_as_they_were() -> None:
 
 def test_parts_are_no_pickles() -> None:
     loads = "pickle.load"
-    for module in (partitions, statistic_parts):
+    for module in (partition_statistics, statistics_codec):
         assert loads not in Path(str(module.__file__)).read_text()
 
 
@@ -293,7 +298,7 @@ sys._xoptions["snowflake_import_directory"] = {folder!r}
 import reviewml
 assert reviewml.__file__.startswith({archive!r})
 import pandas
-from reviewml.backends.snowflake.python.in_warehouse import parts
+from reviewml.backends.snowflake.udf.handlers import parts
 made = parts("saved.zip", [{schema!r}])(pandas.DataFrame({{0: ["good good", "bad"]}}))
 assert list(made["PIECE"]) == [0] and '"good": 1' in made["PART"][0], made
 assert not {{"snowflake.snowpark", "snowflake.connector", "ray"}} & set(sys.modules)
@@ -304,10 +309,10 @@ assert not {{"snowflake.snowpark", "snowflake.connector", "ray"}} & set(sys.modu
 def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     raw = pickle.dumps({"words": DocumentCounts("text", ("text",))})
-    (tmp_path / "saved" / in_warehouse.PICKLE).write_bytes(raw)
-    functions.zipped(tmp_path / "saved", tmp_path / "saved.zip")
+    (tmp_path / "saved" / handlers.PICKLE).write_bytes(raw)
+    registration.zipped(tmp_path / "saved", tmp_path / "saved.zip")
     schema = pa.schema([("text", pa.string())]).serialize().to_pybytes().hex()
     code = ALONE.format(
-        archive=str(own_code.archive(tmp_path)), folder=f"{tmp_path}/", schema=schema
+        archive=str(package_archive.archive(tmp_path)), folder=f"{tmp_path}/", schema=schema
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

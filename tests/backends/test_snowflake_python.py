@@ -20,18 +20,18 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import Frame, Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
 from reviewml.errors import BackendError, RowErrors
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.batches import with_columns
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import Enrich
-from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.resources import PLAIN, Resources
-from reviewml.interfaces.stored_batch import CachedEnrich
+from reviewml.operations.cached_enrich import CachedEnrich
+from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
-from reviewml.schema import Roles
+from reviewml.rows.bookkeeping import with_columns
+from reviewml.rows.roles import Roles
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression
 
@@ -41,13 +41,13 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.connection.safe_messages import MARK
+from reviewml.backends.snowflake.connection.session import Access
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.python import functions, own_code
-from reviewml.backends.snowflake.python.by_value import Stays, pickled, taken_along
-from reviewml.backends.snowflake.python.mapping import brought, compile_to_udf
-from reviewml.backends.snowflake.session import Access
-from reviewml.backends.snowflake.telling import MARK
-from reviewml.sql import literal
+from reviewml.backends.snowflake.identifiers import literal
+from reviewml.backends.snowflake.udf import package_archive, registration
+from reviewml.backends.snowflake.udf.pickling import Stays, pickled, taken_along
+from reviewml.backends.snowflake.udf.udf_step import brought, compile_to_udf
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -398,7 +398,7 @@ def test_only_what_is_needed_is_given(running: Double, backend: SnowflakeBackend
 
 def test_components_are_saved_and_others_pickled() -> None:
     assert brought(Enrich(Language(), "language")).handler == "enriched"
-    [own, version] = [brought(Enrich(Shouting(), "own")), functions.this_runtime()]
+    [own, version] = [brought(Enrich(Shouting(), "own")), registration.this_runtime()]
     assert (own.handler, own.runtime) == ("called", version)
 
 
@@ -534,7 +534,7 @@ sys._xoptions["snowflake_import_directory"] = {folder!r}
 import reviewml
 assert reviewml.__file__.startswith({archive!r})
 import pandas
-from reviewml.backends.snowflake.python.in_warehouse import called
+from reviewml.backends.snowflake.udf.handlers import called
 rows = pandas.DataFrame({{0: ["so!!", None], 1: ["a#1", "a#2"], 2: [None, None]}})
 given = called("saved.zip", [{schema!r}], ["marks", "share", "__errors__"])(rows)
 assert given == [["2", "0.6666666865348816", None], [None, None, None]], given
@@ -550,10 +550,10 @@ def test_a_users_class_needs_nothing_of_the_user_there(tmp_path: Path) -> None:
     content = brought(function).content
     assert isinstance(content, bytes)
     (folder / "function.pickle").write_bytes(content)
-    functions.zipped(folder, tmp_path / "saved.zip")
+    registration.zipped(folder, tmp_path / "saved.zip")
     schema = as_dataset(pa.table({"text": ["a"]}), Roles.of(text="text")).full_schema
     code = ALONE.format(
-        archive=str(own_code.archive(tmp_path)),
+        archive=str(package_archive.archive(tmp_path)),
         folder=f"{tmp_path}/",
         schema=schema.serialize().to_pybytes().hex(),
         own=__name__,

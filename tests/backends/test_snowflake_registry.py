@@ -22,11 +22,12 @@ from snowflake_double import Double, snowflake_double
 from snowflake_double.models.catalogue import models_at
 
 from reviewml import Frame, plugins
+from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.identifiers import literal, quoted
 from reviewml.backends.snowflake.registry import registry as registry_module
-from reviewml.backends.snowflake.registry.kept_model import GIVEN, KeptModel
-from reviewml.backends.snowflake.registry.packaged import Packaged
+from reviewml.backends.snowflake.registry.model_versions import GIVEN, KeptModel
+from reviewml.backends.snowflake.registry.packaged_model import Packaged
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
-from reviewml.backends.snowflake.session import Database
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, Quality, ReviewHistory
 from reviewml.errors import (
@@ -40,8 +41,7 @@ from reviewml.featurizers import Features
 from reviewml.interfaces.registry import ModelVersion
 from reviewml.interfaces.sql_enricher import ANSWER, Call, SqlEnricher
 from reviewml.pipeline import Pipeline
-from reviewml.schema import Roles
-from reviewml.sql import literal, quoted
+from reviewml.rows.roles import Roles
 from reviewml.testing import RegistryContract
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
@@ -141,7 +141,7 @@ class Shouting(SqlEnricher):
 @pytest.fixture
 def shouting(monkeypatch: pytest.MonkeyPatch) -> type[Shouting]:
     """Register it, so that pipelines with it can be saved."""
-    catalogue = plugins.catalogue()
+    catalogue = plugins.get_catalogue()
     name = f"{__name__}:Shouting"
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Shouting.__module__])
     entries = dict(catalogue._entries)

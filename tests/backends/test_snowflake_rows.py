@@ -20,16 +20,16 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import Frame
+from reviewml.backends.local.frames import as_dataset
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
-from reviewml.backends.snowflake.stage import SnowflakeStage
+from reviewml.backends.snowflake.sources.stage import SnowflakeStage
+from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
 from reviewml.errors import BackendError, JoinError, ParameterError, RowsFailed, SchemaError
 from reviewml.interfaces import Dataset, Window
-from reviewml.interfaces.expressions import earlier
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.statistics import Count, Later, Max, Min, Missing, Sum, ValueCounts
 from reviewml.operations.aggregates import Aggregate, Mean, Share
-from reviewml.schema import Roles
+from reviewml.rows.expressions import earlier
+from reviewml.rows.roles import Roles
+from reviewml.rows.statistics import Count, Later, Max, Min, Missing, Sum, ValueCounts
 from reviewml.sources.files import Files
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import ODD, example_rows

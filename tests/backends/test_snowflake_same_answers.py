@@ -20,7 +20,7 @@ from snowflake_double import Double, snowflake_double
 from reviewml import Files, Frame, Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
-from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.datasets import make_reviews, make_shop
 from reviewml.errors import CapabilityError, NotFitted, SchemaError
 from reviewml.featurizers import Features

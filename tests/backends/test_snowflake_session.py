@@ -20,15 +20,15 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import Pipeline
-from reviewml.backends.snowflake import session as sessions
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.session import Access
-from reviewml.backends.snowflake.source import SnowflakeTable
+from reviewml.backends.snowflake.connection import session as sessions
+from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.enrichers import Quality
 from reviewml.errors import BackendError, ParameterError
 from reviewml.interfaces import Enricher
-from reviewml.schema import Roles
+from reviewml.rows.roles import Roles
 
 SECRET = "hunter2-very-secret"
 

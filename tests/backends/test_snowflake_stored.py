@@ -10,16 +10,16 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import LocalStore
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import CortexSentiment
 from reviewml.errors import RowErrors, StoreError
 from reviewml.interfaces import Enricher
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.named_list import named_list
 from reviewml.interfaces.resources import PLAIN, Resources
-from reviewml.interfaces.row_keys import row_keys
 from reviewml.interfaces.store import Shelf
-from reviewml.schema import Roles
+from reviewml.rows.named_lists import named_list
+from reviewml.rows.roles import Roles
+from reviewml.rows.row_keys import row_keys
 from reviewml.testing.store import COLUMNS, VALUES
 
 pytest.importorskip("snowflake.snowpark")
@@ -29,7 +29,7 @@ from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.sql import asking
+from reviewml.backends.snowflake.sql import call_once
 from reviewml.backends.snowflake.store import SnowflakeStore
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def test_an_answer_that_is_gone_is_an_error(
     errors = query.database.records(
         f'SELECT "id" AS ID, "__errors__"::TEXT AS E FROM ({query.query}) ORDER BY 1'
     )
-    assert asking.GONE in errors[0]["E"]
+    assert call_once.GONE in errors[0]["E"]
     assert errors[1]["E"] is None
 
 

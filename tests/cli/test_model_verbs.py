@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import Files, LocalRegistry, Pipeline, load
+from reviewml.display.text_tables import Table
 from reviewml.featurizers import Features
-from reviewml.tables import Table
 from reviewml.trainers import LogisticRegression
 
 FIT = ("--target", "recommended", "--id", "id", "--trainer", "logistic-regression")

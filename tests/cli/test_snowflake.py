@@ -16,9 +16,9 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import cli
-from reviewml.backends.snowflake.doctor import examine
-from reviewml.backends.snowflake.session import Access
-from reviewml.backends.snowflake.setup import DATABASE_ROLES, Setup
+from reviewml.backends.snowflake.connection.doctor import examine
+from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.connection.setup import DATABASE_ROLES, Setup
 from reviewml.errors import BackendError
 
 HOSTILE = Setup(

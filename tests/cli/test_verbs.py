@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from reviewml import hookimpl, plugins
 from reviewml.cli import main
-from reviewml.cli.verbs import Failed
+from reviewml.cli.command_group import Failed
 from reviewml.errors import SourceError
 
 VERBS = ["bench", "demo", "enrich", "evaluate", "explain", "fit"]
@@ -44,7 +44,7 @@ def test_a_registry_in_snowflake_is_reached_from_python(run, files, arguments) -
 @pytest.fixture
 def install() -> Iterator[object]:
     """Register commands as an installed plugin would."""
-    catalogue = plugins.catalogue()
+    catalogue = plugins.get_catalogue()
     before = dict(catalogue._entries)
     added: list[object] = []
 

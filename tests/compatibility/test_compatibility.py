@@ -117,7 +117,7 @@ def test_our_classes_have_an_identity_each() -> None:
     targets = [
         entry.target
         for kind in ("enrichers", "featurizers", "trainers")
-        for entry in plugins.catalogue().entries(kind)
+        for entry in plugins.get_catalogue().entries(kind)
         if entry.package == "reviewml" and entry.missing_extra() is None
     ]
     classes = [

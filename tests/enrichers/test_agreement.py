@@ -14,12 +14,12 @@ pytest.importorskip("transformers")
 
 import reviewml
 from reviewml import Pipeline
-from reviewml.blanks import null_blanks
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import ZeroShot
-from reviewml.enrichers.transformer import some_texts
+from reviewml.enrichers.transformers.classifier import some_texts
 from reviewml.errors import NotFitted, ParameterError
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.frames import as_dataset
+from reviewml.rows.blanks import null_blanks
 from reviewml.testing.rows import example_rows
 
 pytestmark = pytest.mark.usefixtures("keep_models")
@@ -87,7 +87,7 @@ def test_the_texts_compared_are_few_different_and_those_of_any_order() -> None:
 def test_labels_that_often_differ_are_warned_of(
     zero_shot: ZeroShot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reviewml.enrichers.transformer.ENOUGH", 1.01)
+    monkeypatch.setattr("reviewml.enrichers.transformers.classifier.ENOUGH", 1.01)
     with pytest.warns(UserWarning, match=r"int8'.* labels as in float32 .* Leave backend='torch'"):
         zero_shot.fit(ROWS)
 

@@ -15,16 +15,21 @@ from scipy.stats import binom
 from sklearn.base import clone
 
 import reviewml
-from reviewml import Pipeline, builtin, hookimpl, plugins
+from reviewml import Pipeline, hookimpl, plugins
 from reviewml.backends.local.backend import LocalBackend
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
-from reviewml.enrichers.guarantee import choose_threshold, lower_bound, most_disagreements
-from reviewml.enrichers.lesson import Lesson
-from reviewml.enrichers.text_classifier import Floats, Probabilities, TextClassifier
+from reviewml.enrichers.cascade.distillation import Lesson
+from reviewml.enrichers.cascade.risk_control import (
+    choose_threshold,
+    lower_bound,
+    most_disagreements,
+)
+from reviewml.enrichers.transformers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.errors import MissingExtra, ModelUnavailable, ParameterError, TooLittleAgreement
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import Roles
+from reviewml.plugins import builtin
+from reviewml.rows.roles import Roles
 from reviewml.stores.local import LocalStore
 from reviewml.testing import EnricherContract
 from reviewml.testing.rows import GOOD

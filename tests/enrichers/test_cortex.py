@@ -11,9 +11,9 @@ import pytest
 from reviewml import Frame, Pipeline
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate, ReviewHistory
 from reviewml.errors import CapabilityError, ParameterError
-from reviewml.featurizers.kinds import kind_of
+from reviewml.featurizers.column_kinds import kind_of
 from reviewml.interfaces import Call, SqlEnricher
-from reviewml.schema import Roles
+from reviewml.rows.roles import Roles
 
 TEXT = {"text": '"text"'}
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewml import Frame, Pipeline, load
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import Quality, ReviewHistory, Sentiment
 from reviewml.errors import NotFitted, SchemaError
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
 from reviewml.trainers import XGBoost
 
 UTC = datetime.UTC

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from reviewml import Frame
 from reviewml.enrichers import ReviewHistory, Sentiment
-from reviewml.enrichers.key_statistics import common_magnitude
-from reviewml.enrichers.rating_scale import detect_scale
+from reviewml.enrichers.history.key_statistics import common_magnitude
+from reviewml.enrichers.sentiment.rating_scale import detect_scale
 from reviewml.errors import ParameterError, SchemaError
 
 TEXTS = ["lovely soft and warm", "awful, broke at once", "okay for the price"]

@@ -14,14 +14,14 @@ import pytest
 
 import reviewml
 from reviewml import Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import Sentiment
-from reviewml.enrichers.ngrams import normalised
-from reviewml.enrichers.rated import hashes_of
+from reviewml.enrichers.ngrams.features import normalised
+from reviewml.enrichers.sentiment.rated_reviews import hashes_of
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
-from reviewml.hashing import digest
 from reviewml.interfaces import Dataset
-from reviewml.interfaces.frames import as_dataset
+from reviewml.rows.hashing import digest
 from reviewml.testing.rows import example_rows, near_duplicates, shuffled
 from reviewml.trainers import LogisticRegression
 

@@ -7,7 +7,7 @@ import pytest
 from py3langid.langid import LanguageIdentifier
 
 from reviewml.enrichers import Language, Quality, Sentiment
-from reviewml.enrichers.ngram_model import NgramModel
+from reviewml.enrichers.ngrams.model import NgramModel
 from reviewml.interfaces import Enricher
 from reviewml.testing.rows import example_rows
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.interfaces.expressions import (
+from reviewml.rows.expressions import (
     LARGEST,
     MEASURES,
     Category,

@@ -17,7 +17,7 @@ from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.engine import Outputs
 from reviewml.inference.loading import load_encoder
 from reviewml.inference.placement import Placement
-from reviewml.inference.sentence_files import SentenceFiles
+from reviewml.inference.sentence_transformer_config import SentenceFiles
 from reviewml.inference.text_model import TextModel
 
 pytest.importorskip("transformers")

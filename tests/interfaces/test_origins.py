@@ -9,11 +9,11 @@ import pytest
 
 import reviewml
 from reviewml import Files, Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import Language, Sentiment
 from reviewml.errors import SchemaError, SourceError
 from reviewml.featurizers import Features
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.origins import ORIGIN, Origin, origin_of
+from reviewml.rows.provenance import ORIGIN, Origin, origin_of
 from reviewml.testing.backend import Length
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.interfaces.row_keys import id_keys, row_keys
+from reviewml.rows.row_keys import id_keys, row_keys
 
 TEXTS = ["great", "", None, "größer", "great"]
 

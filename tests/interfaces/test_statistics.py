@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.statistics import Max, Min, ValueCounts
+from reviewml.backends.local.frames import as_dataset
+from reviewml.rows.statistics import Max, Min, ValueCounts
 
 LATE = datetime.datetime(2026, 1, 31)
 

@@ -11,12 +11,12 @@ import pytest
 
 from reviewml import Frame, LocalStore, Pipeline
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.blanks import null_blanks
 from reviewml.errors import EnvironmentFailure, RowErrors, StoreError
 from reviewml.interfaces import Dataset, Enricher
-from reviewml.interfaces import stored_batch as module
-from reviewml.interfaces.stored_batch import CachedEnrich
-from reviewml.schema import Roles
+from reviewml.operations import cached_enrich as module
+from reviewml.operations.cached_enrich import CachedEnrich
+from reviewml.rows.blanks import null_blanks
+from reviewml.rows.roles import Roles
 from reviewml.testing.rows import example_rows
 
 CALLS: list[list[str | None]] = []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.interfaces.time_range import TimeRange, TimesByDay
+from reviewml.rows.time_range import TimeRange, TimesByDay
 
 DAY = 86_400_000_000
 NEVER = 2_932_896

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import SourceError
-from reviewml.interfaces.frames import as_dataset
 from reviewml.sources.files import Files
 
 

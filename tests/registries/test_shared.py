@@ -17,9 +17,10 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from reviewml import Pipeline, SharedRegistry, places
+from reviewml import Pipeline, SharedRegistry
 from reviewml.errors import DamagedModel, MissingExtra, ModelNotFound, RegistryError
 from reviewml.registries.event_log import EventLog
+from reviewml.storage import shared_files
 from reviewml.testing.registry import fitted
 
 PROCESSES = 10
@@ -163,7 +164,7 @@ def test_a_failed_upload_leaves_no_files(
         monkeypatch.context() as broken,
         pytest.raises(RegistryError, match="it is full: make room"),
     ):
-        broken.setattr(places, "sync", full)
+        broken.setattr(shared_files, "sync", full)
         registry.log(pipeline, name="purchase")
     assert not list(Path(registry.url).rglob("*.json"))
     assert registry.names() == []

@@ -12,18 +12,18 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import Frame, LocalRegistry, LocalStore, Pipeline
-from reviewml.backends.local import events
+from reviewml.backends.local import event_index
 from reviewml.enrichers import Sentiment
 from reviewml.errors import MissingExtra, ParameterError, RegistryError, SchemaError
 from reviewml.featurizers import Features
-from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.registry import ModelVersion
-from reviewml.schema import arrow_type
+from reviewml.rows.bookkeeping import with_bookkeeping
+from reviewml.rows.roles import arrow_type
 from reviewml.serve import Limits, create_app
-from reviewml.serve.answers import answers
-from reviewml.serve.columns import Column
+from reviewml.serve.loaded_model import Served
+from reviewml.serve.output_columns import answers
 from reviewml.serve.page import render_page
-from reviewml.serve.served import Served
+from reviewml.serve.request_schema import Column
 from reviewml.trainers import LogisticRegression
 
 Any_ = Any
@@ -65,9 +65,9 @@ def test_a_review_history_is_that_of_predict(serve, with_history, views, shop_re
 
 def test_reviews_are_sorted_once(with_history, views, shop_reviews, monkeypatch) -> None:
     built = []
-    build = events.EventIndex.build
+    build = event_index.EventIndex.build
     monkeypatch.setattr(
-        events.EventIndex, "build", lambda *given: built.append(given) or build(*given)
+        event_index.EventIndex, "build", lambda *given: built.append(given) or build(*given)
     )
     served = Served(ModelVersion("m", 1, ""), with_history, shop_reviews)
     assert len(built) == 1

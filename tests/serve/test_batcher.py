@@ -13,7 +13,7 @@ import pytest
 
 from reviewml import LocalRegistry
 from reviewml.serve import Limits, create_app
-from reviewml.serve.served import Served
+from reviewml.serve.loaded_model import Served
 
 
 @pytest.fixture

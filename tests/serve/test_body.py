@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from reviewml.errors import RequestRefused
 from reviewml.serve import Limits
-from reviewml.serve.body import rows_of
-from reviewml.serve.columns import Column
 from reviewml.serve.json_rows import read_rows
+from reviewml.serve.request_body import rows_of
+from reviewml.serve.request_schema import Column
 
 LONG = 20.0
 """Seconds for what takes far less on any machine, and took minutes once."""

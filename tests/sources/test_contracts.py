@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from reviewml.interfaces.frames import as_dataset
+from reviewml.backends.local.frames import as_dataset
 from reviewml.interfaces.source import Source
 from reviewml.sources.files import Files
 from reviewml.sources.frame import Frame

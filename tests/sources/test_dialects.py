@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import ERRORS
-from reviewml.sources import opening, records
+from reviewml.backends.local.frames import as_dataset
+from reviewml.rows.roles import ERRORS
+from reviewml.sources import decode, record_splitter
 from reviewml.sources.files import Files
 
 EXAMPLES = int(os.environ.get("REVIEWML_EXAMPLES", "200"))
@@ -183,8 +183,8 @@ def check(name: str, writer: Writer, rows: Rows, size: int) -> None:
         except csv.Error:
             return
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(records, "BLOCK", size)
-            patch.setattr(opening, "CHUNK", size)
+            patch.setattr(record_splitter, "BLOCK", size)
+            patch.setattr(decode, "CHUNK", size)
             found, failed = read(path, options)
         content = path.read_bytes()
     expected = comparable(rows, name)

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import ReviewmlError, SchemaError, SourceError
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import PLACE, Roles, roles_of
-from reviewml.sources import delimited, opening, records
+from reviewml.rows.roles import PLACE, Roles, roles_of
+from reviewml.sources import decode, record_splitter
 from reviewml.sources.files import Files
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 
@@ -350,10 +350,10 @@ def test_a_huge_cell(csv: Path) -> None:
 
 
 def test_a_record_that_is_too_long(csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "BLOCK", 100)
-    monkeypatch.setattr(records, "LONGEST", 1000)
-    monkeypatch.setattr(opening, "CHUNK", 100)
-    monkeypatch.setattr(delimited, "HEAD", 100)
+    monkeypatch.setattr(record_splitter, "BLOCK", 100)
+    monkeypatch.setattr(record_splitter, "LONGEST", 1000)
+    monkeypatch.setattr(decode, "CHUNK", 100)
+    monkeypatch.setattr("reviewml.sources.csv.HEAD", 100)
     write(csv, 'id,text\n1,a\n2,"b\n' + "3,c\n" * 10_000)
     source = Files(csv)
     assert [row["id"] for row in rows(source)] == [1, None, *[3] * 10_000]

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import SourceError
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import PLACE
+from reviewml.rows.roles import PLACE
 from reviewml.sources.files import Files
-from reviewml.sources.finding import find
+from reviewml.sources.find_files import find
 from reviewml.sources.table import Table
 
 

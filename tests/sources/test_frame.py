@@ -9,9 +9,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.enrichers import Language
 from reviewml.errors import SchemaError, SourceError
-from reviewml.interfaces.frames import as_dataset
 from reviewml.sources.frame import Frame
 
 TEXT = pa.array(["Sehr gut und schön"])

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Files
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import ERRORS
+from reviewml.backends.local.frames import as_dataset
+from reviewml.rows.roles import ERRORS
 
 EXPONENT = re.compile(r"[+-]?[1-9]\d*(\.\d+)?[eE][+-]?\d+")
 

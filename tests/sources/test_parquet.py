@@ -23,11 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import SourceError
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import PLACE, column_names
+from reviewml.rows.roles import PLACE, column_names
 from reviewml.sources.files import Files
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 from reviewml.sources.parquet import Parquet
 
 EXAMPLES = int(os.environ.get("REVIEWML_EXAMPLES", "200"))

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import ReviewmlError
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import PLACE
-from reviewml.sources import opening, records
+from reviewml.rows.roles import PLACE
+from reviewml.sources import decode, record_splitter
 from reviewml.sources.files import Files
 
 some = settings(max_examples=150, deadline=None)
@@ -40,8 +40,8 @@ CSV_LIKE = st.lists(
 @contextmanager
 def cut_at(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "BLOCK", size)
-        patch.setattr(opening, "CHUNK", size)
+        patch.setattr(record_splitter, "BLOCK", size)
+        patch.setattr(decode, "CHUNK", size)
         yield
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import ParameterError, SourceError
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import column_names
-from reviewml.sources import opening, records
+from reviewml.rows.roles import column_names
+from reviewml.sources import decode, record_splitter
 from reviewml.sources.encodings import encoding_advice
 from reviewml.sources.files import Files
 
@@ -25,8 +25,8 @@ def csv(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cut(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "BLOCK", size)
-    monkeypatch.setattr(opening, "CHUNK", size)
+    monkeypatch.setattr(record_splitter, "BLOCK", size)
+    monkeypatch.setattr(decode, "CHUNK", size)
 
 
 def rows(path: Path, content: str | bytes, **options: object) -> list[tuple[object, ...]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import SchemaError, SourceError
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import PLACE
+from reviewml.rows.roles import PLACE
 from reviewml.sources.table import Table
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml.errors import StoreError
-from reviewml.stores.cells import check_kept, from_cells, to_cells
+from reviewml.stores.sqlite_codec import check_kept, from_cells, to_cells
 
 NAN = float("nan")
 

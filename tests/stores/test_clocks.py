@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewml.interfaces import Shelf
-from reviewml.places import place_of
+from reviewml.storage.shared_files import place_of
+from reviewml.stores import lease as turns
 from reviewml.stores import shared
-from reviewml.stores import turn as turns
-from reviewml.stores.choosing import store_at
+from reviewml.stores.resolve import store_at
 from reviewml.testing.store import NO_LINKS, keys_of
 
 COLUMNS = pa.schema({"score": pa.float64()})

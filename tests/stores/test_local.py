@@ -15,9 +15,9 @@ from reviewml import LocalStore
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.errors import StoreError
 from reviewml.interfaces import EnrichmentStore
-from reviewml.schema import Roles
+from reviewml.rows.roles import Roles
 from reviewml.stores import sqlite_file
-from reviewml.stores.choosing import default_store
+from reviewml.stores.resolve import default_store
 from reviewml.testing import StoreContract
 from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, keys_of, links_between
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewml.errors import StoreError
-from reviewml.interfaces.row_keys import KEY
-from reviewml.places import Folder, Place, place_of
-from reviewml.stores import piles
-from reviewml.stores.piles import Pile
+from reviewml.rows.row_keys import KEY
+from reviewml.storage.shared_files import Folder, Place, place_of
+from reviewml.stores import segment_set
+from reviewml.stores.segment_set import Pile
 from reviewml.stores.segments import Name, as_arrow, comparable, in_order, mapped, written
 
 
@@ -104,7 +104,7 @@ def test_merging_changes_no_value(filled: Pile, monkeypatch: pytest.MonkeyPatch)
     other = Pile(filled.place, filled.folder)
     assert held(other, *range(8)) == FIRST
     assert filled.to_merge() == []
-    monkeypatch.setattr(piles, "MANY", 5)
+    monkeypatch.setattr(segment_set, "MANY", 5)
     filled.merge(filled.to_merge(), nothing)
     for pile in (filled, other, Pile(filled.place, filled.folder)):
         assert held(pile, *range(8)) == FIRST
@@ -115,12 +115,12 @@ def test_merging_changes_no_value(filled: Pile, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_large_segments_are_not_merged_again(filled: Pile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(piles, "MANY", 1)
-    monkeypatch.setattr(piles, "FULL", sum(name.bytes for name in filled.names()[:3]))
+    monkeypatch.setattr(segment_set, "MANY", 1)
+    monkeypatch.setattr(segment_set, "FULL", sum(name.bytes for name in filled.names()[:3]))
     assert list(map(len, filled.to_merge())) == [3, 3]
     filled.merge(filled.to_merge(), nothing)
     sizes = [name.bytes for name in filled.names()]
-    monkeypatch.setattr(piles, "FULL", min(sizes))
+    monkeypatch.setattr(segment_set, "FULL", min(sizes))
     assert len(sizes) == 2
     assert filled.to_merge() == []
     assert held(filled, *range(8)) == FIRST
@@ -145,7 +145,7 @@ class Dying(Pile):
 def test_who_is_killed_while_merging_spoils_nothing(
     filled: Pile, deletes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(piles, "MANY", 1)
+    monkeypatch.setattr(segment_set, "MANY", 1)
     dying = Dying(filled.place, filled.folder)
     dying.deletes = deletes
     with pytest.raises(Killed):
@@ -180,7 +180,7 @@ def test_a_listing_that_was_overtaken_does_not_count(
     filled: Pile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = list(map(str, filled.names()))
-    monkeypatch.setattr(piles, "MANY", 1)
+    monkeypatch.setattr(segment_set, "MANY", 1)
     filled.merge(filled.to_merge(), nothing)
     for listings in ([before[:3]], [before, before[:3]], [before]):
         reader = Disturbed(filled.place, filled.folder)
@@ -198,7 +198,7 @@ def test_what_vanishes_while_it_is_read_is_listed_again(filled: Pile) -> None:
 
 
 def test_what_always_vanishes_is_said(filled: Pile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(piles, "ATTEMPTS", 3)
+    monkeypatch.setattr(segment_set, "ATTEMPTS", 3)
     names = list(map(str, filled.names()))
     reader = Disturbed(filled.place, filled.folder)
     reader.meanwhile = [names] * 9

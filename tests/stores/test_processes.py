@@ -17,10 +17,11 @@ import pytest
 from tqdm.auto import tqdm
 
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.interfaces import Enricher, Shelf, stored_batch
-from reviewml.schema import Roles
-from reviewml.stores import piles, turn
-from reviewml.stores.choosing import store_at
+from reviewml.interfaces import Enricher, Shelf
+from reviewml.operations import cached_enrich
+from reviewml.rows.roles import Roles
+from reviewml.stores import lease, segment_set
+from reviewml.stores.resolve import store_at
 from reviewml.testing.store import keys_of
 
 ROWS = 4_000
@@ -69,9 +70,9 @@ def work(store: str, log: Path, order: str, ready: Any) -> None:
     # That of a progress bar is shared with copies, of which one may be killed while it holds it.
     tqdm.set_lock(threading.RLock())
     # To commit often, which takes longer where there is a file for each.
-    stored_batch.FIRST_ROWS, stored_batch.SECONDS = FIRST, 0.1 if "://" in store else 0.005
+    cached_enrich.FIRST_ROWS, cached_enrich.SECONDS = FIRST, 0.1 if "://" in store else 0.005
     # To merge often, also when who did it before was killed.
-    piles.MANY, turn.LEASE = 5, 0.5
+    segment_set.MANY, lease.LEASE = 5, 0.5
     table = pa.Table.from_batches(rows(order == "down").to_batches(IN_BATCH))
     dataset = LocalBackend(store=store).read(table, Roles.of(id="id", text="text"))
     ready.set()

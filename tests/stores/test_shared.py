@@ -18,10 +18,10 @@ from reviewml.backends.local.backend import LocalBackend
 from reviewml.cli import main
 from reviewml.errors import MissingExtra, StoreError
 from reviewml.interfaces import EnrichmentStore, Shelf
-from reviewml.places import place_of
-from reviewml.schema import Roles
-from reviewml.stores import piles, shared, uses
-from reviewml.stores.choosing import default_store, store_at
+from reviewml.rows.roles import Roles
+from reviewml.storage.shared_files import place_of
+from reviewml.stores import segment_set, shared, usage
+from reviewml.stores.resolve import default_store, store_at
 from reviewml.testing import StoreContract
 from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, keys_of, links_between
 
@@ -45,9 +45,9 @@ class TestSharedStoreThatMerges(StoreContract):
 
     @pytest.fixture
     def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EnrichmentStore:
-        monkeypatch.setattr(piles, "MANY", 1)
-        monkeypatch.setattr(uses, "MANY", 1)
-        monkeypatch.setattr(uses, "IDLE", 0.0)
+        monkeypatch.setattr(segment_set, "MANY", 1)
+        monkeypatch.setattr(usage, "MANY", 1)
+        monkeypatch.setattr(usage, "IDLE", 0.0)
         return SharedStore(tmp_path)
 
 
@@ -136,7 +136,7 @@ def test_a_value_that_is_there_is_not_written_again(filled: SharedStore) -> None
 def test_many_small_segments_become_one(
     store: SharedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(piles, "MANY", 5)
+    monkeypatch.setattr(segment_set, "MANY", 5)
     texts = [f"text {number}" for number in range(20)]
     for number, text in enumerate(texts):
         links = links_between([number], [text])

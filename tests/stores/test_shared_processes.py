@@ -19,8 +19,8 @@ import pytest
 from reviewml import SharedStore
 from reviewml.errors import StoreError
 from reviewml.interfaces import Shelf
-from reviewml.places import place_of
-from reviewml.stores import piles, shared, turn
+from reviewml.storage.shared_files import place_of
+from reviewml.stores import lease, segment_set, shared
 from reviewml.testing.store import keys_of, links_between
 
 SHELF = Shelf("f" * 64, "Doubled", pa.schema({"double": pa.int64()}))
@@ -34,7 +34,7 @@ PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else 
 
 def write(folder: Path, number: int, committed: Connection) -> None:
     """Keep the next values, merging whatever can be, and say how many are committed."""
-    piles.MANY, piles.FULL, turn.LEASE = 3, 4_000, 0.2
+    segment_set.MANY, segment_set.FULL, lease.LEASE = 3, 4_000, 0.2
     store = SharedStore(folder)
     for start in itertools.count(number, AT_ONCE):
         numbers = range(start, start + AT_ONCE)

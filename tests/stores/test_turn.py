@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import StoreError
-from reviewml.places import Place, place_of
-from reviewml.stores import turn as turns
-from reviewml.stores.turn import required_turn, turn
+from reviewml.storage.shared_files import Place, place_of
+from reviewml.stores import lease as turns
+from reviewml.stores.lease import required_turn, turn
 
 
 @pytest.fixture(params=["folder", "memory"])

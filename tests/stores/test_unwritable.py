@@ -18,7 +18,7 @@ from reviewml import Frame, LocalStore, Pipeline, SharedStore
 from reviewml.errors import StoreUnwritable
 from reviewml.interfaces import Enricher
 from reviewml.stores import checked_rows, sqlite_file
-from reviewml.stores.choosing import store_at
+from reviewml.stores.resolve import store_at
 from reviewml.testing.store import NO_LINKS, SHELF, VALUES, keys_of, links_between
 
 SECRET = b"a secret label"
@@ -216,7 +216,7 @@ def test_of_processes_that_prune_at_once_one_deletes(tmp_path: Path, kind: str) 
     values = pa.concat_batches([VALUES] * 250)
     store.add(SHELF, keys_of(texts), values, links_between(texts, texts))
     script = (
-        "import sys\nfrom reviewml.stores.choosing import store_at\n"
+        "import sys\nfrom reviewml.stores.resolve import store_at\n"
         "print(store_at(sys.argv[1]).prune('0s'))"
     )
     command = [sys.executable, "-c", script, f"{kind}{tmp_path}"]

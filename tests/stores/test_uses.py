@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import StoreError
-from reviewml.places import Place, place_of
-from reviewml.stores import uses as counting
-from reviewml.stores.uses import Uses
+from reviewml.storage.shared_files import Place, place_of
+from reviewml.stores import usage as counting
+from reviewml.stores.usage import Uses
 from reviewml.testing.store import SHELF
 
 

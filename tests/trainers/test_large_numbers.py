@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 import reviewml
 from reviewml import Pipeline
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import DamagedModel, TargetError
 from reviewml.featurizers import Features
-from reviewml.interfaces.expressions import subtract
-from reviewml.interfaces.frames import as_dataset
+from reviewml.fitting.examples import target_of
 from reviewml.interfaces.trainer import Trainer
 from reviewml.models.target_scale import TargetScale
+from reviewml.rows.expressions import subtract
 from reviewml.trainers import LogisticRegression, XGBoost
-from reviewml.training import target_of
 
 RANDOM = np.random.default_rng(0)
 N = 1_000
@@ -131,7 +131,9 @@ def test_the_state_does_not_depend_on_the_order_of_rows() -> None:
 
 def test_a_rating_that_is_text_is_told() -> None:
     rows = pa.table({"stars": ["2,5", "3,0"] * 9, "x": range(18)})
-    fitted = Features(rating=True).fit(as_dataset(rows, reviewml.schema.Roles.of(rating="stars")))
+    fitted = Features(rating=True).fit(
+        as_dataset(rows, reviewml.rows.roles.Roles.of(rating="stars"))
+    )
     assert any("the rating, 'stars', is text" in said for said in fitted.warnings())
 
 

@@ -233,7 +233,7 @@ class SentenceTransformers(ZeroShotEngine):
         )
 
     def scores(self, texts: Sequence[str]) -> Floats:
-        from reviewml.enrichers.zero_shot import entailment, softmax_of_known
+        from reviewml.enrichers.transformers.zero_shot import entailment, softmax_of_known
 
         sentences = self.setting.hypotheses
         pairs = [(text, sentence) for text in texts for sentence in sentences]
@@ -251,7 +251,7 @@ class Exact(ZeroShotEngine):
     def load(self, warm_up: Sequence[str]) -> None:
         import pyarrow as pa
 
-        from reviewml.enrichers.zero_shot import ZeroShot
+        from reviewml.enrichers.transformers.zero_shot import ZeroShot
 
         setting = self.setting
         self._enricher = ZeroShot(

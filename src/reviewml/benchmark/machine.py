@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reviewml.saving.versions import version_of
+from reviewml.saving.package_versions import version_of
 
 LIBRARIES = (
     "reviewml",

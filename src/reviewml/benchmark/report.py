@@ -14,10 +14,10 @@ from reviewml.benchmark.engines import BASELINE, ENGINES
 from reviewml.benchmark.running import Measurement, Run
 from reviewml.benchmark.setting import TEMPLATE, Setting
 from reviewml.benchmark.texts import Workload, spread
+from reviewml.display.text_tables import Table
 from reviewml.errors import MissingExtra
-from reviewml.inference.agreement import agreement
+from reviewml.inference.backend_agreement import agreement
 from reviewml.storage.atomic_files import write_text
-from reviewml.tables import Table
 
 Results = Mapping[Run, Sequence[Measurement]]
 

@@ -16,7 +16,7 @@ from reviewml.benchmark.engines import BASELINE, ENGINES
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload
 from reviewml.errors import UnknownName, did_you_mean
-from reviewml.masking import masked
+from reviewml.privacy.redaction import masked
 
 Say = Callable[[str], None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reviewml.cli.verbs import Verbs
+from reviewml.cli.command_group import Verbs
 
 EPILOG = """\b
 Every verb takes --json, and then prints one JSON document on standard output.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
+from reviewml.cli.output import answer
 from reviewml.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ def inference(
 def _texts(source: Files | None, text: str | None, most: int) -> list[str]:
     import pyarrow as pa
 
+    from reviewml.backends.local.frames import as_dataset
     from reviewml.datasets import make_reviews
     from reviewml.errors import SchemaError
-    from reviewml.interfaces.frames import as_dataset
 
     if source is None or text is None:
         made: list[str] = make_reviews(most, languages=["en"]).column("text").to_pylist()

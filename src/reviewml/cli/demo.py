@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
+from reviewml.cli.output import answer
 
 if TYPE_CHECKING:
     from reviewml.evaluation import Evaluation

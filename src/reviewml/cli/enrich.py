@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer_rows
-from reviewml.cli.building import Settings, build
+from reviewml.cli.build_pipeline import Settings, build
+from reviewml.cli.output import answer_rows
 
 if TYPE_CHECKING:
     from reviewml.sources.files import Files

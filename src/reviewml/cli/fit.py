@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
-from reviewml.cli.building import FEATURES, Settings, build
-from reviewml.masking import masked
+from reviewml.cli.build_pipeline import FEATURES, Settings, build
+from reviewml.cli.output import answer
+from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -97,7 +97,7 @@ class Keeper:
         if self.folder is not None:
             kept["folder"] = str(pipeline.save(self.folder, key=self.key))
         if self.registry is not None and self.name is not None:
-            from reviewml.registries.choosing import registry_at
+            from reviewml.registries.resolve import registry_at
 
             registry = registry_at(self.registry, key=self.key)
             version = registry.log(pipeline, name=self.name, alias=self.alias)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
-from reviewml.masking import masked
-from reviewml.tables import Table
+from reviewml.cli.output import answer
+from reviewml.display.text_tables import Table
+from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
     from reviewml.interfaces.registry import Event, ModelVersion
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.as_json
 def models(name: str | None, registry: str, as_json: bool) -> None:
     """List the models of a registry, or one with its history."""
-    from reviewml.registries.choosing import registry_at
+    from reviewml.registries.resolve import registry_at
 
     kept = registry_at(registry)
     versions = [

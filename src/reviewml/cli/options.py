@@ -257,7 +257,7 @@ def _loaded(model: str, registry: str | None, verify: list[str] | None) -> Any:
         from reviewml import load
 
         return load(model, verify=verify)
-    from reviewml.registries.choosing import registry_at
+    from reviewml.registries.resolve import registry_at
 
     return registry_at(registry, verify=verify).load(model)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
-from reviewml.cli.building import Settings, build
+from reviewml.cli.build_pipeline import Settings, build
+from reviewml.cli.output import answer
 
 if TYPE_CHECKING:
     from reviewml.sources.files import Files

@@ -9,7 +9,7 @@ import click
 
 from reviewml import plugins as catalogue
 from reviewml.cli import options
-from reviewml.cli.answers import answer
+from reviewml.cli.output import answer
 
 
 @click.command()
@@ -25,7 +25,7 @@ def plugins(kind: str | None, as_json: bool) -> None:
             "target": entry.target,
             "missing": entry.missing_extra(),
         }
-        for entry in catalogue.catalogue().entries(kind)
+        for entry in catalogue.get_catalogue().entries(kind)
     ]
     answer(as_json, found, _text(found))
 

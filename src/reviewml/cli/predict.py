@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer_rows
+from reviewml.cli.output import answer_rows
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
+from reviewml.cli.output import answer
 from reviewml.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def serve(
     and no request is lost.
     """
     from reviewml import plugins
-    from reviewml.registries.choosing import registry_at
+    from reviewml.registries.resolve import registry_at
     from reviewml.serve import configure_server, create_app
 
     kept = registry_at(registry, verify=verify)

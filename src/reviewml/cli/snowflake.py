@@ -11,11 +11,11 @@ import click
 
 from reviewml import plugins
 from reviewml.cli import options
-from reviewml.cli.answers import answer
+from reviewml.cli.output import answer
 
 if TYPE_CHECKING:
-    from reviewml.backends.snowflake.doctor import Finding
-    from reviewml.backends.snowflake.setup import Setup
+    from reviewml.backends.snowflake.connection.doctor import Finding
+    from reviewml.backends.snowflake.connection.setup import Setup
 
 Verb = Callable[..., Any]
 
@@ -94,7 +94,9 @@ def setup(
     """Print the SQL that makes what reviewml needs, with as few privileges as that takes."""
     made = _setup(**named, stages=stage, instance_family=instance_family, user=user)
     if apply:
-        session = plugins.optional("reviewml.backends.snowflake.session", "reviewml snowflake")
+        session = plugins.optional(
+            "reviewml.backends.snowflake.connection.session", "reviewml snowflake"
+        )
         made.apply(session.Access(connection).database())
     found = [dataclasses.asdict(statement) for statement in made.statements()]
     answer(as_json, {"applied": apply, "statements": found}, made.script())
@@ -118,7 +120,9 @@ def doctor(
     It looks at the role, the warehouse, the database and the schema of the connection, or at
     those that are named.
     """
-    examining = plugins.optional("reviewml.backends.snowflake.doctor", "reviewml snowflake")
+    examining = plugins.optional(
+        "reviewml.backends.snowflake.connection.doctor", "reviewml snowflake"
+    )
     found = examining.examine(connection, {**named, "stages": stage})
     answer(as_json, [dataclasses.asdict(finding) for finding in found], _text(found))
     if any(finding.missing for finding in found):
@@ -126,7 +130,7 @@ def doctor(
 
 
 def _setup(**named: Any) -> Setup:
-    module = plugins.optional("reviewml.backends.snowflake.setup", "reviewml snowflake")
+    module = plugins.optional("reviewml.backends.snowflake.connection.setup", "reviewml snowflake")
     made: Setup = module.Setup(**named)
     return made
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.answers import answer
-from reviewml.cli.building import Settings, build
+from reviewml.cli.build_pipeline import Settings, build
+from reviewml.cli.output import answer
+from reviewml.display.text_tables import Table
 from reviewml.errors import StoreError
-from reviewml.masking import masked
-from reviewml.tables import Table
+from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
     from reviewml.interfaces.store import ShelfSummary
@@ -98,7 +98,7 @@ def path(as_json: bool) -> None:
 
 
 def _store() -> LocalStore | SharedStore:
-    from reviewml.stores.choosing import default_store
+    from reviewml.stores.resolve import default_store
 
     found = default_store()
     if found is None:

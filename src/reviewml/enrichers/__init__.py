@@ -1,15 +1,15 @@
 """Enrichers: what is added to rows of text, wherever it runs."""
 
-from reviewml.enrichers.cascade import Cascade
+from reviewml.enrichers.cascade.cascade import Cascade
 from reviewml.enrichers.cortex import CortexClassify, CortexSentiment, CortexTranslate
-from reviewml.enrichers.embedding_zero_shot import EmbeddingZeroShot
-from reviewml.enrichers.history import ReviewHistory
+from reviewml.enrichers.history.review_history import ReviewHistory
 from reviewml.enrichers.language import Language
 from reviewml.enrichers.quality import Quality
-from reviewml.enrichers.sentiment import Sentiment
-from reviewml.enrichers.text_classifier import Probabilities, TextClassifier
-from reviewml.enrichers.transformer_sentiment import TransformerSentiment
-from reviewml.enrichers.zero_shot import ZeroShot
+from reviewml.enrichers.sentiment.sentiment import Sentiment
+from reviewml.enrichers.transformers.embedding_zero_shot import EmbeddingZeroShot
+from reviewml.enrichers.transformers.sentiment import TransformerSentiment
+from reviewml.enrichers.transformers.text_classifier import Probabilities, TextClassifier
+from reviewml.enrichers.transformers.zero_shot import ZeroShot
 
 __all__ = [
     "Cascade",

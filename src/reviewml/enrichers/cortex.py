@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from reviewml.enrichers.candidates import check_labels
+from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.enrichers.transformers.candidate_labels import check_labels
 from reviewml.errors import ParameterError
-from reviewml.interfaces.named_list import named_list
 from reviewml.interfaces.sql_enricher import ANSWER, Call, Price, Range, SqlEnricher
-from reviewml.sql import literal, quoted
+from reviewml.rows.named_lists import named_list
 
 OVERALL = "overall"
 """What the functions call the sentiment of the whole text."""

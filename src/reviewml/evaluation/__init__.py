@@ -7,10 +7,10 @@ from reviewml.evaluation.bootstrap import Bootstrap
 from reviewml.evaluation.calibration import CalibrationBin
 from reviewml.evaluation.estimate import Estimate
 from reviewml.evaluation.evaluate import evaluate, paired_difference
-from reviewml.evaluation.result import Ablation, Evaluation
+from reviewml.evaluation.evaluation import Ablation, Evaluation
 from reviewml.evaluation.segments import Segment
-from reviewml.hashing import stable_hash
-from reviewml.splitting import Split, folds, holdout
+from reviewml.fitting.splits import Split, folds, holdout
+from reviewml.rows.hashing import stable_hash
 
 __all__ = [
     "Ablation",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from reviewml.evaluation.binary import BinaryJudge
+from reviewml.evaluation.binary_metrics import BinaryJudge
 from reviewml.evaluation.bootstrap import Floats
-from reviewml.evaluation.judge import Judge
+from reviewml.evaluation.metrics import Judge
 
 Curve = tuple[tuple[float, float], ...]
 

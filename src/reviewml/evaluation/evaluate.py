@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.errors import ParameterError, TargetError, UnknownName, did_you_mean
-from reviewml.evaluation.binary import BinaryJudge
+from reviewml.evaluation.binary_metrics import BinaryJudge
 from reviewml.evaluation.bootstrap import Bootstrap, Floats
 from reviewml.evaluation.curves import curves_of
 from reviewml.evaluation.estimate import Estimate
-from reviewml.evaluation.judge import Judge
-from reviewml.evaluation.multiclass import MulticlassJudge
-from reviewml.evaluation.regression import RegressionJudge
-from reviewml.evaluation.result import Evaluation
-from reviewml.evaluation.rows import Rows, check_length, rows_of
+from reviewml.evaluation.evaluation import Evaluation
+from reviewml.evaluation.metrics import Judge
+from reviewml.evaluation.multiclass_metrics import MulticlassJudge
+from reviewml.evaluation.predictions import Rows, check_length, rows_of
+from reviewml.evaluation.regression_metrics import RegressionJudge
 from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, labelled
 from reviewml.interfaces.trainer import Task
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reviewml.evaluation.result import Evaluation
+    from reviewml.evaluation.evaluation import Evaluation
 
 Panel = Callable[["Evaluation", "Axes"], Any]
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.columns import as_array
 from reviewml.evaluation.estimate import Estimate
-from reviewml.hashing import as_keys
+from reviewml.rows.columns import as_array
+from reviewml.rows.hashing import as_keys
 
 MOST_SEGMENTS = 30
 """Values of a column that are judged apart; the rest, the rarest, are judged together."""

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.columns import as_array
+from reviewml.display.text_tables import Table
 from reviewml.errors import SchemaError, UnknownName, did_you_mean
 from reviewml.explanation.row import ColumnPart, FeaturePart, RowExplanation, value_text
 from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.tables import Table
+from reviewml.rows.columns import as_array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ class Explanation:
 
     Examples
     --------
-    >>> from reviewml.interfaces.expressions import Expression
+    >>> from reviewml.rows.expressions import Expression
     >>> features = [Feature("stars", "stars", "stars given", expression=None)]
     >>> found = Explanation(["a", "b"], features, np.array([[[1.0, 0.5]], [[-2.0, 0.5]]]), (0, 1))
     >>> found.global_importance().to_pylist()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reviewml.display.text_tables import Table
 from reviewml.interfaces.featurizer import Feature
-from reviewml.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

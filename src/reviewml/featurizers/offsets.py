@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.hashing import splitmix
-from reviewml.interfaces.expressions import Quantity, subtract, write_numbers
-from reviewml.interfaces.statistics import ColumnStatistic
+from reviewml.rows.expressions import Quantity, subtract, write_numbers
+from reviewml.rows.hashing import splitmix
+from reviewml.rows.statistics import ColumnStatistic
 
 SMALL = 4096
 """Real numbers up to this are cast to float32 as they are, to within 0.0003."""

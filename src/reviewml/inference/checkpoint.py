@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 
 from reviewml.errors import ModelUnavailable, ParameterError
 from reviewml.inference.known_models import KNOWN, PADDING_MATTERS
-from reviewml.masking import masked
 from reviewml.plugins import optional
+from reviewml.privacy.redaction import masked
 
 WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Files that what a model says depends on."""

@@ -17,12 +17,12 @@ from reviewml.inference.engine import Engine, Floats, Forward, collated
 from reviewml.inference.packing import Budget, Sharing
 from reviewml.inference.placement import Placement
 from reviewml.inference.probing import EXACT, Probe
-from reviewml.inference.sentence_files import SentenceFiles
+from reviewml.inference.sentence_transformer_config import SentenceFiles
 from reviewml.inference.sequences import Tokens
 from reviewml.inference.text_model import TextModel
 from reviewml.interfaces.environment import is_environment_error
-from reviewml.masking import masked
 from reviewml.plugins import optional
+from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
     from reviewml.inference.heads import Head

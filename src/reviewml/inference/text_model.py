@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.inference.ahead import ahead
 from reviewml.inference.engine import Engine, Floats, Outputs
+from reviewml.inference.prefetch import ahead
 from reviewml.inference.sequences import Tokens, TokenSequence
 
 WINDOW = 8_192

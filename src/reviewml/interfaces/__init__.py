@@ -1,13 +1,12 @@
 """The nouns: one abstract class in each file. Read these first."""
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.interfaces.backend import Backend, Capabilities
-from reviewml.interfaces.batches import with_bookkeeping
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Feature, Featurizer
-from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.registry import Event, ModelVersion, Registry
 from reviewml.interfaces.resources import Resources
@@ -15,9 +14,10 @@ from reviewml.interfaces.source import Partition, RayRead, Source
 from reviewml.interfaces.sql_enricher import ANSWER, Call, Price, SqlEnricher
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
 from reviewml.interfaces.trainer import Examples, Target, Trainer
-from reviewml.interfaces.windows import Window
 from reviewml.plugins import API_VERSION
-from reviewml.schema import Roles, roles_of, visible, with_roles
+from reviewml.rows.bookkeeping import with_bookkeeping
+from reviewml.rows.roles import Roles, roles_of, visible, with_roles
+from reviewml.rows.windows import Window
 
 __all__ = [
     "ANSWER",

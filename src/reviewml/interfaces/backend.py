@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
+from reviewml.backends.local.frames import is_frame
 from reviewml.errors import CapabilityError, SourceError
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Source
-from reviewml.schema import Roles, existing_roles
+from reviewml.rows.roles import Roles, existing_roles
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enrichment import Enrichment

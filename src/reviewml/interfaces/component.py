@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 
 from sklearn.utils import InputTags, Tags
 
+from reviewml.display.safe_repr import SafeDisplay
 from reviewml.errors import NotFitted, ParameterError
-from reviewml.hashing import digest
-from reviewml.interfaces.safe_display import SafeDisplay
 from reviewml.parameter_types import check_arguments
+from reviewml.rows.hashing import digest
 from reviewml.untrusted.forms import Fields, Form, WrongForm
 
 OWN = __name__.partition(".")[0]

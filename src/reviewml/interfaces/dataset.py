@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
 
-from reviewml.columns import table_to_pandas
-from reviewml.interfaces import failures
-from reviewml.interfaces.batches import ResultErrors, hidden, resized
-from reviewml.interfaces.converting import convert
-from reviewml.interfaces.labelling import add_label
 from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.statistics import Statistic, merged, parts_of
+from reviewml.operations.add_label import add_label
 from reviewml.operations.fail_on_error import FailOnError
 from reviewml.operations.group_by import GroupBy
 from reviewml.operations.label import Label
@@ -24,7 +19,12 @@ from reviewml.operations.operation import BatchFunction, Map, Operation
 from reviewml.operations.relation import Relation
 from reviewml.operations.sample import KeepSample, Sample
 from reviewml.operations.select import AssignRoles
-from reviewml.schema import Roles, roles_of, visible
+from reviewml.rows import row_errors
+from reviewml.rows.bookkeeping import ResultErrors, hidden, resized
+from reviewml.rows.columns import table_to_pandas
+from reviewml.rows.conversion import convert
+from reviewml.rows.roles import Roles, roles_of, visible
+from reviewml.rows.statistics import Statistic, merged, parts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ class Dataset(Relation):
     """Rows that are computed when they are asked for, again each time unless persisted.
 
     A backend writes the abstract methods; the rest is derived from them. Every batch inside
-    carries two bookkeeping columns (`reviewml.schema`): where each row came from and what went
+    carries two bookkeeping columns (`reviewml.rows.roles`): where each row came from and what went
     wrong with it. So errors travel with their rows on every backend, and counts add up.
     """
 
@@ -189,10 +189,10 @@ class Dataset(Relation):
         UserWarning
             Of rows that failed, which have nulls there; `errors` has them all.
         """
-        from reviewml.interfaces.writing import write
+        from reviewml.operations.write_files import write
 
         written = write(self, Path(path))
-        failures.warn(self.errors, self._rows_read)
+        row_errors.warn(self.errors, self._rows_read)
         return written
 
     def to_arrow(self) -> pa.Table:

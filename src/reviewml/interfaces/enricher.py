@@ -12,8 +12,8 @@ from reviewml.interfaces.enrichment import Enrichment
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset
-    from reviewml.interfaces.enrich_batch import Enrich
     from reviewml.interfaces.sql_enricher import AskDatabase, Call
+    from reviewml.operations.enrich import Enrich
 
 
 class Enricher(Enrichment):
@@ -108,7 +108,7 @@ class Enricher(Enrichment):
         return self
 
     def _rows_to_fit(self, X: Any) -> Dataset:
-        from reviewml.interfaces.enrich_batch import SelectRoles
+        from reviewml.operations.enrich import SelectRoles
 
         dataset = self.read_rows(X)
         self.remember_columns(dataset.schema.names)
@@ -129,8 +129,8 @@ class Enricher(Enrichment):
         return dataset.apply(self._operation(dataset, stage or type(self).__name__))
 
     def _operation(self, dataset: Dataset, stage: str) -> Enrich:
-        from reviewml.interfaces.enrich_batch import Enrich
-        from reviewml.interfaces.stored_batch import CachedEnrich
+        from reviewml.operations.cached_enrich import CachedEnrich
+        from reviewml.operations.enrich import Enrich
 
         if self.stored and dataset.store is not None:
             return CachedEnrich(self, stage, dataset.store)

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.backends.local.frames import as_dataset, like
 from reviewml.errors import ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.frame_transformer import FrameTransformer
-from reviewml.interfaces.frames import as_dataset, like
-from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.resources import Resources
-from reviewml.schema import ROLE_NAMES, Roles
+from reviewml.rows.provenance import Origin
+from reviewml.rows.roles import ROLE_NAMES, Roles
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset

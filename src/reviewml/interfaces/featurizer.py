@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.interfaces.component import Component
-from reviewml.interfaces.expressions import Expression
-from reviewml.interfaces.statistics import Statistic
+from reviewml.rows.expressions import Expression
+from reviewml.rows.statistics import Statistic
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import sklearn
 from sklearn.utils import Tags, TransformerTags
 
+from reviewml.backends.local.frames import convert_frame, is_frame
 from reviewml.errors import NotFitted, ParameterError, SchemaError
-from reviewml.interfaces.frames import convert_frame, is_frame
 
 if TYPE_CHECKING:
     import pyarrow as pa

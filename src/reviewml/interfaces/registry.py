@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml.errors import CapabilityError, ModelNotFound, RegistryError, did_you_mean
-from reviewml.masking import masked
+from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline

@@ -14,7 +14,7 @@ import pyarrow as pa
 from reviewml import plugins
 from reviewml.operations.operation import Operation
 from reviewml.operations.relation import Relation
-from reviewml.schema import Roles
+from reviewml.rows.roles import Roles
 
 
 class Partition(ABC):
@@ -22,7 +22,7 @@ class Partition(ABC):
 
     @abstractmethod
     def read(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order, with the bookkeeping columns of `reviewml.schema`.
+        """Yield the rows in order, with the bookkeeping columns of `reviewml.rows.roles`.
 
         A row that cannot be read is a row of nulls whose errors say why, so counts add up.
         """

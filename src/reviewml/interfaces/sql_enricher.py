@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from reviewml.errors import CapabilityError, SchemaError, did_you_mean
-from reviewml.interfaces.batches import with_columns
-from reviewml.interfaces.enrich_batch import SelectRoles, with_added
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.origins import with_origin
 from reviewml.interfaces.resources import Resources
+from reviewml.operations.enrich import SelectRoles, with_added
 from reviewml.operations.operation import BatchOperation
+from reviewml.rows.bookkeeping import with_columns
+from reviewml.rows.provenance import with_origin
 
 if TYPE_CHECKING:
     from reviewml.interfaces.dataset import Dataset

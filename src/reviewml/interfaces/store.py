@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import NotFitted, ParameterError, SchemaError
-from reviewml.hashing import digest
-from reviewml.interfaces.enrich_batch import SelectRoles
-from reviewml.interfaces.frames import as_dataset
-from reviewml.interfaces.named_list import named, names_of
-from reviewml.interfaces.row_keys import KEY, id_keys, row_keys
-from reviewml.interfaces.windows import Duration
-from reviewml.schema import require, roles_of
+from reviewml.operations.enrich import SelectRoles
+from reviewml.rows.hashing import digest
+from reviewml.rows.named_lists import named, names_of
+from reviewml.rows.roles import require, roles_of
+from reviewml.rows.row_keys import KEY, id_keys, row_keys
+from reviewml.rows.windows import Duration
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enricher import Enricher

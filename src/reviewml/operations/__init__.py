@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from reviewml.lazy import resolve_names
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.statistics import Count, Max, Min, Sum
     from reviewml.operations.aggregates import Mean, Share
     from reviewml.operations.asof import AsOf
     from reviewml.operations.duplicates import DropDuplicates
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from reviewml.operations.relation import Relation
     from reviewml.operations.sample import Sample
     from reviewml.operations.select import Select
+    from reviewml.rows.statistics import Count, Max, Min, Sum
 
 __all__ = [
     "AggregateGroups",

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError
-from reviewml.interfaces.statistics import Count, Max, Min, Sum, to_comparable
 from reviewml.operations.filter import decide_rows
+from reviewml.rows.statistics import Count, Max, Min, Sum, to_comparable
 
 UNITS = 2**20
 """Units in 1, of floats when they are added."""

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.errors import JoinError, SchemaError
-from reviewml.interfaces.batches import before_bookkeeping, hidden
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.windows import Window, Windows, as_window
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.keys import By, keys_of
 from reviewml.operations.operation import Operation
-from reviewml.schema import require, roles_of
+from reviewml.rows.bookkeeping import before_bookkeeping, hidden
+from reviewml.rows.roles import require, roles_of
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.windows import Window, Windows, as_window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

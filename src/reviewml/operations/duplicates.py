@@ -8,10 +8,10 @@ from typing import Self
 
 import pyarrow as pa
 
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.tally import Tally
 from reviewml.operations.operation import Operation
-from reviewml.schema import roles_of
+from reviewml.rows.roles import roles_of
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.tally import Tally
 
 
 @dataclasses.dataclass(frozen=True)

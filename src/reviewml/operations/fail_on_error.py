@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from reviewml.errors import RowsFailed
 from reviewml.operations.operation import BatchOperation
-from reviewml.schema import ERRORS, PLACE
+from reviewml.rows.roles import ERRORS, PLACE
 
 
 @dataclasses.dataclass(frozen=True)

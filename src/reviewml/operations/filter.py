@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import ParameterError, SchemaError, did_you_mean
-from reviewml.interfaces.batches import empty_batch
 from reviewml.operations.operation import BatchOperation
-from reviewml.schema import visible
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.roles import visible
 
 T = TypeVar("T")
 

@@ -10,14 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.blanks import null_blanks
 from reviewml.errors import ParameterError, SchemaError
-from reviewml.hashing import as_keys
-from reviewml.interfaces.batches import narrowed
-from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.resources import PLAIN, Resources
-from reviewml.interfaces.statistics import Count, Max, Min, Sum, to_comparable
-from reviewml.interfaces.tally import Tally
 from reviewml.operations.aggregates import (
     SUMMED,
     Aggregate,
@@ -30,7 +24,13 @@ from reviewml.operations.aggregates import (
 )
 from reviewml.operations.filter import check_expression
 from reviewml.operations.operation import BatchOperation, Operation
-from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, require, visible
+from reviewml.rows.blanks import null_blanks
+from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.hashing import as_keys
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, require, visible
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.statistics import Count, Max, Min, Sum, to_comparable
+from reviewml.rows.tally import Tally
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,12 +9,12 @@ from typing import Any, Literal, Self, get_args
 import pyarrow as pa
 
 from reviewml.errors import JoinError
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.tally import Tally
 from reviewml.operations.keys import names_of
 from reviewml.operations.operation import Operation
-from reviewml.personal_data import describe_value
-from reviewml.schema import BOOKKEEPING, require, roles_of, visible, with_roles
+from reviewml.privacy.personal_data import describe_value
+from reviewml.rows.roles import BOOKKEEPING, require, roles_of, visible, with_roles
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.tally import Tally
 
 Validate = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.hashing import as_keys
-from reviewml.interfaces.batches import before_bookkeeping, with_columns
-from reviewml.interfaces.expressions import as_moments
-from reviewml.interfaces.windows import Duration
 from reviewml.operations.keys import By, keys_of
 from reviewml.operations.operation import BatchOperation, Operation
+from reviewml.rows.bookkeeping import before_bookkeeping, with_columns
+from reviewml.rows.expressions import as_moments
+from reviewml.rows.hashing import as_keys
+from reviewml.rows.windows import Duration
 
 HORIZON = b"reviewml.within"
 """Field metadata of a label: how many microseconds of the future it looks at."""

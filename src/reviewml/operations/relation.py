@@ -10,7 +10,6 @@ from typing import Any, Generic, Self, TypeVar
 
 import pyarrow.compute as pc
 
-from reviewml.interfaces.windows import Duration, Windows
 from reviewml.operations.aggregates import Aggregate
 from reviewml.operations.asof import AsOf
 from reviewml.operations.duplicates import DropDuplicates
@@ -23,6 +22,7 @@ from reviewml.operations.limit import Limit
 from reviewml.operations.operation import Operation
 from reviewml.operations.sample import Sample
 from reviewml.operations.select import Select
+from reviewml.rows.windows import Duration, Windows
 
 
 class Relation(ABC):

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError
-from reviewml.hashing import stable_hash
-from reviewml.interfaces.batches import row_ids
-from reviewml.interfaces.statistics import ColumnStatistic
 from reviewml.operations.keys import names_of
 from reviewml.operations.limit import check_rows
 from reviewml.operations.operation import BatchOperation, Operation
-from reviewml.schema import require, roles_of
+from reviewml.rows.bookkeeping import row_ids
+from reviewml.rows.hashing import stable_hash
+from reviewml.rows.roles import require, roles_of
+from reviewml.rows.statistics import ColumnStatistic
 
 Hashes = dict[Any, np.ndarray]
 

@@ -6,9 +6,9 @@ import dataclasses
 
 import pyarrow as pa
 
-from reviewml.interfaces.batches import narrowed
 from reviewml.operations.operation import BatchOperation
-from reviewml.schema import BOOKKEEPING, Roles, require, visible, with_roles
+from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.roles import BOOKKEEPING, Roles, require, visible, with_roles
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from reviewml.errors import DamagedModel
-from reviewml.places import Place, at_once
 from reviewml.registries.history import MOST_LINE_BYTES, Line
+from reviewml.storage.shared_files import Place, at_once
 
 
 @dataclasses.dataclass(frozen=True)

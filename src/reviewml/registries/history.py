@@ -13,7 +13,7 @@ from typing import Any
 
 from reviewml.errors import DamagedModel, RegistryError
 from reviewml.interfaces.registry import LOGGED, Event, ModelVersion
-from reviewml.saving.plain import decode, encode
+from reviewml.saving.json_codec import decode, encode
 from reviewml.storage.atomic_files import sync
 from reviewml.storage.write_errors import explain_write_errors
 from reviewml.untrusted import parse_document, read_file

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 from reviewml import plugins
 from reviewml.errors import ModelNotFound, RegistryError, SchemaError
 from reviewml.foreign_errors import masks_errors
-from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.registry import (
     Event,
     ModelVersion,
@@ -23,13 +22,14 @@ from reviewml.interfaces.registry import (
     check_reason,
     checked_metrics,
 )
-from reviewml.masking import masked
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
+from reviewml.privacy.redaction import masked
 from reviewml.registries.history import Line
 from reviewml.registries.mlflow_signature import sign
+from reviewml.rows.row_errors import warn_user
+from reviewml.saving.package_versions import version_of
 from reviewml.saving.signature import KeyFile, KeyFiles
-from reviewml.saving.versions import version_of
 from reviewml.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:

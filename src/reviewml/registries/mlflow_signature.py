@@ -14,9 +14,9 @@ from reviewml.errors import SchemaError
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
+from reviewml.models.scoring import Predict
 from reviewml.pipeline import Pipeline
-from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE, Roles, arrow_type, with_roles
-from reviewml.scoring import Predict
+from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, Roles, arrow_type, with_roles
 
 if TYPE_CHECKING:
     import pandas as pd

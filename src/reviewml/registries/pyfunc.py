@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import SchemaError
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.frames import as_dataset
 from reviewml.pipeline import Pipeline, load
-from reviewml.schema import arrow_type
+from reviewml.rows.roles import arrow_type
 
 if TYPE_CHECKING:
     import pandas as pd

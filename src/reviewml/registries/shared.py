@@ -26,15 +26,15 @@ from reviewml.interfaces.registry import (
     parse_reference,
     select_version,
 )
-from reviewml.masking import masked
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
-from reviewml.places import CONDITIONAL, Place, at_once, place_of
+from reviewml.privacy.redaction import masked
 from reviewml.registries.event_log import EventLog
 from reviewml.registries.history import Line, logged, versions
 from reviewml.saving import manifest as manifests
 from reviewml.saving.manifest import MANIFEST, SIGNATURE, fingerprint, leads_outside
 from reviewml.saving.signature import KeyFile, KeyFiles
+from reviewml.storage.shared_files import CONDITIONAL, Place, at_once, place_of
 from reviewml.storage.temporary import temporary_folder
 
 

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reviewml.display.text_tables import Table
 from reviewml.errors import NotFitted
 from reviewml.evaluation import Evaluation
 from reviewml.evaluation.estimate import figure
@@ -16,7 +17,6 @@ from reviewml.parameter_types import check_argument_types
 from reviewml.report.pictures import picture
 from reviewml.report.style import STYLE
 from reviewml.storage.atomic_files import write_text
-from reviewml.tables import Table
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline

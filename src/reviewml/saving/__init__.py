@@ -16,6 +16,6 @@ is read before the manifest has been checked.
 """
 
 from reviewml.saving.folder import load, save
-from reviewml.saving.parts import Parts
+from reviewml.saving.saved_pipeline import Parts
 
 __all__ = ["Parts", "load", "save"]

@@ -12,9 +12,9 @@ from reviewml.interfaces.component import Component
 from reviewml.interfaces.enrichment import Enrichment
 from reviewml.interfaces.featurizer import Featurizer
 from reviewml.interfaces.trainer import Trainer
+from reviewml.privacy.secret_parameters import find_secret
+from reviewml.saving.json_codec import Arrays, decode, encode, not_plain
 from reviewml.saving.parameters import check_parameters
-from reviewml.saving.plain import Arrays, decode, encode, not_plain
-from reviewml.secret_parameters import find_secret
 from reviewml.untrusted.forms import WrongForm
 
 KINDS: dict[str, type[Component]] = {
@@ -52,14 +52,14 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
         When a parameter cannot be saved, or looks like a secret.
     """
     kind = next(kind for kind, interface in KINDS.items() if isinstance(component, interface))
-    name = plugins.catalogue().name_of(kind, type(component))
+    name = plugins.get_catalogue().name_of(kind, type(component))
     params = component.saved_params()
     refuse_secrets(name, params)
     _check_parameters(kind, name, type(component), params)
     return {
         "kind": kind,
         "name": name,
-        "package": plugins.catalogue().entry(kind, name).package,
+        "package": plugins.get_catalogue().entry(kind, name).package,
         "version": component.version,
         "parameters": _encoded(params, arrays, path),
     }
@@ -107,7 +107,7 @@ def _check_parameters(
     kind: str, name: str, cls: type[Component], params: Mapping[str, Any]
 ) -> None:
     # What a plugin's annotations say is its own affair.
-    if plugins.catalogue().entry(kind, name).package == OWN:
+    if plugins.get_catalogue().entry(kind, name).package == OWN:
         check_parameters(cls, params)
 
 

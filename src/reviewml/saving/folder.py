@@ -16,16 +16,16 @@ from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.model import Model
-from reviewml.interfaces.origins import Origin
 from reviewml.interfaces.registry import checked_metrics
+from reviewml.rows.provenance import Origin
+from reviewml.rows.roles import ROLE_NAMES, Roles
 from reviewml.saving import manifest
-from reviewml.saving.card import card
 from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
-from reviewml.saving.parts import Parts
-from reviewml.saving.plain import Arrays, NotPlain, decode, encode
+from reviewml.saving.json_codec import Arrays, NotPlain, decode, encode
+from reviewml.saving.model_card import card
+from reviewml.saving.package_versions import versions, warn_of_other_versions
+from reviewml.saving.saved_pipeline import Parts
 from reviewml.saving.signature import KeyFile, KeyFiles, load_private_key, sign, verify
-from reviewml.saving.versions import versions, warn_of_other_versions
-from reviewml.schema import ROLE_NAMES, Roles
 from reviewml.storage.atomic_files import new_folder
 from reviewml.untrusted import check_document, read_arrays, read_document
 from reviewml.untrusted.forms import (
@@ -325,10 +325,10 @@ def _save_model(model: Model, folder: Path) -> Described:
                 f"the target has the class {value!r}, a {type(value).__name__}; what is saved "
                 "must be text, a number or a boolean. Convert the target before fitting."
             )
-    name = plugins.catalogue().name_of("models", type(model))
+    name = plugins.get_catalogue().name_of("models", type(model))
     folder.mkdir()
     model.save(folder)
-    return {"name": name, "package": plugins.catalogue().entry("models", name).package}
+    return {"name": name, "package": plugins.get_catalogue().entry("models", name).package}
 
 
 def _load_model(

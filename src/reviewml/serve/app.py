@@ -15,13 +15,13 @@ from reviewml import plugins
 from reviewml.errors import EnvironmentFailure, ParameterError, RequestRefused
 from reviewml.interfaces.registry import Registry, parse_reference
 from reviewml.serve.batcher import Batcher
-from reviewml.serve.body import rows_of
 from reviewml.serve.champion import Champion
-from reviewml.serve.description import openapi
 from reviewml.serve.intake import Intake
 from reviewml.serve.limits import Limits
+from reviewml.serve.loaded_model import Served
+from reviewml.serve.openapi import openapi
 from reviewml.serve.page import render_page
-from reviewml.serve.served import Served
+from reviewml.serve.request_body import rows_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from reviewml.errors import RequestRefused
-from reviewml.serve.answers import answers
 from reviewml.serve.limits import Limits
-from reviewml.serve.served import Served
+from reviewml.serve.loaded_model import Served
+from reviewml.serve.output_columns import answers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from reviewml.errors import CapabilityError, ReviewmlError
 from reviewml.interfaces.registry import ModelVersion, Registry
-from reviewml.masking import masked
+from reviewml.privacy.redaction import masked
 from reviewml.saving.signature import verify
-from reviewml.serve.served import Served
+from reviewml.serve.loaded_model import Served
 from reviewml.serve.trial import try_model
 
 log = logging.getLogger("reviewml.serve")

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from reviewml.errors import DamagedModel, ReviewmlError
-from reviewml.masking import describe_error
+from reviewml.privacy.redaction import describe_error
 
 SECONDS, MEMORY_BYTES = 120.0, 2**35
 """Longest time of a trial, and most address space; libraries reserve more than they use."""
@@ -64,8 +64,8 @@ def run(folder: Path) -> None:
     """Load a saved model, and predict and explain rows of missing, small and large numbers."""
     import numpy as np
 
-    from reviewml.interfaces.expressions import LARGEST
     from reviewml.pipeline import load
+    from reviewml.rows.expressions import LARGEST
 
     pipeline = load(folder)
     model = getattr(pipeline, "model_", None)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.columns import MISSING, NEVER_WORDS, YEAR_1, YEAR_10000
 from reviewml.errors import SourceError
+from reviewml.rows.columns import MISSING, NEVER_WORDS, YEAR_1, YEAR_10000
 
 BLANK = r"^[-–—.?*/_]{1,3}$"
 """Signs that stand for no value."""

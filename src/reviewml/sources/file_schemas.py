@@ -8,14 +8,14 @@ from collections.abc import Container, Mapping, Sequence
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.origins import origin_of
 from reviewml.operations.label import horizon
+from reviewml.rows.provenance import origin_of
+from reviewml.rows.row_errors import warn_user
 from reviewml.sources.cell_rules import CellRules
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 from reviewml.sources.formats import TITLE
 from reviewml.sources.hive import infer_types
-from reviewml.sources.inference import Sample
+from reviewml.sources.type_inference import Sample
 
 
 def merge_types(

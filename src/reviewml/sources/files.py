@@ -13,17 +13,16 @@ from typing import Self
 import pyarrow as pa
 
 from reviewml.errors import SchemaError, SourceError, did_you_mean
-from reviewml.interfaces.batches import empty_batch
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.fitted_columns import fitted_type
+from reviewml.fitting.fitted_columns import fitted_type
 from reviewml.interfaces.source import Partition, Source
-from reviewml.masking import masked
 from reviewml.parameter_types import check_argument_types
-from reviewml.schema import Roles, arrow_type, plain_schema, visible
-from reviewml.sources import stage
-from reviewml.sources.casting import check_time, full_schema
+from reviewml.privacy.redaction import masked
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.roles import Roles, arrow_type, plain_schema, visible
+from reviewml.rows.row_errors import warn_user
+from reviewml.sources import review_files
 from reviewml.sources.cell_rules import CellRules
-from reviewml.sources.delimited import Csv
+from reviewml.sources.csv import Csv
 from reviewml.sources.dialect import CsvOptions
 from reviewml.sources.file_schemas import (
     add_folder_types,
@@ -33,14 +32,15 @@ from reviewml.sources.file_schemas import (
     warn_of_texts,
     warn_of_titles,
 )
-from reviewml.sources.finding import File, find, local_root
+from reviewml.sources.find_files import File, find, local_root
 from reviewml.sources.formats import Format
 from reviewml.sources.hive import typed_with_folders
-from reviewml.sources.inference import merge_samples
 from reviewml.sources.jsonl import Jsonl
 from reviewml.sources.moved_columns import warn_of_moved_columns
 from reviewml.sources.parquet import Parquet
-from reviewml.sources.stage import Stage
+from reviewml.sources.review_files import Stage
+from reviewml.sources.type_casting import check_time, full_schema
+from reviewml.sources.type_inference import merge_samples
 
 KINDS = {
     ".csv": "CSV",
@@ -105,7 +105,7 @@ class Files(Source):
 
     Examples
     --------
-    >>> from reviewml.interfaces.frames import as_dataset
+    >>> from reviewml.backends.local.frames import as_dataset
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "reviews.csv").write_text("stars,body\n5,Good\nfive,Bad\n")
     >>> source = Files(folder / "reviews.csv", text="body", dtypes={"stars": "int64"})
@@ -226,7 +226,7 @@ class Files(Source):
             raise SchemaError(f"dtypes: there is no column {unknown[0]!r}. {nearest}")
         known = {n: pa.string() if pa.types.is_null(k) else k for n, k in columns.items()}
         is_stage = isinstance(format, Stage)
-        roles = self.roles.filled_from(stage.ROLES) if is_stage else self.roles
+        roles = self.roles.filled_from(review_files.ROLES) if is_stage else self.roles
         return copy_meanings(full_schema(known.items(), roles), heads)
 
     def _fitted(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 
 HEAD = 1 << 18
 """Bytes that are parsed at a time at the head of a file."""

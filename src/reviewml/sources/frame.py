@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.backends.local.frames import is_frame
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import empty_batch, errors_array, with_bookkeeping
-from reviewml.interfaces.frames import is_frame
 from reviewml.interfaces.source import Partition, Source
-from reviewml.schema import Roles, plain_schema, plain_type, with_roles
-from reviewml.sources.casting import check_names
+from reviewml.rows.bookkeeping import empty_batch, errors_array, with_bookkeeping
+from reviewml.rows.roles import Roles, plain_schema, plain_type, with_roles
 from reviewml.sources.cell_rules import cast_or_null
 from reviewml.sources.formats import Errors, read_error
+from reviewml.sources.type_casting import check_names
 
 ROWS = 65_536
 

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import with_columns
-from reviewml.schema import PLACE
-from reviewml.sources.casting import typed
+from reviewml.rows.bookkeeping import with_columns
+from reviewml.rows.roles import PLACE
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 from reviewml.sources.formats import Rows
-from reviewml.sources.inference import infer_field
+from reviewml.sources.type_casting import typed
+from reviewml.sources.type_inference import infer_field
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """How Hive, Spark and pandas write a folder of the rows that have no value."""

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from reviewml.errors import SourceError
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules, cast_or_null
+from reviewml.sources.decode import CutOff, utf8_chunks
 from reviewml.sources.encodings import not_decodable
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 from reviewml.sources.formats import (
     HEAD,
     Errors,
@@ -25,9 +26,8 @@ from reviewml.sources.formats import (
     places,
     read_error,
 )
-from reviewml.sources.inference import MOST_MISFITS, infer_field, is_blank
-from reviewml.sources.opening import CutOff, utf8_chunks
-from reviewml.sources.records import split_lines
+from reviewml.sources.record_splitter import split_lines
+from reviewml.sources.type_inference import MOST_MISFITS, infer_field, is_blank
 
 Record = Mapping[str, Any] | str
 """An object, or what is wrong with the line that should hold one."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from reviewml.errors import did_you_mean
-from reviewml.interfaces.failures import warn_user
-from reviewml.schema import find_respelled, normalize_name, roles_of, visible
-from reviewml.sources.finding import File
+from reviewml.rows.roles import find_respelled, normalize_name, roles_of, visible
+from reviewml.rows.row_errors import warn_user
+from reviewml.sources.find_files import File
 from reviewml.sources.hive import folder_values
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.masking import masked
-from reviewml.schema import column_names, plain_schema
+from reviewml.privacy.redaction import masked
+from reviewml.rows.roles import column_names, plain_schema
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
-from reviewml.sources.finding import File
+from reviewml.sources.find_files import File
 from reviewml.sources.formats import Format, Rows, places
 
 if TYPE_CHECKING:

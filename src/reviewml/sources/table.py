@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.source import Partition, Source
-from reviewml.masking import masked
 from reviewml.parameter_types import check_argument_types
-from reviewml.schema import Roles, plain_schema
-from reviewml.sources.casting import full_schema, typed
-from reviewml.sources.finding import File, find, local_root
+from reviewml.privacy.redaction import masked
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.roles import Roles, plain_schema
+from reviewml.sources.find_files import File, find, local_root
 from reviewml.sources.formats import Rows, places
+from reviewml.sources.type_casting import full_schema, typed
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,8 +11,8 @@ import datetime
 import time
 from collections.abc import Sequence
 
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.windows import Duration, microseconds
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.windows import Duration, microseconds
 
 LAST_MOMENT = 253_402_300_799.0
 """Seconds from 1970 to the end of the year 9999; what is later comes from a damaged file."""

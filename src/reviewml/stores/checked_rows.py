@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.failures import warn_user
 from reviewml.interfaces.store import Shelf
-from reviewml.stores.cells import Cell, from_cells
+from reviewml.rows.row_errors import warn_user
 from reviewml.stores.checksums import row_checksums
+from reviewml.stores.sqlite_codec import Cell, from_cells
 
 Row = tuple[Any, ...]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.interfaces.store import Shelf
-from reviewml.stores.cells import Cell, is_integer_cells
+from reviewml.stores.sqlite_codec import Cell, is_integer_cells
 
 Sums: TypeAlias = npt.NDArray[np.uint64]
 

@@ -19,13 +19,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.errors import StoreError, StoreUnwritable
-from reviewml.interfaces.row_keys import KEY, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.windows import Duration
 from reviewml.parameter_types import check_argument_types
+from reviewml.rows.row_keys import KEY, id_keys
+from reviewml.rows.windows import Duration
 from reviewml.storage.write_errors import can_name_a_file
 from reviewml.stores.ages import LAST_MOMENT, unused
-from reviewml.stores.cells import Cell, check_kept, to_cells
 from reviewml.stores.checked_rows import (
     CheckedRows,
     add_checksums,
@@ -34,6 +33,7 @@ from reviewml.stores.checked_rows import (
     warn_of_damage,
 )
 from reviewml.stores.checksums import row_checksums
+from reviewml.stores.sqlite_codec import Cell, check_kept, to_cells
 from reviewml.stores.sqlite_file import FORMAT, STILL_THERE, damaged, delete, reading, writing
 
 _SIZE = (

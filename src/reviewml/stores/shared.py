@@ -14,20 +14,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.errors import StoreError, StoreUnwritable
-from reviewml.interfaces.row_keys import KEY, KEY_BYTES, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.windows import Duration
-from reviewml.masking import masked
 from reviewml.parameter_types import check_argument_types
-from reviewml.places import Place, place_of
+from reviewml.privacy.redaction import masked
+from reviewml.rows.row_keys import KEY, KEY_BYTES, id_keys
+from reviewml.rows.windows import Duration
+from reviewml.storage.shared_files import Place, place_of
 from reviewml.stores.ages import unused
-from reviewml.stores.cells import check_kept
+from reviewml.stores.lease import Turn, required_turn, turn
 from reviewml.stores.local import NOT_FORGOTTEN
-from reviewml.stores.piles import Pile
+from reviewml.stores.segment_set import Pile
 from reviewml.stores.segments import Keys, as_arrow, comparable
+from reviewml.stores.sqlite_codec import check_kept
 from reviewml.stores.sqlite_file import ELSEWHERE
-from reviewml.stores.turn import Turn, required_turn, turn
-from reviewml.stores.uses import Use, Uses
+from reviewml.stores.usage import Use, Uses
 
 SHELVES = "shelves"
 

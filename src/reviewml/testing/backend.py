@@ -13,18 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import plugins
-from reviewml.blanks import null_blanks
 from reviewml.errors import JoinError, ParameterError, ReviewmlError, RowsFailed, SchemaError
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.resources import Resources
 from reviewml.interfaces.sql_enricher import ANSWER, Call
-from reviewml.interfaces.statistics import ValueCounts
-from reviewml.interfaces.windows import Window
 from reviewml.operations import Count, Max, Mean, Min, Share, Sum
 from reviewml.operations.aggregates import Aggregate
-from reviewml.schema import PLACE, Roles
+from reviewml.rows.blanks import null_blanks
+from reviewml.rows.roles import PLACE, Roles
+from reviewml.rows.statistics import ValueCounts
+from reviewml.rows.windows import Window
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.groups import expected_groups, grouped_rows
 from reviewml.testing.rows import BLANK_TEXTS, example_rows, shuffled

@@ -15,13 +15,13 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
-from reviewml.hashing import digest
+from reviewml.backends.local.frames import as_dataset
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import SelectRoles
 from reviewml.interfaces.enricher import Enricher
 from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.frames import as_dataset
-from reviewml.schema import Roles, roles_of
+from reviewml.operations.enrich import SelectRoles
+from reviewml.rows.hashing import digest
+from reviewml.rows.roles import Roles, roles_of
 from reviewml.testing.rows import BLANK_TEXTS, example_rows, near_duplicates, rebatched, shuffled
 from reviewml.testing.state import assert_state_has_form
 
@@ -58,7 +58,7 @@ class EnricherContract:
         return enriched.select(_added(dataset, enriched)).to_arrow()
 
     def test_is_registered_under_a_name(self, enricher: Enrichment) -> None:
-        name = plugins.catalogue().name_of("enrichers", type(enricher))
+        name = plugins.get_catalogue().name_of("enrichers", type(enricher))
         assert plugins.load("enrichers", name) is type(enricher)
 
     def test_holds_its_parameters_unchanged(self, enricher: Enrichment) -> None:

@@ -10,9 +10,9 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
-from reviewml.hashing import digest
+from reviewml.backends.local.frames import as_dataset
 from reviewml.interfaces.featurizer import Featurizer, Matrix
-from reviewml.interfaces.frames import as_dataset
+from reviewml.rows.hashing import digest
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows, rebatched, shuffled
 from reviewml.testing.state import assert_state_has_form
@@ -42,7 +42,7 @@ class FeaturizerContract:
         return np.concatenate([featurizer.matrix(batch) for batch in batches])
 
     def test_is_registered_under_a_name(self, featurizer: Featurizer) -> None:
-        name = plugins.catalogue().name_of("featurizers", type(featurizer))
+        name = plugins.get_catalogue().name_of("featurizers", type(featurizer))
         assert plugins.load("featurizers", name) is type(featurizer)
 
     def test_gives_float32_with_one_column_for_each_feature(

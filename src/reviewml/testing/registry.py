@@ -56,7 +56,7 @@ class RegistryContract:
         return fitted()
 
     def test_is_registered_under_a_name(self, registry: Registry) -> None:
-        name = plugins.catalogue().name_of("registries", type(registry))
+        name = plugins.get_catalogue().name_of("registries", type(registry))
         assert plugins.load("registries", name) is type(registry)
 
     def test_what_is_loaded_predicts_the_same_bits(

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from reviewml import plugins
-from reviewml.interfaces.frames import as_dataset
+from reviewml.backends.local.frames import as_dataset
 from reviewml.interfaces.source import Source
-from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE
+from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE
 
 
 class SourceContract:
@@ -27,7 +27,7 @@ class SourceContract:
         raise NotImplementedError("override the fixture `expected`")
 
     def test_is_registered_under_a_name(self, source: Source) -> None:
-        name = plugins.catalogue().name_of("sources", type(source))
+        name = plugins.get_catalogue().name_of("sources", type(source))
         assert plugins.load("sources", name) is type(source)
 
     def test_reads_the_expected_rows_in_order(self, source: Source, expected: pa.Table) -> None:

@@ -10,13 +10,13 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
+from reviewml.backends.local.frames import as_dataset
 from reviewml.errors import CapabilityError
-from reviewml.hashing import digest
 from reviewml.interfaces.backend import Backend
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.frames import as_dataset
 from reviewml.interfaces.sql_enricher import SqlEnricher
-from reviewml.schema import Roles, roles_of
+from reviewml.rows.hashing import digest
+from reviewml.rows.roles import Roles, roles_of
 from reviewml.testing.rows import BLANK_TEXTS, example_rows, rebatched
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
@@ -53,7 +53,7 @@ class SqlEnricherContract:
         return dict(zip(ids, table.select(list(enricher.adds)).to_pylist(), strict=True))
 
     def test_is_registered_under_a_name(self, enricher: SqlEnricher) -> None:
-        name = plugins.catalogue().name_of("enrichers", type(enricher))
+        name = plugins.get_catalogue().name_of("enrichers", type(enricher))
         assert plugins.load("enrichers", name) is type(enricher)
 
     def test_holds_its_parameters_unchanged(self, enricher: SqlEnricher) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from reviewml.errors import ParameterError, SchemaError, StoreError
 from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.named_list import named_list
-from reviewml.interfaces.row_keys import id_keys, row_keys
 from reviewml.interfaces.store import LINKS, EnrichmentStore, Shelf
+from reviewml.rows.named_lists import named_list
+from reviewml.rows.row_keys import id_keys, row_keys
 
 COLUMNS = pa.schema(
     {

@@ -12,10 +12,10 @@ from sklearn.base import clone
 
 from reviewml import plugins
 from reviewml.errors import ReviewmlError
-from reviewml.interfaces.expressions import LARGEST, Expression
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.model import Model
 from reviewml.interfaces.trainer import Examples, Target, Task, Trainer
+from reviewml.rows.expressions import LARGEST, Expression
 from reviewml.saving.folder import UNREADABLE
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
@@ -65,7 +65,7 @@ class TrainerContract:
         return trainer.train(examples(task), example_features(), examples(task, 200, seed=1))
 
     def test_is_registered_under_a_name(self, trainer: Trainer, task: Task) -> None:
-        name = plugins.catalogue().name_of("trainers", type(trainer))
+        name = plugins.get_catalogue().name_of("trainers", type(trainer))
         assert plugins.load("trainers", name) is type(trainer)
 
     def test_predicts_better_than_chance(self, model: Model, task: Task) -> None:
@@ -128,7 +128,7 @@ class TrainerContract:
         np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
         np.testing.assert_array_equal(loaded.contributions(features), model.contributions(features))
         assert (loaded.task, loaded.classes) == (model.task, model.classes)
-        name = plugins.catalogue().name_of("models", type(model))
+        name = plugins.get_catalogue().name_of("models", type(model))
         assert plugins.load("models", name) is type(model)
 
     def test_damaged_files_of_a_model_are_refused(

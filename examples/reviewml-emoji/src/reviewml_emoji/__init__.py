@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml import hookimpl
-from reviewml.hookspecs import Register
 from reviewml.interfaces import Enricher
+from reviewml.plugins.hookspecs import Register
 
 EMOJI = "[\U0001f300-\U0001faff\u2600-\u27bf]"
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.local.events import EventIndex, Integers, moments_of
-from reviewml.interfaces.batches import with_columns
+from reviewml.backends.local.event_index import EventIndex, Integers, moments_of
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.failures import warn_user
-from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.operations.asof import LAST_TYPE, AsofAggregates
+from reviewml.rows.bookkeeping import with_columns
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.tally import Tally, warn_of
 
 
 @dataclasses.dataclass

@@ -10,8 +10,8 @@ from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.masking import masked
-from reviewml.stores.choosing import default_store, store_at
+from reviewml.privacy.redaction import masked
+from reviewml.stores.resolve import default_store, store_at
 
 
 class LocalBackend(Backend):

@@ -21,18 +21,18 @@ from reviewml.backends.local.duplicates import DistinctStream
 from reviewml.backends.local.groups import GroupStream
 from reviewml.backends.local.join import JoinedStream
 from reviewml.errors import SourceError
-from reviewml.interfaces.batches import resized
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Partition, Source, with_keys
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.operations.asof import AsOf, AsofAggregates
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
-from reviewml.schema import Roles
+from reviewml.rows.bookkeeping import resized
+from reviewml.rows.roles import Roles
+from reviewml.rows.tally import Tally, warn_of
 from reviewml.storage.temporary import temporary_folder
 from reviewml.storage.write_errors import explain_spill_errors, separate_read_errors
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.local.shards import Shards
-from reviewml.blanks import is_blank
+from reviewml.backends.local.spill import Shards
 from reviewml.interfaces.dataset import BATCH_SIZE, Dataset
-from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.operations.duplicates import DifferingRows, DropDuplicates
-from reviewml.schema import PLACE
+from reviewml.rows.blanks import is_blank
+from reviewml.rows.roles import PLACE
+from reviewml.rows.tally import Tally, warn_of
 from reviewml.storage.temporary import temporary_folder
 
 RANK = "rank"

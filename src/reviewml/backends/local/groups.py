@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from reviewml.backends.local.duckdb_stream import open_database, stream_as_table
 from reviewml.backends.local.join import check_carried
-from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.operations.group_by import AggregateGroups, FailedRows
-from reviewml.schema import ERRORS, ERRORS_TYPE, PLACE
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE
+from reviewml.rows.tally import Tally, warn_of
 
 ROWS = 65_536
 

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from reviewml.backends.local.duckdb_stream import open_database, stream_as_table
 from reviewml.errors import JoinError
-from reviewml.hashing import holds_floats
-from reviewml.interfaces.batches import added_errors, empty_batch
-from reviewml.interfaces.tally import Tally, warn_of
 from reviewml.operations.join import Join, Side, Unmatched, Unreadable
-from reviewml.schema import BOOKKEEPING, ERRORS, ERRORS_TYPE, visible
+from reviewml.rows.bookkeeping import added_errors, empty_batch
+from reviewml.rows.hashing import holds_floats
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, ERRORS_TYPE, visible
+from reviewml.rows.tally import Tally, warn_of
 
 if TYPE_CHECKING:
     import duckdb

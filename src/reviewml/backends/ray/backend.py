@@ -10,12 +10,12 @@ import ray
 
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.backends.local.dataset import Scan
-from reviewml.backends.ray import cluster, pool, tuning
+from reviewml.backends.ray import cluster, tune_trials, worker_pool
+from reviewml.backends.ray.coordinator import Ledger
 from reviewml.backends.ray.dataset import Blocks, RayDataset
-from reviewml.backends.ray.ledger import Ledger
-from reviewml.backends.ray.pool import Concurrency, Pool
 from reviewml.backends.ray.serving import Deployed, deploy
 from reviewml.backends.ray.source import Partitions, Placed, from_batches, read_by_ray
+from reviewml.backends.ray.worker_pool import Concurrency, Pool
 from reviewml.errors import ParameterError, did_you_mean
 from reviewml.interfaces.backend import Backend, Capabilities, Outcome, Setting
 from reviewml.interfaces.dataset import Dataset
@@ -24,8 +24,8 @@ from reviewml.interfaces.registry import Registry
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
 from reviewml.operations.operation import BatchOperation
-from reviewml.schema import Roles
-from reviewml.stores.choosing import default_store
+from reviewml.rows.roles import Roles
+from reviewml.stores.resolve import default_store
 from reviewml.stores.shared import SharedStore
 
 BLOCK_BYTES = 32 * 2**20
@@ -90,7 +90,7 @@ class RayBackend(Backend):
 
     def check(self, steps: Mapping[str, Enrichment]) -> None:
         super().check(steps)
-        pool.check(self.resources or {}, self.concurrency)
+        worker_pool.check(self.resources or {}, self.concurrency)
         known = [name for step in steps for name in _names(step, steps[step])]
         for name in self.resources or {}:
             if name not in known:
@@ -128,7 +128,7 @@ class RayBackend(Backend):
     ) -> list[Outcome]:
         self.connect()
         # A trial is one process: a cluster within a cluster would wait for the one around it.
-        return tuning.try_each(trial, settings, backend=LocalBackend(store=self.store))
+        return tune_trials.try_each(trial, settings, backend=LocalBackend(store=self.store))
 
     def scale(self, *, num_cpus: int = 0, num_gpus: int = 0, timeout: float = 600.0) -> None:
         """Have the cluster grow before work comes, where it has Ray's autoscaler.

@@ -17,8 +17,8 @@ from ray.autoscaler.sdk import request_resources
 from reviewml.backends.ray import nodes
 from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.masking import masked
-from reviewml.saving.versions import versions
+from reviewml.privacy.redaction import masked
+from reviewml.saving.package_versions import versions
 from reviewml.stores.local import LocalStore
 
 CONNECT_SECONDS = 10.0

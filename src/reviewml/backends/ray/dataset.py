@@ -15,28 +15,28 @@ import pyarrow as pa
 import ray
 
 from reviewml.backends.ray import cluster, shuffle
-from reviewml.backends.ray.ledger import Ledger
-from reviewml.backends.ray.pool import LITTLE, Pool
+from reviewml.backends.ray.coordinator import Ledger
 from reviewml.backends.ray.worker import Steps, batches_of
-from reviewml.backends.ray.writing import write_parts
+from reviewml.backends.ray.worker_pool import LITTLE, Pool
+from reviewml.backends.ray.write_parquet import write_parts
 from reviewml.errors import BackendError, ReviewmlError
-from reviewml.interfaces import failures
-from reviewml.interfaces.batches import empty_batch
 from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrich_batch import Enrich
 from reviewml.interfaces.source import with_keys
-from reviewml.interfaces.statistics import Statistic, merged, parts_of
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.interfaces.stored_batch import CachedEnrich
-from reviewml.interfaces.writing import WRITERS
-from reviewml.masking import masked
 from reviewml.operations.asof import AsOf
+from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.duplicates import DropDuplicates
+from reviewml.operations.enrich import Enrich
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
-from reviewml.schema import Roles
+from reviewml.operations.write_files import WRITERS
+from reviewml.privacy.redaction import masked
+from reviewml.rows import row_errors
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.roles import Roles
+from reviewml.rows.statistics import Statistic, merged, parts_of
 
 if TYPE_CHECKING:
     from reviewml.backends.ray.backend import RayBackend
@@ -270,7 +270,7 @@ class RayDataset(Dataset):
         if Path(path).suffix in WRITERS and "://" not in os.fspath(path):
             return super().write(path)
         self._errors = write_parts(self, os.fspath(path))
-        failures.warn(self._errors)
+        row_errors.warn(self._errors)
         return Path(path)
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Self
 import pyarrow as pa
 from ray.util import metrics
 
-from reviewml.schema import ERRORS
+from reviewml.rows.roles import ERRORS
 
 SECONDS = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
 

@@ -13,8 +13,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from reviewml.errors import BackendError, VersionMismatch
-from reviewml.masking import masked
-from reviewml.saving.versions import version_of
+from reviewml.privacy.redaction import masked
+from reviewml.saving.package_versions import version_of
 
 Answer = TypeVar("Answer")
 

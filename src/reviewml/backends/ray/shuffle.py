@@ -19,17 +19,17 @@ from reviewml.backends.local.dataset import LocalDataset, count_once, large
 from reviewml.backends.local.duplicates import DistinctStream
 from reviewml.backends.local.groups import GroupStream
 from reviewml.backends.local.join import JoinedStream
-from reviewml.backends.local.shards import parted
-from reviewml.backends.ray.ledger import Ledger
+from reviewml.backends.local.spill import parted
+from reviewml.backends.ray.coordinator import Ledger
 from reviewml.backends.ray.worker import batches_of, from_bytes, to_bytes, use_threads
-from reviewml.hashing import key_hashes, splitmix, stable_hash
-from reviewml.interfaces.batches import empty_batch
-from reviewml.interfaces.tally import Tally
 from reviewml.operations.asof import AsofAggregates
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
-from reviewml.schema import PLACE
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.hashing import key_hashes, splitmix, stable_hash
+from reviewml.rows.roles import PLACE
+from reviewml.rows.tally import Tally
 
 if TYPE_CHECKING:
     from reviewml.backends.ray.dataset import RayDataset

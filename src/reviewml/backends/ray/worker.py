@@ -15,11 +15,11 @@ import pyarrow as pa
 import threadpoolctl
 
 from reviewml.backends.ray import cluster
-from reviewml.backends.ray.ledger import Ledger
+from reviewml.backends.ray.coordinator import Ledger
+from reviewml.backends.ray.fault_isolation import Survivor
 from reviewml.backends.ray.metrics import Metrics
-from reviewml.backends.ray.survival import Survivor
-from reviewml.interfaces.batches import empty_batch
 from reviewml.operations.operation import BatchOperation
+from reviewml.rows.bookkeeping import empty_batch
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from reviewml.backends.snowflake import jobs
     from reviewml.backends.snowflake.backend import SnowflakeBackend
     from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
-    from reviewml.backends.snowflake.source import SnowflakeQuery, SnowflakeTable
-    from reviewml.backends.snowflake.stage import SnowflakeStage
+    from reviewml.backends.snowflake.sources.stage import SnowflakeStage
+    from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
     from reviewml.backends.snowflake.store import SnowflakeStore
     from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 
@@ -30,11 +30,11 @@ __getattr__, __dir__ = resolve_names(
     __name__,
     {
         "SnowflakeBackend": "backend",
-        "SnowflakeQuery": "source",
+        "SnowflakeQuery": "sources.tables",
         "SnowflakeRegistry": "registry.registry",
-        "SnowflakeStage": "stage",
+        "SnowflakeStage": "sources.stage",
         "SnowflakeStore": "store",
-        "SnowflakeTable": "source",
+        "SnowflakeTable": "sources.tables",
         "SnowflakeXGBoost": "trainer",
         "jobs": "jobs",
     },

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from reviewml.backends.local.dataset import Scan
-from reviewml.backends.snowflake.credits import Budget
+from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.cortex_budget import Budget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
-from reviewml.backends.snowflake.jobs.pool import Pool
-from reviewml.backends.snowflake.rows import Rows, once
-from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.backends.snowflake.source import SnowflakeSource, check_names
+from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.sources.tables import SnowflakeSource, check_names
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.backends.snowflake.uploading import upload
+from reviewml.backends.snowflake.tables.query import Rows, once
+from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.errors import ParameterError
 from reviewml.interfaces.backend import Backend, Capabilities
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import Source
 from reviewml.interfaces.store import EnrichmentStore
-from reviewml.schema import Roles, visible
+from reviewml.rows.roles import Roles, visible
 
 if TYPE_CHECKING:
     from reviewml.interfaces.enrichment import Enrichment

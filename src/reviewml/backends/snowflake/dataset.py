@@ -13,30 +13,30 @@ import pyarrow as pa
 from snowflake.snowpark import DataFrame
 
 from reviewml.backends.local.dataset import BatchStream, Stream
-from reviewml.backends.snowflake.fetching import failed, fetched
-from reviewml.backends.snowflake.jobs.step import compile_to_job
-from reviewml.backends.snowflake.python.by_value import Stays
-from reviewml.backends.snowflake.python.mapping import compile_to_udf
-from reviewml.backends.snowflake.rows import PartialPushdown, Rows, Step, once
-from reviewml.backends.snowflake.sql import aggregating, asking, asof, merging
-from reviewml.backends.snowflake.sql.compiling import compile_operation
+from reviewml.backends.snowflake.identifiers import Name
+from reviewml.backends.snowflake.jobs.enrich_step import compile_to_job
+from reviewml.backends.snowflake.sql import aggregate, asof, call_once, merge
+from reviewml.backends.snowflake.sql.compiler import compile_operation
 from reviewml.backends.snowflake.sql.duplicates import drop_duplicates
-from reviewml.backends.snowflake.sql.grouping import aggregate_groups
-from reviewml.backends.snowflake.sql.joining import SqlJoin
-from reviewml.backends.snowflake.uploading import upload
-from reviewml.interfaces.batches import hidden
+from reviewml.backends.snowflake.sql.group_by import aggregate_groups
+from reviewml.backends.snowflake.sql.join import SqlJoin
+from reviewml.backends.snowflake.tables.fetch import failed, fetched
+from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step, once
+from reviewml.backends.snowflake.tables.upload import upload
+from reviewml.backends.snowflake.udf.pickling import Stays
+from reviewml.backends.snowflake.udf.udf_step import compile_to_udf
 from reviewml.interfaces.dataset import Dataset
 from reviewml.interfaces.source import with_keys
 from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
-from reviewml.interfaces.statistics import Statistic
 from reviewml.operations.asof import AsOf
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
-from reviewml.schema import Roles
-from reviewml.sql import Name
+from reviewml.rows.bookkeeping import hidden
+from reviewml.rows.roles import Roles
+from reviewml.rows.statistics import Statistic
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.backend import SnowflakeBackend
@@ -176,15 +176,15 @@ class SnowflakeDataset(Dataset):
         return SnowflakeDataset(self.backend, self._schema, lambda: kept, at_hand=True, rows=rows)
 
     def estimate(self, question: AskDatabase) -> Estimate | None:
-        return asking.estimate(self.query(), question)
+        return call_once.estimate(self.query(), question)
 
     def count(self) -> int:
         return self.query().count()
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
-        return aggregating.aggregated(self.query(), statistics)
+        return aggregate.aggregated(self.query(), statistics)
 
-    def merge(self, table: str) -> merging.Merged:
+    def merge(self, table: str) -> merge.Merged:
         """Write the rows to a table of Snowflake's, so that writing them again changes nothing.
 
         Rows are found again by their id; the table is made where there is none, and gets the
@@ -206,7 +206,7 @@ class SnowflakeDataset(Dataset):
         UserWarning
             Of rows that failed, which have nulls there; `errors` has them all.
         """
-        merged, first = merging.merge(self.query(), Name.parse(table))
+        merged, first = merge.merge(self.query(), Name.parse(table))
         if first is not None:
             warnings.warn(first, stacklevel=2)
         return merged

@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.backends.snowflake.session import Access, Connection, Database
-from reviewml.backends.snowflake.sql.role_cells import id_keys_there
-from reviewml.backends.snowflake.types import SqlType, restored, sql_type
-from reviewml.backends.snowflake.uploading import carried
+from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.identifiers import Name, literal
+from reviewml.backends.snowflake.sql.role_expressions import id_keys_there
+from reviewml.backends.snowflake.tables.types import SqlType, restored, sql_type
+from reviewml.backends.snowflake.tables.upload import carried
 from reviewml.errors import SchemaError, StoreError
-from reviewml.interfaces.row_keys import KEY, id_keys
 from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.windows import Duration
-from reviewml.sql import Name, literal
+from reviewml.rows.row_keys import KEY, id_keys
+from reviewml.rows.windows import Duration
 from reviewml.stores.ages import unused
-from reviewml.stores.cells import check_kept
+from reviewml.stores.sqlite_codec import check_kept
 
 KEYS_AT_ONCE = 16_384
 """Keys that a statement may name: it may have a million letters."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake import runtime
-from reviewml.backends.snowflake.rows import Rows as Table
-from reviewml.backends.snowflake.session import Access, Connection
-from reviewml.backends.snowflake.uploading import upload
+from reviewml.backends.snowflake.connection import container_runtime
+from reviewml.backends.snowflake.connection.session import Access, Connection
+from reviewml.backends.snowflake.tables.query import Rows as Table
+from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.errors import BackendError, ParameterError
 from reviewml.interfaces.trainer import Target
 from reviewml.models.booster import BoosterModel
@@ -116,7 +116,7 @@ def _connector(table: Table) -> Any:
 
 
 def _estimators() -> ModuleType:
-    found = runtime.imported(ESTIMATORS)
+    found = container_runtime.imported(ESTIMATORS)
     if found is None:
         raise BackendError(
             f"there is no {ESTIMATORS} here, by which several machines train together: it is in "

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from reviewml.backends.snowflake import runtime, together
+from reviewml.backends.snowflake import together
+from reviewml.backends.snowflake.connection import container_runtime
+from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.jobs.payload import payload
-from reviewml.backends.snowflake.jobs.pool import Pool
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.errors import ParameterError
 from reviewml.interfaces.featurizer import Feature
@@ -116,7 +117,7 @@ class SnowflakeXGBoost(XGBoost):
             )
         if self.compute_pool is not None:
             return self._train_there(self._pool(self.compute_pool), examples, features, valid)
-        if runtime.in_container_runtime():
+        if container_runtime.in_container_runtime():
             return self.train_together(examples, features, valid)
         if self.target_instances > 1:
             raise ParameterError(

@@ -9,13 +9,13 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from reviewml.backends.snowflake.refusals import tried
-from reviewml.backends.snowflake.session import Access, Connection
+from reviewml.backends.snowflake.connection.errors import tried
+from reviewml.backends.snowflake.connection.session import Access, Connection
+from reviewml.backends.snowflake.identifiers import Name
 from reviewml.errors import BackendError
-from reviewml.masking import masked
 from reviewml.pipeline import Pipeline, load
+from reviewml.privacy.redaction import masked
 from reviewml.saving.manifest import leads_outside
-from reviewml.sql import Name
 from reviewml.storage.temporary import temporary_folder
 
 PREFIX = "REVIEWML_"

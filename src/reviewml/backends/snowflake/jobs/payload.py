@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from pathlib import Path
 
-from reviewml.backends.snowflake.python import own_code
+from reviewml.backends.snowflake.udf import package_archive
 
 ENTRY = "entry.py"
 """What a job starts."""
@@ -24,7 +24,7 @@ def payload(folder: Path, name: str) -> None:
     name
         Of the job.
     """
-    own_code.archive(folder)
+    package_archive.archive(folder)
     (folder / NAME).write_text(name, encoding="utf-8")
     entry = importlib.resources.files(__package__) / ENTRY
     (folder / ENTRY).write_bytes(entry.read_bytes())

@@ -14,18 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml import plugins, saving
+from reviewml.backends.snowflake.connection.safe_messages import told
 from reviewml.backends.snowflake.jobs.payload import NAME, RESULT, TASK
-from reviewml.backends.snowflake.telling import told
 from reviewml.errors import BackendError
 from reviewml.interfaces.component import Component
 from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.expressions import Number
 from reviewml.interfaces.featurizer import Feature
 from reviewml.interfaces.trainer import Examples, Target
-from reviewml.masking import describe_error
 from reviewml.pipeline import Pipeline
+from reviewml.privacy.redaction import describe_error
+from reviewml.rows.expressions import Number
+from reviewml.rows.roles import ROLE_NAMES
 from reviewml.saving.components import describe, rebuild
-from reviewml.schema import ROLE_NAMES
 from reviewml.storage.write_errors import explain_spill_errors
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[
 
 
 def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    from reviewml.backends.snowflake.source import SnowflakeTable
-    from reviewml.chain import looking_at
+    from reviewml.backends.snowflake.sources.tables import SnowflakeTable
+    from reviewml.fitting.steps import looking_at
 
     steps = [(step["step"], _component(step)) for step in task["steps"]]
     reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None
@@ -132,12 +132,12 @@ def write_enrich_task(
 
 def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     from reviewml.backends.local.dataset import LocalDataset
-    from reviewml.backends.snowflake.fetching import fetched
-    from reviewml.backends.snowflake.rows import Rows
-    from reviewml.backends.snowflake.session import Access
+    from reviewml.backends.snowflake.connection.session import Access
+    from reviewml.backends.snowflake.identifiers import quoted
     from reviewml.backends.snowflake.store import SnowflakeStore
-    from reviewml.backends.snowflake.uploading import upload
-    from reviewml.sql import quoted
+    from reviewml.backends.snowflake.tables.fetch import fetched
+    from reviewml.backends.snowflake.tables.query import Rows
+    from reviewml.backends.snowflake.tables.upload import upload
 
     database, enricher = Access().database(), _enricher(folder)
     schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(task["schema"])))
@@ -250,7 +250,7 @@ def _read(path: Path, target: Mapping[str, Any]) -> Examples:
 
 def _described(component: Component) -> dict[str, Any]:
     """Return a component as JSON types; one that holds arrays cannot be described so."""
-    from reviewml.saving.plain import NotPlain
+    from reviewml.saving.json_codec import NotPlain
 
     arrays: dict[str, Any] = {}
     described = describe(component, arrays)
@@ -268,7 +268,7 @@ def _component(described: Mapping[str, Any]) -> Any:
 
 def _kept(saved: Path, results: str) -> dict[str, Any]:
     """Put a folder on a stage, and return where it is and the names of its files."""
-    from reviewml.backends.snowflake.session import Access
+    from reviewml.backends.snowflake.connection.session import Access
 
     database = Access().database()
     names = [f.relative_to(saved).as_posix() for f in sorted(saved.rglob("*")) if f.is_file()]

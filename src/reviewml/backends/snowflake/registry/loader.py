@@ -23,7 +23,7 @@ class Scorer(custom_model.CustomModel):  # type: ignore[misc]
             sys.path.insert(0, context.path(CODE))
         from pathlib import Path
 
-        from reviewml.backends.snowflake.registry.packaged import Packaged
+        from reviewml.backends.snowflake.registry.packaged_model import Packaged
 
         self.packaged = Packaged.load(Path(context.path(PIPELINE)))
 

@@ -10,7 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from reviewml.backends.snowflake.registry.kept_model import (
+from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.identifiers import Name
+from reviewml.backends.snowflake.registry.log_model import client_version, upload
+from reviewml.backends.snowflake.registry.method_signatures import methods_of
+from reviewml.backends.snowflake.registry.model_queries import (
+    Runnable,
+    columns_of,
+    enriched,
+    rows_of,
+)
+from reviewml.backends.snowflake.registry.model_versions import (
     GIVEN,
     KeptModel,
     KeptVersion,
@@ -18,11 +28,7 @@ from reviewml.backends.snowflake.registry.kept_model import (
     happened,
     version_name,
 )
-from reviewml.backends.snowflake.registry.methods import methods_of
-from reviewml.backends.snowflake.registry.packaged import Packaged
-from reviewml.backends.snowflake.registry.running import Runnable, columns_of, enriched, rows_of
-from reviewml.backends.snowflake.registry.uploading import client_version, upload
-from reviewml.backends.snowflake.session import Access, Connection, Database
+from reviewml.backends.snowflake.registry.packaged_model import Packaged
 from reviewml.errors import RegistryError
 from reviewml.interfaces.registry import (
     ALIAS,
@@ -40,7 +46,6 @@ from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import fingerprint
 from reviewml.saving.signature import KeyFile, KeyFiles
-from reviewml.sql import Name
 from reviewml.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:

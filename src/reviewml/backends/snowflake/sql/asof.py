@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from reviewml.backends.local.asof import LeftOut, RowsLeftOut
-from reviewml.backends.snowflake.rows import Rows
+from reviewml.backends.snowflake.identifiers import quoted
 from reviewml.backends.snowflake.sql.keys import key_value
-from reviewml.backends.snowflake.sql.moments import moment
-from reviewml.interfaces.windows import Window
+from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.operations.asof import AsofAggregates
-from reviewml.sql import quoted
+from reviewml.rows.windows import Window
 
 
 def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema) -> Rows:

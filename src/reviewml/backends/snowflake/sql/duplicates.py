@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.rows import Rows
-from reviewml.blanks import BLANKS
+from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.operations.duplicates import DifferingRows, DropDuplicates
-from reviewml.schema import PLACE
-from reviewml.sql import literal, quoted
+from reviewml.rows.blanks import BLANKS
+from reviewml.rows.roles import PLACE
 
 
 def drop_duplicates(rows: Rows, operation: DropDuplicates) -> Rows:

@@ -1,7 +1,7 @@
 """Features as SQL: the closed set of operators, in float64; the last cast is Python's own.
 
 Snowflake has no 32-bit float. So each operator gives a ``FLOAT``, and `as_features` makes of these
-what `reviewml.interfaces.expressions` says: the same bits as `Featurizer.matrix`.
+what `reviewml.rows.expressions` says: the same bits as `Featurizer.matrix`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from reviewml.backends.snowflake.python.functions import MOST_ARGUMENTS, parts_of, python_function
-from reviewml.backends.snowflake.rows import PartialPushdown, Rows, Step
-from reviewml.backends.snowflake.types import PER_SECOND, sql_type
-from reviewml.interfaces.expressions import (
+from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step
+from reviewml.backends.snowflake.tables.types import PER_SECOND, sql_type
+from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, parts_of, python_function
+from reviewml.fitting.examples import FeaturizeForTraining
+from reviewml.interfaces.featurizer import Featurizer, Matrix
+from reviewml.models.scoring import ComputeNumbers, Predict
+from reviewml.operations.operation import BatchOperation
+from reviewml.rows.expressions import (
     MICROSECONDS_IN_A_DAY,
     Category,
     Column,
@@ -28,12 +33,7 @@ from reviewml.interfaces.expressions import (
     Seconds,
     write_numbers,
 )
-from reviewml.interfaces.featurizer import Featurizer, Matrix
-from reviewml.operations.operation import BatchOperation
-from reviewml.schema import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
-from reviewml.scoring import ComputeNumbers, Predict
-from reviewml.sql import literal, quoted
-from reviewml.training import FeaturizeForTraining
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
 
 MICROSECOND = 1_000
 """Nanoseconds."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.hashing import holds_floats
-from reviewml.sql import quoted
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.rows.hashing import holds_floats
 
 
 def key_value(field: pa.Field, table: str | None = None) -> str:

@@ -1,0 +1,84 @@
+"""From data frames to datasets and back, as the kind of frame that was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import pyarrow as pa
+
+from reviewml import plugins
+from reviewml.rows import row_errors
+from reviewml.rows.columns import column_to_pandas
+from reviewml.rows.roles import Roles
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.dataset import Dataset
+
+
+def as_dataset(data: Any, roles: Roles = Roles()) -> Dataset:
+    """Return a `Dataset` as it is, and anything else read by the local backend.
+
+    Parameters
+    ----------
+    data
+        A `Dataset`, a `Source`, a path, or a pandas, polars or Arrow frame.
+    roles
+        Those to use where the data has none of its own.
+    """
+    # By name through the catalogue: what rows are must not depend on where they are read.
+    backend = plugins.load("backends", "local")()
+    dataset: Dataset = backend.read(data, roles)
+    return dataset
+
+
+def is_frame(data: Any) -> bool:
+    """Tell whether `data` is a pandas, polars or Arrow table."""
+    return isinstance(data, pa.RecordBatch) or nw.dependencies.is_into_dataframe(data)
+
+
+def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
+    """Return a frame as it was given with the added columns, or the dataset itself."""
+    if not is_frame(given):
+        return dataset
+    wanted = dataset.select(list(added))
+    values = wanted.to_arrow()
+    row_errors.warn(wanted.errors, len(values))
+    if isinstance(given, pa.RecordBatch):
+        columns = [*given.columns, *(c.combine_chunks() for c in values.columns)]
+        return pa.RecordBatch.from_arrays(columns, [*given.schema.names, *added])
+    frame = nw.from_native(given, eager_only=True)
+    new = nw.from_native(values, eager_only=True)
+    series = [_series(new[name], frame) for name in added]
+    return frame.with_columns(*series).to_native()
+
+
+def convert_frame(frame: Any, kind: str) -> Any:
+    """Convert a pandas, polars or Arrow table to pandas, keeping its index, or to polars.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    kind
+        ``"pandas"`` or ``"polars"``.
+    """
+    if isinstance(frame, pa.RecordBatch):
+        frame = pa.Table.from_batches([frame])
+    native = nw.from_native(frame, eager_only=True)
+    return native.to_pandas() if kind == "pandas" else native.to_polars()
+
+
+def _series(values: Any, frame: Any) -> Any:
+    if frame.implementation.is_pyarrow():
+        return values
+    native = values.to_arrow()
+    if frame.implementation.is_pandas():
+        converted = column_to_pandas(native)
+        converted.index = frame.to_native().index
+        converted.name = values.name
+        return nw.from_native(converted, series_only=True)
+    return nw.from_native(
+        frame.to_native().__class__({values.name: native})[values.name], series_only=True
+    )

@@ -1,0 +1,1 @@
+"""Connections to an account: sessions, errors, set-up and diagnosis."""

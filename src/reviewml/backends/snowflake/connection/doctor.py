@@ -1,0 +1,116 @@
+"""What a connection lacks for reviewml to work, and the statement that grants it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.connection.setup import (
+    DATABASE_ROLES,
+    GRANTS,
+    Grant,
+    Setup,
+    Statement,
+)
+from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.errors import BackendError
+
+Held = set[tuple[str, str, tuple[str, ...]]]
+"""Privilege, kind and name of the object."""
+
+ALL = "OWNERSHIP"
+"""The privilege that has all others in it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    what
+        In one phrase.
+    missing
+        Statement that would grant it; None when all is well.
+    """
+
+    what: str
+    missing: Statement | None = None
+
+
+def examine(connection: Connection = None, named: Mapping[str, Any] = {}) -> list[Finding]:
+    """Return what was found.
+
+    Parameters
+    ----------
+    connection
+        As of `Access`.
+    named
+        Parameters of `Setup`: what to look at instead of the role, the warehouse, the database
+        and the schema that the connection has, and besides them.
+
+    Raises
+    ------
+    BackendError
+        When there is no connection, or it has no such thing and none is named.
+    """
+    database = Access(connection).database()
+    [(version, current)] = database.run("SELECT CURRENT_VERSION(), CURRENT_ROLE()")
+    # A connection works without stages: those are looked at that are named.
+    setup = Setup(**{"stages": (), **_own(database, named), **named})
+    role = setup.role
+    held = _held(database, role, set()) | _held(database, "PUBLIC", set())
+    found = [Finding(f"connected to Snowflake {version} with the role {quoted(current)}")]
+    for grant in setup.grants():
+        found += _looked_at(grant, role, held)
+    return found + [_database_role(name, role, held) for name in DATABASE_ROLES]
+
+
+def _own(database: Database, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the connection has of what is not named."""
+    wanted = [what for what in ("role", "warehouse", "database", "schema") if what not in named]
+    own = {}
+    for what in wanted:
+        [(own[what],)] = database.run(f"SELECT CURRENT_{what.upper()}()")
+        if own[what] is None:
+            raise BackendError(
+                f"the connection has no {what}: name one in connections.toml, or say which one "
+                "to look at."
+            )
+    return own
+
+
+def _held(database: Database, role: str, known: set[str]) -> Held:
+    """Return what a role has, also by the roles that it was granted."""
+    known.add(role)
+    found: Held = set()
+    for row in database.records(f"SHOW GRANTS TO ROLE {quoted(role)}"):
+        kind, parts = row["granted_on"].replace("_", " "), _parts(row["name"])
+        found.add((row["privilege"], kind, parts))
+        if kind == "ROLE" and parts[-1] not in known:
+            found |= _held(database, parts[-1], known)
+    return found
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    # Snowflake quotes the parts of a name where that is needed.
+    return Name.parse(name).parts
+
+
+def _looked_at(grant: Grant, role: str, held: Held) -> Iterator[Finding]:
+    if (ALL, grant.kind, grant.name.parts) in held:
+        yield Finding(f"owns {grant.kind.lower()} {grant.name}")
+        return
+    for privilege in grant.privileges:
+        known = (privilege, grant.kind, grant.name.parts) in held
+        what = f"{privilege} on {grant.kind.lower()} {grant.name}"
+        missing = dataclasses.replace(grant, privileges=[privilege]).statement(role)
+        yield Finding(what, None if known else missing)
+
+
+def _database_role(name: str, role: str, held: Held) -> Finding:
+    known = ("USAGE", "DATABASE ROLE", _parts(name)) in held
+    grant = Statement(f"GRANT DATABASE ROLE {name} TO ROLE {quoted(role)}", GRANTS)
+    return Finding(f"database role {name}", None if known else grant)

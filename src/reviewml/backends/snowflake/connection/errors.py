@@ -1,0 +1,47 @@
+"""What Snowflake says when it refuses a statement, told without the values in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from snowflake.connector.errors import Error
+from snowflake.snowpark.exceptions import SnowparkClientException
+
+from reviewml.backends.snowflake.connection.safe_messages import marked
+from reviewml.errors import BackendError
+from reviewml.privacy.redaction import masked
+
+VALUES = re.compile(r"(?<!\w)(['\"]).*['\"]", re.DOTALL)
+"""From the first quoted value of a message to the last."""
+
+FIRST_OF_DATA = 100_000
+"""Numbers of errors from this one on are about values, and may quote texts."""
+
+T = TypeVar("T")
+
+
+def tried(work: Callable[[], T]) -> T:
+    """Return what work returns, and raise what goes wrong in our words."""
+    try:
+        return work()
+    except (Error, SnowparkClientException) as error:
+        failure = BackendError(said(error))
+    # Not above: what it came from may quote texts, and would hang on it.
+    raise failure
+
+
+def said(error: Exception) -> str:
+    """Return what Snowflake says of a statement, without the values in it: they may be reviews."""
+    number = getattr(error, "errno", None) or -1
+    text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
+    text = masked(" ".join(str(text).split()))
+    ours = marked(text)
+    if ours is not None:
+        text = ours
+    elif number >= FIRST_OF_DATA or number < 0:
+        text = VALUES.sub("'…'", text)
+    query = getattr(error, "sfqid", None)
+    of = f", query {query}" if query else ""
+    return f"Snowflake refused a statement (error {number}{of}): {text}"

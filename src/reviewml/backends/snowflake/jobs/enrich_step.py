@@ -1,0 +1,201 @@
+"""Enrichers that need a model, computed by a job on a compute pool."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.connection.session import Access, Database
+from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
+from reviewml.backends.snowflake.sources.tables import NO_ERRORS
+from reviewml.backends.snowflake.sql.role_expressions import both_errors
+from reviewml.backends.snowflake.store import SnowflakeStore, store_at
+from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.tables.types import sql_type
+from reviewml.backends.snowflake.udf.pickling import Stays
+from reviewml.backends.snowflake.udf.registration import Content
+from reviewml.backends.snowflake.udf.udf_step import brought
+from reviewml.errors import BackendError, SchemaError
+from reviewml.operations.cached_enrich import CachedEnrich
+from reviewml.operations.enrich import Enrich
+from reviewml.operations.operation import BatchOperation
+from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.roles import ERRORS, PLACE, roles_of
+from reviewml.storage.temporary import temporary_folder
+
+log = logging.getLogger(__name__)
+
+NUMBER = "__number__"
+"""Column of what rows are found again by."""
+
+
+def compile_to_job(
+    operation: BatchOperation, before: pa.Schema, after: pa.Schema, pool: Pool | None
+) -> JobStep | None:
+    """Compile an operation to a job that enriches rows; None where it cannot, or need not.
+
+    Parameters
+    ----------
+    operation, before, after
+        As of `compile_operation`.
+    pool
+        Where jobs run; None for nowhere.
+    """
+    if pool is None or not isinstance(operation, Enrich) or operation.is_trial:
+        return None
+    if operation.resources.pure_python and not operation.resources.gpu:
+        return None
+    try:
+        return JobStep.of(operation, before, after, pool)
+    except Stays as error:
+        log.info("step %s: stays in this process: %s", operation.stage, error)
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class JobStep:
+    """Rows that a job has enriched.
+
+    The job is given a table of the columns that the enricher needs, and leaves one of those that
+    it adds. Both are gone when the rows are there.
+
+    Parameters
+    ----------
+    stage
+        Name of the step.
+    content
+        The enricher, saved or pickled.
+    pool
+        Where the job runs.
+    store
+        Where values are kept, if anywhere.
+    reads
+        Schema of the columns that it needs.
+    makes
+        Columns that it gives.
+    after
+        Schema of the result.
+    """
+
+    stage: str
+    content: Content
+    pool: Pool
+    store: SnowflakeStore | None
+    reads: pa.Schema
+    makes: tuple[str, ...]
+    after: pa.Schema
+
+    @classmethod
+    def of(cls, operation: Enrich, before: pa.Schema, after: pa.Schema, pool: Pool) -> JobStep:
+        """Return it, or raise `Stays`."""
+        store = _store(operation, pool)
+        # Without its store, which may hold a session.
+        alone = Enrich(operation.enricher, operation.stage)
+        content = brought(alone, pool.packages).content
+        # By their ids the values of rows can be forgotten.
+        names = [*operation.reads(before), *roles_of(before).named().get("id", ())]
+        reads, makes = narrowed(before, names), tuple(operation.makes(before))
+        try:
+            [sql_type(field) for field in [*reads, *map(after.field, makes)]]
+        except SchemaError:
+            raise Stays("a column of it has a type that Snowflake cannot hold") from None
+        return cls(operation.stage, content, pool, store, reads, makes, after)
+
+    def __call__(self, rows: Rows) -> Rows:
+        numbered, count = _numbered(rows)
+        if not count:
+            nothing = {
+                name: f"NULL::{sql_type(self.after.field(name)).name}" for name in self.makes
+            }
+            return numbered.select(self.after, nothing)
+        database = rows.database
+        with _dropped(database, "given") as given, _dropped(database, "made") as made:
+            database.run(SEEN_BY_OTHERS.format(given, self._given(numbered)))
+            self._run(database, given, made)
+            joined = numbered.of(self._joined(numbered, made), self.after).settled()
+        log.info("step %s: a job on %s computed it, of %d rows", self.stage, self.pool, count)
+        return joined
+
+    def _given(self, rows: Rows) -> str:
+        # Errors from before stay here: they are nothing to the enricher.
+        cells = {PLACE: quoted(NUMBER), ERRORS: NO_ERRORS}
+        return rows.select(self.reads, cells).query
+
+    def _joined(self, rows: Rows, made: Name) -> str:
+        errors = quoted(ERRORS)
+        cells = {name: f"r.{quoted(name)}" for name in self.after.names}
+        cells |= {name: f"m.{quoted(name)}" for name in self.makes}
+        cells[ERRORS] = both_errors(f"r.{errors}", f"m.{errors}")
+        listed = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
+        return (
+            f"SELECT {listed} FROM ({rows.query}) AS r "
+            f"JOIN {made} AS m ON r.{quoted(NUMBER)} = m.{quoted(PLACE)}"
+        )
+
+    def _run(self, database: Database, given: Name, made: Name) -> None:
+        name = self.pool.name("enrich")
+        with temporary_folder() as folder:
+            payload(folder, name)
+            write_enrich_task(
+                folder,
+                self.content,
+                {
+                    "stage": self.stage,
+                    "rows": given.sql,
+                    "schema": self.reads.serialize().to_pybytes().hex(),
+                    "made": made.sql,
+                    "store": _schema_of(self.store, database),
+                },
+            )
+            job = self.pool.submit_folder(folder, name)
+        try:
+            job.waited()
+            job.result()
+        except BackendError as error:
+            raise BackendError(f"step {self.stage!r}: {error}") from None
+        job.delete()
+
+
+def _store(operation: Enrich, pool: Pool) -> SnowflakeStore | None:
+    if not isinstance(operation, CachedEnrich):
+        return None
+    store = store_at(Access(pool.connection), operation.store)
+    if store is None:
+        raise Stays(
+            f"a job cannot use the store {operation.store!r}: give the backend a SnowflakeStore"
+        )
+    return store
+
+
+def _schema_of(store: SnowflakeStore | None, database: Database) -> str | None:
+    """Return the full name of the schema of a store: the session of a job may have another."""
+    if store is None:
+        return None
+    *current, _ = database.own_name("X").parts
+    named = Name.parse(store.schema).parts if store.schema else ()
+    return Name((*current[: 2 - len(named)], *named)).sql
+
+
+def _numbered(rows: Rows) -> tuple[Rows, int]:
+    """Return rows that are computed now, each with a number, and how many there are."""
+    schema = rows.schema.append(pa.field(NUMBER, pa.string()))
+    number = f"ROW_NUMBER() OVER (ORDER BY {quoted(PLACE)})::TEXT"
+    numbered = rows.select(schema, {NUMBER: number}).settled()
+    return numbered, numbered.count()
+
+
+@contextlib.contextmanager
+def _dropped(database: Database, what: str) -> Iterator[Name]:
+    """Give a new name for a table, which is dropped afterwards, whatever happens."""
+    name = database.temporary_name(what)
+    try:
+        yield name
+    finally:
+        database.run(f"DROP TABLE IF EXISTS {name}")

@@ -1,0 +1,1 @@
+"""Rows of an account: tables, queries and stages."""

@@ -1,0 +1,219 @@
+"""Exact statistics there: the same numbers, and a few rows of them instead of all rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.sql.keys import key_value
+from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.udf import partition_statistics
+from reviewml.rows.roles import BOOKKEEPING, roles_of
+from reviewml.rows.statistics import (
+    Count,
+    Later,
+    Max,
+    Min,
+    Missing,
+    Statistic,
+    Sum,
+    ValueCounts,
+    merged,
+    parts_of,
+)
+
+log = logging.getLogger(__name__)
+
+Statistics = Mapping[str, Statistic]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """How one statistic is asked for, in cells of one row.
+
+    Parameters
+    ----------
+    cells
+        SQL expression and type of each.
+    read
+        Makes the statistic of their values.
+    """
+
+    cells: tuple[tuple[str, pa.DataType], ...]
+    read: Callable[[list[pa.Array]], Any]
+
+
+def aggregated(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+    """Return what statistics say: by SQL, else by our Python there, else of rows fetched."""
+    answers = {name: _answer(one, rows.schema) for name, one in statistics.items()}
+    asked = {name: answer for name, answer in answers.items() if answer is not None}
+    others = {name: statistics[name] for name in statistics if name not in asked}
+    counts = {name: one for name, one in others.items() if _is_countable(one, rows.schema)}
+    others = {name: one for name, one in others.items() if name not in counts}
+    narrow = _narrow(rows.schema, others.values())
+    there = {name: one for name, one in others.items() if partition_statistics.can_go(one, narrow)}
+    here = {name: one for name, one in others.items() if name not in there}
+    if bool(asked) + len(counts) + 2 * bool(there) + bool(here) > 1:
+        # What the rows come from is then computed once.
+        rows = rows.select(_narrow(rows.schema, statistics.values())).settled()
+    found = _one_row(rows, asked) | {n: _counted(rows, one) for n, one in counts.items()}
+    found |= _in_python(rows, there, partition_statistics.computed)
+    found |= _in_python(rows, here, _fetched)
+    return {name: found[name] for name in statistics}
+
+
+def _one_row(rows: Rows, answers: Mapping[str, Answer]) -> dict[str, Any]:
+    if not answers:
+        return {}
+    cells = [cell for answer in answers.values() for cell in answer.cells]
+    names = [f"C{place}" for place in range(len(cells))]
+    asked = ", ".join(f"{sql} AS {name}" for (sql, _), name in zip(cells, names, strict=True))
+    schema = pa.schema([(name, kind) for name, (_, kind) in zip(names, cells, strict=True)])
+    [row] = fetched(rows.of(f"SELECT {asked} FROM ({rows.query})", schema))
+    values = iter(row.columns)
+    return {
+        name: answer.read([next(values) for _ in answer.cells]) for name, answer in answers.items()
+    }
+
+
+def _in_python(
+    rows: Rows, statistics: Statistics, compute: Callable[[Rows, Statistics], dict[str, Any]]
+) -> dict[str, Any]:
+    if not statistics:
+        return {}
+    return compute(rows.select(_narrow(rows.schema, statistics.values())), statistics)
+
+
+def _fetched(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+    found = merged(statistics, (parts_of(statistics, batch) for batch in fetched(rows)))
+    log.info("statistics %s: this process computed them, of rows fetched", ", ".join(statistics))
+    return found
+
+
+def _narrow(schema: pa.Schema, statistics: Any) -> pa.Schema:
+    """Return the columns that statistics look at, and what identifies a row."""
+    named = {roles_of(schema).id, *BOOKKEEPING}
+    for statistic in statistics:
+        named |= set(_texts(vars(statistic).values()))
+    fields = [field for field in schema if field.name in named]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def _texts(values: Any) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _texts(value)
+
+
+# -- statistics as SQL --------------------------------------------------------------------------
+
+
+def _answer(statistic: Statistic, schema: pa.Schema) -> Answer | None:
+    # Of exactly these classes: a subclass means something else.
+    asked = _ANSWERS.get(type(statistic))
+    return None if asked is None else asked(statistic, schema)
+
+
+def _number(sql: str) -> Answer:
+    return Answer(((sql, pa.int64()),), lambda values: values[0][0].as_py())
+
+
+def _count(statistic: Any, schema: pa.Schema) -> Answer:
+    return _number(f"COUNT({quoted(statistic.column)})")
+
+
+def _missing(statistic: Any, schema: pa.Schema) -> Answer:
+    return _number(f"COUNT(*) - COUNT({key_value(schema.field(statistic.column))})")
+
+
+def _sum(statistic: Any, schema: pa.Schema) -> Answer | None:
+    if not pa.types.is_integer(schema.field(statistic.column).type):
+        return None
+    # As text, since it may be longer than any integer of Arrow's.
+    total = f"TO_VARCHAR(COALESCE(SUM({quoted(statistic.column)}), 0))"
+    return Answer(((total, pa.string()),), lambda values: int(values[0][0].as_py()))
+
+
+def _extreme(function: str) -> Callable[[Any, pa.Schema], Answer | None]:
+    def asked(statistic: Any, schema: pa.Schema) -> Answer | None:
+        field = schema.field(statistic.column)
+        if not _is_ordered(field.type):
+            return None
+        cell = (f"{function}({key_value(field)})", field.type)
+        return Answer((cell,), lambda values: statistic.part(_batch(field, values[0])))
+
+    return asked
+
+
+def _later(statistic: Any, schema: pa.Schema) -> Answer:
+    one, other = (moment(schema.field(name)) for name in (statistic.column, statistic.than))
+    cells = (f"COUNT_IF({one} > {other})", f"COUNT_IF({one} IS NOT NULL AND {other} IS NOT NULL)")
+    kinds = tuple((cell, pa.int64()) for cell in cells)
+    return Answer(kinds, lambda values: (values[0][0].as_py(), values[1][0].as_py()))
+
+
+_ANSWERS: dict[type, Callable[[Any, pa.Schema], Answer | None]] = {
+    Count: _count,
+    Missing: _missing,
+    Sum: _sum,
+    Min: _extreme("MIN"),
+    Max: _extreme("MAX"),
+    Later: _later,
+}
+
+
+def _is_countable(statistic: Statistic, schema: pa.Schema) -> bool:
+    if type(statistic) is not ValueCounts:
+        return False
+    kind = schema.field(statistic.column).type
+    return bool(_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+
+
+def _counted(rows: Rows, statistic: Any) -> Counter[Any] | None:
+    column, field = quoted(statistic.column), rows.schema.field(statistic.column)
+    # One more than is wanted tells that there are too many.
+    query = (
+        f"SELECT {column}, COUNT(*) AS N FROM ({rows.query}) WHERE {column} IS NOT NULL "
+        f"GROUP BY {column} LIMIT {statistic.most + 1}"
+    )
+    counts = pa.schema([field.with_type(_plain(field.type)), pa.field("N", pa.int64())])
+    batches = list(fetched(rows.of(query, counts)))
+    found = {value: n for batch in batches for value, n in zip(*_lists(batch), strict=True)}
+    return None if len(found) > statistic.most else Counter(found)
+
+
+def _lists(batch: pa.RecordBatch) -> list[list[Any]]:
+    return [column.to_pylist() for column in batch.columns]
+
+
+def _batch(field: pa.Field, value: pa.Array) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([value], schema=pa.schema([field]))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return _plain(kind) in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def _is_ordered(kind: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_decimal,
+        pa.types.is_date,
+        pa.types.is_timestamp,
+    )
+    return _is_text(kind) or any(test(kind) for test in tests)

@@ -1,0 +1,305 @@
+"""Asking, in the database: once for each different text that was not asked before."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.cortex_budget import Texts
+from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.sources.tables import NO_ERRORS
+from reviewml.backends.snowflake.sql.role_expressions import both_errors, error_array, id_key_cell
+from reviewml.backends.snowflake.sql.row_calls import Asked, Question, SqlQuestion
+from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.types import sql_type
+from reviewml.display.progress import progress
+from reviewml.errors import BackendError, CreditsExhausted
+from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Estimate
+from reviewml.interfaces.store import Shelf
+from reviewml.operations.cached_enrich import FIRST_ROWS, CachedEnrich, next_rows
+from reviewml.operations.enrich import Enrich
+from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, columns_behind, roles_of
+
+KEY_NAME = "__key__"
+
+KEY = quoted(KEY_NAME)
+"""What rows are found by, the ``KEY`` of tables of answers."""
+
+NUMBER, FAILURES = quoted("__number__"), quoted("__failures__")
+
+GONE = "its answer was taken out of the store meanwhile: run it again"
+
+
+def compile_question(operation: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile what an enricher asks of the database."""
+    return asked(SqlQuestion.of(operation, before), after)
+
+
+def compile_enrich(operation: Enrich, before: pa.Schema, after: pa.Schema) -> Step | None:
+    """Compile an enricher that says how a database computes its values; None for others."""
+    operation.check_sql()
+    enricher = operation.enricher
+    if enricher.sql({name: quoted(name) for name in enricher.needs}) is None:
+        return None
+    store = operation.store if isinstance(operation, CachedEnrich) else None
+    question = AskDatabase(enricher, operation.stage, store)
+    return compile_question(question, before, after)
+
+
+def asked(question: Question, after: pa.Schema) -> Step:
+    """Return what asks about rows, and gives them with what is answered."""
+    return lambda rows: Asking.of(question, rows).answered(after)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """One pass of asking about some rows.
+
+    Answers stand in a table of the store's, otherwise in one that goes with the rows. What is not
+    there is asked a few texts at a time, each answered for good before the next are.
+
+    Parameters
+    ----------
+    question
+        What is asked.
+    rows
+        All rows, with what they are found by. They are computed by now: how that is done may cost
+        as much as the question, and is read several times.
+    shelf
+        What is answered.
+    answers
+        The table of answers: ``KEY``, and ``C0``, ``C1`` … for the values.
+    """
+
+    question: Question
+    rows: Rows
+    shelf: Shelf
+    answers: object
+
+    @classmethod
+    def of(cls, question: Question, rows: Rows) -> Asking:
+        """Prepare to ask; there is a table of answers afterwards, and nothing is asked yet."""
+        question.enricher.setup()
+        shelf = Shelf.of(question.enricher)
+        answers = _answers(question.store, shelf, rows.database)
+        schema = rows.schema.append(pa.field(KEY_NAME, pa.string()))
+        keyed = rows.select(schema, {KEY_NAME: question.key(rows.database)})
+        return cls(question, keyed.settled(), shelf, answers)
+
+    @functools.cached_property
+    def call(self) -> Asked:
+        """How it is asked."""
+        return self.question.call(self.database)
+
+    @property
+    def database(self) -> Database:
+        """Where it is asked."""
+        return self.rows.database
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the values in the table of answers."""
+        return [f"C{place}" for place in range(len(self.shelf.columns))]
+
+    def answered(self, after: pa.Schema) -> Rows:
+        """Return the rows with what is answered, once everything is."""
+        self._link()
+        # Threads that ask the same at once would pay for it twice.
+        with self.database.asking:
+            failed = self._failed()
+        return self._joined(failed, after)
+
+    def distinct(self) -> int:
+        """Return how many different rows there are to ask about, answered or not."""
+        keys = f"SELECT DISTINCT {KEY} FROM ({self.rows.query}) WHERE {KEY} IS NOT NULL"
+        return self.database.count(f"({keys})")
+
+    def unseen(self) -> str:
+        """Return the query of what the enricher is shown of different rows, without answers."""
+        shown = self.question.shown
+        any_of = [f"ANY_VALUE({cell}) AS {quoted(name)}" for name, cell in shown.items()]
+        number = f"ROW_NUMBER() OVER (ORDER BY {KEY}) AS {NUMBER}"
+        return (
+            f"SELECT {', '.join([KEY, *any_of, number])} FROM ({self.rows.query}) "
+            f"WHERE {KEY} IS NOT NULL AND {KEY} NOT IN (SELECT KEY FROM {self.answers}) "
+            f"GROUP BY {KEY}"
+        )
+
+    def _failed(self) -> object:
+        """Ask what was not asked before, and return the table of what failed."""
+        database = self.database
+        failed = database.temporary_table(
+            f"SELECT NULL::TEXT AS {KEY}, {NO_ERRORS} AS {FAILURES} WHERE FALSE"
+        )
+        unseen = database.temporary_table(self.unseen())
+        todo = database.count(str(unseen))
+        if self.question.store is not None:
+            self.question.store.used(self.shelf, self.distinct() - todo, todo)
+        for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
+            for part in self._paid(chunk, unseen, todo):
+                answered = database.temporary_table(
+                    f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
+                )
+                self._keep(answered)
+                said = f"SELECT {KEY}, {self.call.errors} AS {FAILURES} FROM {answered}"
+                database.run(
+                    f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {FAILURES} IS NOT NULL"
+                )
+        return failed
+
+    def _paid(self, chunk: range, unseen: object, todo: int) -> Iterator[str]:
+        """Yield the texts of a chunk, noted as paid for: all at once, or as many as there may be.
+
+        Raises
+        ------
+        CreditsExhausted
+            When there may be no more of them.
+        """
+        # Somebody else may have asked some of them meanwhile.
+        part = (
+            f"{unseen} WHERE {NUMBER} > {chunk.start} AND {NUMBER} <= {chunk.stop} "
+            f"AND {KEY} NOT IN (SELECT KEY FROM {self.answers})"
+        )
+        try:
+            self._pay(part, chunk.start, todo)
+        except CreditsExhausted:
+            if len(chunk) == 1:
+                raise
+            half = chunk.start + len(chunk) // 2
+            yield from self._paid(range(chunk.start, half), unseen, todo)
+            yield from self._paid(range(half, chunk.stop), unseen, todo)
+        else:
+            yield part
+
+    def _pay(self, part: str, done: int, todo: int) -> None:
+        price, budget = self.call.price, self.rows.budget
+        if price is not None and budget.max_credits is not None:
+            # As they are counted for a plan, whose upper end is then enough.
+            texts = size_of(self.database, part, price.text, price.counted)
+            budget.spend(price, texts, done, todo)
+
+    def _keep(self, answered: object) -> None:
+        values = zip(self.call.values, self.columns, strict=True)
+        cells = ", ".join([f"{KEY} AS KEY", *(f"{value} AS {name}" for value, name in values)])
+        names = ["KEY", *self.columns]
+        # Somebody else may have asked the same meanwhile.
+        self.database.run(
+            f"MERGE INTO {self.answers} AS t USING (SELECT {cells} "
+            f"FROM {answered} WHERE ({self.call.errors}) IS NULL) AS s ON t.KEY = s.KEY "
+            f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
+            f"VALUES ({', '.join(f's.{name}' for name in names)})"
+        )
+
+    def _link(self) -> None:
+        """Note which ids lead to which keys; first, or some values could not be forgotten."""
+        name, store = roles_of(self.rows.schema).id, self.question.store
+        if store is None or name is None:
+            return
+        cell = id_key_cell(self.rows.schema.field(name))
+        found = f"SELECT DISTINCT {cell} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
+        self.database.run(
+            f"MERGE INTO {store.links} AS t USING (SELECT * FROM ({found}) "
+            "WHERE ID IS NOT NULL AND KEY IS NOT NULL) AS s ON t.ID = s.ID AND t.KEY = s.KEY "
+            "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
+        )
+
+    def _joined(self, failed: object, after: pa.Schema) -> Rows:
+        cells = {name: f"r.{quoted(name)}" for name in self.rows.schema.names}
+        for field, column in zip(self.shelf.columns, self.columns, strict=True):
+            cells[field.name] = sql_type(field).loaded.format(f"a.{column}")
+        gone = error_array(self.question.stage, literal(GONE))
+        lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, COALESCE(f.{FAILURES}, {gone}))"
+        cells[ERRORS] = both_errors(f"r.{quoted(ERRORS)}", lost)
+        listed = ", ".join(f"{cells[name]} AS {quoted(name)}" for name in after.names)
+        # Should an answer stand there twice, rows must not.
+        once = (
+            f"SELECT * FROM {self.answers} "
+            "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1"
+        )
+        return self.rows.of(
+            f"SELECT {listed} FROM ({self.rows.query}) AS r "
+            f"LEFT JOIN ({once}) AS a ON r.{KEY} = a.KEY "
+            f"LEFT JOIN {failed} AS f ON r.{KEY} = f.{KEY}",
+            after,
+            self.answers,
+            failed,
+        )
+
+
+def _answers(store: SnowflakeStore | None, shelf: Shelf, database: Database) -> object:
+    if store is not None:
+        store.prepare(shelf)
+        return store.table(shelf)
+    cells = [f"NULL::{sql_type(f).carried} AS C{place}" for place, f in enumerate(shelf.columns)]
+    return database.temporary_table(
+        f"SELECT {', '.join(['NULL::TEXT AS KEY', *cells])} WHERE FALSE"
+    )
+
+
+def _chunks(todo: int) -> Iterator[range]:
+    done, size = 0, FIRST_ROWS
+    while done < todo:
+        chunk = range(done, min(done + size, todo))
+        started = time.perf_counter()
+        yield chunk
+        seconds = max(time.perf_counter() - started, 1e-9)
+        done, size = chunk.stop, next_rows(len(chunk), seconds, size)
+
+
+# -- before it is asked -------------------------------------------------------------------------
+
+
+def estimate(rows: Rows, question: AskDatabase) -> Estimate:
+    """Return what asking about rows would cost, without asking.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    question
+        The step.
+    """
+    needed = (*columns_behind(rows.schema, question.enricher.needs), *BOOKKEEPING)
+    narrow = rows.select(narrowed(rows.schema, needed))
+    asking = Asking.of(SqlQuestion.of(question, narrow.schema), narrow)
+    unseen = rows.database.temporary_table(asking.unseen())
+    todo = rows.database.count(str(unseen))
+    stored = asking.distinct() - todo if asking.question.store is not None else None
+    price = asking.call.price
+    if price is None:
+        return Estimate(todo, stored, (0, 0), (0, 0))
+    texts = size_of(rows.database, str(unseen), price.text, price.counted)
+    return Estimate(todo, stored, texts.tokens(price), rows.budget.credits(price, texts))
+
+
+def size_of(database: Database, rows: str, text: str, counted: str | None = None) -> Texts:
+    """Return how much text rows hold.
+
+    Parameters
+    ----------
+    database, rows
+        What may follow ``FROM`` there.
+    text
+        SQL expression of it.
+    counted
+        SQL expression of its tokens; not every account has a function that counts them.
+    """
+    sizes = [f"COUNT({text})", f"SUM(LENGTH({text}))", f"SUM(OCTET_LENGTH({text}))"]
+    if counted is not None:
+        try:
+            return _size_of(database, rows, [*sizes, f"SUM({counted})"])
+        except BackendError:
+            pass
+    return _size_of(database, rows, sizes)
+
+
+def _size_of(database: Database, rows: str, sizes: list[str]) -> Texts:
+    [found] = database.run(f"SELECT {', '.join(sizes)} FROM {rows}")
+    return Texts(*(int(each or 0) for each in found))

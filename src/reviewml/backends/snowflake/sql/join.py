@@ -1,0 +1,124 @@
+"""Joining rows in the database, with the same checks, errors and warnings as elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.sql.keys import key_value
+from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.operations.join import Join, Side, Unmatched, Unreadable
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, visible
+
+
+@dataclasses.dataclass(frozen=True)
+class SqlJoin:
+    """A join of two queries, in one.
+
+    Parameters
+    ----------
+    left, right
+        Schemas of both sides.
+    operation
+        Says which rows match.
+    """
+
+    left: pa.Schema
+    right: pa.Schema
+    operation: Join
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the joined rows."""
+        return self.operation.schema(self.left, self.right)
+
+    def rows(self, left: Rows, right: Rows) -> Rows:
+        """Return the joined rows, after looking whether they may be joined.
+
+        Raises
+        ------
+        JoinError
+            When keys are not as unique as `validate` says.
+        """
+        operation = self.operation
+        one_left, _, one_right = operation.validate.partition("_to_")
+        if one_left == "one":
+            self._check_keys("left", left, operation.left_keys)
+        if one_right == "one":
+            self._check_keys("right", right, operation.right_keys)
+        _unreadable(right, operation.right_keys).warn()
+        self._unmatched(left, right).warn()
+        kind = "LEFT JOIN" if operation.how == "left" else "JOIN"
+        query = f"SELECT {', '.join(self._cells())} FROM {self._both(left, right, kind)}"
+        return left.of(query, self.schema, *right.held)
+
+    def _check_keys(self, side: Side, rows: Rows, columns: Sequence[str]) -> None:
+        listed = ", ".join(map(quoted, columns))
+        known = _all_known(rows, columns)
+        query = (
+            f"SELECT {listed}, COUNT(*) AS N FROM ({rows.query}) WHERE {known} "
+            f"GROUP BY {listed} HAVING COUNT(*) > 1 ORDER BY {listed} LIMIT 1"
+        )
+        schema = pa.schema([*map(rows.schema.field, columns), pa.field("N", pa.int64())])
+        for batch in fetched(rows.of(query, schema)):
+            for *key, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                named = dict(zip(columns, key, strict=True))
+                raise self.operation.keys_not_unique(side, named, times)
+
+    def _unmatched(self, left: Rows, right: Rows) -> Unmatched:
+        both, alone = self._both(left, right, "LEFT JOIN"), f"r.{quoted(PLACE)} IS NULL"
+        counted = f"SELECT COUNT(*), COUNT_IF({alone}) FROM {both}"
+        [(total, unmatched)] = left.database.run(counted)
+        example = None
+        if unmatched:
+            on_left = self.operation.left_keys
+            cells = ", ".join(f"l.{quoted(key)} AS {quoted(key)}" for key in on_left)
+            place = f"l.{quoted(PLACE)}"
+            query = f"SELECT {cells} FROM {both} WHERE {alone} ORDER BY {place} LIMIT 1"
+            example = _first(left.of(query, pa.schema([*map(left.schema.field, on_left)])))
+        return Unmatched(self.operation.how, int(total), int(unmatched), example)
+
+    def _both(self, left: Rows, right: Rows, kind: str) -> str:
+        equal = [
+            f"{key_value(one, 'l')} = {key_value(other, 'r')}"
+            for one, other in zip(
+                map(left.schema.field, self.operation.left_keys),
+                map(right.schema.field, self.operation.right_keys),
+                strict=True,
+            )
+        ]
+        return f"({left.query}) AS l {kind} ({right.query}) AS r ON {' AND '.join(equal)}"
+
+    def _cells(self) -> list[str]:
+        mine = [f"l.{name} AS {name}" for name in map(quoted, visible(self.left.names))]
+        added = [
+            f"r.{name} AS {name}" for name in map(quoted, self.operation.new_columns(self.right))
+        ]
+        place, errors = map(quoted, BOOKKEEPING)
+        both = (
+            f"CASE WHEN r.{errors} IS NULL THEN l.{errors} WHEN l.{errors} IS NULL "
+            f"THEN r.{errors} ELSE ARRAY_CAT(l.{errors}, r.{errors}) END AS {errors}"
+        )
+        return [*mine, *added, f"l.{place} AS {place}", both]
+
+
+def _unreadable(right: Rows, keys: Sequence[str]) -> Unreadable:
+    # Without a key they match no row that could carry their errors.
+    [(rows, example)] = right.database.run(
+        f"SELECT COUNT(*), MIN({quoted(PLACE)}) FROM ({right.query}) "
+        f"WHERE {quoted(ERRORS)} IS NOT NULL AND NOT ({_all_known(right, keys)})"
+    )
+    return Unreadable(int(rows), example)
+
+
+def _all_known(rows: Rows, keys: Sequence[str]) -> str:
+    return " AND ".join(f"{key_value(rows.schema.field(key))} IS NOT NULL" for key in keys)
+
+
+def _first(rows: Rows) -> dict[str, Any]:
+    return dict(next(row for batch in fetched(rows) for row in batch.to_pylist()))

@@ -1,0 +1,188 @@
+"""Writing rows to a table so that writing them again changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pyarrow as pa
+from snowflake.connector.cursor import ResultMetadata
+
+from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.sql.keys import key_value
+from reviewml.backends.snowflake.tables.described_types import kind_name
+from reviewml.backends.snowflake.tables.fetch import failed as failed_rows
+from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.provenance_comments import check_same_origins, keep_origins
+from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.tables.types import sql_type
+from reviewml.errors import SchemaError, did_you_mean
+from reviewml.privacy.personal_data import describe_value
+from reviewml.rows.bookkeeping import hidden
+from reviewml.rows.roles import ERRORS, PLACE, roles_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """What came of writing rows to a table.
+
+    Parameters
+    ----------
+    inserted
+        How many rows the table did not have.
+    updated
+        How many rows it had with other values.
+    unchanged
+        How many rows it had as they are.
+    failed
+        How many of them a step failed on: they have nulls there.
+    """
+
+    inserted: int
+    updated: int
+    unchanged: int
+    failed: int = 0
+
+
+def merge(rows: Rows, table: Name) -> tuple[Merged, str | None]:
+    """Insert rows into a table, and update those it has, by their id.
+
+    The table is made where there is none, and gets the columns that it lacks; columns that the
+    rows lack keep their values.
+
+    Returns
+    -------
+    Merged
+        What came of it.
+    str or None
+        A sentence on the rows that failed.
+
+    Raises
+    ------
+    SchemaError
+        When rows have no role ``id``, or one has no id, or two the same; when a column has
+        another type in the table.
+    """
+    key = roles_of(rows.schema).id
+    if key is None:
+        raise SchemaError(
+            f"write: rows are found again in {table} by their id, and no column has that role: "
+            "say which one, as in Pipeline(..., id='column')."
+        )
+    check_same_origins(rows.database, table, rows.schema)
+    kept = rows.settled()
+    _check_ids(kept, key)
+    fields = list(hidden(rows.schema))
+    columns = ", ".join(f"{quoted(field.name)} {sql_type(field).name}" for field in fields)
+    kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+    _widen(kept, table, key, fields)
+    keep_origins(kept.database, table, rows.schema)
+    # Of a table of ids alone nothing can be updated, and then that is not told.
+    [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
+    added, changed = int(inserted), sum(map(int, updated))
+    same = max(_known(kept, table, key) - added - changed, 0)
+    failed, said = _failed(kept)
+    return Merged(added, changed, same, failed), said
+
+
+def _failed(rows: Rows) -> tuple[int, str | None]:
+    """Return how many rows failed, and a sentence on them."""
+    bad = rows.select(rows.schema, where=f"{quoted(ERRORS)} IS NOT NULL")
+    if not (count := bad.count()):
+        return 0, None
+    [first] = failed_rows(bad.limited(1)).slice(0, 1).to_pylist()
+    many = "1 row" if count == 1 else f"{count:,} rows"
+    return count, (
+        f"write: {many} failed and have nulls there; first {first['place']}, in step "
+        f"{first['stage']!r}: {first['error']}. dataset.errors has all of them."
+    )
+
+
+def _known(rows: Rows, table: Name, key: str) -> int:
+    """Return how many rows of a table are among the rows; it may have some of them twice."""
+    return rows.database.count(f"{table} AS t JOIN ({rows.query}) AS s ON {_same(key)}")
+
+
+def _same(key: str) -> str:
+    return f"t.{quoted(key)} = s.{quoted(key)}"
+
+
+def _check_ids(rows: Rows, key: str) -> None:
+    name, place, known = quoted(key), quoted(PLACE), key_value(rows.schema.field(key))
+    [(missing, example)] = rows.database.run(
+        f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {known} IS NULL"
+    )
+    if missing:
+        raise SchemaError(
+            f"write: {int(missing):,} rows have no id in {key!r}, such as {example}: without one "
+            "they would be written again each time. Leave them out with filter."
+        )
+    schema = pa.schema([rows.schema.field(key), pa.field("N", pa.int64())])
+    twice = (
+        f"SELECT {name}, COUNT(*) AS N FROM ({rows.query}) GROUP BY {name} "
+        f"HAVING COUNT(*) > 1 ORDER BY {name} LIMIT 1"
+    )
+    for batch in fetched(rows.of(twice, schema)):
+        for value, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            raise SchemaError(
+                f"write: {key}={describe_value(value)} stands {times} times, so which row is meant "
+                "cannot be told: remove the duplicates, or give another column the role 'id'."
+            )
+
+
+def _widen(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> None:
+    """Add to the table the columns that it lacks."""
+    there = {column.name: column for column in rows.database.columns(f"SELECT * FROM {table}")}
+    here = {column.name: column for column in rows.database.columns(rows.query)}
+    if key not in there:
+        raise SchemaError(
+            f"write: {table} has no column {key!r} to find its rows by. {did_you_mean(key, there)} "
+            "Rename the column of the rows, or write to another table."
+        )
+    # First: a table is not to change when nothing is written to it.
+    for name in filter(there.__contains__, here):
+        if _loses(there[name], here[name]):
+            raise _of_another_type(table, there[name], here[name])
+    for field in fields:
+        if field.name not in there:
+            column = f"{quoted(field.name)} {sql_type(field).name}"
+            rows.database.run(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+
+def _loses(there: ResultMetadata, here: ResultMetadata) -> bool:
+    """Tell whether values would be another kind of thing in the table, or rounded."""
+    if kind_name(there) != kind_name(here):
+        return True
+    return kind_name(here) == "FIXED" and (there.scale or 0) < (here.scale or 0)
+
+
+def _of_another_type(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
+    return SchemaError(
+        f"write: column {here.name!r} is {_described(here)}, and {_described(there)} in {table}: "
+        "cast it, or write to another table."
+    )
+
+
+def _described(column: ResultMetadata) -> str:
+    places = f" with {column.scale} decimal places" if column.scale else ""
+    return f"{kind_name(column)}{places}"
+
+
+def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str:
+    others = [field for field in fields if field.name != key]
+    names = [quoted(field.name) for field in fields]
+    update = ""
+    if others:
+        differs = " OR ".join(map(_differs, others))
+        values = ", ".join(f"{name} = s.{name}" for name in (quoted(f.name) for f in others))
+        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values} "
+    return (
+        f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON {_same(key)} "
+        f"{update}WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
+        f"VALUES ({', '.join(f's.{name}' for name in names)})"
+    )
+
+
+def _differs(field: pa.Field) -> str:
+    name, nested = quoted(field.name), pa.types.is_nested(field.type)
+    one, other = (f"TO_JSON({side}.{name})" if nested else f"{side}.{name}" for side in "ts")
+    return f"{one} IS DISTINCT FROM {other}"

@@ -1,0 +1,106 @@
+"""What is asked about each distinct row, and how its answer is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.sql.role_expressions import error_array, key_cell, role_cells
+from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.tables.types import sql_type
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.sql_enricher import AskDatabase, Price, SqlEnricher
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """How to ask about one row, as SQL on columns that are called as the enricher calls them.
+
+    Parameters
+    ----------
+    answer
+        Expression of the answer.
+    values
+        Expressions of the columns that are added, made of the column `ANSWER`, each as Parquet
+        would hold it.
+    errors
+        Expression of what went wrong, made of the same: errors of a row, null when nothing did.
+    price
+        What the answer costs; None when nothing.
+    """
+
+    answer: str
+    values: Sequence[str]
+    errors: str
+    price: Price | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Question(ABC):
+    """A step that is asked once for each distinct row.
+
+    Parameters
+    ----------
+    enricher, stage
+        As of `AskDatabase`.
+    store
+        Where answers are kept, if that is in the database.
+    shown
+        What the enricher is shown of a row, as SQL, by the names that it calls it.
+    """
+
+    enricher: Enricher | SqlEnricher
+    stage: str
+    store: SnowflakeStore | None
+    shown: Mapping[str, str]
+
+    @abstractmethod
+    def key(self, database: Database) -> str:
+        """Return the expression of what a row is found by; null where it is not asked about."""
+
+    @abstractmethod
+    def call(self, database: Database) -> Asked:
+        """Return how to ask, once the enricher is set up."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SqlQuestion(Question):
+    """Asks what an enricher says in SQL.
+
+    Parameters
+    ----------
+    step
+        As it was mapped.
+    schema
+        Of the rows.
+    """
+
+    step: AskDatabase
+    schema: pa.Schema
+
+    @classmethod
+    def of(cls, step: AskDatabase, schema: pa.Schema) -> SqlQuestion:
+        """Return what is asked about rows of a schema."""
+        # What is kept elsewhere cannot be compared with rows that are here.
+        store = step.store if isinstance(step.store, SnowflakeStore) else None
+        shown = role_cells(schema, step.enricher.needs)
+        return cls(step.enricher, step.stage, store, shown, step, schema)
+
+    def key(self, database: Database) -> str:
+        return key_cell(self.schema, self.shown)
+
+    def call(self, database: Database) -> Asked:
+        call = self.step.call({name: quoted(name) for name in self.shown})
+        fields = [pa.field(name, kind) for name, kind in self.enricher.adds.items()]
+        values = [_carried(field, call.values[field.name]) for field in fields]
+        return Asked(call.answer, values, error_array(self.stage, call.error), call.price)
+
+
+def _carried(field: pa.Field, cell: str) -> str:
+    kind = sql_type(field)
+    return kind.fetched.format(f"({cell})::{kind.name}")

@@ -1,0 +1,51 @@
+"""Columns, as SQL: some of them, what enrichers are shown of them, and labels."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.sql.keys import key_value
+from reviewml.backends.snowflake.sql.role_expressions import role_cells
+from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.operations.enrich import SelectRoles
+from reviewml.operations.fail_on_error import FailOnError
+from reviewml.operations.label import FOLLOWING, MarkFollowed
+from reviewml.operations.select import AssignRoles, Select
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, visible
+
+
+def compile_select(operation: Select | AssignRoles, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile a selection of columns."""
+    return lambda rows: rows.select(after)
+
+
+def compile_select_roles(operation: SelectRoles, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile what an enricher is shown."""
+    cells = role_cells(before, visible(after.names))
+    return lambda rows: rows.select(after, cells)
+
+
+def compile_mark_followed(operation: MarkFollowed, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile a label."""
+    waited = f"{moment(before.field(operation.time))} <= {operation.latest}"
+    known = [waited, *(f"{key_value(before.field(key))} IS NOT NULL" for key in operation.keys)]
+    follows = f"{quoted(f'{FOLLOWING}_count')} > 0"
+    cell = f"CASE WHEN {' AND '.join(known)} THEN {follows} END"
+    return lambda rows: rows.select(after, {operation.column: cell})
+
+
+def compile_fail_on_error(operation: FailOnError, before: pa.Schema, after: pa.Schema) -> Step:
+    """Compile the search for a row that failed."""
+
+    def check_rows(rows: Rows) -> Rows:
+        bookkeeping = pa.schema([rows.schema.field(name) for name in BOOKKEEPING])
+        failed = rows.select(bookkeeping, where=f"{quoted(ERRORS)} IS NOT NULL")
+        query = f"{failed.query} ORDER BY {quoted(PLACE)} LIMIT 1"
+        for first in fetched(rows.of(query, bookkeeping)):
+            operation(first)
+        return rows
+
+    return check_rows

@@ -1,0 +1,115 @@
+"""Statistics that our own Python computes in the warehouse, of one partition after another.
+
+SQL has none of our hashes, and does not tell words apart as we do. A part comes back for each
+partition and they are merged here, so what leaves are as many rows as there are partitions,
+however many rows there are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.udf import statistics_codec, value_codec
+from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, PARTS, python_function
+from reviewml.operations.sample import SmallestHashes
+from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.roles import PLACE
+from reviewml.rows.statistics import Parts, Statistic, ValueCounts, merged, parts_of
+
+MOST = 256
+"""Partitions; where that takes more rows in each, they have more."""
+
+ROWS = 65_536
+"""Rows in a partition, where there are not too many for that."""
+
+ANSWERS = pa.schema([("BUCKET", pa.int64()), ("PIECE", pa.int64()), ("PART", pa.string())])
+
+
+def can_go(statistic: Statistic, schema: pa.Schema) -> bool:
+    """Tell whether a statistic can be computed there.
+
+    Parameters
+    ----------
+    statistic
+        Of reviewml's own it is known that their parts are plain data.
+    schema
+        Of the rows.
+    """
+    if type(statistic).__module__.partition(".")[0] != "reviewml":
+        return False
+    return not _tells_moments(statistic, schema) and _arguments(schema) is not None
+
+
+def _tells_moments(statistic: Statistic, schema: pa.Schema) -> bool:
+    # Plain data has neither their zones nor nanoseconds.
+    if not isinstance(statistic, SmallestHashes | ValueCounts) or not statistic.column:
+        return False
+    kind = schema.field(statistic.column).type
+    return bool(pa.types.is_timestamp(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def computed(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
+    """Return what statistics say of rows.
+
+    Parameters
+    ----------
+    rows
+        Settled, of the columns that the statistics look at and what identifies a row.
+    statistics
+        Each of which `can_go`.
+    """
+    # It says first what it has against the columns.
+    nothing = parts_of(statistics, empty_batch(rows.schema))
+    count = rows.count()
+    if not count:
+        return nothing
+    return merged(statistics, _parts(rows, statistics, min(MOST, -(-count // ROWS))))
+
+
+def _parts(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> Iterator[Parts]:
+    answers = rows.of(_query(rows, statistics, partitions), ANSWERS)
+    # Two partitions are never in memory together, however many pieces they are in.
+    pieces = _pieces(fetched(answers, order=["BUCKET", "PIECE"]))
+    for _, each in itertools.groupby(pieces, key=lambda piece: piece[0]):
+        yield statistics_codec.read("".join(text for _, text in each))
+
+
+def _query(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> str:
+    arguments = _arguments(rows.schema)
+    assert arguments is not None
+    function = python_function(
+        rows.database,
+        "parts",
+        pickle.dumps(dict(statistics)),
+        [kind for _, kind in arguments],
+        [[rows.schema.serialize().to_pybytes().hex()]],
+        what="statistics",
+        form=PARTS,
+    )
+    given = [f"{cell} AS A{place}" for place, (cell, _) in enumerate(arguments)]
+    bucket = f"MOD(ABS(HASH({quoted(PLACE)})), {partitions}) AS BUCKET"
+    called = f"{function}({', '.join(f'r.A{place}' for place in range(len(given)))})"
+    return (
+        "SELECT r.BUCKET AS BUCKET, p.PIECE AS PIECE, p.PART AS PART "
+        f"FROM (SELECT {', '.join(given)}, {bucket} FROM ({rows.query})) AS r, "
+        f"TABLE({called} OVER (PARTITION BY r.BUCKET)) AS p"
+    )
+
+
+def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, str]]:
+    for batch in batches:
+        buckets, _, texts = (column.to_pylist() for column in batch.columns)
+        yield from zip(buckets, texts, strict=True)
+
+
+def _arguments(schema: pa.Schema) -> list[tuple[str, str]] | None:
+    """Return what the function is given; None when that is too much."""
+    found = [one for f in schema for one in value_codec.arguments(f, quoted(f.name))]
+    return found if len(found) <= MOST_ARGUMENTS else None

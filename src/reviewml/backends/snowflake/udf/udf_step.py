@@ -1,0 +1,280 @@
+"""Operations on batches that SQL cannot say, as functions in Python that the warehouse runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+
+import pyarrow as pa
+
+from reviewml.backends.snowflake.connection.session import Access, Database
+from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.sources.tables import NO_ERRORS
+from reviewml.backends.snowflake.sql.call_once import asked
+from reviewml.backends.snowflake.sql.role_expressions import role_cells
+from reviewml.backends.snowflake.sql.row_calls import Asked, Question
+from reviewml.backends.snowflake.store import store_at
+from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.udf import package_archive, registration, value_codec
+from reviewml.backends.snowflake.udf.handlers import AddRowKeys
+from reviewml.backends.snowflake.udf.pickling import Stays, pickled
+from reviewml.errors import ReviewmlError, SchemaError
+from reviewml.interfaces.component import Component
+from reviewml.interfaces.sql_enricher import ANSWER
+from reviewml.operations.cached_enrich import CachedEnrich
+from reviewml.operations.enrich import Enrich
+from reviewml.operations.operation import BatchOperation, Map
+from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.roles import ERRORS, PLACE, visible
+from reviewml.saving.components import describe, learned, refuse_secrets
+
+ANSWERS = "__answers__"
+"""Column of what a function gives: a text for each column that it makes."""
+
+
+def compile_to_udf(
+    operation: BatchOperation, before: pa.Schema, after: pa.Schema, access: Access
+) -> Step:
+    """Compile an operation to a function in Python that the warehouse calls.
+
+    Parameters
+    ----------
+    operation, before, after
+        As of `compile_operation`.
+    access
+        Whose warehouse it is.
+
+    Raises
+    ------
+    Stays
+        When it cannot.
+    """
+    # Python and packages alone can be had there.
+    if not operation.keeps_rows:
+        raise Stays("it does not look at each row by itself")
+    if isinstance(operation, Enrich) and operation.is_trial:
+        raise Stays("it is tried here, for a plan")
+    if operation.resources.gpu:
+        raise Stays("it needs a GPU")
+    if not operation.resources.pure_python:
+        raise Stays("it is not plain Python")
+    match operation:
+        case CachedEnrich():
+            return asked(PythonQuestion.of(operation, before, access), after)
+        case _:
+            return PythonStep.of(operation, before, after)
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonStep:
+    """Rows to which a function in the warehouse has been applied.
+
+    Parameters
+    ----------
+    name
+        What messages call the function.
+    brought
+        The function, and the one of ours that runs it.
+    reads
+        Schema of the columns that it is given.
+    makes
+        Columns that it gives.
+    after
+        Schema of the result.
+    """
+
+    name: str
+    brought: Brought
+    reads: pa.Schema
+    makes: tuple[str, ...]
+    after: pa.Schema
+
+    @classmethod
+    def of(cls, operation: BatchOperation, before: pa.Schema, after: pa.Schema) -> PythonStep:
+        """Return it, or raise `Stays`."""
+        reads = narrowed(before, operation.reads(before))
+        found = cls(operation.name, brought(operation), reads, tuple(operation.makes(after)), after)
+        try:
+            [value_codec.kept(after.field(name), "") for name in found.makes]
+            wide = len(found._arguments({})) > registration.MOST_ARGUMENTS
+        except SchemaError:
+            raise Stays("a column of it has a type that Snowflake cannot hold") from None
+        if wide:
+            raise Stays("it looks at too many columns")
+        return found
+
+    def __call__(self, rows: Rows) -> Rows:
+        schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
+        called = rows.select(schema, {ANSWERS: self.call(rows.database)})
+        texts = self.texts(quoted(ANSWERS))
+        made = {
+            name: value_codec.kept(self.after.field(name), text) for name, text in texts.items()
+        }
+        return called.select(self.after, made)
+
+    def call(self, database: Database, given: Mapping[str, str] | None = None) -> str:
+        """Return the expression of what the function gives for a row.
+
+        Parameters
+        ----------
+        database
+            Where it runs.
+        given
+            SQL expressions of the columns that are not called so there.
+        """
+        cells, kinds = zip(*self._arguments(given or {}), strict=True)
+        told = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
+        function = registration.python_function(
+            database,
+            self.brought.handler,
+            self.brought.content,
+            kinds,
+            told,
+            what=f"step {self.name!r}",
+            runtime=self.brought.runtime,
+        )
+        return f"{function}({', '.join(cells)})"
+
+    def texts(self, answers: str) -> dict[str, str]:
+        """Return the expressions of the columns, as text, of what the function gave."""
+        return {name: f"GET({answers}, {place})::TEXT" for place, name in enumerate(self.makes)}
+
+    def _arguments(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
+        cells = [(field, given.get(field.name, quoted(field.name))) for field in self.reads]
+        return [one for field, cell in cells for one in value_codec.arguments(field, cell)]
+
+
+# -- what is kept -------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonQuestion(Question):
+    """Asks an enricher of plain Python, in the warehouse.
+
+    Parameters
+    ----------
+    keys
+        Computes what the store finds rows by, of what the enricher is shown.
+    values
+        Enriches what it is shown.
+    """
+
+    keys: PythonStep
+    values: PythonStep
+
+    @classmethod
+    def of(cls, operation: CachedEnrich, before: pa.Schema, access: Access) -> PythonQuestion:
+        """Return it, or raise `Stays`."""
+        store = store_at(access, operation.store)
+        if store is None:
+            raise Stays(f"its store {operation.store!r} is not in this account")
+        # Without its store, which may hold a session.
+        alone, view = Enrich(operation.enricher, operation.stage), operation.view.schema(before)
+        keys = AddRowKeys(tuple(visible(view.names)))
+        return cls(
+            operation.enricher,
+            operation.stage,
+            store,
+            role_cells(before, keys.names),
+            PythonStep.of(keys, view, keys.schema(view)),
+            PythonStep.of(alone, view, alone.schema(view)),
+        )
+
+    def key(self, database: Database) -> str:
+        [key] = self.keys.texts(self.keys.call(database, {**NOTHING, **self.shown})).values()
+        return key
+
+    def call(self, database: Database) -> Asked:
+        texts, after = self.values.texts(ANSWER), self.values.after
+        return Asked(
+            self.values.call(database, NOTHING),
+            [value_codec.carried(after.field(name), texts[name]) for name in self.enricher.adds],
+            value_codec.kept(after.field(ERRORS), texts[ERRORS]),
+        )
+
+
+NOTHING = {PLACE: "NULL::TEXT", ERRORS: NO_ERRORS}
+"""Bookkeeping of what an enricher is shown."""
+
+
+# -- how a function gets there ------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Brought:
+    """A function as it is taken to the warehouse.
+
+    Parameters
+    ----------
+    handler
+        In `reviewml.backends.snowflake.udf.handlers`.
+    content
+        What that is given.
+    further
+        Lists of text that it is given besides.
+    runtime
+        Version of Python there.
+    """
+
+    handler: str
+    content: registration.Content
+    further: tuple[Sequence[str], ...] = ()
+    runtime: str = registration.RUNTIME
+
+
+def brought(
+    operation: BatchOperation, packages: Collection[str] = package_archive.PACKAGES
+) -> Brought:
+    """Return an operation as it is taken along: saved where all of it is reviewml's own.
+
+    Parameters
+    ----------
+    operation
+        What is to run there.
+    packages
+        That are installed there, besides reviewml.
+
+    Raises
+    ------
+    Stays
+        When it cannot be.
+    """
+    enrich = operation if isinstance(operation, Enrich) else None
+    if enrich is not None:
+        _refuse_secrets(enrich.enricher)
+    raw, has_code = pickled(operation, _class_of(operation), packages)
+    if enrich is not None and not has_code and _can_be_saved(enrich):
+        parts = registration.parts_of([("enricher", enrich.enricher)])
+        return Brought("enriched", parts, ([enrich.stage],))
+    if not has_code:
+        return Brought("called", raw)
+    if (runtime := registration.this_runtime()) is None:
+        raise Stays("it has code of yours, and Snowflake lacks this version of Python")
+    return Brought("called", raw, runtime=runtime)
+
+
+def _class_of(operation: BatchOperation) -> type:
+    """Return the class whose code has to be there for an operation."""
+    match operation:
+        case Enrich():
+            return type(operation.enricher)
+        case Map():
+            return type(operation.function)
+        case _:
+            return type(operation)
+
+
+def _refuse_secrets(component: Component) -> None:
+    try:
+        refuse_secrets(type(component).__name__, component.get_params(deep=True))
+    except ReviewmlError:
+        raise Stays("one of its parameters looks like a secret") from None
+
+
+def _can_be_saved(operation: Enrich) -> bool:
+    try:
+        describe(operation.enricher, {})
+        learned(operation.enricher, {})
+    except ReviewmlError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What people look at while work runs: progress, tables of text, representations."""

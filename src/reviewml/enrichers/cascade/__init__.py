@@ -1,0 +1,1 @@
+"""A fast student that answers for a slow classifier where it is sure."""

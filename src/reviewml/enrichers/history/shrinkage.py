@@ -1,0 +1,100 @@
+"""How far to trust the mean of a few reviews: credibility, learned from many products.
+
+A product with two reviews of five stars is not the best of the shop. Its mean is drawn towards
+that of all products as if `m` further reviews had given that: (sum + m·prior) / (n + m). How
+large `m` should be follows from the data: it is the variance within products over the variance
+between them, the credibility of Bühlmann and Straub.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from reviewml.enrichers.history.key_statistics import Integers, KeyMoments
+from reviewml.enrichers.history.measures import MeasureReviews
+from reviewml.interfaces.dataset import Dataset
+from reviewml.rows.statistics import Max, Min, Statistic, Sum
+
+ONE_REVIEW_EACH = 5.0
+"""What `m` is when no key has a second review: then nothing is known of the variance within."""
+
+
+def priors_and_strengths(
+    measured: Dataset, measure: MeasureReviews
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Return the mean of each measure over all reviews, and how many reviews it is worth.
+
+    Parameters
+    ----------
+    measured
+        What `measure` made of the reviews.
+    measure
+        Says what was measured, by which keys.
+    """
+    first: dict[str, Statistic] = {}
+    for each in measure.measures:
+        first |= {each.known: Sum(each.known), each.sum: Sum(each.sum)}
+        first |= {f"min {each.sum}": Min(each.sum), f"max {each.sum}": Max(each.sum)}
+    totals = measured.aggregate(first)
+    moments = measured.aggregate(
+        {
+            each.name: KeyMoments(
+                each.sum,
+                each.known,
+                measure.key_names(),
+                totals[f"min {each.sum}"],
+                totals[f"max {each.sum}"],
+            )
+            for each in measure.measures
+            if totals.get(each.known)
+        }
+    )
+    priors, strengths = {}, {}
+    for each in measure.measures:
+        known = totals.get(each.known, 0)
+        priors[each.name] = totals[each.sum] / known / each.one if known else 0.0
+        strengths[each.name] = strength(moments[each.name][1]) if known else 0.0
+    return priors, strengths
+
+
+def strength(moments: Integers) -> float:
+    """Return `m`, how many reviews the prior is worth.
+
+    With n, S and Q the number of values of a key, their sum and the sum of their squares, over
+    K keys and N values, the variances within (s²) and between (a) are estimated by [1]_::
+
+        s² = Σ (Q - S²/n) / (N - K)
+        a  = N / (N² - Σ n²) · (Σ n (S/n - mean)² - (K - 1) s²)
+
+    and m = s²/a. It is at most N, which is what it is when keys do not differ.
+
+    Parameters
+    ----------
+    moments
+        n, S and Q of each key, shape ``(n_keys, 3)``.
+
+    References
+    ----------
+    .. [1] Bühlmann and Gisler (2005), A Course in Credibility Theory and its Applications, 4.8.
+
+    Examples
+    --------
+    >>> half_and_half = np.array([[2, 1, 1]] * 10)
+    >>> strength(half_and_half)
+    20.0
+    """
+    counts, sums, squares = (column.astype(np.float64) for column in moments.T)
+    keys, total = len(moments), counts.sum()
+    if keys < 2:
+        return float(total)
+    if total == keys:
+        return min(ONE_REVIEW_EACH, float(total))
+    mean = math.fsum(sums) / total
+    # fsum rounds once, so the order of the keys does not matter.
+    within = math.fsum(squares - sums**2 / counts) / (total - keys)
+    apart = math.fsum(counts * (sums / counts - mean) ** 2) - (keys - 1) * within
+    between = apart * total / (total**2 - math.fsum(counts**2))
+    return float(min(within / between, total)) if between > 0 else float(total)

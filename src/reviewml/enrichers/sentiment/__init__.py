@@ -1,0 +1,1 @@
+"""Sentiment, learned from the ratings of the reviews themselves."""

@@ -1,0 +1,349 @@
+"""Sentiment: the rating that a text implies, learned from the reviews' own ratings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.enrichers.ngrams.features import ngrams_of, normalised
+from reviewml.enrichers.ngrams.model import NgramModel
+from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
+from reviewml.enrichers.sentiment.rated_reviews import NO_LANGUAGE, Rated, collect_rated, hashes_of
+from reviewml.enrichers.sentiment.scales import ScaleSpec
+from reviewml.errors import ParameterError, RowErrors, SchemaError
+from reviewml.fitting.splits import folds
+from reviewml.interfaces.dataset import Dataset
+from reviewml.interfaces.enricher import Enricher
+from reviewml.interfaces.resources import Resources
+from reviewml.models.calibration import Calibration
+from reviewml.rows.provenance import Origin
+from reviewml.rows.roles import require
+from reviewml.untrusted.forms import ByName, Each, Fields, Real, Text, Whole
+
+LANGUAGE = "language"
+
+ROWS = 512
+"""Texts scored at a time, so that their n-grams stay in the processor's cache."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grounds:
+    """What a sentiment stands on.
+
+    Parameters
+    ----------
+    rated_rows
+        Rated reviews by language.
+    min_rated
+        How many a language needs.
+    unlearned
+        Why there was nothing to learn from them; empty where there was.
+    """
+
+    rated_rows: dict[str, int]
+    min_rated: int
+    unlearned: str
+
+    def lacking(self, language: str) -> str:
+        """Return why texts in a language cannot be scored; empty where they can."""
+        known, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
+        if language == NO_LANGUAGE or set(self.rated_rows) <= {NO_LANGUAGE}:
+            # What is not told apart is judged by all that was learned.
+            known, where = sum(self.rated_rows.values()), ""
+        if known < max(1, self.min_rated):
+            return f"{known} rated reviews{where}, and min_rated={self.min_rated}"
+        return self.unlearned
+
+
+class Sentiment(Enricher):
+    """Adds the rating that a text implies, in any language and script.
+
+    It learns from the star ratings that stand beside the texts. `fit_enrich`, which
+    `Pipeline.fit` calls, cross-fits: a text is scored by a model that has seen neither its own
+    rating nor that of the same text elsewhere, where spaces, case and punctuation make no
+    difference.
+
+    Adds ``sentiment``, from -1 (the lowest rating) to 1, and ``sentiment_label``, one of
+    ``"negative"``, ``"neutral"`` and ``"positive"``. Both are null for an empty text, and, with
+    the reason among the errors, for a text in a language with fewer than `min_rated` ratings, and
+    for every text where there was nothing to learn; languages are told apart where the rows that
+    it is fitted on have a column ``language``.
+
+    Parameters
+    ----------
+    text, rating
+        Columns, for use without a pipeline.
+    min_rated
+        Rated reviews that a language needs.
+    n_folds
+        Parts that the rows are cross-fitted in.
+    max_rows
+        Rated reviews that are learned from; of more, those whose texts have the smallest
+        hashes.
+    scale
+        Lowest and highest rating, as in ``(1, 5)``, or these by value of `scale_by`; None
+        detects them, which few ratings at either end do not change (see Notes). Ratings beyond
+        the scale are left out, with a warning that counts them.
+    scale_by
+        Column whose values have scales of their own, such as ``"source"``; ``"language"`` is
+        looked at where there is one. None reads all ratings on one scale.
+
+    Attributes
+    ----------
+    rated_rows_
+        Rated reviews by language.
+    unlearned_
+        Why there was nothing to learn from them; empty where there was.
+    scales_
+        Lowest and highest rating, by value of `scale_by`.
+
+    Notes
+    -----
+    A scale is the first of 0–1, -1–1, 1–5, 0–5, 1–10, 0–10 and 0–100 that holds all ratings but
+    the rare: those that fewer than 1 % are at or beyond at either end, or a single one. Where none
+    holds them, it is their range. So a shop with nothing but 4 and 5 stars has the scale 1–5, on
+    which 4 is positive. A group of fewer than 30 ratings has the scale of the largest group. A
+    warning asks where hardly any rating is near the top of the scale, as of 1 to 7, and where a
+    tenth of the ratings or less make it wider than a common one that holds the others.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> reviews = pa.table({"body": ["lovely", "awful"] * 40, "stars": [5, 1] * 40})
+    >>> sentiment = Sentiment(text="body", rating="stars").fit(reviews)
+    >>> sentiment.transform(pa.table({"body": ["lovely!"]})).column("sentiment_label").to_pylist()
+    ['positive']
+    """
+
+    identity = "reviewml.enrichers.sentiment:Sentiment"
+    checked_in_use = frozenset({"scale"})
+    parameter_forms = {"min_rated": Whole(), "n_folds": Whole(2, 10_000), "max_rows": Whole(1)}
+
+    fit_needs = ("rating",)
+    optional = (LANGUAGE,)
+    adds = {"sentiment": pa.float64(), "sentiment_label": pa.string()}
+    resources = Resources(pure_python=True)
+    state_form = Fields(
+        {
+            "rated_rows_": ByName(Whole()),
+            "unlearned_": Text(),
+            "polarity_": Fields(NgramModel.state_fields(len(LEVELS))),
+        },
+        # Earlier versions wrote none.
+        optional={"scales_": ByName(Each(Real(), length=2))},
+    )
+    _rating_name: str = "rating"
+
+    def __init__(
+        self,
+        *,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        min_rated: int = 30,
+        n_folds: int = 5,
+        max_rows: int = 50_000,
+        scale: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+        scale_by: str | None = LANGUAGE,
+    ) -> None:
+        self.text = text
+        self.rating = rating
+        self.min_rated = min_rated
+        self.n_folds = n_folds
+        self.max_rows = max_rows
+        self.scale = scale
+        self.scale_by = scale_by
+
+    @property
+    def fit_optional(self) -> tuple[str, ...]:  # type: ignore[override]
+        return () if self.scale_by in (None, LANGUAGE) else (self.scale_by,)
+
+    def decisive_params(self) -> dict[str, Any]:
+        # They decide what is learned, and nothing besides.
+        params = super().decisive_params().items()
+        return {name: value for name, value in params if name not in ("scale", "scale_by")}
+
+    def fit_rows(self, rows: Dataset) -> None:
+        rated = self._collect(rows)
+        self._learn(rated, rated.counts())
+
+    def _collect(self, rows: Dataset) -> Rated:
+        spec = ScaleSpec(self.scale, self.scale_by)
+        return collect_rated(rows, LANGUAGE, self.max_rows, spec, name=self._rating_name)
+
+    def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Fit on rows and enrich them, each by a model that has not seen its rating."""
+        rated = self._collect(self._rows_to_fit(dataset))
+        counts = rated.counts()
+        self._learn(rated, counts)
+        part = folds(rated.hashes, self.n_folds)
+        models = [_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
+        unlearned = self.unlearned_ or _alike(part, self.n_folds)
+        return dataset.enrich(
+            CrossFitted(grounds=self._grounds(unlearned), models=models, stands_for=self.origin()),
+            stage=stage or type(self).__name__,
+        )
+
+    def _rows_to_fit(self, X: Any) -> Dataset:
+        dataset = self.read_rows(X)
+        if dataset.roles.rating is None:
+            raise SchemaError(
+                "Sentiment learns from ratings, and no column has the role 'rating': name it, as "
+                "in Files(..., rating='stars') or Pipeline(..., rating='stars'). Where there are "
+                "no ratings, leave Sentiment out and let the target teach the words: "
+                "Features(ngrams=200)."
+            )
+        self._check_scale(dataset.full_schema)
+        self._rating_name = dataset.roles.rating
+        return super()._rows_to_fit(dataset)
+
+    def _check_scale(self, schema: pa.Schema) -> None:
+        ScaleSpec(self.scale, self.scale_by).given()
+        by_group = isinstance(self.scale, Mapping) and len(self.scale) > 0
+        if self.scale_by is None and by_group:
+            raise ParameterError("scale={...} is by group: name their column, scale_by='source'.")
+        if self.scale_by is None or (self.scale_by == LANGUAGE and not by_group):
+            return
+        require(schema, self.scale_by, f"Sentiment(scale_by={self.scale_by!r})")
+        kind = schema.field(self.scale_by).type
+        if pa.types.is_nested(kind):
+            raise SchemaError(f"scale_by={self.scale_by!r} is {kind}, which has no groups.")
+
+    def _learn(self, rated: Rated, counts: Any) -> None:
+        everything = np.ones(len(rated.hashes), bool)
+        self.rated_rows_ = dict(sorted(rated.languages.items()))
+        self.unlearned_ = _all_equal(rated)
+        self.scales_ = {
+            group: [scale.lowest, scale.highest] for group, scale in sorted(rated.scales.items())
+        }
+        self.polarity_ = _polarity(rated, counts, everything).to_state()
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.setup()
+        return _enriched(batch, self._grounds(self.unlearned_), self._scored)
+
+    def _grounds(self, unlearned: str) -> Grounds:
+        return Grounds(self.rated_rows_, self.min_rated, unlearned)
+
+    def setup(self) -> None:
+        self.require_fitted("polarity_")
+        if getattr(self, "_made_of", None) is not self.polarity_:
+            self._model = NgramModel(**self.polarity_)
+            self._table = self._model.table()
+            self._made_of = self.polarity_
+
+    def _scored(self, texts: pa.Array) -> Floats:
+        return _probabilities(texts, self._model, self._table)
+
+    def summary(self) -> str:
+        """Return how many rated reviews it learned from, by language, or why from none."""
+        if self.unlearned_:
+            return self.unlearned_
+        counts = ", ".join(f"{name} {rows:,}" for name, rows in self.rated_rows_.items())
+        return f"learned the rating that texts imply from rated reviews: {counts or 'none'}"
+
+
+class CrossFitted(Enricher):
+    """Scores each text by the model of the folds that it is not in; made by `Sentiment`.
+
+    Parameters
+    ----------
+    grounds
+        What the sentiment it stands for learned from.
+    models
+        One for each fold.
+    stands_for
+        What its columns say of where they come from.
+    """
+
+    optional = Sentiment.optional
+    adds = Sentiment.adds
+    resources = Sentiment.resources
+
+    def __init__(
+        self, *, grounds: Grounds, models: Sequence[NgramModel], stands_for: Origin | None
+    ) -> None:
+        self.grounds = grounds
+        self.models = models
+        self.stands_for = stands_for
+
+    def origin(self) -> Origin | None:
+        return self.stands_for
+
+    def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.setup()
+        return _enriched(batch, self.grounds, self._scored)
+
+    def setup(self) -> None:
+        if not hasattr(self, "_tables"):
+            self._tables = [model.table() for model in self.models]
+
+    def _scored(self, texts: pa.Array) -> Floats:
+        found = np.empty((len(texts), len(LEVELS)))
+        part = folds(hashes_of(texts), len(self.models))
+        for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):
+            rows = np.flatnonzero(part == fold)
+            found[rows] = _probabilities(texts.take(pa.array(rows)), model, table)
+        return found
+
+
+def _all_equal(rated: Rated) -> str:
+    total = sum(rated.languages.values())
+    if rated.only is None:
+        return ""
+    return f"all {total:,} ratings are {rated.only}: nothing to learn"
+
+
+def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
+    if len(np.unique(part)) > 1:
+        return ""
+    return (
+        f"all rated reviews say the same or fall into one of n_folds={n_folds}: nothing to learn "
+        "from one about another"
+    )
+
+
+def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
+    if rated.only is not None or not chosen.any():
+        return NgramModel.unlearned(len(LEVELS))
+    return fit_polarity(counts[np.flatnonzero(chosen)], rated.ratings[chosen])
+
+
+def _enriched(
+    batch: pa.RecordBatch, grounds: Grounds, scored: Callable[[pa.Array], Floats]
+) -> pa.RecordBatch:
+    texts = normalised(batch.column("text"))
+    _refuse_unrated(batch, texts, grounds)
+    slices = [scored(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
+    found = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))
+    # NaN where a text has nothing to score.
+    silent = np.isnan(found[:, 0])
+    score = pa.array(found[:, 2] - found[:, 0], mask=silent)
+    label = pa.array(LEVELS).take(pa.array(found.argmax(axis=1), mask=silent))
+    return batch.append_column("sentiment", score).append_column("sentiment_label", label)
+
+
+def _probabilities(texts: pa.Array, model: NgramModel, table: npt.NDArray[np.float32]) -> Floats:
+    ngrams = ngrams_of(texts)
+    found = Calibration().probabilities(model.margins(ngrams, table))
+    found[ngrams.counts() == 0] = np.nan
+    return found
+
+
+def _refuse_unrated(batch: pa.RecordBatch, texts: pa.Array, grounds: Grounds) -> None:
+    languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
+    if LANGUAGE in batch.schema.names:
+        languages = batch.column(LANGUAGE).cast(pa.string()).fill_null(NO_LANGUAGE)
+    reasons = {name: grounds.lacking(name) for name in languages.unique().to_pylist()}
+    few = pa.array([name for name, reason in reasons.items() if reason], pa.string())
+    refused = pc.and_(pc.is_in(languages, few), pc.not_equal(texts, ""))
+    rows = np.flatnonzero(np.asarray(refused))
+    if len(rows):
+        raise RowErrors({int(row): ValueError(reasons[languages[row].as_py()]) for row in rows})

@@ -1,0 +1,1 @@
+"""Classifiers of texts that run transformer models."""

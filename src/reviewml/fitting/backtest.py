@@ -1,0 +1,144 @@
+"""Backtest: learn from earlier rows, judge on later ones, as if that had been the time."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+
+from reviewml.errors import SchemaError
+from reviewml.evaluation import Ablation, Evaluation, paired_difference
+from reviewml.evaluation.score_rows import Scored, score_rows
+from reviewml.fitting.fit import Fitted, describe_far_times, first_judged, fit, looks_ahead
+from reviewml.fitting.steps import Chain
+from reviewml.interfaces.dataset import Dataset
+from reviewml.rows.expressions import earlier
+from reviewml.rows.roles import roles_of
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.statistics import Missing
+from reviewml.rows.time_range import TimesByDay
+
+HOLDOUT = 0.25
+"""Share of the rows, the latest, that is judged unless another is asked for."""
+
+
+def backtest(
+    chain: Chain,
+    rows: Dataset,
+    holdout: float,
+    *,
+    ablation: bool,
+    segments: Sequence[str],
+    group: str | None,
+    threshold: float,
+    confidence: float,
+) -> Evaluation:
+    """Fit copies of the steps on the earlier rows, and judge them on the later ones.
+
+    Parameters
+    ----------
+    chain
+        Not fitted.
+    rows
+        Their roles name time and target.
+    holdout
+        Share of the rows to judge.
+    ablation
+        Whether to do the same without the steps that look at reviews, and tell the difference.
+    segments, group, threshold, confidence
+        As of `Pipeline.evaluate`.
+
+    Raises
+    ------
+    SchemaError
+        When the rows have no time to split by, or no step is there to be left out.
+    """
+    left_out = [name for name, step in chain.enrichers if step.looks_back]
+    if ablation and not left_out:
+        raise SchemaError("ablation: no step looks at reviews, so there is none to leave out.")
+    rows = rows.persist()
+    first, before, after = _split(chain, rows, holdout)
+    fitted = fit(chain, before, until=first)
+    scored = _scored(fitted, after, segments, group)
+    assert fitted.model is not None
+    found = scored.judged(fitted.model, threshold=threshold, confidence=confidence)
+    if not ablation:
+        return found
+    kept = tuple(pair for pair in chain.enrichers if pair[0] not in left_out)
+    other = fit(dataclasses.replace(chain, enrichers=kept), before, until=first)
+    without = dataclasses.replace(_scored(other, after, (), group), groups=scored.groups)
+    return dataclasses.replace(
+        found, ablation=_ablation(left_out, found, scored, without, fitted, confidence)
+    )
+
+
+def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[int, Dataset, Dataset]:
+    time = roles_of(rows.full_schema).time
+    if time is None:
+        raise SchemaError(
+            "holdout: the rows need a time to be split by, and no column has the role 'time'. Name "
+            "one, as in Pipeline(..., time='column'), which also finds it in rows that are joined; "
+            "without one, use cross_val_score or a test set of your own."
+        )
+    first = first_judged(chain, rows, holdout)
+    if first is None:
+        raise SchemaError(f"holdout={holdout}: all rows have one time, or there are none to judge.")
+    _warn_of_times(rows, time)
+    gap = (looks_ahead(rows) or datetime.timedelta()) // datetime.timedelta(microseconds=1)
+    kind = rows.schema.field(time).type
+    before = rows.filter(earlier(time, kind, first - gap))
+    return first, before, rows.filter(~earlier(time, kind, first))
+
+
+def _warn_of_times(rows: Dataset, time: str) -> None:
+    found = rows.aggregate({"unknown": Missing(time), "times": TimesByDay(time)})
+    known = sum(count for count, _, _ in found["times"].values())
+    if found["unknown"]:
+        warn_user(
+            f"holdout: {found['unknown']:,} of {known + found['unknown']:,} rows have no time, "
+            f"{time!r}: they are neither learned from nor judged."
+        )
+    for warning in describe_far_times(time, found["times"]):
+        warn_user(f"holdout: {warning}")
+
+
+def _scored(fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str | None) -> Scored:
+    assert fitted.model is not None
+    chain = Chain.of(fitted.steps)
+    assert chain.featurizer is not None
+    return score_rows(
+        chain.enriched(rows),
+        chain.enrichers,
+        chain.featurizer[1],
+        fitted.model,
+        segments=segments,
+        group=group,
+    )
+
+
+def _ablation(
+    left_out: Sequence[str],
+    found: Evaluation,
+    scored: Scored,
+    without: Scored,
+    fitted: Fitted,
+    confidence: float,
+) -> Ablation:
+    assert fitted.model is not None
+    judged = without.judged(fitted.model, threshold=0.5, confidence=confidence)
+    return Ablation(
+        steps=tuple(left_out),
+        without={name: judged.metrics[name] for name in found.headlines},
+        difference={
+            name: paired_difference(
+                scored.target,
+                scored.scores,
+                without.scores,
+                metric=name,
+                task=fitted.model.task,
+                confidence=confidence,
+                groups=scored.groups,
+            )
+            for name in found.headlines
+        },
+    )

@@ -1,0 +1,356 @@
+"""Running an enricher over one batch so that a row that fails costs only itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from reviewml.errors import (
+    EnvironmentFailure,
+    ReviewmlError,
+    RowErrors,
+    SchemaError,
+    did_you_mean,
+)
+from reviewml.interfaces.environment import is_environment_error
+from reviewml.interfaces.resources import Resources
+from reviewml.operations.operation import BatchOperation
+from reviewml.privacy.redaction import masked
+from reviewml.rows.bookkeeping import (
+    added_errors,
+    before_bookkeeping,
+    empty_batch,
+    errors_array,
+    with_columns,
+)
+from reviewml.rows.provenance import with_origin
+from reviewml.rows.roles import (
+    BOOKKEEPING,
+    ERRORS,
+    ROLE_NAMES,
+    Roles,
+    columns_behind,
+    role_column,
+    roles_of,
+    visible,
+    with_roles,
+)
+
+if TYPE_CHECKING:
+    from reviewml.interfaces.enricher import Enricher
+    from reviewml.interfaces.sql_enricher import SqlEnricher
+
+Failures = dict[int, tuple[Exception, int]]
+"""Position in the batch → what was raised, and how many times the row was tried."""
+
+LONGEST_MESSAGE = 300
+
+QUOTE = 10
+"""Characters in a row that a message has in common with a text only by quoting it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectRoles(BatchOperation):
+    """Show an enricher the columns it asked for, under the names it asked with."""
+
+    enricher: Enricher | SqlEnricher
+    needs: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    keeps_rows = True
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        view = self.columns(batch, roles_of(batch.schema))
+        for name in BOOKKEEPING:
+            view = view.append_column(name, batch.column(name))
+        schema = _with_view_roles(view.schema)
+        return pa.RecordBatch.from_arrays(view.columns, schema=schema)
+
+    def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
+        """Return the batch the enricher sees."""
+        found = {name: role_column(batch, roles, name) for name in self.needs}
+        own = self.enricher.own_roles().named()
+        for name, column in found.items():
+            # A column called as the role must not stand in for one that was misspelt.
+            asked = () if name in roles.named() else own.get(name, ())
+            if column is None or not set(asked) <= set(batch.schema.names):
+                raise SchemaError(self._missing(name, batch.schema))
+        optional = {name: role_column(batch, roles, name) for name in self.optional}
+        found.update({name: column for name, column in optional.items() if column is not None})
+        if not found:
+            # An enricher may look at nothing but the number of rows.
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(batch), pa.struct([])))
+        return pa.RecordBatch.from_arrays(list(found.values()), list(found))
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        return self(empty_batch(schema)).schema
+
+    def _missing(self, name: str, schema: pa.Schema) -> str:
+        step = type(self.enricher).__name__
+        known = visible(schema.names)
+        for own in self.enricher.own_roles().named().get(name, ()):
+            if own not in known:
+                return f"{step}({name}={own!r}): no column {own!r}. {did_you_mean(own, known)}"
+        if name in ROLE_NAMES:
+            return (
+                f"{step} needs the role {name!r}, and no column has it: say which one, as in "
+                f"Pipeline(..., {name}='column') or Files(..., {name}='column'). "
+                f"The columns are {', '.join(map(repr, known))}."
+            )
+        return f"{step} needs the column {name!r}. {did_you_mean(name, known)}"
+
+
+def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -> pa.Schema:
+    """Return the schema with the columns that a step adds, which must be new."""
+    for name, kind in adds.items():
+        if name in schema.names:
+            raise SchemaError(
+                f"{stage} adds the column {name!r}, which the rows already have: "
+                "rename that column, or take out one of the two steps."
+            )
+        schema = before_bookkeeping(schema, pa.field(name, kind))
+    return schema
+
+
+def _with_view_roles(schema: pa.Schema) -> pa.Schema:
+    named = {role: role for role in ROLE_NAMES if role in schema.names}
+    return with_roles(schema, Roles.of(**named))
+
+
+@dataclasses.dataclass(eq=False)
+class Enrich(BatchOperation):
+    """Add an enricher's columns; a row that it fails on has nulls and an error.
+
+    Parameters
+    ----------
+    enricher
+        Fitted.
+    stage
+        Name of the step.
+    is_trial
+        Whether it only measures how long a few rows take: no backend starts machines for it.
+    """
+
+    enricher: Enricher
+    stage: str
+    is_trial: bool = dataclasses.field(default=False, kw_only=True)
+    keeps_rows = True
+
+    @functools.cached_property
+    def view(self) -> SelectRoles:
+        """What the enricher sees of the rows."""
+        return SelectRoles(self.enricher, self.enricher.needs, self.enricher.optional)
+
+    @property
+    def name(self) -> str:
+        return self.stage
+
+    @property
+    def resources(self) -> Resources:
+        return Resources() if self.is_trial else self.enricher.resources
+
+    def setup(self) -> None:
+        self.enricher.setup()
+
+    def check_sql(self) -> None:
+        """Raise `SchemaError` when the enricher says wrongly how a database computes it."""
+        from reviewml.interfaces.sql_enricher import asked
+
+        asked(self.enricher, dict.fromkeys(self.enricher.needs, "NULL"), self.stage)
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        adds = self.enricher.adds
+        return with_origin(self._batch_schema(schema), adds, self.enricher.origin())
+
+    def _batch_schema(self, schema: pa.Schema) -> pa.Schema:
+        # Without the origin, which needs a hash of the fitted state.
+        self.view.schema(schema)
+        return with_added(schema, self.enricher.adds, self.stage)
+
+    def reads(self, schema: pa.Schema) -> Sequence[str]:
+        names = (*self.view.needs, *self.view.optional)
+        return [*columns_behind(schema, names), *BOOKKEEPING]
+
+    def makes(self, schema: pa.Schema) -> Sequence[str]:
+        return [*self.enricher.adds, ERRORS]
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        view = self.view.columns(batch, roles_of(batch.schema))
+        failures: Failures = {}
+        added = self._values(batch, view, failures)
+        enriched = with_columns(batch, added, self._batch_schema(batch.schema))
+        if not failures:
+            return enriched
+        return added_errors(enriched, self._errors(view, failures))
+
+    def lost(self, row: pa.RecordBatch, error: Exception, attempts: int) -> pa.RecordBatch:
+        """Return a batch of one row as it is when its enricher can never be asked about it."""
+        view = self.view.columns(row, roles_of(row.schema))
+        enriched = with_columns(row, self._nulls(len(row)), self._batch_schema(row.schema))
+        return added_errors(enriched, self._errors(view, {0: (error, attempts)}))
+
+    def _values(
+        self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
+    ) -> dict[str, pa.Array]:
+        return self._attempt(view, 0, 1, failures)
+
+    def _attempt(
+        self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures
+    ) -> dict[str, pa.Array]:
+        if len(view) == 0:
+            return self._nulls(0)
+        try:
+            return self._checked(self.enricher.enrich(view), view)
+        except RowErrors as error:
+            return self._without(view, start, attempt, error, failures)
+        except ReviewmlError:
+            raise
+        except Exception as error:
+            if len(view) == 1:
+                self._refuse_environment_error(error, view)
+                failures[start] = (error, attempt)
+                return self._nulls(1)
+        # Also of the environment: less may fit into memory, and a connection may be back.
+        return self._attempt_halves(view, start, attempt + 1, failures)
+
+    def _attempt_halves(
+        self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures
+    ) -> dict[str, pa.Array]:
+        half = len(view) // 2
+        left = self._attempt(view.slice(0, half), start, attempt, failures)
+        right = self._attempt(view.slice(half), start + half, attempt, failures)
+        return {name: pa.concat_arrays([left[name], right[name]]) for name in left}
+
+    def _refuse_environment_error(self, error: Exception, view: pa.RecordBatch) -> None:
+        """Raise `EnvironmentFailure` when not the one row of a view is to blame for an error."""
+        if is_environment_error(error):
+            raise EnvironmentFailure(
+                f"step {self.stage!r} stopped, and no row is to blame: "
+                f"{message(error, _texts(view, 0))}. Fix that and run again; values that are "
+                "in a store are not computed again."
+                # Its own message may quote a text, or hold a secret.
+            ) from None
+
+    def _without(
+        self,
+        view: pa.RecordBatch,
+        start: int,
+        attempt: int,
+        error: RowErrors,
+        failures: Failures,
+    ) -> dict[str, pa.Array]:
+        self._check_row_errors(error, view)
+        again = [row for row, each in error.errors.items() if is_environment_error(each)]
+        good = [row for row in range(len(view)) if row not in error.errors]
+        failures.update(
+            {start + r: (each, attempt) for r, each in error.errors.items() if r not in again}
+        )
+        inner: Failures = {}
+        values = self._values_of_others(view, good, error.enriched, attempt + 1, inner)
+        # By halves, so that a row alone is reached and the run can stop.
+        retried = self._attempt_halves(_take_rows(view, again), len(good), attempt + 1, inner)
+        tried = [*good, *again]
+        failures.update({start + tried[row]: failure for row, failure in inner.items()})
+        places = pa.array(_positions(tried, len(view)), pa.int64())
+        return {
+            name: pa.concat_arrays([values[name], retried[name]]).take(places) for name in values
+        }
+
+    def _check_row_errors(self, error: RowErrors, view: pa.RecordBatch) -> None:
+        outside = [position for position in error.errors if not 0 <= position < len(view)]
+        if outside or not error.errors:
+            raise SchemaError(f"{self.stage}: RowErrors names rows {outside} of {len(view)}.")
+        if len(view) == 1:
+            self._refuse_environment_error(error.errors[0], view)
+
+    def _values_of_others(
+        self,
+        view: pa.RecordBatch,
+        rows: Sequence[int],
+        enriched: pa.RecordBatch | None,
+        attempt: int,
+        failures: Failures,
+    ) -> dict[str, pa.Array]:
+        """Return the values of rows that did not fail, asked for again unless they are known."""
+        if enriched is None:
+            return self._attempt(_take_rows(view, rows), 0, attempt, failures)
+        known = self._checked(enriched, view)
+        return {name: column.take(pa.array(rows, pa.int64())) for name, column in known.items()}
+
+    def _checked(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
+        if not isinstance(result, pa.RecordBatch):
+            raise SchemaError(
+                f"{self.stage} returned a {type(result).__name__}: an enricher returns the batch "
+                "with its columns appended."
+            )
+        if len(result) != len(view):
+            raise SchemaError(
+                f"{self.stage} returned {len(result)} rows for {len(view)}: an enricher keeps "
+                "row count and order."
+            )
+        missing = [name for name in self.enricher.adds if name not in result.schema.names]
+        if missing:
+            raise SchemaError(f"{self.stage} did not add {missing}, which its `adds` declares.")
+        return {
+            name: _typed(result.column(name), kind) for name, kind in self.enricher.adds.items()
+        }
+
+    def _nulls(self, rows: int) -> dict[str, pa.Array]:
+        return {name: pa.nulls(rows, kind) for name, kind in self.enricher.adds.items()}
+
+    def _errors(self, view: pa.RecordBatch, failures: Failures) -> pa.Array:
+        records = {
+            position: [
+                {
+                    "stage": self.stage,
+                    "column": None,
+                    "error": message(error, _texts(view, position)),
+                    "attempts": attempts,
+                }
+            ]
+            for position, (error, attempts) in failures.items()
+        }
+        return errors_array(records, len(view))
+
+
+def message(error: BaseException, private: Sequence[str]) -> str:
+    """Return what an exception says, without secrets, nor quotes of the private texts."""
+    said = masked(str(error)[:LONGEST_MESSAGE])
+    for text in private:
+        said = _without_quotes(said, text)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _without_quotes(said: str, text: str) -> str:
+    if len(text) < QUOTE:
+        return said.replace(text, "…") if len(text) > 3 else said
+    quoted = [False] * len(said)
+    for start in range(len(said) - QUOTE + 1):
+        if said[start : start + QUOTE] in text:
+            quoted[start : start + QUOTE] = [True] * QUOTE
+    runs = itertools.groupby(zip(said, quoted, strict=True), key=lambda pair: pair[1])
+    return "".join("…" if hit else "".join(c for c, _ in run) for hit, run in runs)
+
+
+def _texts(view: pa.RecordBatch, position: int) -> list[str]:
+    values = [column[position].as_py() for column in view.columns]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column if column.type == kind else column.cast(kind)
+
+
+def _take_rows(view: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
+    return view.take(pa.array(rows, pa.int64()))
+
+
+def _positions(good: Sequence[int], rows: int) -> list[int | None]:
+    places = dict(zip(good, range(len(good)), strict=True))
+    return [places.get(row) for row in range(rows)]

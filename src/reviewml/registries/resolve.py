@@ -1,0 +1,45 @@
+"""Which registry is meant: by a folder, or a URL."""
+
+from __future__ import annotations
+
+import os
+
+from reviewml.errors import RegistryError
+from reviewml.privacy.redaction import masked
+from reviewml.registries.local import LocalRegistry
+from reviewml.registries.shared import SharedRegistry
+from reviewml.saving.signature import KeyFile, KeyFiles
+
+
+def registry_at(
+    place: str | os.PathLike[str],
+    *,
+    key: KeyFile | None = None,
+    verify: KeyFiles | None = None,
+) -> LocalRegistry | SharedRegistry:
+    """Return the registry in a folder of this machine, or at a URL.
+
+    Parameters
+    ----------
+    place
+        The folder, or the URL.
+    key, verify
+        What versions are signed and verified with, as of the registries.
+
+    Raises
+    ------
+    RegistryError
+        When it is no place of files.
+
+    Examples
+    --------
+    >>> registry_at("s3://bucket/models"), registry_at("models")
+    (SharedRegistry('s3://bucket/models'), LocalRegistry('models'))
+    """
+    if os.fspath(place).startswith("snowflake:"):
+        raise RegistryError(
+            f"{masked(os.fspath(place))}: expected a folder or a URL of files; models in Snowflake "
+            "are reached from Python, by SnowflakeRegistry(connection)."
+        )
+    kind = SharedRegistry if "://" in os.fspath(place) else LocalRegistry
+    return kind(place, key=key, verify=verify)

@@ -1,0 +1,1 @@
+"""Rows as Arrow batches: their roles, bookkeeping, keys, expressions and exact statistics."""

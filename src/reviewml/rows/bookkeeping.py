@@ -1,0 +1,161 @@
+"""What is done to single batches on every backend: small picklable functions."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.rows.hashing import as_keys
+from reviewml.rows.roles import (
+    ERROR_TYPE,
+    ERRORS,
+    ERRORS_TYPE,
+    PLACE,
+    Roles,
+    existing_roles,
+    roles_of,
+    visible,
+    with_roles,
+)
+
+
+def hidden(schema: pa.Schema) -> pa.Schema:
+    """Return the schema without the bookkeeping columns."""
+    kept = [schema.field(name) for name in visible(schema.names)]
+    return pa.schema(kept, metadata=schema.metadata)
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch of a schema without any row."""
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+def with_bookkeeping(
+    batch: pa.RecordBatch, places: pa.Array, errors: pa.Array | None = None
+) -> pa.RecordBatch:
+    """Return the batch with the bookkeeping columns appended.
+
+    Parameters
+    ----------
+    batch
+        The user's columns.
+    places
+        Where each row came from, as text.
+    errors
+        A list of errors for each row, of type `reviewml.rows.roles.ERRORS_TYPE`.
+    """
+    if errors is None:
+        errors = pa.nulls(len(batch), ERRORS_TYPE)
+    return batch.append_column(PLACE, places).append_column(ERRORS, errors)
+
+
+def before_bookkeeping(schema: pa.Schema, field: pa.Field) -> pa.Schema:
+    """Return the schema with a column added behind the user's own."""
+    place = schema.get_field_index(PLACE)
+    return schema.insert(place if place >= 0 else len(schema), field)
+
+
+def with_columns(
+    batch: pa.RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return a batch of this schema, of these columns and otherwise those it has."""
+    arrays = [columns[name] if name in columns else batch.column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def ids_of(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
+    """Return the ids as they are, null where one is missing; places where rows have no id."""
+    has_id = roles.id is not None and roles.id in batch.schema.names
+    return as_keys(batch.column(roles.id if has_id else PLACE))
+
+
+def row_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
+    """Return what each row goes by: its id, or its place where it has none."""
+    places, ids = batch.column(PLACE), ids_of(batch, roles)
+    if ids.null_count == 0:
+        return ids
+    return pc.coalesce(ids.cast(pa.string()), places)
+
+
+def resized(batches: Iterable[pa.RecordBatch], size: int | None) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of exactly `size`, the last one excepted."""
+    if size is None:
+        yield from batches
+        return
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += len(batch)
+        while rows >= size:
+            joined = pa.concat_batches(waiting)
+            yield joined.slice(0, size)
+            waiting, rows = [joined.slice(size)], rows - size
+    if rows:
+        yield pa.concat_batches(waiting)
+
+
+def errors_array(errors: Mapping[int, Sequence[Mapping[str, object]]], rows: int) -> pa.Array:
+    """Return the bookkeeping column for a batch from the errors of some of its rows."""
+    if not errors:
+        return pa.nulls(rows, ERRORS_TYPE)
+    return pa.array([errors.get(position) for position in range(rows)], ERRORS_TYPE)
+
+
+def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
+    """Return the batch with errors added to those its rows already have."""
+    if more.null_count == len(more):
+        return batch
+    before = batch.column(ERRORS).to_pylist()
+    both = [
+        None if old is None and new is None else [*(old or ()), *(new or ())]
+        for old, new in zip(before, more.to_pylist(), strict=True)
+    ]
+    position = batch.schema.get_field_index(ERRORS)
+    return batch.set_column(position, ERRORS, pa.array(both, ERRORS_TYPE))
+
+
+def narrowed(schema: pa.Schema, names: Container[object]) -> pa.Schema:
+    """Return the schema of some of the columns; roles whose columns go are dropped."""
+    kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
+    return with_roles(kept, existing_roles(kept, roles_of(schema)))
+
+
+class ResultErrors:
+    """Gathers the errors of the batches that pass into one table."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._roles = roles_of(schema)
+        named = self._roles.id if self._roles.id in schema.names else None
+        id_type = schema.field(named).type if named else pa.string()
+        self._schema = pa.schema(
+            [pa.field("id", id_type), pa.field("place", pa.string()), *ERROR_TYPE]
+        )
+        self._parts: list[pa.RecordBatch] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take what went wrong with the rows of one batch."""
+        errors = batch.column(ERRORS)
+        if errors.null_count == len(errors):
+            return
+        rows = pc.list_parent_indices(errors)
+        ids = row_ids(batch, self._roles).take(rows)
+        if ids.type != self._schema.field("id").type:
+            self._widen_ids()
+        each = pc.list_flatten(errors)
+        columns = [ids.cast(self._schema.field("id").type), batch.column(PLACE).take(rows)]
+        columns += [each.field(field.name) for field in ERROR_TYPE]
+        self._parts.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+
+    def _widen_ids(self) -> None:
+        # A row without an id goes by its place, which is text.
+        self._schema = self._schema.set(0, pa.field("id", pa.string()))
+        self._parts = [
+            part.set_column(0, "id", part.column(0).cast(pa.string())) for part in self._parts
+        ]
+
+    def table(self) -> pa.Table:
+        """Return one row for each error."""
+        return pa.Table.from_batches(self._parts, schema=self._schema)

@@ -1,0 +1,343 @@
+"""Roles and columns: what the user's columns mean, kept as Arrow schema metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.errors import SchemaError, did_you_mean
+from reviewml.rows.blanks import null_blanks
+
+PLACE = "__place__"
+"""Bookkeeping column: where a row came from, ``path#record`` or its position."""
+
+ERRORS = "__errors__"
+"""Bookkeeping column: what went wrong with a row, null when nothing did."""
+
+BOOKKEEPING = (PLACE, ERRORS)
+
+ERROR_TYPE = pa.struct(
+    [
+        pa.field("stage", pa.string()),
+        pa.field("column", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("attempts", pa.int32()),
+    ]
+)
+ERRORS_TYPE = pa.list_(ERROR_TYPE)
+
+_METADATA_KEY = b"reviewml.roles"
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """The user's names for the columns reviewml treats specially.
+
+    Parameters
+    ----------
+    id
+        Column that identifies a row.
+    text
+        One column, or several that are joined by a newline.
+    rating
+        Stars or another ordered score given with the text.
+    time
+        When the row happened.
+    target
+        What is predicted.
+
+    Examples
+    --------
+    >>> Roles(text=("Title", "Review Text"), rating="Rating").named()
+    {'text': ('Title', 'Review Text'), 'rating': ('Rating',)}
+    """
+
+    id: str | None = None
+    text: tuple[str, ...] | None = None
+    rating: str | None = None
+    time: str | None = None
+    target: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        id: str | None = None,
+        text: str | Sequence[str] | None = None,
+        rating: str | None = None,
+        time: str | None = None,
+        target: str | None = None,
+    ) -> Roles:
+        """Build roles as users write them: ``text`` may be one name or several."""
+        texts: Any = (text,)
+        if text is None or isinstance(text, list | tuple):
+            texts = tuple(text or ()) or None
+        one = {"id": id, "rating": rating, "time": time, "target": target}
+        named = [*one.items(), *(("text", column) for column in texts or ())]
+        for role, column in named:
+            if column is not None and not isinstance(column, str):
+                raise SchemaError(
+                    f"{role}={column!r} is a {type(column).__name__}: give a column's name."
+                )
+        return cls(id=id, text=texts, rating=rating, time=time, target=target)
+
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Return the roles that are set and the columns behind each."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            role: columns if isinstance(columns, tuple) else (columns,)
+            for role, columns in given.items()
+            if columns is not None
+        }
+
+    def columns(self) -> frozenset[str]:
+        """Return every column that has a role."""
+        return frozenset(column for columns in self.named().values() for column in columns)
+
+    def filled_from(self, other: Roles) -> Roles:
+        """Return these roles, with those that are not set taken from `other`."""
+        unset = {
+            field.name: getattr(other, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is None
+        }
+        return dataclasses.replace(self, **unset)
+
+
+ROLE_NAMES = tuple(field.name for field in dataclasses.fields(Roles))
+
+
+def roles_of(schema: pa.Schema) -> Roles:
+    """Return the roles a schema carries in its metadata."""
+    stored = (schema.metadata or {}).get(_METADATA_KEY)
+    return Roles.of(**json.loads(stored)) if stored else Roles()
+
+
+def with_roles(schema: pa.Schema, roles: Roles) -> pa.Schema:
+    """Return the schema carrying `roles`, after checking that their columns can have them."""
+    for role, columns in roles.named().items():
+        for column in columns:
+            require(schema, column, f"{role}={column!r}")
+    if roles.id is not None and not _has_text(kind := schema.field(roles.id).type):
+        raise SchemaError(
+            f"id={roles.id!r} is {kind}, which cannot identify a row: make it text or a number, "
+            "or leave out id."
+        )
+    for column in roles.text or ():
+        kind = schema.field(column).type
+        if not _has_text(kind) or isinstance(kind, pa.BaseExtensionType):
+            raise SchemaError(
+                f"text={column!r} is {kind}, which holds no text: make a column of texts of it, or "
+                "name another one."
+            )
+    stored = json.dumps(dataclasses.asdict(roles)).encode()
+    return schema.with_metadata({**(schema.metadata or {}), _METADATA_KEY: stored})
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    """Tell whether values of a type can be written as text."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return not (pa.types.is_nested(kind) or pa.types.is_union(kind) or kind == MONTHS)
+
+
+MONTHS = pa.month_day_nano_interval()
+
+
+def existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
+    """Return the roles whose columns are all in `schema`: new rows may lack a target."""
+    kept = {
+        role: columns if role == "text" else columns[0]
+        for role, columns in roles.named().items()
+        if all(column in schema.names for column in columns)
+    }
+    return Roles(**kept)  # type: ignore[arg-type]
+
+
+def require(schema: pa.Schema, column: str, asked_by: str) -> None:
+    """Raise when `column` is not in the schema, naming the nearest ones."""
+    if column not in schema.names:
+        known = visible(schema.names)
+        raise SchemaError(f"{asked_by}: no column {column!r}. {did_you_mean(column, known)}")
+
+
+def normalize_name(name: str) -> str:
+    """Return what names of columns share that differ in spelling alone.
+
+    That is case, blanks, dashes, underscores, invisible characters and Unicode's normal forms.
+
+    Examples
+    --------
+    >>> normalize_name(" Review Text"), normalize_name("review_text"), normalize_name("Day_1_2")
+    ('reviewtext', 'reviewtext', 'day1 2')
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    spaced = "".join(" " if unicodedata.category(c) in _UNSPOKEN else c for c in folded)
+    # Between digits a separator tells one name from another.
+    return re.sub(r"(?<!\d) +| +(?!\d)", "", spaced) or name
+
+
+_UNSPOKEN = {"Cc", "Cf", "Pc", "Pd", "Zs", "Zl", "Zp"}
+
+
+def find_respelled(name: str, names: Iterable[str]) -> list[str]:
+    """Return the other names that differ from a name in spelling alone, in order."""
+    normalized = normalize_name(name)
+    return [other for other in names if other != name and normalize_name(other) == normalized]
+
+
+def visible(names: Iterable[str]) -> list[str]:
+    """Return the names that are the user's, in order."""
+    return [name for name in names if name not in BOOKKEEPING]
+
+
+def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | None:
+    """Return the column that `name`, a role or a literal column, stands for.
+
+    A text that is empty or nothing but white space is null: it says nothing to anybody.
+
+    Returns
+    -------
+    pa.Array or None
+        None when the batch has no such column.
+    """
+    columns = roles.named().get(name)
+    if columns is None or any(column not in batch.schema.names for column in columns):
+        is_literal = name in batch.schema.names and name not in BOOKKEEPING
+        return _without_blanks(name, batch.column(name)) if is_literal else None
+    if name != "text":
+        return batch.column(columns[0])
+    return null_blanks(joined_text([batch.column(column) for column in columns]))
+
+
+def _without_blanks(name: str, column: pa.Array) -> pa.Array:
+    return null_blanks(column) if name == "text" and pa.types.is_string(column.type) else column
+
+
+def columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
+    """Return the columns that roles or literal columns stand for, those that are there."""
+    roles = roles_of(schema).named()
+    behind = [column for name in names for column in (name, *roles.get(name, ()))]
+    return [name for name in schema.names if name in behind]
+
+
+def joined_text(columns: Sequence[pa.Array]) -> pa.Array:
+    """Return the columns as one text, joined by a newline, nulls skipped.
+
+    A row where all are null stays null.
+    """
+    joined, *others = [_plain_string(column) for column in columns]
+    for text in others:
+        # Joining gives null where either is; what is left is the one that is not.
+        joined = pc.coalesce(pc.binary_join_element_wise(joined, text, "\n"), joined, text)
+    return joined
+
+
+def _plain_string(column: pa.Array) -> pa.Array:
+    if column.type == pa.string():
+        return column
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        failure = SchemaError(
+            f"a column with the role 'text' is {column.type} and holds bytes that are not UTF-8: "
+            "decode it to text first."
+        )
+    raise failure
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with one type for text, however it is stored.
+
+    Raises
+    ------
+    SchemaError
+        When no component could read a column, naming it.
+    """
+    for field in schema:
+        _check_readable(field)
+    fields = [field.with_type(plain_type(field.type)) for field in schema]
+    return pa.schema(fields, schema.metadata)
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column as components know it."""
+    # Components see one type of text, whatever frame library it came from.
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    return kind
+
+
+def _check_readable(field: pa.Field) -> None:
+    kind = field.type
+    if pa.types.is_union(kind):
+        raise SchemaError(
+            f"column {field.name!r} is {kind}, a union of types, which reviewml does not read: "
+            "make columns of one type of it, or leave it out."
+        )
+    if pa.types.is_timestamp(kind) and kind.tz is not None and not is_time_zone(kind.tz):
+        raise SchemaError(
+            f"column {field.name!r} is {kind}, and there is no time zone {kind.tz!r}: give one "
+            "such as 'Europe/Berlin', '+02:00' or 'UTC'."
+        )
+
+
+@functools.cache
+def is_time_zone(name: str) -> bool:
+    """Tell whether Arrow and Python know a time zone of this name."""
+    try:
+        # Each has a list of its own.
+        pa.lib.string_to_tzinfo(name)
+        pc.hour(pa.scalar(0, pa.timestamp("s", name)))
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+TIMESTAMP = re.compile(r"timestamp\[(\w+)(?:, tz=(.+))?\]")
+LIST = re.compile(r"(?:fixed_size_list|list)<\w+: (\w+)(?: not null)?>(?:\[(\d+)\])?")
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """Return the type that Arrow writes this way.
+
+    Examples
+    --------
+    >>> arrow_type("timestamp[us, tz=UTC]"), arrow_type("double")
+    (TimestampType(timestamp[us, tz=UTC]), DataType(double))
+    """
+    if found := TIMESTAMP.fullmatch(name):
+        return pa.timestamp(*found.groups())
+    if found := LIST.fullmatch(name):
+        return pa.list_(arrow_type(found[1]), int(found[2] or -1))
+    return pa.type_for_alias(name)
+
+
+def column_names(cells: Sequence[str]) -> list[str]:
+    """Return a name for each column: one without a name, or a repeated one, gets its position.
+
+    Examples
+    --------
+    >>> column_names(["", "stars", "stars"])
+    ['column_0', 'stars', 'stars_2']
+    """
+    names: dict[str, None] = {}
+    known = set(cells)
+    for position, cell in enumerate(cells):
+        name = cell or f"column_{position}"
+        while name in names or (name != cell and name in known):
+            name = f"{name}_{position}"
+        names[name] = None
+    return list(names)

@@ -1,0 +1,144 @@
+"""What rows are found by: 128 bits of all that an enricher is shown of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reviewml.rows.hashing import as_keys
+
+KEY_BYTES = 16
+
+KEY = pa.binary(KEY_BYTES)
+
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+
+_BYTES = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    pa.types.is_binary_view,
+)
+
+_LISTS = (pa.types.is_list, pa.types.is_large_list)
+
+
+def row_keys(batch: pa.RecordBatch) -> pa.Array:
+    """Hash each row with BLAKE2b [1]_ to 128 bits.
+
+    Rows have one key when their columns have the same names, kinds and values. How text is held,
+    as ``string``, ``large_string`` or a dictionary, is no difference, nor how lists are, or what
+    they call their items. Null and ``""`` have different keys, and so have ``int32`` and
+    ``int64``.
+
+    Returns
+    -------
+    pa.Array
+        Of type ``KEY``.
+
+    References
+    ----------
+    .. [1] RFC 7693, The BLAKE2 Cryptographic Hash and Message Authentication Code.
+
+    Examples
+    --------
+    >>> row = pa.record_batch({"text": ["great"]})
+    >>> row_keys(row)[0].as_py().hex()
+    'b5f4e1c475114ad60c6672ced5161fb4'
+    """
+    kinds = [(field.name, _kind(field.type)) for field in batch.schema]
+    cells = [_framed(_raw(column)) for column in batch.columns]
+    rows = zip(*cells, strict=True) if cells else [()] * len(batch)
+    return _hashed(json.dumps(kinds), rows)
+
+
+def id_keys(ids: pa.Array) -> pa.Array:
+    """Hash ids, null where one is null or NaN.
+
+    5 and ``"5"`` are one id, as a UUID and its text are.
+    """
+    ids = as_keys(ids)
+    keys = _hashed("id", ([cell] for cell in _framed(_raw(written_ids(ids)))))
+    return pc.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
+
+
+def written_ids(ids: pa.Array) -> pa.Array:
+    """Return ids as whoever asks for one may write them, where a type has several ways.
+
+    Moments are in UTC, without the zone; neither they nor decimals end in zeros that say nothing.
+
+    Examples
+    --------
+    >>> written_ids(pa.array([0, 1500], pa.timestamp("ms", "Asia/Tokyo"))).to_pylist()
+    ['1970-01-01 00:00:00', '1970-01-01 00:00:01.5']
+    """
+    if pa.types.is_dictionary(ids.type):
+        return written_ids(ids.dictionary_decode())
+    if ids.type == pa.uuid():
+        return pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
+    if pa.types.is_timestamp(ids.type):
+        return _shortened(ids.cast(pa.int64()).cast(pa.timestamp(ids.type.unit)))
+    return _shortened(ids) if pa.types.is_decimal(ids.type) else ids
+
+
+def _shortened(numbers: pa.Array) -> pa.Array:
+    texts = numbers.cast(pa.string()).to_pylist()
+    short = [t.rstrip("0").rstrip(".") if t is not None and "." in t else t for t in texts]
+    return pa.array(short, pa.string())
+
+
+def _hashed(about: str, rows: Iterable[Iterable[bytes]]) -> pa.Array:
+    start = blake2b(about.encode(), digest_size=KEY_BYTES).digest()
+    hashes = [blake2b(start + b"".join(row), digest_size=KEY_BYTES).digest() for row in rows]
+    return pa.array(hashes, KEY)
+
+
+def _framed(cells: pa.Array) -> list[bytes]:
+    """Return 0 for each null, and 1, the length and the bytes for each other cell.
+
+    With lengths, what ends one cell cannot begin the next.
+    """
+    frames = np.zeros(len(cells), [("known", "u1"), ("length", "<i8")])
+    frames["known"] = 1
+    frames["length"] = pc.binary_length(cells).fill_null(0)
+    width = frames.dtype.itemsize
+    heads = pa.Array.from_buffers(pa.binary(width), len(cells), [None, pa.py_buffer(frames)])
+    framed = pc.binary_join_element_wise(heads.cast(cells.type), cells, pa.scalar(b"", cells.type))
+    texts: list[bytes] = framed.fill_null(b"\0").to_pylist()
+    return texts
+
+
+def _kind(kind: pa.DataType) -> str:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _kind(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if _is_any(kind, _TEXT):
+        return "text"
+    if _is_any(kind, _LISTS):
+        return f"list of {_kind(kind.value_type)}"
+    return "bytes" if _is_any(kind, _BYTES) else str(kind)
+
+
+def _raw(column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ExtensionArray):
+        return _raw(column.storage)
+    if pa.types.is_dictionary(column.type):
+        return _raw(column.dictionary_decode())
+    if _is_any(column.type, _BYTES):
+        return column.cast(pa.large_binary())
+    if pa.types.is_nested(column.type) or pa.types.is_duration(column.type):
+        described = [None if value is None else repr(value) for value in column.to_pylist()]
+        column = pa.array(described, pa.large_string())
+    # Numbers as text read back as the same bits.
+    return column.cast(pa.large_string()).cast(pa.large_binary())
+
+
+def _is_any(kind: pa.DataType, questions: Iterable[Any]) -> bool:
+    return any(is_kind(kind) for is_kind in questions)

@@ -1,0 +1,37 @@
+"""Storage by its URL, through fsspec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reviewml.errors import MissingExtra, SourceError
+from reviewml.privacy.redaction import masked
+
+
+def filesystem(url: str, error: Callable[[str], Exception] = SourceError) -> tuple[Any, str]:
+    """Return the fsspec filesystem of a URL, and the path within it.
+
+    Parameters
+    ----------
+    url
+        It may hold a password.
+    error
+        Makes what is raised when the URL cannot be understood.
+
+    Raises
+    ------
+    MissingExtra
+        When a package for this kind of URL is not installed.
+    """
+    import fsspec
+
+    try:
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
+        return found
+    except ImportError as missing:
+        raise MissingExtra(
+            masked(f"{url} cannot be opened: {missing}"), name=missing.name
+        ) from None
+    except Exception as raised:
+        raise error(masked(f"{url} cannot be opened: {raised}")) from None

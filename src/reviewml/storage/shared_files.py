@@ -1,0 +1,369 @@
+"""Where files lie that many machines share: a folder that all of them see, or an object store.
+
+Both offer the same few operations. A file is there whole or not at all, also when its writer is
+killed or the power fails. What cannot be done is an error of whoever asked for the place, except
+that a file is not there, which is for the caller to judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import posixpath
+import secrets
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from reviewml.errors import ReviewmlError
+from reviewml.privacy.redaction import describe_error, masked
+from reviewml.storage.atomic_files import sync
+from reviewml.storage.filesystems import filesystem
+from reviewml.untrusted import open_file
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+AT_ONCE = 16
+"""Files that are asked for at the same time, since object stores take theirs to answer."""
+
+ATTEMPTS = 10
+"""Times that a file is written again when it was swept away before it was whole."""
+
+CONDITIONAL = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+"""Protocols whose servers themselves refuse to create what is there, by S3's ``If-None-Match``,
+Google's ``ifGenerationMatch`` and Azure's ``If-None-Match``; others look first and write then."""
+
+ADVICE = {
+    errno.EACCES: "it cannot be read or written: see who may",
+    errno.EPERM: "it cannot be read or written: see who may",
+    errno.EROFS: "it is mounted read-only: mount it for writing",
+    errno.ENOSPC: "it is full: make room, or delete what is old; what was kept stays",
+    errno.EDQUOT: "your quota is used up: make room, or delete what is old; what was kept stays",
+    errno.EFBIG: "files may not be that large there: see the limits of the system (ulimit -f)",
+}
+"""What to do where a place may still be read, but not be written to."""
+
+_MEMORY = threading.Lock()
+
+
+class Place(ABC):
+    """Files, named by their path below a root.
+
+    Parameters
+    ----------
+    root
+        A folder or a URL; it may hold a password.
+    error
+        Makes what is raised, of what is wrong.
+    """
+
+    exclusive = True
+    """Whether of several who create a file at once, wherever they are, only one succeeds."""
+
+    unwritable: Callable[[str], Exception] | None = None
+    """Makes what is raised where it can be read at most; None for the same as ever."""
+
+    def __init__(self, root: str, error: Callable[[str], Exception]) -> None:
+        self.root = root
+        self.error = error
+
+    def __str__(self) -> str:
+        return masked(self.root)
+
+    @abstractmethod
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder now; nothing when it is not there."""
+
+    @abstractmethod
+    def find(self, folder: str) -> list[str]:
+        """Return the paths of all files in a folder and in those below it."""
+
+    @abstractmethod
+    def read(self, path: str, *, most: int | None = None) -> bytes:
+        """Return what a file holds, or raise FileNotFoundError.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        most
+            Bytes to read at most, from its start; None for all.
+        """
+
+    @abstractmethod
+    def write(self, path: str, data: Any) -> None:
+        """Write a file, or replace it, at once."""
+
+    @abstractmethod
+    def create(self, path: str, data: Any) -> bool:
+        """Write a file unless it is there; of several who try, one is told True."""
+
+    @abstractmethod
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files that may be gone already."""
+
+    @abstractmethod
+    def sweep(self, older_than: float) -> None:
+        """Delete what writers that were killed so many seconds ago had begun."""
+
+    def said(self, why: str) -> Exception:
+        """Return an error that names this place."""
+        return self.error(f"{self}: {why}")
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Make an error of this place of whatever goes wrong."""
+        try:
+            yield
+        except (FileNotFoundError, ReviewmlError):
+            raise
+        # A filesystem of fsspec raises whatever the client beneath it does.
+        except Exception as error:
+            advice = ADVICE.get(getattr(error, "errno", None) or 0)
+            if advice and self.unwritable:
+                raise self.unwritable(f"{self}: {advice}") from None
+            other = describe_error(error)
+            raise self.said(advice or other) from None
+
+
+class Folder(Place):
+    """A folder of this machine, or of others that have mounted it.
+
+    Files whose names begin with a dot are not there: some of them are being written.
+
+    Parameters
+    ----------
+    root, error
+        As of all places.
+    private
+        Whether only its owner can read what is written.
+    """
+
+    def __init__(self, root: str, error: Callable[[str], Exception], private: bool = False) -> None:
+        super().__init__(root, error)
+        self.private = private
+
+    def names(self, folder: str) -> list[str]:
+        with self.explained():
+            try:
+                with os.scandir(self._path(folder)) as entries:
+                    return [entry.name for entry in entries if entry.name[0] != "."]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+    def find(self, folder: str) -> list[str]:
+        with self.explained():
+            found = [path for path in self._path(folder).rglob("[!.]*") if path.is_file()]
+            return [path.relative_to(self.root).as_posix() for path in found]
+
+    def read(self, path: str, *, most: int | None = None) -> bytes:
+        with self.explained():
+            try:
+                # What was written here is a file: whoever may write here must not have another
+                # one read by a link, nor have readers wait at a pipe.
+                with open_file(self._path(path), most=sys.maxsize) as file:
+                    return file.read() if most is None else file.read(most)
+            except OSError as error:
+                # How NFS says that another machine deleted it.
+                if error.errno == errno.ESTALE:
+                    raise FileNotFoundError(path) from error
+                raise
+
+    def write(self, path: str, data: Any) -> None:
+        with self.explained():
+            self._publish(self._path(path), data, os.replace)
+
+    def create(self, path: str, data: Any) -> bool:
+        with self.explained():
+            try:
+                self._publish(self._path(path), data, self._link)
+            except FileExistsError:
+                return False
+        return True
+
+    def remove(self, paths: Iterable[str]) -> None:
+        with self.explained():
+            for path in paths:
+                self._path(path).unlink(missing_ok=True)
+
+    def sweep(self, older_than: float) -> None:
+        before = time.time() - older_than
+        with self.explained():
+            for path in Path(self.root).rglob(".*.unfinished"):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime <= before:
+                        path.unlink()
+
+    def _path(self, path: str) -> Path:
+        """Return where a file is; the folders above it must not be links to others."""
+        folder = Path(self.root)
+        for name in path.split("/")[:-1]:
+            folder /= name
+            if folder.is_symlink():
+                raise self.said(f"{folder} is a link, and only folders that lie there are used")
+        return Path(self.root, path)
+
+    def _publish(self, path: Path, data: Any, named: Callable[[Path, Path], None]) -> None:
+        for _ in range(ATTEMPTS):
+            with suppress(FileNotFoundError):
+                self._make(path.parent)
+                self._named(path, data, named)
+                sync(path.parent)
+                return
+        raise self.said("files vanish from it while they are written: see who deletes there")
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            if not folder.parent.is_dir():
+                self._make(folder.parent)
+            folder.mkdir(mode=0o700 if self.private else 0o777, exist_ok=True)
+            sync(folder.parent)
+
+    def _named(self, path: Path, data: Any, named: Callable[[Path, Path], None]) -> None:
+        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+        mode = 0o600 if self.private else 0o666
+        try:
+            handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+            named(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _link(self, unfinished: Path, path: Path) -> None:
+        try:
+            # Unlike opening a file to write, a link is made whole, also over NFS.
+            os.link(unfinished, path)
+        except (FileExistsError, FileNotFoundError):
+            raise
+        except OSError as error:
+            raise self.said(
+                f"{error.strerror}. A folder needs hard links, which some mounts lack: give the "
+                "URL of the storage instead"
+            ) from None
+
+
+class Bucket(Place):
+    """A folder of a filesystem of fsspec in which a put is atomic, as in object stores.
+
+    Parameters
+    ----------
+    root, error
+        As of all places.
+    files
+        The filesystem.
+    path
+        Of the folder, as the filesystem knows it.
+    """
+
+    def __init__(self, root: str, error: Callable[[str], Exception], files: Any, path: str) -> None:
+        super().__init__(root, error)
+        self.files = files
+        self.path = path
+        protocols = {files.protocol} if isinstance(files.protocol, str) else {*files.protocol}
+        self.once: contextlib.AbstractContextManager[Any] = (
+            contextlib.nullcontext() if "memory" not in protocols else _MEMORY
+        )
+        self.exclusive = not protocols.isdisjoint({"memory", *CONDITIONAL})
+
+    def names(self, folder: str) -> list[str]:
+        with self._listing():
+            try:
+                found = self.files.ls(self._path(folder), detail=False)
+            except FileNotFoundError:
+                return []
+        return [posixpath.basename(name.rstrip("/")) for name in found]
+
+    def find(self, folder: str) -> list[str]:
+        with self._listing():
+            found = self.files.find(self._path(folder))
+        return [posixpath.join(folder, posixpath.relpath(f, self._path(folder))) for f in found]
+
+    def read(self, path: str, *, most: int | None = None) -> bytes:
+        with self.explained():
+            data: bytes = self.files.cat_file(self._path(path), start=None, end=most)
+            return data
+
+    def write(self, path: str, data: Any) -> None:
+        with self.explained():
+            self.files.pipe_file(self._path(path), bytes(data))
+
+    def create(self, path: str, data: Any) -> bool:
+        with self.explained(), self.once:
+            try:
+                self.files.pipe_file(self._path(path), bytes(data), mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def remove(self, paths: Iterable[str]) -> None:
+        with self.explained():
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    self.files.rm_file(self._path(path))
+
+    def sweep(self, older_than: float) -> None:
+        # What was begun here is not there.
+        return
+
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        with self.explained():
+            # What was listed before is kept by some, and others write here.
+            self.files.invalidate_cache()
+            yield
+
+    def _path(self, path: str) -> str:
+        return posixpath.join(self.path, path).rstrip("/")
+
+
+def place_of(
+    path: str | os.PathLike[str], error: Callable[[str], Exception], *, private: bool = False
+) -> Place:
+    """Return the place that a path or a URL stands for.
+
+    Parameters
+    ----------
+    path
+        A folder, or a URL that fsspec understands.
+    error
+        Makes what is raised, of what is wrong: the place's name, and why it cannot be used.
+    private
+        Whether only the owner of a folder can read it.
+
+    Raises
+    ------
+    MissingExtra
+        When a package for this kind of URL is not installed.
+    """
+    root = os.fspath(path)
+    if "://" not in root:
+        return Folder(root, error, private)
+    from fsspec.implementations.local import LocalFileSystem
+
+    files, below = filesystem(root, error)
+    if isinstance(files, LocalFileSystem):
+        return Folder(below, error, private)
+    return Bucket(root, error, files, below)
+
+
+def at_once(work: Callable[[Asked], Answer], asked: Iterable[Asked]) -> list[Answer]:
+    """Return the answer to each, several of which are waited for at the same time.
+
+    Examples
+    --------
+    >>> at_once(str.upper, ["a", "b"])
+    ['A', 'B']
+    """
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(work, asked))

@@ -1,0 +1,137 @@
+"""Turns: one process at a time rewrites what others have published.
+
+Whoever writes new segments needs no turn. Whoever replaces some does: a value that one process
+forgets must not come back out of what another merges at the same moment.
+
+Turns are numbered files. The newest is held until the time in it, and to take the next is to
+create the file of the next number, in which one process succeeds. So a turn whose holder was killed
+ends by itself, and the clocks of all machines must agree within a few minutes. Whoever waits looks
+whether the holder renews it, too: a time years ahead keeps nobody out for longer than that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reviewml.storage.shared_files import Place
+
+FOLDER = "turns"
+
+LEASE = 300.0
+"""Seconds that a turn lasts after its holder last showed that it lives."""
+
+PATIENCE = 900.0
+"""Seconds to wait for somebody else's turn to end."""
+
+PAUSE = 0.5
+"""Seconds between two looks whether it has."""
+
+ENDED = b'{"until": 0}'
+"""What a turn says that is over, by whichever clock."""
+
+# Other names are nobody's turn, whatever digits they hold.
+_NAME = re.compile(r"([0-9]{12}|[1-9][0-9]{12,})\.json")
+
+
+class Turn:
+    """What its holder has until `end`, or until others may think that it was killed."""
+
+    def __init__(self, place: Place, number: int) -> None:
+        self.place = place
+        self.number = number
+
+    def renew(self) -> None:
+        """Begin the lease anew; called before each file that is replaced.
+
+        Raises
+        ------
+        StoreError
+            When somebody else has the turn by now.
+        """
+        if max(_numbers(self.place), default=0) != self.number:
+            raise self.place.said(
+                f"this process paused for longer than {LEASE:,.0f} s, and another has begun to "
+                "rewrite values: do it again"
+            )
+        self.place.write(_path(self.number), _lease())
+
+    def end(self) -> None:
+        """Let others have their turn."""
+        self.place.write(_path(self.number), ENDED)
+
+
+@contextmanager
+def turn(place: Place, patience: float = 0.0) -> Iterator[Turn | None]:
+    """Give a turn, or None when somebody else has it for longer than `patience` seconds."""
+    taken = _waited(place, patience)
+    try:
+        yield taken
+    finally:
+        if taken:
+            taken.end()
+
+
+@contextmanager
+def required_turn(place: Place) -> Iterator[Turn]:
+    """Give a turn when others have had theirs.
+
+    Raises
+    ------
+    StoreError
+        When that takes longer than `PATIENCE`.
+    """
+    with turn(place, PATIENCE) as taken:
+        if taken is None:
+            raise place.said("another process rewrites values; try again when that has ended")
+        yield taken
+
+
+def _waited(place: Place, patience: float) -> Turn | None:
+    end = time.monotonic() + patience
+    seen: dict[bytes, float] = {}
+    while (taken := _taken(place, seen)) is None and time.monotonic() < end:
+        time.sleep(PAUSE)
+    return taken
+
+
+def _taken(place: Place, seen: dict[bytes, float] | None = None) -> Turn | None:
+    numbers = _numbers(place)
+    newest = max(numbers, default=0)
+    if newest and _held(place, newest, {} if seen is None else seen):
+        return None
+    if not place.create(_path(newest + 1), _lease()):
+        return None
+    place.remove(map(_path, numbers))
+    return Turn(place, newest + 1)
+
+
+def _held(place: Place, number: int, seen: dict[bytes, float]) -> bool:
+    try:
+        content = place.read(_path(number))
+    except FileNotFoundError:
+        # Somebody has taken the next one.
+        return True
+    since = seen.setdefault(content, time.monotonic())
+    if time.monotonic() - since > LEASE:
+        return False
+    try:
+        return bool(json.loads(content)["until"] > time.time())
+    except (KeyError, TypeError, ValueError, RecursionError):
+        # The file is damaged: only time shows whether somebody renews it.
+        return True
+
+
+def _numbers(place: Place) -> list[int]:
+    return [int(found[1]) for found in map(_NAME.fullmatch, place.names(FOLDER)) if found]
+
+
+def _path(number: int) -> str:
+    return f"{FOLDER}/{number:012}.json"
+
+
+def _lease() -> bytes:
+    return json.dumps({"until": time.time() + LEASE}).encode()

@@ -1,0 +1,206 @@
+"""A pile of segments in one folder: searched, added to, merged, and cleaned.
+
+Nothing in a pile is changed, so nobody waits to read it or to add to it:
+
+- A new segment is there at once and whole.
+- Of two values for one key that two processes kept, the one with the earlier name counts.
+- When small segments are merged, the one that holds all of them is there before the first is
+  deleted. A process that is killed in between leaves rows twice, which are equal.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reviewml.storage.shared_files import Place
+from reviewml.stores.segments import (
+    Keys,
+    Name,
+    Segment,
+    digest_of,
+    in_order,
+    mapped,
+    now,
+    written,
+)
+
+FULL = 64 << 20
+"""Bytes from which on a segment is not merged any more."""
+
+MANY = 64
+"""Segments that may be small before they are merged: each costs every look-up."""
+
+ATTEMPTS = 100
+"""Times that a pile is listed again because others merge it."""
+
+Hits = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Segment]
+"""Positions in what was looked up, rows of the segment, and the segment."""
+
+
+class Pile:
+    """The segments of a folder, and what this process has read of them.
+
+    Parameters
+    ----------
+    place
+        Of the store.
+    folder
+        Below the root.
+    """
+
+    def __init__(self, place: Place, folder: str) -> None:
+        self.place = place
+        self.folder = folder
+        self.seen: set[str] | None = None
+        self.read: dict[Name, Segment] = {}
+        self.lock = threading.Lock()
+
+    def names(self) -> list[Name]:
+        """Return the names of all segments, the earliest first."""
+        # While a folder is listed, segments may be merged: the listing then lacks those that were
+        # deleted, and perhaps the new one, too. So none counts that lacks what was there before.
+        before = self._listed() if self.seen is None else self.seen
+        while not before <= (listed := self._listed()):
+            before = listed
+        self.seen = listed
+        return sorted(name for name in map(Name.read, listed) if name)
+
+    def segments(self) -> dict[Name, Segment]:
+        """Return all that others have kept until now, the earliest first."""
+        with self.lock:
+            for _ in range(ATTEMPTS):
+                names = self.names()
+                self.read = self._read_all(names)
+                if len(self.read) == len(names):
+                    return self.read
+        raise self.place.said(f"segments in {self.folder} vanish faster than they can be read")
+
+    def hits(self, keys: Keys) -> Iterator[Hits]:
+        """Yield where keys are found, each once."""
+        # In order, so that neighbours are looked for in the same pages.
+        missing = np.argsort(keys)
+        for segment in self.segments().values():
+            rows = segment.find(keys[missing])
+            there = rows >= 0
+            if there.any():
+                yield missing[there], rows[there], segment
+            missing = missing[~there]
+
+    def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Tell which keys are in it."""
+        mask = np.zeros(len(keys), bool)
+        for positions, _, _ in self.hits(keys):
+            mask[positions] = True
+        return mask
+
+    def add(self, rows: pa.RecordBatch, moment: str | None = None) -> Name:
+        """Publish rows, of which the first column is the keys, as a new segment."""
+        rows = in_order([rows])
+        file = written(rows)
+        name = Name.of(rows, file, moment or now())
+        self.place.write(self._path(name), file)
+        return name
+
+    def to_merge(self) -> list[list[Name]]:
+        """Return which neighbours are to become one segment each; none when they are few."""
+        groups = [group for group in _groups(self.names()) if len(group) > 1]
+        return groups if sum(map(len, groups)) > MANY else []
+
+    def merge(self, groups: Sequence[Sequence[Name]], renew: Callable[[], None]) -> None:
+        """Make one segment of each group of neighbours.
+
+        Parameters
+        ----------
+        groups
+            As `to_merge` returned them; those in which somebody has changed something since are
+            left alone.
+        renew
+            Called before each.
+        """
+        for group in groups:
+            segments = self.segments()
+            if not segments.keys() >= set(group):
+                continue
+            renew()
+            # The moment of the first, so that what counted among its neighbours counts still.
+            rows = in_order([segments[name].rows for name in group])
+            merged = self.add(rows, group[0].moment)
+            # Who was killed while it deleted them leaves the merged one among them.
+            self.remove([name for name in group if name != merged])
+
+    def drop(
+        self, unwanted: Callable[[Keys], npt.NDArray[np.bool_]], renew: Callable[[], None]
+    ) -> int:
+        """Write segments anew without some keys.
+
+        Parameters
+        ----------
+        unwanted
+            Tells which keys are to go.
+        renew
+            Called before each segment that is replaced.
+
+        Returns
+        -------
+        int
+            How many keys are gone.
+        """
+        gone = []
+        for name, segment in self.segments().items():
+            mask = unwanted(segment.keys)
+            if mask.any():
+                renew()
+                gone.append(segment.keys[mask])
+                rest = segment.rows.filter(pa.array(~mask))
+                if len(rest):
+                    self.add(rest, name.moment)
+                self.remove([name])
+        return len(np.unique(np.concatenate(gone))) if gone else 0
+
+    def remove(self, names: Sequence[Name]) -> None:
+        """Delete segments."""
+        self.place.remove(map(self._path, names))
+
+    def _listed(self) -> set[str]:
+        return set(self.place.names(self.folder))
+
+    def _read_all(self, names: Sequence[Name]) -> dict[Name, Segment]:
+        # A new one each time: others may be looking through the last.
+        read = {}
+        for name in names:
+            # Those that have been merged since are not there.
+            with suppress(FileNotFoundError):
+                read[name] = self.read.get(name) or self._segment(name)
+        return read
+
+    def _segment(self, name: Name) -> Segment:
+        file = self.place.read(self._path(name))
+        if digest_of(file) != name.digest:
+            raise self.place.said(
+                f"{self._path(name)} is damaged, or was copied in part: delete that file, and the "
+                f"{name.rows:,} values in it are computed again"
+            )
+        return mapped(file)
+
+    def _path(self, name: Name) -> str:
+        return f"{self.folder}/{name}"
+
+
+def _groups(names: Sequence[Name]) -> Iterator[list[Name]]:
+    group: list[Name] = []
+    for name in names:
+        if name.bytes >= FULL:
+            yield group
+            group = []
+        else:
+            group.append(name)
+            if sum(one.bytes for one in group) >= FULL:
+                yield group
+                group = []
+    yield group

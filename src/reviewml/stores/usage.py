@@ -1,0 +1,179 @@
+"""How often values were asked for, and found: a small file of each process for each shelf.
+
+A process replaces its own file, so none waits for another. Files of processes that ended are summed
+up in one when they are many.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+
+from reviewml.interfaces.store import Shelf
+from reviewml.storage.shared_files import Place, at_once
+from reviewml.stores.ages import LAST_MOMENT
+
+FOLDER = "uses"
+
+MANY = 64
+"""Files of one shelf before those that nobody writes any more are summed up."""
+
+DAMAGED = (TypeError, ValueError, ArithmeticError, RecursionError, OSError)
+"""What a file raises that holds something else."""
+
+IDLE = 3600.0
+"""Seconds without a change after which nobody writes a file any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """What one process, or several that have ended, asked of a shelf.
+
+    Parameters
+    ----------
+    enricher, columns
+        Of the shelf, for people.
+    hits, misses
+        Distinct rows of batches, found and not found.
+    last_used
+        Seconds since 1970.
+    """
+
+    enricher: str
+    columns: list[str]
+    hits: int
+    misses: int
+    last_used: float
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Use:
+        """Read one as it is written; what else stands there raises one of `DAMAGED`."""
+        use = cls(**json.loads(raw))
+        kinds = {"enricher": str, "columns": list, "hits": int, "misses": int, "last_used": float}
+        if not all(type(getattr(use, name)) is kind for name, kind in kinds.items()):
+            raise TypeError("a value is of another type")
+        datetime.datetime.fromtimestamp(use.last_used, datetime.UTC)
+        return use
+
+
+class Uses:
+    """Counts of this process, and those of others as they are kept.
+
+    Parameters
+    ----------
+    place
+        Of the store.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.own: dict[str, tuple[str, Use]] = {}
+        self.lock = threading.Lock()
+        self.behind: float | None = None
+
+    def count(self, shelf: Shelf, hits: int = 0, misses: int = 0) -> None:
+        """Add to what this process has asked of a shelf, which is used now."""
+        with self.lock:
+            new = Use(shelf.enricher, shelf.columns.names, hits, misses, self._moment())
+            path, before = self.own.get(shelf.fingerprint, ("", new))
+            if not path or new.last_used - before.last_used > IDLE / 2:
+                # What this process counted long ago may be summed up by now.
+                path, use = f"{_folder(shelf.fingerprint)}/{secrets.token_hex(8)}.json", new
+            else:
+                use = summed([before, new])
+            self._write(path, use)
+            self.own[shelf.fingerprint] = path, use
+
+    def shelves(self) -> list[str]:
+        """Return the fingerprints of all shelves that somebody used."""
+        return self.place.names(FOLDER)
+
+    def of(self, fingerprint: str) -> Use | None:
+        """Return what all processes have asked of a shelf; None when none has."""
+        found = self._files(fingerprint)
+        return summed(found.values()) if found else None
+
+    def many(self, fingerprint: str) -> bool:
+        """Tell whether files are to be summed up."""
+        return len(self.place.names(_folder(fingerprint))) > MANY
+
+    def sum_up(self, fingerprint: str) -> None:
+        """Make one file of those that nobody writes any more.
+
+        Who is killed here leaves uses that count twice.
+        """
+        before = time.time() - IDLE
+        old = {
+            path: use for path, use in self._files(fingerprint).items() if use.last_used < before
+        }
+        if len(old) > 1:
+            path, *rest = old
+            self._write(path, summed(old.values()))
+            self.place.remove(rest)
+
+    def forget(self, fingerprint: str) -> None:
+        """Delete what is known of a shelf's use."""
+        with self.lock:
+            self.own.pop(fingerprint, None)
+            self.place.remove(self._paths(fingerprint))
+
+    def _moment(self) -> float:
+        # Not earlier than any use before it: this machine's clock may be behind.
+        if self.behind is None:
+            self.behind = max(0.0, self._newest() - time.time())
+        return time.time() + self.behind
+
+    def _newest(self) -> float:
+        paths = [path for fingerprint in self.shelves() for path in self._paths(fingerprint)]
+        uses = at_once(self._read_if_sound, paths)
+        moments = [use.last_used for use in uses if use and use.last_used < LAST_MOMENT]
+        return max(moments, default=0.0)
+
+    def _read_if_sound(self, path: str) -> Use | None:
+        try:
+            return Use.parse(self.place.read(path))
+        except (FileNotFoundError, *DAMAGED):
+            return None
+
+    def _write(self, path: str, use: Use) -> None:
+        self.place.write(path, json.dumps(dataclasses.asdict(use)).encode())
+
+    def _files(self, fingerprint: str) -> dict[str, Use]:
+        found = {}
+        for path in self._paths(fingerprint):
+            try:
+                found[path] = Use.parse(self.place.read(path))
+            except FileNotFoundError:
+                continue
+            except DAMAGED:
+                raise self.place.said(
+                    f"{path} is damaged: delete that file; only counts of uses are in it"
+                ) from None
+        return found
+
+    def _paths(self, fingerprint: str) -> list[str]:
+        folder = _folder(fingerprint)
+        return [f"{folder}/{name}" for name in self.place.names(folder) if name.endswith(".json")]
+
+
+def summed(uses: Iterable[Use]) -> Use:
+    """Return several uses of one shelf as one.
+
+    Examples
+    --------
+    >>> summed([Use("Dear", ["words"], 3, 0, 20.0), Use("Dear", ["words"], 1, 2, 10.0)])
+    Use(enricher='Dear', columns=['words'], hits=4, misses=2, last_used=20.0)
+    """
+    uses = list(uses)
+    hits, misses = sum(use.hits for use in uses), sum(use.misses for use in uses)
+    last = max(uses, key=lambda use: use.last_used)
+    return dataclasses.replace(last, hits=hits, misses=misses)
+
+
+def _folder(fingerprint: str) -> str:
+    return f"{FOLDER}/{fingerprint}"
