@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from reviewml import Frame
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.interfaces import Window
 from reviewml.rows.windows import microseconds
 

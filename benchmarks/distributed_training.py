@@ -17,9 +17,9 @@ import ray
 from sklearn.metrics import roc_auc_score
 
 from reviewml.backends.ray.trainer import RayXGBoost
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target
 from reviewml.rows.expressions import Number
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target
 from reviewml.trainers import XGBoost
 
 

@@ -31,7 +31,7 @@ import xgboost
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.featurizers import Features
 from reviewml.fitting.leakage import find_leaks
 from reviewml.interfaces import Examples, Feature, Target

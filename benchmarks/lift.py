@@ -21,7 +21,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from reviewml import Frame, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.datasets import make_shop
 from reviewml.datasets.shop import Shop
 from reviewml.enrichers import Quality, ReviewHistory, Sentiment

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from reviewml import Files
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.datasets import make_reviews
 
 PART = 50_000

@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from reviewml.enrichers import Sentiment
-from reviewml.fitting.splits import folds
+from reviewml.evaluation.splits import folds
 
 LABELS = ("negative", "neutral", "positive")
 

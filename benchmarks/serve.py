@@ -28,7 +28,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from reviewml import Files, Frame, LocalRegistry, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.datasets import make_reviews, make_shop
 from reviewml.enrichers import Language, ReviewHistory, Sentiment
 from reviewml.featurizers import Features

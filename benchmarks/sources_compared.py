@@ -134,7 +134,7 @@ def save_of(fit: Callable[[], Any], folder: Path) -> Job:
 
 
 def write_to(ending: str, folder: Path) -> Job:
-    from reviewml.backends.local.frames import as_dataset
+    from reviewml.data.frames import as_dataset
     from reviewml.rows.roles import Roles
 
     rows = as_dataset(make_reviews(200_000), Roles.of(**ROLES))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import Files, Frame, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.datasets import make_shop
 from reviewml.datasets.shop import Shop
 from reviewml.enrichers import ReviewHistory

@@ -13,7 +13,7 @@ from reviewml import Pipeline
 from reviewml.enrichers import Quality, Sentiment
 from reviewml.errors import NotFitted, ReviewmlError
 from reviewml.featurizers import Features
-from reviewml.interfaces.component import Component
+from reviewml.steps.component import Component
 from reviewml.trainers import LogisticRegression
 
 PIPELINE = Pipeline([("features", Features()), ("model", LogisticRegression())])

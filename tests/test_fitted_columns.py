@@ -19,8 +19,8 @@ import pytest
 from click.testing import CliRunner
 
 from reviewml import Files, Frame, Pipeline, Table, load
-from reviewml.backends.local.frames import as_dataset
 from reviewml.cli import main
+from reviewml.data.frames import as_dataset
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
 from reviewml.trainers import LogisticRegression

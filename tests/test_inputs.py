@@ -17,7 +17,7 @@ import pytest
 import scipy.sparse
 
 from reviewml import Files, Frame, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers.transformers.candidate_labels import hypotheses
 from reviewml.errors import ParameterError, ReviewmlError, SchemaError, SourceError
 from reviewml.featurizers import Features

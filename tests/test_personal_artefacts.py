@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Frame, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
 from reviewml.errors import JoinError, ParameterError, SchemaError, TargetError
 from reviewml.featurizers import Features

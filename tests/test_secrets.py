@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from reviewml import Files, MlflowRegistry, Pipeline, SharedRegistry, Table
-from reviewml.backends.local.frames import as_dataset
 from reviewml.cli import main
+from reviewml.data.frames import as_dataset
 from reviewml.errors import (
     EnvironmentFailure,
     RegistryError,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from reviewml.errors import SchemaError
-from reviewml.fitting.splits import Split, folds, holdout
+from reviewml.evaluation.splits import Split, folds, holdout
 from reviewml.rows.hashing import stable_hash
 
 FRACTIONS = st.floats(0.05, 0.5)

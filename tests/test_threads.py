@@ -22,8 +22,8 @@ print(digest(Quality().fit(make_reviews(3_000).select(["text"])).state))
 """,
     "LogisticRegression": """
 import numpy as np
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target
 from reviewml.testing.trainer import Absent
 from reviewml.trainers import LogisticRegression
 features = np.random.default_rng(0).normal(size=(6_000, 200)).astype(np.float32)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewml.errors import TargetError
-from reviewml.fitting.examples import canonical_order, codes_of, target_of
+from reviewml.fitting.examples import canonical_order
 from reviewml.fitting.fit import describe_classes
-from reviewml.interfaces.trainer import Target
+from reviewml.steps.target import codes_of, target_of
+from reviewml.steps.trainer import Target
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.booleans(), st.integers(0, 10))

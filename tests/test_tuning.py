@@ -19,8 +19,8 @@ from reviewml import Files, Frame, Pipeline, tune
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.enrichers import Language
 from reviewml.errors import ParameterError, SchemaError, TrialsFailed
+from reviewml.evaluation.splits import successive
 from reviewml.featurizers import Features
-from reviewml.fitting.splits import successive
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 from reviewml.tuning import CrossValidation, Tuned

@@ -19,7 +19,7 @@ import reviewml
 from reviewml import Pipeline, SharedRegistry
 from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
 from reviewml.featurizers import Features
-from reviewml.interfaces.registry import check_name
+from reviewml.registries.base import check_name
 from reviewml.saving import manifest
 from reviewml.trainers import LogisticRegression
 from reviewml.untrusted import parse_document, read_arrays, read_file

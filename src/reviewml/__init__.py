@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reviewml.lazy import resolve_names
 from reviewml.plugins.hookspecs import hookimpl
+from reviewml.plugins.lazy_names import resolve_names
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
     from reviewml.backends.snowflake.sources.stage import SnowflakeStage
     from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
-    from reviewml.interfaces.dataset import Dataset
-    from reviewml.interfaces.enricher import Enricher
-    from reviewml.interfaces.featurizer import Featurizer
-    from reviewml.interfaces.model import Model
-    from reviewml.interfaces.registry import Registry
-    from reviewml.interfaces.source import Source
-    from reviewml.interfaces.trainer import Trainer
+    from reviewml.data.dataset import Dataset
+    from reviewml.data.source import Source
     from reviewml.pipeline import Pipeline, load
+    from reviewml.registries.base import Registry
     from reviewml.registries.local import LocalRegistry
     from reviewml.registries.mlflow import MlflowRegistry
     from reviewml.registries.shared import SharedRegistry
     from reviewml.sources.files import Files
     from reviewml.sources.frame import Frame
     from reviewml.sources.table import Table
+    from reviewml.steps.enricher import Enricher
+    from reviewml.steps.featurizer import Featurizer
+    from reviewml.steps.model import Model
+    from reviewml.steps.trainer import Trainer
     from reviewml.stores.local import LocalStore
     from reviewml.stores.shared import SharedStore
     from reviewml.tuning import tune
@@ -60,26 +60,26 @@ __all__ = [
 __getattr__, __dir__ = resolve_names(
     __name__,
     {
-        "Dataset": "interfaces.dataset",
-        "Enricher": "interfaces.enricher",
-        "Featurizer": "interfaces.featurizer",
+        "Dataset": "data.dataset",
+        "Enricher": "steps.enricher",
+        "Featurizer": "steps.featurizer",
         "Files": "sources.files",
         "Frame": "sources.frame",
         "LocalRegistry": "registries.local",
         "LocalStore": "stores.local",
         "MlflowRegistry": "registries.mlflow",
-        "Model": "interfaces.model",
+        "Model": "steps.model",
         "Pipeline": "pipeline",
-        "Registry": "interfaces.registry",
+        "Registry": "registries.base",
         "SharedRegistry": "registries.shared",
         "SharedStore": "stores.shared",
         "SnowflakeQuery": "backends.snowflake.sources.tables",
         "SnowflakeRegistry": "backends.snowflake.registry.registry",
         "SnowflakeStage": "backends.snowflake.sources.stage",
         "SnowflakeTable": "backends.snowflake.sources.tables",
-        "Source": "interfaces.source",
+        "Source": "data.source",
         "Table": "sources.table",
-        "Trainer": "interfaces.trainer",
+        "Trainer": "steps.trainer",
         "load": "pipeline",
         "tune": "tuning",
     },

@@ -14,7 +14,10 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from reviewml import plugins, saving
-from reviewml.backends.local.frames import is_frame
+from reviewml.data.backend import Backend
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import is_frame
+from reviewml.data.source import with_keys
 from reviewml.errors import NotFitted, ParameterError, SchemaError, TargetError
 from reviewml.evaluation import Evaluation
 from reviewml.evaluation.score_rows import explain_rows, known_target, score_rows
@@ -26,17 +29,14 @@ from reviewml.fitting.fit import fit, fit_enrichers
 from reviewml.fitting.fitted_columns import FittedColumns
 from reviewml.fitting.sklearn_compatible import TARGET, Estimator, read_target, with_target
 from reviewml.fitting.steps import Chain, Steps, looking_at
-from reviewml.interfaces.backend import Backend
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.featurizer import Feature, Featurizer
-from reviewml.interfaces.model import Model
-from reviewml.interfaces.source import with_keys
 from reviewml.models.scoring import ComputeNumbers, Predict, chosen
 from reviewml.operations.keys import names_of
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows import row_errors
 from reviewml.rows.provenance import check_origins, origin_of
 from reviewml.rows.roles import ROLE_NAMES, Roles, require
+from reviewml.steps.featurizer import Feature, Featurizer
+from reviewml.steps.model import Model
 
 OnError = Literal["keep", "raise"]
 

@@ -22,21 +22,21 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 
+from reviewml.data.backend import Backend, Outcome, Setting
+from reviewml.data.dataset import Dataset
 from reviewml.display.text_tables import Table
 from reviewml.errors import ParameterError, ReviewmlError, SchemaError, TrialsFailed, did_you_mean
-from reviewml.fitting.examples import has_target, target_of, unreadable
+from reviewml.evaluation.splits import successive
 from reviewml.fitting.fit import looks_ahead
-from reviewml.fitting.splits import successive
-from reviewml.interfaces.backend import Backend, Outcome, Setting
-from reviewml.interfaces.dataset import Dataset
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline
 from reviewml.privacy.redaction import describe_error
 from reviewml.privacy.secret_parameters import hide_secrets
-from reviewml.rows.bookkeeping import row_ids
+from reviewml.rows.bookkeeping import has_target, row_ids, unreadable
 from reviewml.rows.columns import as_array
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import require, roles_of, visible
+from reviewml.steps.target import target_of
 
 FOLDS = 5
 """Times that rows are split, unless another number is asked for."""

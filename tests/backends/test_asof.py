@@ -12,7 +12,7 @@ import pytest
 from reviewml import Frame
 from reviewml.backends.local import event_index as index
 from reviewml.backends.local import spill
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import SchemaError
 from reviewml.interfaces import Dataset, Window
 

@@ -26,16 +26,16 @@ from ray import cloudpickle  # noqa: E402
 from ray.data._internal.datasource.binary_datasource import BinaryDatasource  # noqa: E402
 
 from reviewml import Files, Pipeline  # noqa: E402
-from reviewml.backends.local.frames import as_dataset  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.backends.snowflake.connection.container_runtime import IN_RUNTIME  # noqa: E402
 from reviewml.backends.snowflake.connection.session import Access  # noqa: E402
 from reviewml.backends.snowflake.sources.stage import SnowflakeStage  # noqa: E402
 from reviewml.backends.snowflake.sources.stage_on_ray import MODULES, Place  # noqa: E402
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable  # noqa: E402
+from reviewml.data.frames import as_dataset  # noqa: E402
+from reviewml.data.source import Source  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
 from reviewml.errors import BackendError, ParameterError, SourceError  # noqa: E402
-from reviewml.interfaces.source import Source  # noqa: E402
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session

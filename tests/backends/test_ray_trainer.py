@@ -22,7 +22,7 @@ from reviewml.datasets import make_shop
 from reviewml.errors import BackendError, ParameterError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Model, Trainer
-from reviewml.interfaces.trainer import Examples, Target, Task
+from reviewml.steps.trainer import Examples, Target, Task
 from reviewml.testing import TrainerContract
 from reviewml.testing.trainer import example_features, examples
 from reviewml.trainers import XGBoost

@@ -12,8 +12,8 @@ import pytest
 
 from reviewml import Pipeline, tune
 from reviewml.featurizers import Features
-from reviewml.interfaces.trainer import Examples
 from reviewml.models.linear import LinearModel
+from reviewml.steps.trainer import Examples
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 

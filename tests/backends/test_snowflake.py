@@ -22,9 +22,9 @@ from reviewml.backends.snowflake.sources.stage import SnowflakeStage
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.backends.snowflake.sql.merge import Merged
 from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.data.store import EnrichmentStore
 from reviewml.errors import RowErrors, SchemaError
 from reviewml.interfaces import Backend, Enricher
-from reviewml.interfaces.store import EnrichmentStore
 from reviewml.rows.roles import Roles
 from reviewml.testing import BackendContract, StoreContract
 from reviewml.testing.enricher import ROLES

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reviewml import Frame, Pipeline, saving
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.featurizers import Features
 from reviewml.models.scoring import ComputeNumbers
 from reviewml.rows.named_lists import named_list

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import LocalStore, Pipeline
-from reviewml.backends.local.frames import as_dataset
 from reviewml.backends.snowflake.identifiers import Name
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Language, ZeroShot
 from reviewml.errors import BackendError, MissingExtra, ParameterError, RowErrors
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.dataset import Dataset
 from reviewml.operations.enrich import Enrich
 from reviewml.rows.roles import Roles
 from reviewml.saving import Parts

@@ -27,9 +27,9 @@ from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
 from reviewml.errors import BackendError, ParameterError, SchemaError
 from reviewml.featurizers import Features
-from reviewml.interfaces.model import Task
-from reviewml.interfaces.trainer import Examples
 from reviewml.pipeline import Pipeline
+from reviewml.steps.model import Task
+from reviewml.steps.trainer import Examples
 from reviewml.testing import TrainerContract
 from reviewml.testing.rows import example_rows
 from reviewml.testing.trainer import example_features, examples

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import CortexSentiment, Language
 from reviewml.errors import (
     BackendError,
@@ -24,7 +24,7 @@ from reviewml.errors import (
     SourceError,
 )
 from reviewml.interfaces import Call, Enricher, SqlEnricher
-from reviewml.interfaces.sql_enricher import ANSWER
+from reviewml.operations.sql_call import ANSWER
 from reviewml.rows.roles import Roles
 
 pytest.importorskip("snowflake.snowpark")

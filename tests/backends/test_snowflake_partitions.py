@@ -24,7 +24,6 @@ pytest.importorskip("snowflake_double")
 
 from snowflake_double import Double, snowflake_double
 
-from reviewml.backends.local.frames import as_dataset
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.udf import (
     handlers,
@@ -33,6 +32,8 @@ from reviewml.backends.snowflake.udf import (
     registration,
     statistics_codec,
 )
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, ReviewHistory
 from reviewml.enrichers.history.key_statistics import (
@@ -45,7 +46,6 @@ from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
 from reviewml.featurizers.offsets import ValueSample
 from reviewml.featurizers.texts import DocumentCounts
-from reviewml.interfaces.dataset import Dataset
 from reviewml.operations.sample import SmallestHashes
 from reviewml.rows.expressions import Number
 from reviewml.rows.roles import Roles

@@ -20,16 +20,16 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import Frame, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
 from reviewml.errors import BackendError, RowErrors
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.resources import PLAIN, Resources
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
+from reviewml.operations.resources import PLAIN, Resources
 from reviewml.rows.bookkeeping import with_columns
 from reviewml.rows.roles import Roles
 from reviewml.testing.rows import example_rows

@@ -38,10 +38,11 @@ from reviewml.errors import (
     SchemaError,
 )
 from reviewml.featurizers import Features
-from reviewml.interfaces.registry import ModelVersion
-from reviewml.interfaces.sql_enricher import ANSWER, Call, SqlEnricher
+from reviewml.operations.sql_call import ANSWER, Call
 from reviewml.pipeline import Pipeline
+from reviewml.registries.base import ModelVersion
 from reviewml.rows.roles import Roles
+from reviewml.steps.sql_enricher import SqlEnricher
 from reviewml.testing import RegistryContract
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression, XGBoost

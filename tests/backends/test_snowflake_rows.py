@@ -20,10 +20,10 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import Frame
-from reviewml.backends.local.frames import as_dataset
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.sources.stage import SnowflakeStage
 from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
+from reviewml.data.frames import as_dataset
 from reviewml.errors import BackendError, JoinError, ParameterError, RowsFailed, SchemaError
 from reviewml.interfaces import Dataset, Window
 from reviewml.operations.aggregates import Aggregate, Mean, Share

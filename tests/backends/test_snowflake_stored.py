@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 import pytest
 
 from reviewml import LocalStore
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import CortexSentiment
 from reviewml.errors import RowErrors, StoreError
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.resources import PLAIN, Resources
-from reviewml.interfaces.store import Shelf
+from reviewml.operations.resources import PLAIN, Resources
+from reviewml.operations.value_store import Shelf
 from reviewml.rows.named_lists import named_list
 from reviewml.rows.roles import Roles
 from reviewml.rows.row_keys import row_keys

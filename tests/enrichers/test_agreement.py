@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 import reviewml
 from reviewml import Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import ZeroShot
 from reviewml.enrichers.transformers.classifier import some_texts
 from reviewml.errors import NotFitted, ParameterError

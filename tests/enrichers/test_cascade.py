@@ -17,7 +17,7 @@ from sklearn.base import clone
 import reviewml
 from reviewml import Pipeline, hookimpl, plugins
 from reviewml.backends.local.backend import LocalBackend
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
 from reviewml.enrichers.cascade.distillation import Lesson
 from reviewml.enrichers.cascade.risk_control import (

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewml import Frame, Pipeline, load
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Quality, ReviewHistory, Sentiment
 from reviewml.errors import NotFitted, SchemaError
 from reviewml.featurizers import Features

@@ -14,7 +14,7 @@ import pytest
 
 import reviewml
 from reviewml import Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Sentiment
 from reviewml.enrichers.ngrams.features import normalised
 from reviewml.enrichers.sentiment.rated_reviews import hashes_of

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import NotFitted, SchemaError
 from reviewml.featurizers import Features
 from reviewml.featurizers.texts import split_token
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.featurizer import Feature
 from reviewml.rows.expressions import Number
 from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles
+from reviewml.steps.enricher import Enricher
+from reviewml.steps.featurizer import Feature
 from reviewml.testing.rows import rebatched, shuffled
 
 NAN = float("nan")

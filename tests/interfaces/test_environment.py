@@ -18,9 +18,9 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Frame, Pipeline
+from reviewml.environment_errors import is_environment_error
 from reviewml.errors import EnvironmentFailure, ModelUnavailable, RowErrors
 from reviewml.interfaces import Enricher
-from reviewml.interfaces.environment import is_environment_error
 
 ROWS = pa.table({"text": [f"text {number}" for number in range(300)]})
 

@@ -9,7 +9,7 @@ import pytest
 
 import reviewml
 from reviewml import Files, Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Language, Sentiment
 from reviewml.errors import SchemaError, SourceError
 from reviewml.featurizers import Features

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Frame
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import SchemaError, SourceError
 from reviewml.interfaces import Dataset
 

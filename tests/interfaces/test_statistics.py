@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.rows.statistics import Max, Min, ValueCounts
 
 LATE = datetime.datetime(2026, 1, 31)

@@ -103,7 +103,7 @@ def views(shop: Any) -> pa.Table:
     orders = Frame(shop.orders, time="ordered_at")
     seen = Frame(shop.views, id="view_id", time="viewed_at")
     keys = ["customer_id", "product_id"]
-    from reviewml.backends.local.frames import as_dataset
+    from reviewml.data.frames import as_dataset
 
     return as_dataset(seen.label(orders, by=keys, within="7d", name="bought")).to_arrow()
 

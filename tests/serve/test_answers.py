@@ -16,7 +16,7 @@ from reviewml.backends.local import event_index
 from reviewml.enrichers import Sentiment
 from reviewml.errors import MissingExtra, ParameterError, RegistryError, SchemaError
 from reviewml.featurizers import Features
-from reviewml.interfaces.registry import ModelVersion
+from reviewml.registries.base import ModelVersion
 from reviewml.rows.bookkeeping import with_bookkeeping
 from reviewml.rows.roles import arrow_type
 from reviewml.serve import Limits, create_app

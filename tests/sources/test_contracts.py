@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
-from reviewml.interfaces.source import Source
+from reviewml.data.frames import as_dataset
+from reviewml.data.source import Source
 from reviewml.sources.files import Files
 from reviewml.sources.frame import Frame
 from reviewml.sources.table import Table

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.rows.roles import ERRORS
 from reviewml.sources import decode, record_splitter
 from reviewml.sources.files import Files

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import ReviewmlError, SchemaError, SourceError
 from reviewml.rows.roles import PLACE, Roles, roles_of
 from reviewml.sources import decode, record_splitter

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Language
 from reviewml.errors import SchemaError, SourceError
 from reviewml.sources.frame import Frame

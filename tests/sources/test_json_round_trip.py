@@ -24,7 +24,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Files
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.rows.roles import ERRORS
 
 EXPONENT = re.compile(r"[+-]?[1-9]\d*(\.\d+)?[eE][+-]?\d+")

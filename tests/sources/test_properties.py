@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import ReviewmlError
 from reviewml.rows.roles import PLACE
 from reviewml.sources import decode, record_splitter

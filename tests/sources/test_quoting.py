@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import ParameterError, SourceError
 from reviewml.rows.roles import column_names
 from reviewml.sources import decode, record_splitter

@@ -15,14 +15,14 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import Files
-from reviewml.backends.local.frames import as_dataset
 from reviewml.backends.snowflake.connection.session import Access
 from reviewml.backends.snowflake.sources.stage import SnowflakeStage
 from reviewml.backends.snowflake.sources.stage_listing import Listing
 from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
 from reviewml.backends.snowflake.tables.upload import upload
+from reviewml.data.frames import as_dataset
+from reviewml.data.source import Source
 from reviewml.errors import SourceError
-from reviewml.interfaces.source import Source
 from reviewml.testing import SourceContract
 from reviewml.testing.rows import example_rows
 

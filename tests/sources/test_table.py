@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import SchemaError, SourceError
 from reviewml.rows.roles import PLACE
 from reviewml.sources.table import Table

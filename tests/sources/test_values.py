@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import Files, Frame, Pipeline, Table
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Language
 from reviewml.errors import JoinError, SchemaError, SourceError
-from reviewml.interfaces.dataset import Dataset
 
 Read = Callable[..., Dataset]
 

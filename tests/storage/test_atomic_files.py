@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.storage.atomic_files import replace_file, write_text
 from reviewml.storage.figures import save_figure
 
@@ -58,7 +58,7 @@ def test_several_writers_of_one_file_leave_that_of_one(tmp_path: Path, suffix: s
 WRITES = """
 import os, sys
 import pyarrow as pa
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 
 os.getpid = lambda: 1  # as in two containers that share a volume
 name, rows = sys.argv[2], int(sys.argv[3])

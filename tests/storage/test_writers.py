@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Frame, LocalRegistry, LocalStore, Pipeline, SharedRegistry, SharedStore
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
+from reviewml.environment_errors import is_environment_error
 from reviewml.errors import ReviewmlError, WriteError
 from reviewml.featurizers import Features
-from reviewml.interfaces.environment import is_environment_error
 from reviewml.storage.atomic_files import replace_file, write_text
 from reviewml.storage.figures import save_figure
 from reviewml.testing.store import NO_LINKS, SHELF, VALUES, keys_of

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 import reviewml
 from reviewml import Pipeline
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import DamagedModel, TargetError
 from reviewml.featurizers import Features
-from reviewml.fitting.examples import target_of
-from reviewml.interfaces.trainer import Trainer
 from reviewml.models.target_scale import TargetScale
 from reviewml.rows.expressions import subtract
+from reviewml.steps.target import target_of
+from reviewml.steps.trainer import Trainer
 from reviewml.trainers import LogisticRegression, XGBoost
 
 RANDOM = np.random.default_rng(0)

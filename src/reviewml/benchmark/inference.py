@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from reviewml.benchmark.engines import ENGINES
 from reviewml.benchmark.flops import operations_of
 from reviewml.benchmark.machine import hardware, matrix_peak, versions
-from reviewml.benchmark.report import Report, Section
+from reviewml.benchmark.report import Report
 from reviewml.benchmark.running import Runner, Say, planned
+from reviewml.benchmark.section import Section
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload, Workloads
 from reviewml.errors import ParameterError

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
 from reviewml.benchmark.engines import BASELINE
+from reviewml.benchmark.section import Section
 from reviewml.storage.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from reviewml.benchmark.report import Section
 
 
 def plot_speeds(sections: Sequence[Section], path: Path) -> Path:

@@ -8,30 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from reviewml.benchmark.engines import BASELINE, ENGINES
-from reviewml.benchmark.running import Measurement, Run
+from reviewml.benchmark.engines import BASELINE
+from reviewml.benchmark.section import Section
 from reviewml.benchmark.setting import TEMPLATE, Setting
-from reviewml.benchmark.texts import Workload, spread
 from reviewml.display.text_tables import Table
 from reviewml.errors import MissingExtra
-from reviewml.inference.backend_agreement import agreement
 from reviewml.storage.atomic_files import write_text
-
-Results = Mapping[Run, Sequence[Measurement]]
-
-HEADER = (
-    "engine",
-    "reviews/s",
-    "× default",
-    "× best",
-    "tokens/s",
-    "of peak",
-    "memory",
-    "score difference",
-    "same label",
-)
 
 LEGEND = (
     "Medians, with the least and the largest. × default: speed as a multiple of the pipeline's at "
@@ -46,94 +28,6 @@ RANDOM = (
     "The model has random weights, which are as fast as trained ones; what it answers means "
     "nothing, so that the agreement of labels is not measured."
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """What came of one workload.
-
-    Parameters
-    ----------
-    workload
-        The texts.
-    results
-        Measurements of each run, as many as there were turns.
-    random_weights
-        Whether agreement of labels means nothing.
-    labels
-        Candidate labels.
-    """
-
-    workload: Workload
-    results: Results
-    random_weights: bool
-    labels: tuple[str, ...]
-
-    @property
-    def best(self) -> Run | None:
-        """The baseline's engine at its fastest batch size."""
-        sizes = [run for run in self.results if run.engine == BASELINE]
-        return min(sizes, key=lambda run: np.median(_seconds(self.results[run])), default=None)
-
-    def figures(self, run: Run) -> dict[str, Any]:
-        """Return the figures of one run as plain data."""
-        made = self.results[run]
-        seconds = _seconds(made)
-        texts, tokens = len(self.workload.texts), sum(self.workload.tokens)
-        peaks = np.array([one.peak for one in made])
-        memory = [one.memory for one in made if one.memory is not None]
-        return {
-            "engine": run.engine,
-            "batch_size": run.batch_size,
-            "seconds": seconds.tolist(),
-            "reviews_per_second": spread((texts / seconds).tolist()),
-            "tokens_per_second": spread((tokens / seconds).tolist()),
-            "share_of_peak": spread((self.workload.operations / seconds / peaks).tolist()),
-            "peak": spread(peaks.tolist()),
-            "memory_bytes": max(memory, default=None),
-            "times_default": self._times(seconds, Run(BASELINE)),
-            "times_best": self._times(seconds, self.best),
-            **self._answers(run),
-        }
-
-    def _times(self, seconds: Any, other: Run | None) -> dict[str, float] | None:
-        if other is None or other not in self.results:
-            return None
-        return spread((_seconds(self.results[other]) / seconds).tolist())
-
-    def _answers(self, run: Run) -> dict[str, Any]:
-        if Run(BASELINE) not in self.results:
-            return {"score_difference": None, "agreement": None}
-        expected, found = self.results[Run(BASELINE)][0].scores, self.results[run][0].scores
-        compared = agreement(expected, found, self.labels)
-        return {
-            "score_difference": compared["largest_difference"]
-            if ENGINES[run.engine].scored
-            else None,
-            "agreement": None
-            if self.random_weights
-            else {name: compared[name] for name in ("texts", "label", "interval")},
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {**self.workload.to_dict(), "results": [self.figures(run) for run in self.results]}
-
-    def _peak(self) -> dict[str, float]:
-        return spread([one.peak / 1e9 for made in self.results.values() for one in made])
-
-    def table(self) -> Table:
-        """Return the figures as a table."""
-        rows = [_row(run.name, self.figures(run)) for run in self.results]
-        work = self.workload.to_dict()
-        each = work["tokens_of_a_pair"]
-        title = (
-            f"{work['texts']:,} reviews × {len(self.labels)} labels, lengths {work['lengths']}: "
-            f"{work['tokens']:,} tokens, {each['min']} to {each['max']} a pair, "
-            f"{work['operations'] / 1e9:,.3g} billion operations; the fastest matrix product did "
-            f"{_spread(self._peak(), ',.0f')} billion a second"
-        )
-        return Table(title, HEADER, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,33 +112,6 @@ class Report:
 
     def _weights(self) -> list[str]:
         return [RANDOM] if self.setting.architecture else []
-
-
-def _seconds(made: Sequence[Measurement]) -> Any:
-    return np.array([one.seconds for one in made])
-
-
-def _row(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
-    memory, difference = figures["memory_bytes"], figures["score_difference"]
-    agreed = figures["agreement"]
-    return (
-        name,
-        _spread(figures["reviews_per_second"], ",.2f"),
-        _spread(figures["times_default"], ".2f"),
-        _spread(figures["times_best"], ".2f"),
-        f"{figures['tokens_per_second']['median']:,.0f}",
-        _spread(figures["share_of_peak"], ".0%"),
-        "–" if memory is None else f"{memory / 2**20:,.0f}",
-        "–" if difference is None else f"{difference:.1e}",
-        "–" if agreed is None else f"{agreed['label']:.1%}",
-    )
-
-
-def _spread(values: Mapping[str, float] | None, form: str) -> str:
-    if values is None:
-        return "–"
-    least, middle, most = (format(values[name], form) for name in ("min", "median", "max"))
-    return f"{middle} ({least}–{most})"
 
 
 def _markdown(table: Table) -> str:

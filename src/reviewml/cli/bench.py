@@ -120,7 +120,7 @@ def inference(
 def _texts(source: Files | None, text: str | None, most: int) -> list[str]:
     import pyarrow as pa
 
-    from reviewml.backends.local.frames import as_dataset
+    from reviewml.data.frames import as_dataset
     from reviewml.datasets import make_reviews
     from reviewml.errors import SchemaError
 

@@ -14,7 +14,7 @@ from reviewml.display.text_tables import Table
 from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.registry import Event, ModelVersion
+    from reviewml.registries.base import Event, ModelVersion
 
 
 @click.command()

@@ -16,7 +16,7 @@ from reviewml.display.text_tables import escape_controls
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from reviewml.interfaces.dataset import Dataset
+    from reviewml.data.dataset import Dataset
 
 SHOWN = 20
 """Most errors of rows that a JSON answer lists; all of them are counted."""
@@ -54,7 +54,7 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
     rows = rows.map(counted, rows.full_schema)
     document: dict[str, Any] = {"output": output}
     if output is not None:
-        write(rows, Path(output))
+        write(rows.schema, rows.batches(), Path(output))
     elif as_json:
         document["result"] = rows.to_arrow().to_pylist()
     else:

@@ -16,7 +16,7 @@ from reviewml.errors import StoreError
 from reviewml.privacy.redaction import masked
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.store import ShelfSummary
+    from reviewml.data.store import ShelfSummary
     from reviewml.sources.files import Files
     from reviewml.stores.local import LocalStore
     from reviewml.stores.shared import SharedStore

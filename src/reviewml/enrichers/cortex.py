@@ -15,8 +15,9 @@ import pyarrow as pa
 from reviewml.backends.snowflake.identifiers import literal, quoted
 from reviewml.enrichers.transformers.candidate_labels import check_labels
 from reviewml.errors import ParameterError
-from reviewml.interfaces.sql_enricher import ANSWER, Call, Price, Range, SqlEnricher
+from reviewml.operations.sql_call import ANSWER, Call, Price, Range
 from reviewml.rows.named_lists import named_list
+from reviewml.steps.sql_enricher import SqlEnricher
 
 OVERALL = "overall"
 """What the functions call the sentiment of the whole text."""

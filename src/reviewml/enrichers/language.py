@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError, UnknownName, did_you_mean
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.resources import Resources
+from reviewml.operations.resources import Resources
+from reviewml.steps.enricher import Enricher
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.data.dataset import Dataset
 from reviewml.display.progress import progress
 from reviewml.enrichers.ngrams.features import BITS, Ngrams, normalised, tokens_of
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.resources import Resources
+from reviewml.operations.resources import Resources
+from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import MOST_COUNT, Array, Fields, Whole, WrongForm
 
 LEVELS = ("generic", "basic", "detailed")

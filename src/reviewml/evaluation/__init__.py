@@ -9,7 +9,7 @@ from reviewml.evaluation.estimate import Estimate
 from reviewml.evaluation.evaluate import evaluate, paired_difference
 from reviewml.evaluation.evaluation import Ablation, Evaluation
 from reviewml.evaluation.segments import Segment
-from reviewml.fitting.splits import Split, folds, holdout
+from reviewml.evaluation.splits import Split, folds, holdout
 from reviewml.rows.hashing import stable_hash
 
 __all__ = [

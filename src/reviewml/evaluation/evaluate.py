@@ -20,7 +20,7 @@ from reviewml.evaluation.multiclass_metrics import MulticlassJudge
 from reviewml.evaluation.predictions import Rows, check_length, rows_of
 from reviewml.evaluation.regression_metrics import RegressionJudge
 from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, labelled
-from reviewml.interfaces.trainer import Task
+from reviewml.steps.trainer import Task
 
 JudgeOf = Callable[[Floats, Floats], Judge]
 

@@ -15,7 +15,7 @@ from reviewml.evaluation.calibration import CalibrationBin
 from reviewml.evaluation.curves import Curve
 from reviewml.evaluation.estimate import Estimate, figure
 from reviewml.evaluation.segments import Segment
-from reviewml.interfaces.trainer import Task
+from reviewml.steps.trainer import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

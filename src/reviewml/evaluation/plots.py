@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from reviewml import plugins
+from reviewml.evaluation.calibration import CalibrationBin
+from reviewml.evaluation.estimate import Estimate
 from reviewml.storage.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reviewml.evaluation.evaluation import Evaluation
 
-Panel = Callable[["Evaluation", "Axes"], Any]
+class PlottedEvaluation(Protocol):
+    """What a picture needs of an `Evaluation`."""
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def classes(self) -> Sequence[Any]: ...
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]: ...
+
+    @property
+    def confusion(self) -> Sequence[Sequence[int]] | None: ...
+
+    @property
+    def calibration(self) -> Sequence[CalibrationBin]: ...
+
+    @property
+    def curves(self) -> Mapping[str, Any]: ...
 
 
-def plot(evaluation: Evaluation, path: str | PathLike[str] | None = None) -> Figure:
+Panel = Callable[[PlottedEvaluation, "Axes"], Any]
+
+
+def plot(evaluation: PlottedEvaluation, path: str | PathLike[str] | None = None) -> Figure:
     """Draw the panels that the task has; see `Evaluation.plot`."""
     pyplot = plugins.optional("matplotlib.pyplot", "plot()")
     panels = _panels(evaluation)
@@ -34,7 +57,7 @@ def plot(evaluation: Evaluation, path: str | PathLike[str] | None = None) -> Fig
     return figure
 
 
-def _panels(evaluation: Evaluation) -> list[Panel]:
+def _panels(evaluation: PlottedEvaluation) -> list[Panel]:
     if evaluation.task == "regression":
         return [_calibration]
     if evaluation.task == "multiclass":
@@ -42,19 +65,19 @@ def _panels(evaluation: Evaluation) -> list[Panel]:
     return [_roc, _precision_recall, _calibration] if evaluation.curves else [_calibration]
 
 
-def _roc(evaluation: Evaluation, axes: Axes) -> None:
+def _roc(evaluation: PlottedEvaluation, axes: Axes) -> None:
     axes.plot(*zip(*evaluation.curves["roc"], strict=True))
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
     axes.set(title=f"AUC {evaluation.metrics['auc']}", xlabel="false alarms", ylabel="hits")
 
 
-def _precision_recall(evaluation: Evaluation, axes: Axes) -> None:
+def _precision_recall(evaluation: PlottedEvaluation, axes: Axes) -> None:
     axes.plot(*zip(*evaluation.curves["precision_recall"], strict=True))
     axes.set(title=f"PR-AUC {evaluation.metrics['pr_auc']}", xlabel="recall", ylabel="precision")
     axes.set_ylim(0, 1.02)
 
 
-def _confusion(evaluation: Evaluation, axes: Axes) -> None:
+def _confusion(evaluation: PlottedEvaluation, axes: Axes) -> None:
     counts = np.array(evaluation.confusion)
     axes.imshow(counts, cmap="Blues")
     names = [str(value) for value in evaluation.classes]
@@ -66,7 +89,7 @@ def _confusion(evaluation: Evaluation, axes: Axes) -> None:
     axes.set(title="rows", xlabel="predicted", ylabel="actual")
 
 
-def _calibration(evaluation: Evaluation, axes: Axes) -> None:
+def _calibration(evaluation: PlottedEvaluation, axes: Axes) -> None:
     bins = evaluation.calibration
     predicted, observed = [b.predicted for b in bins], [b.observed for b in bins]
     ends = [min(predicted + observed), max(predicted + observed)]

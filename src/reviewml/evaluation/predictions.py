@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from reviewml.errors import SchemaError, TargetError
 from reviewml.evaluation.bootstrap import Floats
-from reviewml.interfaces.trainer import UNKNOWN_CLASS, Task
 from reviewml.rows.columns import as_array
 from reviewml.rows.hashing import stable_hash
+from reviewml.steps.trainer import UNKNOWN_CLASS, Task
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,19 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.data.dataset import Dataset
 from reviewml.display.progress import progress
 from reviewml.errors import SchemaError
 from reviewml.evaluation import Evaluation, evaluate
 from reviewml.explanation import Explanation
-from reviewml.fitting.examples import check_plain, codes_of, quantities, unreadable
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.model import Model
 from reviewml.models.scoring import frame_order
-from reviewml.rows.bookkeeping import ids_of
+from reviewml.rows.bookkeeping import ids_of, unreadable
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import PLACE, require, roles_of
+from reviewml.steps.enrichment import Enrichment
+from reviewml.steps.featurizer import Featurizer
+from reviewml.steps.model import Model
+from reviewml.steps.target import check_plain, codes_of, quantities
 
 LANGUAGE = "language"
 

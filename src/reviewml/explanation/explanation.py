@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from reviewml.display.text_tables import Table
 from reviewml.errors import SchemaError, UnknownName, did_you_mean
 from reviewml.explanation.row import ColumnPart, FeaturePart, RowExplanation, value_text
-from reviewml.interfaces.featurizer import Feature, Matrix
 from reviewml.rows.columns import as_array
+from reviewml.steps.featurizer import Feature, Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

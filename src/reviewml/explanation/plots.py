@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from reviewml import plugins
-from reviewml.explanation.row import RowExplanation
 from reviewml.storage.figures import save_figure
 
 if TYPE_CHECKING:
@@ -27,6 +27,37 @@ FAR = 20
 UP, DOWN, WHOLE = "tab:red", "tab:blue", "grey"
 
 
+class ExplainedRow(Protocol):
+    """What a picture of one row needs; see `RowExplanation`."""
+
+    @property
+    def id(self) -> Any: ...
+
+    @property
+    def bias(self) -> float: ...
+
+    @property
+    def margin(self) -> float: ...
+
+    @property
+    def units(self) -> str: ...
+
+    @property
+    def parts(self) -> Sequence[ExplainedColumn]: ...
+
+
+class ExplainedColumn(Protocol):
+    """What a picture needs of the part of one column; see `ColumnPart`."""
+
+    @property
+    def column(self) -> str: ...
+
+    @property
+    def contribution(self) -> float: ...
+
+    def value(self) -> str: ...
+
+
 def importance(table: pa.Table, units: str, path: Path = None) -> Figure:
     """Draw `Explanation.global_importance` as bars."""
     shown = table.slice(0, SHOWN).to_pylist()[::-1]
@@ -36,7 +67,7 @@ def importance(table: pa.Table, units: str, path: Path = None) -> Figure:
     return _done(figure, path)
 
 
-def waterfall(row: RowExplanation, path: Path = None) -> Figure:
+def waterfall(row: ExplainedRow, path: Path = None) -> Figure:
     """Draw the way from the model's starting point to the margin of one row."""
     steps = [(part.column, part.contribution, part.value()) for part in row.parts]
     if len(steps) > SHOWN:

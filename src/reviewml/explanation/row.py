@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reviewml.display.text_tables import Table
-from reviewml.interfaces.featurizer import Feature
+from reviewml.steps.featurizer import Feature
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.errors import SchemaError
-from reviewml.interfaces.featurizer import Feature
 from reviewml.rows.expressions import (
     Category,
     Days,
@@ -18,6 +17,7 @@ from reviewml.rows.expressions import (
     PartOfDate,
     Seconds,
 )
+from reviewml.steps.featurizer import Feature
 from reviewml.untrusted.forms import Choice, Each, Fields, Form, Real, Text
 
 Record = dict[str, Any]

@@ -13,14 +13,14 @@ from reviewml.errors import SchemaError
 from reviewml.featurizers import texts
 from reviewml.featurizers.column_kinds import KINDS, RECORD, check_text, check_type
 from reviewml.featurizers.column_selection import Candidates
-from reviewml.interfaces.featurizer import Feature, Featurizer, Matrix
 from reviewml.rows.expressions import TEXT
 from reviewml.rows.roles import require, roles_of
 from reviewml.rows.statistics import Statistic
+from reviewml.steps.featurizer import Feature, Featurizer, Matrix
 from reviewml.untrusted.forms import ByName, Each, Fields, Flag, Text, Whole, WrongForm
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.dataset import Dataset
+    from reviewml.data.dataset import Dataset
 
 
 class Features(Featurizer):
@@ -88,7 +88,7 @@ class Features(Featurizer):
 
     Examples
     --------
-    >>> from reviewml.backends.local.frames import as_dataset
+    >>> from reviewml.data.frames import as_dataset
     >>> rows = pa.table({"price": [1.5, None, 3.0], "size": ["S", "S", "L"], "shop": ["A"] * 3})
     >>> features = Features().fit(as_dataset(rows))
     >>> [feature.name for feature in features.features()]

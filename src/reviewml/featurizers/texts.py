@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.interfaces.featurizer import Feature
 from reviewml.rows.expressions import MEASURES, TEXT, Column, Expression, TextMeasure
 from reviewml.rows.roles import joined_text
 from reviewml.rows.statistics import ColumnStatistic
+from reviewml.steps.featurizer import Feature
 
 ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 """A character as HTML writes it, such as ``&amp;`` or ``&#39;``."""

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from reviewml.backends.local.frames import is_frame
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import is_frame
+from reviewml.data.source import Source
 from reviewml.errors import SchemaError
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import Source
 from reviewml.rows.row_errors import warn_user
 
 UNNAMED = "x{}"

@@ -6,12 +6,12 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 
+from reviewml.data.dataset import Dataset
 from reviewml.errors import SchemaError
 from reviewml.evaluation import Ablation, Evaluation, paired_difference
 from reviewml.evaluation.score_rows import Scored, score_rows
 from reviewml.fitting.fit import Fitted, describe_far_times, first_judged, fit, looks_ahead
 from reviewml.fitting.steps import Chain
-from reviewml.interfaces.dataset import Dataset
 from reviewml.rows.expressions import earlier
 from reviewml.rows.roles import roles_of
 from reviewml.rows.row_errors import warn_user

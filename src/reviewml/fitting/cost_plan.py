@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 from sklearn.base import clone
 
+from reviewml.data.dataset import Dataset
 from reviewml.fitting.steps import Chain
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.sql_enricher import Range, SkipQuestion
+from reviewml.operations.ask_database import SkipQuestion
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
+from reviewml.operations.sql_call import Range
+from reviewml.steps.enricher import Enricher
+from reviewml.steps.enrichment import Enrichment
 
 SAMPLE = 2_000
 """Rows that are really enriched, at most, to estimate the time of all."""

@@ -13,22 +13,24 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import clone
 
-from reviewml.fitting.examples import Collected, collect, has_target, target_of, unreadable
+from reviewml.data.dataset import Dataset
+from reviewml.evaluation.splits import Split, first_held_out, holdout
+from reviewml.fitting.examples import Collected, collect
 from reviewml.fitting.leakage import find_leaks
-from reviewml.fitting.splits import Split, first_held_out, holdout
 from reviewml.fitting.steps import Chain
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.model import Model
-from reviewml.interfaces.trainer import Target, Trainer
 from reviewml.operations.label import horizon
 from reviewml.privacy.redaction import masked
 from reviewml.rows.blanks import BLANKS
+from reviewml.rows.bookkeeping import has_target, unreadable
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import require, roles_of, visible
 from reviewml.rows.row_errors import described, warn_user
 from reviewml.rows.time_range import Days, TimeRange, TimesByDay
+from reviewml.steps.enrichment import Enrichment
+from reviewml.steps.featurizer import Featurizer
+from reviewml.steps.model import Model
+from reviewml.steps.target import target_of
+from reviewml.steps.trainer import Target, Trainer
 
 Report = dict[str, Any]
 

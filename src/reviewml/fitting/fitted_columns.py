@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from reviewml.data.backend import as_source
+from reviewml.data.dataset import Dataset
+from reviewml.data.source import Source
 from reviewml.errors import SchemaError
-from reviewml.interfaces.backend import as_source
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import Source
 from reviewml.operations.join import Join
 from reviewml.operations.keys import names_of
 from reviewml.operations.operation import BatchOperation, Operation

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.fitting.splits import folds
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target
+from reviewml.evaluation.splits import folds
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target
 
 SUSPICIOUS = 0.95
 """Out-of-fold AUC, or R² for a quantity, from which one column is too good to be true."""

@@ -14,14 +14,14 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TransformerTags
 from sklearn.utils.metaestimators import _BaseComposition
 
-from reviewml.backends.local.frames import as_dataset, convert_frame, is_frame
+from reviewml.data.frames import as_dataset, convert_frame, is_frame
 from reviewml.display.safe_repr import SafeDisplay
 from reviewml.errors import ReviewmlError, SchemaError, TargetError, did_you_mean
 from reviewml.fitting.array_rows import name_columns
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.frame_transformer import OutputContainer
 from reviewml.rows import row_errors
 from reviewml.rows.roles import Roles
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.frame_transformer import OutputContainer
 
 TARGET = "__target__"
 """The column that `y` becomes when it has no name of its own."""

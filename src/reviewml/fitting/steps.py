@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reviewml.data.backend import Backend
+from reviewml.data.dataset import Dataset
 from reviewml.errors import SchemaError, did_you_mean
-from reviewml.interfaces.backend import Backend
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.trainer import Trainer
+from reviewml.steps.enrichment import Enrichment
+from reviewml.steps.featurizer import Featurizer
+from reviewml.steps.trainer import Trainer
 
 ORDER = "enrichers first, then one featurizer, then one trainer"
 

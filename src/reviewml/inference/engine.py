@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.environment_errors import is_environment_error
 from reviewml.inference.packing import SMALLEST, Budget, Positions, Sharing, packed
 from reviewml.inference.prefetch import ahead
 from reviewml.inference.sequences import TokenSequence
-from reviewml.interfaces.environment import is_environment_error
 from reviewml.privacy.redaction import masked
 
 Floats = npt.NDArray[np.float32]

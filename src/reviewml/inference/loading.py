@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from reviewml.environment_errors import is_environment_error
 from reviewml.errors import EnvironmentFailure, ModelUnavailable, ParameterError, ReviewmlError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.engine import Engine, Floats, Forward, collated
@@ -20,7 +21,6 @@ from reviewml.inference.probing import EXACT, Probe
 from reviewml.inference.sentence_transformer_config import SentenceFiles
 from reviewml.inference.sequences import Tokens
 from reviewml.inference.text_model import TextModel
-from reviewml.interfaces.environment import is_environment_error
 from reviewml.plugins import optional
 from reviewml.privacy.redaction import masked
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reviewml.environment_errors import is_environment_error
 from reviewml.errors import ParameterError
 from reviewml.inference.engine import Floats, Forward, collated
 from reviewml.inference.packing import Sharing
 from reviewml.inference.sequences import Tokens, TokenSequence
-from reviewml.interfaces.environment import is_environment_error
 
 TEXTS = (
     "The fit is good, I like it.",

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.errors import DamagedModel, RegistryError
-from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.interfaces.model import Model, Task
 from reviewml.models.booster_file import check_booster
 from reviewml.models.calibration import Calibration
 from reviewml.models.description import read_description
 from reviewml.models.target_scale import TargetScale
 from reviewml.models.ubjson import NotCanonical
+from reviewml.steps.featurizer import Feature, Matrix
+from reviewml.steps.model import Model, Task
 from reviewml.untrusted import read_file
 
 if TYPE_CHECKING:

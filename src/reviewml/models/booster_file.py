@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reviewml.interfaces.model import Task
 from reviewml.models.tree_checks import check_trees
 from reviewml.models.tree_columns import TreeColumns, read_trees
 from reviewml.models.ubjson import EmptyArray, Hole, NotCanonical, Reader, write, write_key
+from reviewml.steps.model import Task
 
 OBJECTIVES: Mapping[Task, Mapping[str, str]] = {
     "binary": {"binary:logistic": "reg_loss_param"},

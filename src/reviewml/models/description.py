@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from reviewml.errors import DamagedModel
-from reviewml.interfaces.model import Task
+from reviewml.steps.model import Task
 from reviewml.untrusted import read_document
 
 NO_OPTIONS: Mapping[str, type] = MappingProxyType({})

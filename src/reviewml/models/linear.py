@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.errors import DamagedModel
-from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.interfaces.model import Model, Task
 from reviewml.models.calibration import Calibration
 from reviewml.models.description import read_description
 from reviewml.rows.expressions import LARGEST
+from reviewml.steps.featurizer import Feature, Matrix
+from reviewml.steps.model import Model, Task
 from reviewml.untrusted import read_arrays
 
 Floats = npt.NDArray[np.float64]

@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.fitting.examples import unreadable
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.featurizer import Featurizer, Matrix
-from reviewml.interfaces.model import Model
+from reviewml.data.dataset import Dataset
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.bookkeeping import (
     ResultErrors,
     ids_of,
+    unreadable,
     with_bookkeeping,
     with_columns,
 )
 from reviewml.rows.columns import as_lists, as_matrix
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
+from reviewml.steps.featurizer import Featurizer, Matrix
+from reviewml.steps.model import Model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from reviewml.display.progress import progress
 from reviewml.errors import StoreUnwritable
-from reviewml.interfaces.store import EnrichmentStore, Shelf, links_of, links_to
 from reviewml.operations.enrich import Enrich, Failures
+from reviewml.operations.value_store import Shelf, ValueStore
 from reviewml.rows.roles import roles_of
 from reviewml.rows.row_errors import warn_user
-from reviewml.rows.row_keys import row_keys
+from reviewml.rows.row_keys import links_of, links_to, row_keys
 
 Positions = npt.NDArray[np.int64]
 
@@ -44,7 +44,7 @@ class CachedEnrich(Enrich):
         Where values are found and kept.
     """
 
-    store: EnrichmentStore
+    store: ValueStore
     rows_at_once: int = dataclasses.field(default_factory=lambda: FIRST_ROWS, init=False)
 
     def setup(self) -> None:

@@ -6,10 +6,10 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from reviewml.environment_errors import is_environment_error
 from reviewml.errors import (
     EnvironmentFailure,
     ReviewmlError,
@@ -17,9 +17,10 @@ from reviewml.errors import (
     SchemaError,
     did_you_mean,
 )
-from reviewml.interfaces.environment import is_environment_error
-from reviewml.interfaces.resources import Resources
 from reviewml.operations.operation import BatchOperation
+from reviewml.operations.protocols import BatchStep, RowStep
+from reviewml.operations.resources import Resources
+from reviewml.operations.sql_call import asked
 from reviewml.privacy.redaction import masked
 from reviewml.rows.bookkeeping import (
     added_errors,
@@ -41,10 +42,6 @@ from reviewml.rows.roles import (
     with_roles,
 )
 
-if TYPE_CHECKING:
-    from reviewml.interfaces.enricher import Enricher
-    from reviewml.interfaces.sql_enricher import SqlEnricher
-
 Failures = dict[int, tuple[Exception, int]]
 """Position in the batch → what was raised, and how many times the row was tried."""
 
@@ -58,7 +55,7 @@ QUOTE = 10
 class SelectRoles(BatchOperation):
     """Show an enricher the columns it asked for, under the names it asked with."""
 
-    enricher: Enricher | SqlEnricher
+    enricher: RowStep
     needs: tuple[str, ...]
     optional: tuple[str, ...] = ()
     keeps_rows = True
@@ -135,7 +132,7 @@ class Enrich(BatchOperation):
         Whether it only measures how long a few rows take: no backend starts machines for it.
     """
 
-    enricher: Enricher
+    enricher: BatchStep
     stage: str
     is_trial: bool = dataclasses.field(default=False, kw_only=True)
     keeps_rows = True
@@ -158,8 +155,6 @@ class Enrich(BatchOperation):
 
     def check_sql(self) -> None:
         """Raise `SchemaError` when the enricher says wrongly how a database computes it."""
-        from reviewml.interfaces.sql_enricher import asked
-
         asked(self.enricher, dict.fromkeys(self.enricher.needs, "NULL"), self.stage)
 
     def schema(self, schema: pa.Schema) -> pa.Schema:

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import ParameterError, SchemaError
-from reviewml.interfaces.resources import PLAIN, Resources
 from reviewml.operations.aggregates import (
     SUMMED,
     Aggregate,
@@ -24,6 +23,7 @@ from reviewml.operations.aggregates import (
 )
 from reviewml.operations.filter import check_expression
 from reviewml.operations.operation import BatchOperation, Operation
+from reviewml.operations.resources import PLAIN, Resources
 from reviewml.rows.blanks import null_blanks
 from reviewml.rows.bookkeeping import narrowed
 from reviewml.rows.hashing import as_keys

@@ -10,12 +10,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.errors import SchemaError
+from reviewml.operations.asof import AsOf, time_of
 from reviewml.operations.keys import By, keys_of
 from reviewml.operations.operation import BatchOperation, Operation
 from reviewml.rows.bookkeeping import before_bookkeeping, with_columns
 from reviewml.rows.expressions import as_moments
 from reviewml.rows.hashing import as_keys
-from reviewml.rows.windows import Duration
+from reviewml.rows.roles import Roles
+from reviewml.rows.row_errors import warn_user
+from reviewml.rows.time_range import TimeRange
+from reviewml.rows.windows import MICROSECONDS, Duration, Window, microseconds
 
 HORIZON = b"reviewml.within"
 """Field metadata of a label: how many microseconds of the future it looks at."""
@@ -61,6 +66,66 @@ class Label(Operation):
     def event_keys(self) -> Collection[str]:
         """Key columns of the events."""
         return keys_of(self.by).values()
+
+    def count_following(self, rows: pa.Schema, events: Any) -> AsOf:
+        """Make the operation that counts the events that follow each row.
+
+        Parameters
+        ----------
+        rows
+            Schema, bookkeeping included.
+        events
+            A `Dataset`.
+        """
+        if self.name in rows.names:
+            raise SchemaError(
+                f"label: the rows already have a column {self.name!r}: choose another name=."
+            )
+        within = microseconds(self.within)
+        if within == 0:
+            raise SchemaError("within=0: a label looks at some time after the row, such as '7d'.")
+        time_of(rows, "rows")
+        time = time_of(events.full_schema, "events")
+        dated = pa.types.is_date(events.schema.field(time).type)
+        # A date begins before what happens on it: events of the row's own day count.
+        window = Window(1 - MICROSECONDS["d"] if dated else 1, within + 1)
+        # Whether an event follows does not depend on how often it stands there.
+        return AsOf(events.with_roles(Roles(time=time)), self.by, {FOLLOWING: window})
+
+    def mark_followed(self, rows: pa.Schema, times: TimeRange | None) -> MarkFollowed:
+        """Make the operation that turns the counts into a label.
+
+        Parameters
+        ----------
+        rows
+            Schema, bookkeeping included.
+        times
+            Of the events; None when there are none.
+        """
+        within = microseconds(self.within)
+        last = _last_known(times) if self.until is None else _microsecond(self.until)
+        time = time_of(rows, "rows")
+        return MarkFollowed(self.name, time, tuple(self.key_columns), last - within, within)
+
+
+def _last_known(times: TimeRange | None) -> int:
+    """Find when the last event was; warn of events that are later by far, which do not count."""
+    if times is None:
+        raise SchemaError(
+            "label: there are no events, so up to when they are known cannot be told: give until=."
+        )
+    if times.after:
+        last = pa.scalar(times.last, pa.timestamp("us"))
+        warn_user(
+            f"label: {times.after:,} of {times.total:,} events are later than all others by far, "
+            f"so events are taken to be known up to {last}. Give until= if that is another time."
+        )
+    return times.last
+
+
+def _microsecond(moment: datetime.datetime | datetime.date) -> int:
+    microsecond: int = as_moments(pa.array([moment]))[0].cast(pa.int64()).as_py()
+    return microsecond
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from reviewml.errors import CapabilityError
-from reviewml.interfaces.resources import Resources
+from reviewml.operations.resources import Resources
 
 BatchFunction = Callable[[pa.RecordBatch], pa.RecordBatch]
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,11 +19,8 @@ from reviewml.rows.named_lists import spread, spread_schema
 from reviewml.storage.atomic_files import replace_file
 from reviewml.storage.write_errors import separate_read_errors
 
-if TYPE_CHECKING:
-    from reviewml.interfaces.dataset import Dataset
 
-
-def write(dataset: Dataset, path: Path) -> Path:
+def write(schema: pa.Schema, batches: Iterator[pa.RecordBatch], path: Path) -> Path:
     """Write all rows to `path`, whose suffix says how; see `Dataset.write`.
 
     In JSON lines, NaN and infinity are null, and bytes are base64. In CSV, a list of a fixed size
@@ -44,7 +41,7 @@ def write(dataset: Dataset, path: Path) -> Path:
             f"cannot write {path.suffix!r} files. {did_you_mean(path.suffix, WRITERS)}"
         )
     with replace_file(path) as temporary:
-        writer(temporary, dataset.schema, separate_read_errors(dataset.batches()))
+        writer(temporary, schema, separate_read_errors(batches))
     return path
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reviewml.lazy import resolve_names
 from reviewml.plugins.hookspecs import hookimpl
+from reviewml.plugins.lazy_names import resolve_names
 
 if TYPE_CHECKING:
     from reviewml.plugins.catalogue import (
         API_VERSION,
-        EXTRAS,
         KINDS,
         Catalogue,
         Entry,
         get_catalogue,
         load,
-        missing,
-        optional,
     )
+    from reviewml.plugins.extras import EXTRAS, missing, optional
 
 __all__ = [
     "API_VERSION",
@@ -37,13 +35,13 @@ __getattr__, __dir__ = resolve_names(
     __name__,
     {
         "API_VERSION": "catalogue",
-        "EXTRAS": "catalogue",
+        "EXTRAS": "extras",
         "KINDS": "catalogue",
         "Catalogue": "catalogue",
         "Entry": "catalogue",
         "get_catalogue": "catalogue",
         "load": "catalogue",
-        "missing": "catalogue",
-        "optional": "catalogue",
+        "missing": "extras",
+        "optional": "extras",
     },
 )

@@ -18,8 +18,9 @@ from typing import Any
 
 import pluggy
 
-from reviewml.errors import MissingExtra, PluginError, UnknownName, did_you_mean
+from reviewml.errors import PluginError, UnknownName, did_you_mean
 from reviewml.plugins import hookspecs
+from reviewml.plugins.extras import describe_install, missing
 from reviewml.privacy.redaction import describe_error
 
 API_VERSION = "1.0"
@@ -35,21 +36,6 @@ KINDS = (
     "backends",
     "commands",
 )
-
-EXTRAS = {
-    "cryptography": "signatures",
-    "mlflow": "mlflow",
-    "ray": "ray",
-    "snowflake_double": "snowflake-double",
-    "snowflake": "snowflake",
-    "torch": "transformers",
-    "transformers": "transformers",
-    "openvino": "openvino",
-    "matplotlib": "plot",
-    "fastapi": "serve",
-    "uvicorn": "serve",
-}
-"""Module that may be missing → extra that brings it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,36 +80,8 @@ class Entry:
         """Return what to install before this can be used, or None; imports nothing."""
         for module in self.needs:
             if importlib.util.find_spec(module.partition(".")[0]) is None:
-                return _install(module)
+                return describe_install(module)
         return None
-
-
-def missing(error: ModuleNotFoundError, what: str) -> ImportError:
-    """Return the error that an extra is not installed, or the one given where none brings that.
-
-    Parameters
-    ----------
-    error
-        What an import raised.
-    what
-        Who needs it, for the message.
-    """
-    # Only a missing optional dependency is the user's to install;
-    # a missing module of the plugin's own is a bug to be shown as it is.
-    if (error.name or "").partition(".")[0] not in EXTRAS:
-        return error
-    return MissingExtra(
-        f"{what} needs {error.name!r}, which is not installed: {_install(str(error.name))}",
-        name=error.name,
-    )
-
-
-def _install(module: str) -> str:
-    package = module.partition(".")[0]
-    if package == "snowflake_double":  # not published
-        return "in a clone of reviewml's repository, pip install ./packages/snowflake-double"
-    extra = EXTRAS.get(package)
-    return f"pip install 'reviewml[{extra}]'" if extra else f"pip install {package}"
 
 
 class Catalogue:
@@ -228,24 +186,3 @@ def get_catalogue() -> Catalogue:
 def load(kind: str, name: str) -> Any:
     """Return the class registered under a kind and a name."""
     return get_catalogue().entry(kind, name).load()
-
-
-def optional(module: str, what: str) -> Any:
-    """Import a module that an extra brings.
-
-    Parameters
-    ----------
-    module
-        Such as ``"matplotlib.pyplot"``.
-    what
-        Who needs it, for the message.
-
-    Raises
-    ------
-    MissingExtra
-        When it is not installed, naming the extra.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise missing(error, what) from error

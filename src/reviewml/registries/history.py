@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.errors import DamagedModel, RegistryError
-from reviewml.interfaces.registry import LOGGED, Event, ModelVersion
+from reviewml.registries.base import LOGGED, Event, ModelVersion
 from reviewml.saving.json_codec import decode, encode
 from reviewml.storage.atomic_files import sync
 from reviewml.storage.write_errors import explain_write_errors

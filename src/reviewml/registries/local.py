@@ -12,7 +12,9 @@ from typing import SupportsFloat
 from filelock import FileLock
 
 from reviewml.errors import DamagedModel, RegistryError
-from reviewml.interfaces.registry import (
+from reviewml.parameter_types import check_argument_types
+from reviewml.pipeline import Pipeline, load
+from reviewml.registries.base import (
     ALIAS,
     LOGGED,
     MOST_DIGITS,
@@ -22,15 +24,13 @@ from reviewml.interfaces.registry import (
     check_alias,
     check_name,
     check_reason,
-    checked_metrics,
     now,
     parse_reference,
     select_version,
 )
-from reviewml.parameter_types import check_argument_types
-from reviewml.pipeline import Pipeline, load
 from reviewml.registries.history import History, Line, logged, versions
 from reviewml.saving.manifest import fingerprint
+from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.storage.atomic_files import publish
 from reviewml.storage.temporary import temporary_folder

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 from reviewml import plugins
 from reviewml.errors import ModelNotFound, RegistryError, SchemaError
 from reviewml.foreign_errors import masks_errors
-from reviewml.interfaces.registry import (
+from reviewml.parameter_types import check_argument_types
+from reviewml.pipeline import Pipeline, load
+from reviewml.privacy.redaction import masked
+from reviewml.registries.base import (
     Event,
     ModelVersion,
     Registry,
     check_alias,
     check_name,
     check_reason,
-    checked_metrics,
 )
-from reviewml.parameter_types import check_argument_types
-from reviewml.pipeline import Pipeline, load
-from reviewml.privacy.redaction import masked
 from reviewml.registries.history import Line
 from reviewml.registries.mlflow_signature import sign
 from reviewml.rows.row_errors import warn_user
+from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.package_versions import version_of
 from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.storage.temporary import temporary_folder

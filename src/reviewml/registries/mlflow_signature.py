@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from reviewml import plugins
 from reviewml.errors import SchemaError
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.trainer import Trainer
 from reviewml.models.scoring import Predict
 from reviewml.pipeline import Pipeline
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, Roles, arrow_type, with_roles
+from reviewml.steps.enricher import Enricher
+from reviewml.steps.featurizer import Featurizer
+from reviewml.steps.trainer import Trainer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import SchemaError
-from reviewml.interfaces.dataset import Dataset
 from reviewml.pipeline import Pipeline, load
 from reviewml.rows.roles import arrow_type
 

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import SupportsFloat
 
 from reviewml.errors import DamagedModel, RegistryError
-from reviewml.interfaces.registry import (
+from reviewml.parameter_types import check_argument_types
+from reviewml.pipeline import Pipeline, load
+from reviewml.privacy.redaction import masked
+from reviewml.registries.base import (
     ALIAS,
     LOGGED,
     Event,
@@ -21,18 +24,15 @@ from reviewml.interfaces.registry import (
     check_alias,
     check_name,
     check_reason,
-    checked_metrics,
     now,
     parse_reference,
     select_version,
 )
-from reviewml.parameter_types import check_argument_types
-from reviewml.pipeline import Pipeline, load
-from reviewml.privacy.redaction import masked
 from reviewml.registries.event_log import EventLog
 from reviewml.registries.history import Line, logged, versions
 from reviewml.saving import manifest as manifests
 from reviewml.saving.manifest import MANIFEST, SIGNATURE, fingerprint, leads_outside
+from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.storage.shared_files import CONDITIONAL, Place, at_once, place_of
 from reviewml.storage.temporary import temporary_folder

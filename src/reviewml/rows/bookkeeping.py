@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -159,3 +161,21 @@ class ResultErrors:
     def table(self) -> pa.Table:
         """Return one row for each error."""
         return pa.Table.from_batches(self._parts, schema=self._schema)
+
+
+def has_target(batch: pa.RecordBatch, roles: Roles) -> npt.NDArray[np.bool_]:
+    """Tell which rows of a batch have a target; shape ``(n,)``."""
+    missing = pc.is_null(batch.column(roles.target), nan_is_null=True)
+    return ~missing.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Tell which rows of a batch could not be read at all; shape ``(n,)``."""
+    bad = np.zeros(len(batch), bool)
+    errors = batch.column(ERRORS)
+    if errors.null_count == len(errors):
+        return bad
+    each = pc.list_flatten(errors)
+    whole = pc.and_(pc.equal(each.field("stage"), "read"), pc.is_null(each.field("column")))
+    bad[np.asarray(pc.list_parent_indices(errors).filter(whole))] = True
+    return bad

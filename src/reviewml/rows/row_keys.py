@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.rows.hashing import as_keys
+from reviewml.rows.roles import roles_of
 
 KEY_BYTES = 16
 
@@ -142,3 +143,21 @@ def _raw(column: pa.Array) -> pa.Array:
 
 def _is_any(kind: pa.DataType, questions: Iterable[Any]) -> bool:
     return any(is_kind(kind) for is_kind in questions)
+
+
+LINKS = pa.schema([pa.field("id", KEY), pa.field("key", KEY)])
+"""Which ids led to which keys, both hashed."""
+
+
+def links_of(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
+    """Return which ids of a batch lead to which keys; rows without an id lead to none."""
+    name = roles_of(batch.schema).id
+    if name is None or name not in batch.schema.names:
+        return pa.RecordBatch.from_pylist([], schema=LINKS)
+    ids = id_keys(batch.column(name))
+    return pa.RecordBatch.from_arrays([ids, keys], schema=LINKS).filter(ids.is_valid())
+
+
+def links_to(links: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
+    """Return the links that lead to some keys."""
+    return links.filter(pc.is_in(links.column("key"), value_set=keys))

@@ -8,13 +8,13 @@ from typing import Any
 
 from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, UnknownName
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.trainer import Trainer
 from reviewml.privacy.secret_parameters import find_secret
 from reviewml.saving.json_codec import Arrays, decode, encode, not_plain
 from reviewml.saving.parameters import check_parameters
+from reviewml.steps.component import Component
+from reviewml.steps.enrichment import Enrichment
+from reviewml.steps.featurizer import Featurizer
+from reviewml.steps.trainer import Trainer
 from reviewml.untrusted.forms import WrongForm
 
 KINDS: dict[str, type[Component]] = {

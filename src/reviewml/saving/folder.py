@@ -14,18 +14,18 @@ from safetensors.numpy import save as to_safetensors
 
 from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.model import Model
-from reviewml.interfaces.registry import checked_metrics
 from reviewml.rows.provenance import Origin
 from reviewml.rows.roles import ROLE_NAMES, Roles
 from reviewml.saving import manifest
 from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
 from reviewml.saving.json_codec import Arrays, NotPlain, decode, encode
+from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.model_card import card
 from reviewml.saving.package_versions import versions, warn_of_other_versions
 from reviewml.saving.saved_pipeline import Parts
 from reviewml.saving.signature import KeyFile, KeyFiles, load_private_key, sign, verify
+from reviewml.steps.component import Component
+from reviewml.steps.model import Model
 from reviewml.storage.atomic_files import new_folder
 from reviewml.untrusted import check_document, read_arrays, read_document
 from reviewml.untrusted.forms import (

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from reviewml.errors import RegistryError
-from reviewml.interfaces.component import Component
 from reviewml.parameter_types import declared_types, fits, show_type
+from reviewml.steps.component import Component
 from reviewml.untrusted.forms import WrongForm
 
 

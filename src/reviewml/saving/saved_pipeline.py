@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.featurizer import Feature, Featurizer
-from reviewml.interfaces.model import Model
 from reviewml.rows.provenance import Origin
 from reviewml.rows.roles import Roles
+from reviewml.steps.component import Component
+from reviewml.steps.featurizer import Feature, Featurizer
+from reviewml.steps.model import Model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from reviewml import plugins
 from reviewml.errors import EnvironmentFailure, ParameterError, RequestRefused
-from reviewml.interfaces.registry import Registry, parse_reference
+from reviewml.registries.base import Registry, parse_reference
 from reviewml.serve.batcher import Batcher
 from reviewml.serve.champion import Champion
 from reviewml.serve.intake import Intake
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from reviewml.interfaces.store import EnrichmentStore
+    from reviewml.data.store import EnrichmentStore
 
 LARGE = 2**14
 """Bytes of a body from which it is parsed in a thread: others must not wait for it."""

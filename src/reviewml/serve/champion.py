@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 from reviewml.errors import CapabilityError, ReviewmlError
-from reviewml.interfaces.registry import ModelVersion, Registry
 from reviewml.privacy.redaction import masked
+from reviewml.registries.base import ModelVersion, Registry
 from reviewml.saving.signature import verify
 from reviewml.serve.loaded_model import Served
 from reviewml.serve.trial import try_model

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.registry import ModelVersion, Registry
-from reviewml.interfaces.source import Partition, Source
+from reviewml.data.dataset import Dataset
+from reviewml.data.source import Partition, Source
 from reviewml.pipeline import Pipeline, load
+from reviewml.registries.base import ModelVersion, Registry
 from reviewml.rows.bookkeeping import with_bookkeeping
 from reviewml.rows.roles import existing_roles, with_roles
 from reviewml.serve.request_schema import Column

@@ -12,9 +12,9 @@ from typing import Self
 
 import pyarrow as pa
 
+from reviewml.data.source import Partition, Source
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.fitting.fitted_columns import fitted_type
-from reviewml.interfaces.source import Partition, Source
 from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import masked
 from reviewml.rows.bookkeeping import empty_batch
@@ -105,7 +105,7 @@ class Files(Source):
 
     Examples
     --------
-    >>> from reviewml.backends.local.frames import as_dataset
+    >>> from reviewml.data.frames import as_dataset
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "reviews.csv").write_text("stars,body\n5,Good\nfive,Bad\n")
     >>> source = Files(folder / "reviews.csv", text="body", dtypes={"stars": "int64"})

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.local.frames import is_frame
+from reviewml.data.frames import is_frame
+from reviewml.data.source import Partition, Source
 from reviewml.errors import SourceError
-from reviewml.interfaces.source import Partition, Source
 from reviewml.rows.bookkeeping import empty_batch, errors_array, with_bookkeeping
 from reviewml.rows.roles import Roles, plain_schema, plain_type, with_roles
 from reviewml.sources.cell_rules import cast_or_null

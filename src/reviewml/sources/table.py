@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from reviewml.data.source import Partition, Source
 from reviewml.errors import SourceError
-from reviewml.interfaces.source import Partition, Source
 from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import masked
 from reviewml.rows.bookkeeping import empty_batch

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.store import Shelf
+from reviewml.operations.value_store import Shelf
 from reviewml.rows.row_errors import warn_user
 from reviewml.stores.checksums import row_checksums
 from reviewml.stores.sqlite_codec import Cell, from_cells

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.store import Shelf
+from reviewml.operations.value_store import Shelf
 from reviewml.stores.sqlite_codec import Cell, is_integer_cells
 
 Sums: TypeAlias = npt.NDArray[np.uint64]

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import StoreError, StoreUnwritable
-from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
+from reviewml.operations.value_store import Shelf
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows.row_keys import KEY, id_keys
 from reviewml.rows.windows import Duration

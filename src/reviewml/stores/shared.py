@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import StoreError, StoreUnwritable
-from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
+from reviewml.operations.value_store import Shelf
 from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import masked
 from reviewml.rows.row_keys import KEY, KEY_BYTES, id_keys

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from reviewml.interfaces.store import Shelf
+from reviewml.operations.value_store import Shelf
 from reviewml.storage.shared_files import Place, at_once
 from reviewml.stores.ages import LAST_MOMENT
 

@@ -13,18 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import plugins
+from reviewml.data.backend import Backend
+from reviewml.data.dataset import Dataset
 from reviewml.errors import JoinError, ParameterError, ReviewmlError, RowsFailed, SchemaError
-from reviewml.interfaces.backend import Backend
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.sql_enricher import ANSWER, Call
 from reviewml.operations import Count, Max, Mean, Min, Share, Sum
 from reviewml.operations.aggregates import Aggregate
+from reviewml.operations.resources import Resources
+from reviewml.operations.sql_call import ANSWER, Call
 from reviewml.rows.blanks import null_blanks
 from reviewml.rows.roles import PLACE, Roles
 from reviewml.rows.statistics import ValueCounts
 from reviewml.rows.windows import Window
+from reviewml.steps.enricher import Enricher
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.groups import expected_groups, grouped_rows
 from reviewml.testing.rows import BLANK_TEXTS, example_rows, shuffled

@@ -15,13 +15,13 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
-from reviewml.backends.local.frames import as_dataset
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.enrichment import Enrichment
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.operations.enrich import SelectRoles
 from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles, roles_of
+from reviewml.steps.enricher import Enricher
+from reviewml.steps.enrichment import Enrichment
 from reviewml.testing.rows import BLANK_TEXTS, example_rows, near_duplicates, rebatched, shuffled
 from reviewml.testing.state import assert_state_has_form
 

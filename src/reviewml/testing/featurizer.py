@@ -10,9 +10,9 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
-from reviewml.backends.local.frames import as_dataset
-from reviewml.interfaces.featurizer import Featurizer, Matrix
+from reviewml.data.frames import as_dataset
 from reviewml.rows.hashing import digest
+from reviewml.steps.featurizer import Featurizer, Matrix
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.rows import example_rows, rebatched, shuffled
 from reviewml.testing.state import assert_state_has_form

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reviewml.data.backend import Backend
 from reviewml.datasets import make_reviews
 from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
 from reviewml.featurizers import Features
-from reviewml.interfaces.backend import Backend
 from reviewml.pipeline import Pipeline, load
 from reviewml.trainers import XGBoost
 

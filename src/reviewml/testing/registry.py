@@ -18,8 +18,8 @@ from reviewml.errors import (
     RegistryError,
 )
 from reviewml.featurizers import Features
-from reviewml.interfaces.registry import Registry
 from reviewml.pipeline import Pipeline
+from reviewml.registries.base import Registry
 from reviewml.testing.rows import example_rows
 from reviewml.trainers import LogisticRegression
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from reviewml import plugins
-from reviewml.backends.local.frames import as_dataset
-from reviewml.interfaces.source import Source
+from reviewml.data.frames import as_dataset
+from reviewml.data.source import Source
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE
 
 

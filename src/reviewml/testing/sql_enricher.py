@@ -10,13 +10,13 @@ import pytest
 from sklearn.base import clone
 
 from reviewml import plugins
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.backend import Backend
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import CapabilityError
-from reviewml.interfaces.backend import Backend
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.sql_enricher import SqlEnricher
 from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles, roles_of
+from reviewml.steps.sql_enricher import SqlEnricher
 from reviewml.testing.rows import BLANK_TEXTS, example_rows, rebatched
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reviewml.interfaces.component import Component
+from reviewml.steps.component import Component
 from reviewml.untrusted.forms import WrongForm
 
 

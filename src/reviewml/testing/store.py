@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from reviewml.data.store import EnrichmentStore
 from reviewml.errors import ParameterError, SchemaError, StoreError
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.store import LINKS, EnrichmentStore, Shelf
+from reviewml.operations.value_store import Shelf
 from reviewml.rows.named_lists import named_list
-from reviewml.rows.row_keys import id_keys, row_keys
+from reviewml.rows.row_keys import LINKS, id_keys, row_keys
+from reviewml.steps.enricher import Enricher
 
 COLUMNS = pa.schema(
     {

@@ -12,11 +12,11 @@ from sklearn.base import clone
 
 from reviewml import plugins
 from reviewml.errors import ReviewmlError
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.model import Model
-from reviewml.interfaces.trainer import Examples, Target, Task, Trainer
 from reviewml.rows.expressions import LARGEST, Expression
 from reviewml.saving.folder import UNREADABLE
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.model import Model
+from reviewml.steps.trainer import Examples, Target, Task, Trainer
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 

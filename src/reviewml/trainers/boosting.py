@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.interfaces.featurizer import Feature, Matrix
 from reviewml.models.booster import feature_types
+from reviewml.steps.featurizer import Feature, Matrix
 
 if TYPE_CHECKING:
     import xgboost

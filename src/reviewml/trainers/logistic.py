@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Trainer
 from reviewml.models.linear import Design, LinearModel
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Trainer
 from reviewml.untrusted.forms import Real, Whole
 
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target, Trainer
 from reviewml.models.booster import BoosterModel
 from reviewml.models.calibration import Calibration, fit_calibration
 from reviewml.models.target_scale import TargetScale
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target, Trainer
 from reviewml.trainers.boosting import Boosting, Rows
 from reviewml.untrusted.forms import Maybe, Real, Whole
 

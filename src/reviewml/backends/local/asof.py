@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.backends.local.event_index import EventIndex, Integers, moments_of
-from reviewml.interfaces.dataset import Dataset
+from reviewml.data.dataset import Dataset
 from reviewml.operations.asof import LAST_TYPE, AsofAggregates
 from reviewml.rows.bookkeeping import with_columns
 from reviewml.rows.row_errors import warn_user

@@ -6,10 +6,10 @@ import os
 from typing import Literal
 
 from reviewml.backends.local.dataset import LocalDataset, Scan
-from reviewml.interfaces.backend import Backend, Capabilities
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import Source
-from reviewml.interfaces.store import EnrichmentStore
+from reviewml.data.backend import Backend, Capabilities
+from reviewml.data.dataset import Dataset
+from reviewml.data.source import Source
+from reviewml.data.store import EnrichmentStore
 from reviewml.privacy.redaction import masked
 from reviewml.stores.resolve import default_store, store_at
 

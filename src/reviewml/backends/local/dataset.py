@@ -20,16 +20,16 @@ from reviewml.backends.local.asof import AsofBatch
 from reviewml.backends.local.duplicates import DistinctStream
 from reviewml.backends.local.groups import GroupStream
 from reviewml.backends.local.join import JoinedStream
+from reviewml.data.dataset import Dataset
+from reviewml.data.source import Partition, Source, with_keys
 from reviewml.errors import SourceError
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import Partition, Source, with_keys
-from reviewml.interfaces.store import EnrichmentStore
 from reviewml.operations.asof import AsOf, AsofAggregates
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
+from reviewml.operations.value_store import ValueStore
 from reviewml.rows.bookkeeping import resized
 from reviewml.rows.roles import Roles
 from reviewml.rows.tally import Tally, warn_of
@@ -67,7 +67,7 @@ class LocalDataset(Dataset):
         *,
         at_hand: bool = False,
         rows: int | None = None,
-        store: EnrichmentStore | None = None,
+        store: ValueStore | None = None,
     ) -> None:
         self._schema = schema
         self._stream = stream

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.backends.local.spill import Shards
-from reviewml.interfaces.dataset import BATCH_SIZE, Dataset
+from reviewml.data.dataset import BATCH_SIZE, Dataset
 from reviewml.operations.duplicates import DifferingRows, DropDuplicates
 from reviewml.rows.blanks import is_blank
 from reviewml.rows.roles import PLACE

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.backends.local.spill import Shards
-from reviewml.interfaces.dataset import Dataset
+from reviewml.data.dataset import Dataset
 from reviewml.rows.expressions import as_moments
 from reviewml.rows.hashing import as_keys, key_hashes
 from reviewml.storage.temporary import temporary_folder

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from reviewml.backends.local.duckdb_stream import open_database, stream_as_table
 from reviewml.backends.local.join import check_carried
-from reviewml.interfaces.dataset import Dataset
+from reviewml.data.dataset import Dataset
 from reviewml.operations.group_by import AggregateGroups, FailedRows
 from reviewml.rows.bookkeeping import empty_batch
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE

@@ -20,7 +20,7 @@ from reviewml.rows.tally import Tally, warn_of
 if TYPE_CHECKING:
     import duckdb
 
-    from reviewml.interfaces.dataset import Dataset
+    from reviewml.data.dataset import Dataset
 
 ROWS = 65_536
 

@@ -16,14 +16,13 @@ from reviewml.backends.ray.dataset import Blocks, RayDataset
 from reviewml.backends.ray.serving import Deployed, deploy
 from reviewml.backends.ray.source import Partitions, Placed, from_batches, read_by_ray
 from reviewml.backends.ray.worker_pool import Concurrency, Pool
+from reviewml.data.backend import Backend, Capabilities, Outcome, Setting
+from reviewml.data.dataset import Dataset, EnrichmentStep
+from reviewml.data.source import Source
+from reviewml.data.store import EnrichmentStore
 from reviewml.errors import ParameterError, did_you_mean
-from reviewml.interfaces.backend import Backend, Capabilities, Outcome, Setting
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.registry import Registry
-from reviewml.interfaces.source import Source
-from reviewml.interfaces.store import EnrichmentStore
 from reviewml.operations.operation import BatchOperation
+from reviewml.registries.base import Registry
 from reviewml.rows.roles import Roles
 from reviewml.stores.resolve import default_store
 from reviewml.stores.shared import SharedStore
@@ -88,7 +87,7 @@ class RayBackend(Backend):
         given = ", ".join(f"{n}={value!r}" for n, value in shown.items() if value is not None)
         return f"RayBackend({given})"
 
-    def check(self, steps: Mapping[str, Enrichment]) -> None:
+    def check(self, steps: Mapping[str, EnrichmentStep]) -> None:
         super().check(steps)
         worker_pool.check(self.resources or {}, self.concurrency)
         known = [name for step in steps for name in _names(step, steps[step])]
@@ -208,7 +207,7 @@ class RayBackend(Backend):
         return SharedStore(self.store)
 
 
-def _names(name: str, step: Enrichment) -> list[str]:
+def _names(name: str, step: EnrichmentStep) -> list[str]:
     inner = [inner for inner, _ in getattr(step, "enrichers", ())]
     return [name, *inner, *(f"{name}.{one}" for one in inner)]
 

@@ -16,7 +16,7 @@ from ray.autoscaler.sdk import request_resources
 
 from reviewml.backends.ray import nodes
 from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
-from reviewml.interfaces.store import EnrichmentStore
+from reviewml.operations.value_store import ValueStore
 from reviewml.privacy.redaction import masked
 from reviewml.saving.package_versions import versions
 from reviewml.stores.local import LocalStore
@@ -180,7 +180,7 @@ def _find_missing(paths: tuple[str, ...]) -> str | None:
     return next((path for path in paths if not os.path.exists(path)), None)  # noqa: PTH110
 
 
-def check_shared(store: EnrichmentStore) -> None:
+def check_shared(store: ValueStore) -> None:
     """Raise unless every machine of the cluster can use a store.
 
     Raises

@@ -19,10 +19,9 @@ from reviewml.backends.ray.coordinator import Ledger
 from reviewml.backends.ray.worker import Steps, batches_of
 from reviewml.backends.ray.worker_pool import LITTLE, Pool
 from reviewml.backends.ray.write_parquet import write_parts
+from reviewml.data.dataset import Dataset
+from reviewml.data.source import with_keys
 from reviewml.errors import BackendError, ReviewmlError
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import with_keys
-from reviewml.interfaces.store import EnrichmentStore
 from reviewml.operations.asof import AsOf
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.duplicates import DropDuplicates
@@ -31,6 +30,7 @@ from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
+from reviewml.operations.value_store import ValueStore
 from reviewml.operations.write_files import WRITERS
 from reviewml.privacy.redaction import masked
 from reviewml.rows import row_errors
@@ -59,7 +59,7 @@ class Stage:
     result: pa.Schema
 
     @property
-    def stores(self) -> list[EnrichmentStore]:
+    def stores(self) -> list[ValueStore]:
         """Where its steps keep values."""
         return [step.store for step in self.operations if isinstance(step, CachedEnrich)]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from reviewml import plugins
 from reviewml.errors import CapabilityError
-from reviewml.interfaces.registry import Registry
+from reviewml.registries.base import Registry
 from reviewml.serve import Limits, create_app
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from reviewml.interfaces.store import EnrichmentStore
+    from reviewml.data.store import EnrichmentStore
 
 ONGOING = 1_000
 """Requests that a replica works on or keeps waiting: far more than fit into one batch."""

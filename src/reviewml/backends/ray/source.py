@@ -17,8 +17,8 @@ from ray.data.context import DataContext
 
 from reviewml.backends.local.dataset import scanned
 from reviewml.backends.ray.worker import batches_of
+from reviewml.data.source import Partition, RayRead, Source
 from reviewml.errors import SourceError
-from reviewml.interfaces.source import Partition, RayRead, Source
 from reviewml.rows.bookkeeping import empty_batch, with_bookkeeping
 from reviewml.rows.roles import plain_schema
 from reviewml.rows.row_keys import row_keys

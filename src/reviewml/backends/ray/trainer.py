@@ -22,9 +22,9 @@ from reviewml.backends.ray.cluster import connect
 from reviewml.backends.ray.nodes import pin_to_driver
 from reviewml.backends.ray.placement import release_on_failure
 from reviewml.errors import BackendError, ParameterError
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target
 from reviewml.models.booster import BoosterModel
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target
 from reviewml.trainers.boosting import Boosting, Rows
 from reviewml.trainers.xgboost import XGBoost
 

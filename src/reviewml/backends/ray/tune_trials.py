@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import tune
 
-from reviewml.interfaces.backend import Backend, Outcome, Setting
+from reviewml.data.backend import Backend, Outcome, Setting
 
 CPUS = 1
 """Of a trial; Ray allows it as many threads."""

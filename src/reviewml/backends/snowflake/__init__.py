@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reviewml.lazy import resolve_names
+from reviewml.plugins.lazy_names import resolve_names
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake import jobs

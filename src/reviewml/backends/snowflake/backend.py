@@ -18,15 +18,15 @@ from reviewml.backends.snowflake.sources.tables import SnowflakeSource, check_na
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.tables.query import Rows, once
 from reviewml.backends.snowflake.tables.upload import upload
+from reviewml.data.backend import Backend, Capabilities
+from reviewml.data.dataset import Dataset, EnrichmentStep
+from reviewml.data.source import Source
+from reviewml.data.store import EnrichmentStore
 from reviewml.errors import ParameterError
-from reviewml.interfaces.backend import Backend, Capabilities
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import Source
-from reviewml.interfaces.store import EnrichmentStore
 from reviewml.rows.roles import Roles, visible
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.enrichment import Enrichment
+    pass
 
 
 class SnowflakeBackend(Backend):
@@ -88,7 +88,7 @@ class SnowflakeBackend(Backend):
             raise ParameterError("connection= and session= say the same: give one of them.")
         return Access(self.connection if self.session is None else self.session)
 
-    def check(self, steps: Mapping[str, Enrichment]) -> None:
+    def check(self, steps: Mapping[str, EnrichmentStep]) -> None:
         super().check(steps)
         Budget(self.max_credits, self.prices).check()
         if self.jobs is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 from reviewml.errors import CreditsExhausted, ParameterError
-from reviewml.interfaces.sql_enricher import Price, Range
+from reviewml.operations.sql_call import Price, Range
 
 PER = 1_000_000
 """Tokens that a price is for."""

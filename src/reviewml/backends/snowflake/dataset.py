@@ -25,15 +25,16 @@ from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step
 from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.backends.snowflake.udf.pickling import Stays
 from reviewml.backends.snowflake.udf.udf_step import compile_to_udf
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import with_keys
-from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
+from reviewml.data.dataset import Dataset
+from reviewml.data.source import with_keys
+from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.asof import AsOf
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
+from reviewml.operations.sql_call import Estimate
 from reviewml.rows.bookkeeping import hidden
 from reviewml.rows.roles import Roles
 from reviewml.rows.statistics import Statistic

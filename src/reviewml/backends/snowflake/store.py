@@ -17,8 +17,9 @@ from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.backends.snowflake.sql.role_expressions import id_keys_there
 from reviewml.backends.snowflake.tables.types import SqlType, restored, sql_type
 from reviewml.backends.snowflake.tables.upload import carried
+from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import SchemaError, StoreError
-from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
+from reviewml.operations.value_store import Shelf, ValueStore
 from reviewml.rows.row_keys import KEY, id_keys
 from reviewml.rows.windows import Duration
 from reviewml.stores.ages import unused
@@ -268,7 +269,7 @@ class SnowflakeStore(EnrichmentStore):
         return f"SnowflakeStore({', '.join(shown)})"
 
 
-def store_at(access: Access, store: EnrichmentStore | None) -> SnowflakeStore | None:
+def store_at(access: Access, store: ValueStore | None) -> SnowflakeStore | None:
     """Return a store if its tables are where this access leads to, and None otherwise."""
     if isinstance(store, SnowflakeStore) and Access(store.connection) == access:
         return store

@@ -18,8 +18,8 @@ from reviewml.backends.snowflake.connection.session import Access, Connection
 from reviewml.backends.snowflake.tables.query import Rows as Table
 from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.errors import BackendError, ParameterError
-from reviewml.interfaces.trainer import Target
 from reviewml.models.booster import BoosterModel
+from reviewml.steps.trainer import Target
 from reviewml.trainers.boosting import Boosting, Rows
 from reviewml.trainers.xgboost import XGBoost
 

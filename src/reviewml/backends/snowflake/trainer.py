@@ -12,9 +12,9 @@ from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.jobs.payload import payload
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.errors import ParameterError
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target
 from reviewml.models.booster import BoosterModel
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target
 from reviewml.storage.temporary import temporary_folder
 from reviewml.trainers.xgboost import XGBoost
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.base import clone
 
+from reviewml.data.dataset import Dataset
 from reviewml.enrichers.cascade.distillation import REPORT, Ask, Lesson, asks
 from reviewml.enrichers.cascade.students import STUDENT_FORM, STUDENTS, Taught
 from reviewml.enrichers.cascade.text_sample import LANGUAGE, TextSample, sample_texts
@@ -25,8 +26,7 @@ from reviewml.errors import (
 )
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.known_models import EMBEDDING
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.resources import Resources
+from reviewml.operations.resources import Resources
 from reviewml.rows.roles import Roles
 from reviewml.untrusted.forms import Fields, Instance, Real, WrongForm
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.data.dataset import Dataset
 from reviewml.enrichers.cascade.risk_control import (
     SHARE,
     choose_threshold,
@@ -20,9 +21,8 @@ from reviewml.enrichers.cascade.risk_control import (
 from reviewml.enrichers.cascade.students import STUDENTS, Taught, calibrated
 from reviewml.enrichers.cascade.text_sample import TextSample
 from reviewml.enrichers.transformers.text_classifier import Floats, TextClassifier
-from reviewml.fitting.splits import folds
+from reviewml.evaluation.splits import folds
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.interfaces.dataset import Dataset
 from reviewml.rows import row_errors
 from reviewml.rows.roles import Roles
 from reviewml.untrusted.forms import ByName, Fields, Maybe, Real, Text, Whole

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reviewml.data.dataset import Dataset
 from reviewml.display.progress import progress
 from reviewml.enrichers.sentiment.rated_reviews import NO_LANGUAGE
-from reviewml.interfaces.dataset import Dataset
 from reviewml.rows.hashing import stable_hash
 
 LANGUAGE = "language"

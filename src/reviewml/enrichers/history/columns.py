@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from reviewml.enrichers.history.measures import Measure
 from reviewml.errors import SchemaError
-from reviewml.interfaces.resources import PLAIN, Resources
 from reviewml.operations.operation import BatchOperation
+from reviewml.operations.resources import PLAIN, Resources
 from reviewml.rows.bookkeeping import before_bookkeeping, with_columns
 from reviewml.rows.expressions import MICROSECONDS_IN_A_DAY, as_moments
 

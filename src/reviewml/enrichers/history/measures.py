@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from reviewml.enrichers.sentiment.rated_reviews import read_ratings
 from reviewml.enrichers.sentiment.rating_scale import RatingScale
-from reviewml.interfaces.resources import PLAIN, Resources
 from reviewml.operations.operation import BatchOperation
+from reviewml.operations.resources import PLAIN, Resources
 from reviewml.rows.expressions import as_moments
 from reviewml.rows.roles import (
     ERRORS,

@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.base import clone
 
-from reviewml.backends.local.frames import as_dataset, is_frame
+from reviewml.data.backend import as_source
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset, is_frame
+from reviewml.data.source import with_keys
 from reviewml.enrichers.history.columns import CompleteSnapshot, ComputeHistory, Shrinkage
 from reviewml.enrichers.history.key_statistics import (
     KeysBefore,
@@ -40,11 +43,7 @@ from reviewml.enrichers.sentiment.rating_scale import (
     detect_scale,
 )
 from reviewml.errors import NotFitted, SchemaError, did_you_mean
-from reviewml.interfaces.backend import as_source
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.source import with_keys
-from reviewml.interfaces.sql_enricher import AskDatabase
+from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.asof import LAST_TYPE, time_of
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.keys import By, keys_of
@@ -55,6 +54,7 @@ from reviewml.rows.roles import ROLE_NAMES, Roles
 from reviewml.rows.statistics import Statistic, ValueCounts
 from reviewml.rows.time_range import TimeRange, TimesByDay
 from reviewml.rows.windows import Duration, Window, microseconds, written
+from reviewml.steps.enrichment import Enrichment
 from reviewml.untrusted.forms import (
     Array,
     ByName,

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from reviewml.data.dataset import Dataset
 from reviewml.enrichers.history.key_statistics import Integers, KeyMoments
 from reviewml.enrichers.history.measures import MeasureReviews
-from reviewml.interfaces.dataset import Dataset
 from reviewml.rows.statistics import Max, Min, Statistic, Sum
 
 ONE_REVIEW_EACH = 5.0

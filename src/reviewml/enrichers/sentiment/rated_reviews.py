@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.data.dataset import Dataset
 from reviewml.display.progress import progress
 from reviewml.enrichers.ngrams.features import normalised
 from reviewml.enrichers.ngrams.model import counts_of
 from reviewml.enrichers.sentiment.rating_scale import RatingScale, round_ratings
 from reviewml.enrichers.sentiment.scales import NO_GROUP, Scales, ScaleSpec
 from reviewml.errors import SchemaError
-from reviewml.interfaces.dataset import Dataset
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.row_errors import warn_user
 

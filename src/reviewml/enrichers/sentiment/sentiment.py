@@ -11,19 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reviewml.data.dataset import Dataset
 from reviewml.enrichers.ngrams.features import ngrams_of, normalised
 from reviewml.enrichers.ngrams.model import NgramModel
 from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
 from reviewml.enrichers.sentiment.rated_reviews import NO_LANGUAGE, Rated, collect_rated, hashes_of
 from reviewml.enrichers.sentiment.scales import ScaleSpec
 from reviewml.errors import ParameterError, RowErrors, SchemaError
-from reviewml.fitting.splits import folds
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.resources import Resources
+from reviewml.evaluation.splits import folds
 from reviewml.models.calibration import Calibration
+from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
 from reviewml.rows.roles import require
+from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import ByName, Each, Fields, Real, Text, Whole
 
 LANGUAGE = "language"

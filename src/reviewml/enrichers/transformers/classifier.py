@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from reviewml.data.dataset import Dataset
 from reviewml.enrichers.transformers.text_classifier import TextClassifier
 from reviewml.errors import NotFitted, ParameterError
 from reviewml.inference.backend_agreement import AGREEMENT, agreement
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
-from reviewml.interfaces.dataset import Dataset
 from reviewml.rows.hashing import digest, stable_hash
 from reviewml.untrusted.forms import Fields, Text
 

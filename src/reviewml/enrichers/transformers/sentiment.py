@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import softmax
 
+from reviewml.data.dataset import Dataset
 from reviewml.enrichers.sentiment.polarity import LEVELS, MIDDLE
 from reviewml.enrichers.transformers.classifier import TransformerClassifier
 from reviewml.enrichers.transformers.text_classifier import Floats, Probabilities
@@ -22,7 +23,6 @@ from reviewml.inference.known_models import SENTIMENT
 from reviewml.inference.loading import load_classifier
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
-from reviewml.interfaces.dataset import Dataset
 from reviewml.operations.operation import BatchOperation
 
 LANGUAGE = "language"

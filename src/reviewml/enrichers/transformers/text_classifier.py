@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.errors import RowErrors
-from reviewml.interfaces.enricher import Enricher
+from reviewml.steps.enricher import Enricher
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]

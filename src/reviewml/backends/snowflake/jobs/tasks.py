@@ -17,21 +17,21 @@ from reviewml import plugins, saving
 from reviewml.backends.snowflake.connection.safe_messages import told
 from reviewml.backends.snowflake.jobs.payload import NAME, RESULT, TASK
 from reviewml.errors import BackendError
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.featurizer import Feature
-from reviewml.interfaces.trainer import Examples, Target
 from reviewml.pipeline import Pipeline
 from reviewml.privacy.redaction import describe_error
 from reviewml.rows.expressions import Number
 from reviewml.rows.roles import ROLE_NAMES
 from reviewml.saving.components import describe, rebuild
+from reviewml.steps.component import Component
+from reviewml.steps.enricher import Enricher
+from reviewml.steps.featurizer import Feature
+from reviewml.steps.trainer import Examples, Target
 from reviewml.storage.write_errors import explain_spill_errors
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
-    from reviewml.interfaces.backend import Backend
-    from reviewml.interfaces.store import EnrichmentStore
+    from reviewml.data.backend import Backend
+    from reviewml.data.store import EnrichmentStore
 
 TARGET = "__target__"
 """Column of the target in files of features."""

@@ -21,10 +21,10 @@ from reviewml.errors import (
     UnknownName,
     did_you_mean,
 )
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.sql_enricher import ANSWER
+from reviewml.operations.sql_call import ANSWER
 from reviewml.pipeline import Pipeline
 from reviewml.rows.roles import Roles
+from reviewml.steps.enrichment import Enrichment
 
 if TYPE_CHECKING:
     from snowflake.snowpark import DataFrame

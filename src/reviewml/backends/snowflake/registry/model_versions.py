@@ -14,7 +14,7 @@ from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.backends.snowflake.registry.method_signatures import Method
 from reviewml.errors import BackendError, DamagedModel
-from reviewml.interfaces.registry import Event, ModelVersion
+from reviewml.registries.base import Event, ModelVersion
 from reviewml.saving.json_codec import decode, encode
 from reviewml.saving.manifest import fingerprint, leads_outside
 from reviewml.untrusted import parse_document

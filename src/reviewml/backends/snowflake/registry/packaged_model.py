@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from reviewml import saving
 from reviewml.errors import RegistryError
-from reviewml.interfaces.featurizer import Featurizer
-from reviewml.interfaces.model import Model
 from reviewml.models.scoring import Predict, chosen
+from reviewml.steps.featurizer import Featurizer
+from reviewml.steps.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,7 +30,9 @@ from reviewml.backends.snowflake.registry.model_versions import (
 )
 from reviewml.backends.snowflake.registry.packaged_model import Packaged
 from reviewml.errors import RegistryError
-from reviewml.interfaces.registry import (
+from reviewml.parameter_types import check_argument_types
+from reviewml.pipeline import Pipeline, load
+from reviewml.registries.base import (
     ALIAS,
     LOGGED,
     Event,
@@ -39,12 +41,10 @@ from reviewml.interfaces.registry import (
     check_alias,
     check_name,
     check_reason,
-    checked_metrics,
     now,
 )
-from reviewml.parameter_types import check_argument_types
-from reviewml.pipeline import Pipeline, load
 from reviewml.saving.manifest import fingerprint
+from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.storage.temporary import temporary_folder
 

@@ -23,8 +23,8 @@ from reviewml.backends.snowflake.sources.tables import (
 from reviewml.backends.snowflake.tables.described_types import JSON, type_named
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.tables.types import DIGITS, PER_SECOND, sql_type
+from reviewml.data.source import RayRead
 from reviewml.errors import SchemaError, SourceError, did_you_mean
-from reviewml.interfaces.source import RayRead
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows.columns import MISSING, NEVER_WORDS, YEAR_1, YEAR_10000
 from reviewml.rows.roles import ERRORS, PLACE, Roles, column_names

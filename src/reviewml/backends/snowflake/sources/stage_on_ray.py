@@ -24,8 +24,8 @@ import pyarrow as pa
 from reviewml.backends.snowflake.connection.container_runtime import imported
 from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.data.source import RayRead
 from reviewml.errors import BackendError
-from reviewml.interfaces.source import RayRead
 from reviewml.rows.bookkeeping import errors_array
 from reviewml.rows.roles import ERRORS, PLACE
 from reviewml.sources.review_file import Cells, cells_of

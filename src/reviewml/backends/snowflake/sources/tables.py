@@ -20,9 +20,9 @@ from reviewml.backends.snowflake.tables.fetch import fetched
 from reviewml.backends.snowflake.tables.provenance_comments import schema_with_origins
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.tables.snowpark_frames import query_of
+from reviewml.data.source import Partition, Source
 from reviewml.errors import SchemaError, SourceError
 from reviewml.fitting.sklearn_compatible import TARGET
-from reviewml.interfaces.source import Partition, Source
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, Roles, with_roles
 

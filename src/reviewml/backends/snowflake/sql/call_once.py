@@ -20,10 +20,11 @@ from reviewml.backends.snowflake.tables.query import Rows, Step
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.display.progress import progress
 from reviewml.errors import BackendError, CreditsExhausted
-from reviewml.interfaces.sql_enricher import ANSWER, AskDatabase, Estimate
-from reviewml.interfaces.store import Shelf
+from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.cached_enrich import FIRST_ROWS, CachedEnrich, next_rows
 from reviewml.operations.enrich import Enrich
+from reviewml.operations.sql_call import ANSWER, Estimate
+from reviewml.operations.value_store import Shelf
 from reviewml.rows.bookkeeping import narrowed
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, columns_behind, roles_of
 

@@ -20,8 +20,8 @@ from reviewml.backends.snowflake.sql.select import (
 from reviewml.backends.snowflake.tables.query import PartialPushdown, Step
 from reviewml.backends.snowflake.udf.sampling import compile_sample
 from reviewml.fitting.examples import FeaturizeForTraining
-from reviewml.interfaces.sql_enricher import AskDatabase
 from reviewml.models.scoring import ComputeNumbers, Predict
+from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich, SelectRoles
 from reviewml.operations.fail_on_error import FailOnError

@@ -18,7 +18,6 @@ from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step
 from reviewml.backends.snowflake.tables.types import PER_SECOND, sql_type
 from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, parts_of, python_function
 from reviewml.fitting.examples import FeaturizeForTraining
-from reviewml.interfaces.featurizer import Featurizer, Matrix
 from reviewml.models.scoring import ComputeNumbers, Predict
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.expressions import (
@@ -34,6 +33,7 @@ from reviewml.rows.expressions import (
     write_numbers,
 )
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, Roles, roles_of, with_roles
+from reviewml.steps.featurizer import Featurizer, Matrix
 
 MICROSECOND = 1_000
 """Nanoseconds."""

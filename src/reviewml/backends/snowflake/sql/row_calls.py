@@ -13,8 +13,9 @@ from reviewml.backends.snowflake.identifiers import quoted
 from reviewml.backends.snowflake.sql.role_expressions import error_array, key_cell, role_cells
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.tables.types import sql_type
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.sql_enricher import AskDatabase, Price, SqlEnricher
+from reviewml.operations.ask_database import AskDatabase
+from reviewml.operations.protocols import RowStep
+from reviewml.operations.sql_call import Price
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Question(ABC):
         What the enricher is shown of a row, as SQL, by the names that it calls it.
     """
 
-    enricher: Enricher | SqlEnricher
+    enricher: RowStep
     stage: str
     store: SnowflakeStore | None
     shown: Mapping[str, str]

@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from reviewml import saving
 from reviewml.backends.snowflake.udf import statistics_codec, value_codec
-from reviewml.fitting.examples import unreadable
 from reviewml.models.scoring import chosen
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.sample import KeepSample
+from reviewml.rows.bookkeeping import unreadable
 from reviewml.rows.expressions import write_numbers
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, roles_of
 from reviewml.rows.row_keys import row_keys

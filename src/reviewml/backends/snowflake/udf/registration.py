@@ -16,9 +16,9 @@ from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.backends.snowflake.udf import package_archive
 from reviewml.backends.snowflake.udf.handlers import PICKLE
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.model import Model
 from reviewml.rows.roles import Roles
+from reviewml.steps.component import Component
+from reviewml.steps.model import Model
 from reviewml.storage.temporary import temporary_folder
 
 SAVED = "saved.zip"

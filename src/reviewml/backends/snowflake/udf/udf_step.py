@@ -19,14 +19,14 @@ from reviewml.backends.snowflake.udf import package_archive, registration, value
 from reviewml.backends.snowflake.udf.handlers import AddRowKeys
 from reviewml.backends.snowflake.udf.pickling import Stays, pickled
 from reviewml.errors import ReviewmlError, SchemaError
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.sql_enricher import ANSWER
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation, Map
+from reviewml.operations.sql_call import ANSWER
 from reviewml.rows.bookkeeping import narrowed
 from reviewml.rows.roles import ERRORS, PLACE, visible
 from reviewml.saving.components import describe, learned, refuse_secrets
+from reviewml.steps.component import Component
 
 ANSWERS = "__answers__"
 """Column of what a function gives: a text for each column that it makes."""
@@ -239,13 +239,13 @@ def brought(
     Stays
         When it cannot be.
     """
-    enrich = operation if isinstance(operation, Enrich) else None
-    if enrich is not None:
-        _refuse_secrets(enrich.enricher)
+    enricher = _enricher_of(operation)
+    if enricher is not None:
+        _refuse_secrets(enricher)
     raw, has_code = pickled(operation, _class_of(operation), packages)
-    if enrich is not None and not has_code and _can_be_saved(enrich):
-        parts = registration.parts_of([("enricher", enrich.enricher)])
-        return Brought("enriched", parts, ([enrich.stage],))
+    if enricher is not None and not has_code and _can_be_saved(enricher):
+        parts = registration.parts_of([("enricher", enricher)])
+        return Brought("enriched", parts, ([operation.name],))
     if not has_code:
         return Brought("called", raw)
     if (runtime := registration.this_runtime()) is None:
@@ -264,6 +264,11 @@ def _class_of(operation: BatchOperation) -> type:
             return type(operation)
 
 
+def _enricher_of(operation: BatchOperation) -> Component | None:
+    enricher = operation.enricher if isinstance(operation, Enrich) else None
+    return enricher if isinstance(enricher, Component) else None
+
+
 def _refuse_secrets(component: Component) -> None:
     try:
         refuse_secrets(type(component).__name__, component.get_params(deep=True))
@@ -271,10 +276,10 @@ def _refuse_secrets(component: Component) -> None:
         raise Stays("one of its parameters looks like a secret") from None
 
 
-def _can_be_saved(operation: Enrich) -> bool:
+def _can_be_saved(enricher: Component) -> bool:
     try:
-        describe(operation.enricher, {})
-        learned(operation.enricher, {})
+        describe(enricher, {})
+        learned(enricher, {})
     except ReviewmlError:
         return False
     return True

@@ -5,55 +5,22 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from reviewml.backends.local.frames import as_dataset
+from reviewml.data.frames import as_dataset
 from reviewml.errors import NotFitted, ParameterError, SchemaError
 from reviewml.operations.enrich import SelectRoles
-from reviewml.rows.hashing import digest
+from reviewml.operations.protocols import BatchStep
+from reviewml.operations.value_store import Shelf
 from reviewml.rows.named_lists import named, names_of
 from reviewml.rows.roles import require, roles_of
-from reviewml.rows.row_keys import KEY, id_keys, row_keys
+from reviewml.rows.row_keys import links_of, links_to, row_keys
 from reviewml.rows.windows import Duration
-
-if TYPE_CHECKING:
-    from reviewml.interfaces.enricher import Enricher
-    from reviewml.interfaces.sql_enricher import SqlEnricher
-
-LINKS = pa.schema([pa.field("id", KEY), pa.field("key", KEY)])
-"""Which ids led to which keys, both hashed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Shelf:
-    """Where the values of one enricher stand, as long as its values depend on the same.
-
-    Parameters
-    ----------
-    fingerprint
-        Hash of all that values depend on besides the row.
-    enricher
-        Name of its class, for people.
-    columns
-        Names and types of the values.
-    """
-
-    fingerprint: str
-    enricher: str
-    columns: pa.Schema
-
-    @classmethod
-    def of(cls, enricher: Enricher | SqlEnricher) -> Shelf:
-        """Return the shelf of an enricher that is fitted and set up."""
-        columns = pa.schema(list(enricher.adds.items()))
-        types = [(field.name, str(field.type)) for field in columns]
-        return cls(digest([enricher.fingerprint(), types]), type(enricher).__name__, columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +57,22 @@ class ShelfSummary:
         """Share of look-ups that found values; None before the first."""
         asked = self.hits + self.misses
         return self.hits / asked if asked else None
+
+
+class StoredStep(BatchStep, Protocol):
+    """A step whose values a store may hold; see `Enricher`."""
+
+    @property
+    def stored(self) -> bool:
+        """Whether its values are kept in a store."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` has anything to do."""
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What it learned."""
 
 
 class EnrichmentStore(ABC):
@@ -189,7 +172,7 @@ class EnrichmentStore(ABC):
 
     # -- what is derived ----------------------------------------------------------------------
 
-    def seed(self, enricher: Enricher, rows: Any) -> int:
+    def seed(self, enricher: StoredStep, rows: Any) -> int:
         """Keep values from a table that has been scored already.
 
         Parameters
@@ -244,20 +227,6 @@ class EnrichmentStore(ABC):
         new = keys.filter(pa.array(~self.known(shelf, keys))).unique()
         self.add(shelf, keys, values, links_to(links, keys))
         return len(new)
-
-
-def links_of(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
-    """Return which ids of a batch lead to which keys; rows without an id lead to none."""
-    name = roles_of(batch.schema).id
-    if name is None or name not in batch.schema.names:
-        return pa.RecordBatch.from_pylist([], schema=LINKS)
-    ids = id_keys(batch.column(name))
-    return pa.RecordBatch.from_arrays([ids, keys], schema=LINKS).filter(ids.is_valid())
-
-
-def links_to(links: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
-    """Return the links that lead to some keys."""
-    return links.filter(pc.is_in(links.column("key"), value_set=keys))
 
 
 def _check_types(shelf: Shelf, schema: pa.Schema) -> None:

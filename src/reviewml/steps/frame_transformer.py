@@ -10,7 +10,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.utils import Tags, TransformerTags
 
-from reviewml.backends.local.frames import convert_frame, is_frame
+from reviewml.data.frames import convert_frame, is_frame
 from reviewml.errors import NotFitted, ParameterError, SchemaError
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.backends.local.frames import as_dataset, like
+from reviewml.data.frames import as_dataset, like
 from reviewml.errors import ReviewmlError
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.frame_transformer import FrameTransformer
-from reviewml.interfaces.resources import Resources
+from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
 from reviewml.rows.roles import ROLE_NAMES, Roles
+from reviewml.steps.component import Component
+from reviewml.steps.frame_transformer import FrameTransformer
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.dataset import Dataset
-    from reviewml.interfaces.sql_enricher import AskDatabase
+    from reviewml.data.dataset import Dataset
+    from reviewml.operations.ask_database import AskDatabase
 
 
 class Enrichment(FrameTransformer, Component, ABC):

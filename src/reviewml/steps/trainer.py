@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.featurizer import Feature, Matrix
-from reviewml.interfaces.model import Model, Task
+from reviewml.steps.component import Component
+from reviewml.steps.featurizer import Feature, Matrix
+from reviewml.steps.model import Model, Task
 
 __all__ = ["Examples", "Target", "Task", "Trainer"]
 

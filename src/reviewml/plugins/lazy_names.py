@@ -34,7 +34,7 @@ def resolve_names(
         try:
             module = importlib.import_module(f"{package}.{modules[name]}")
         except ModuleNotFoundError as error:
-            from reviewml.plugins import missing
+            from reviewml.plugins.extras import missing
 
             raise missing(error, name) from error
         return module if modules[name] == name else getattr(module, name)

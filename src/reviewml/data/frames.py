@@ -14,7 +14,7 @@ from reviewml.rows.columns import column_to_pandas
 from reviewml.rows.roles import Roles
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.dataset import Dataset
+    from reviewml.data.dataset import Dataset
 
 
 def as_dataset(data: Any, roles: Roles = Roles()) -> Dataset:

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.interfaces.component import Component
 from reviewml.rows.expressions import Expression
 from reviewml.rows.statistics import Statistic
+from reviewml.steps.component import Component
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.dataset import Dataset
+    from reviewml.data.dataset import Dataset
 
 Matrix = npt.NDArray[np.float32]
 """Features of rows: shape ``(n_rows, n_features)``, missing values as NaN."""

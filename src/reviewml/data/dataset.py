@@ -6,35 +6,49 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import pyarrow as pa
 
-from reviewml.interfaces.resources import Resources
-from reviewml.operations.add_label import add_label
+from reviewml.data.source import with_keys
+from reviewml.operations.ask_database import AskDatabase
+from reviewml.operations.asof import time_of
 from reviewml.operations.fail_on_error import FailOnError
 from reviewml.operations.group_by import GroupBy
 from reviewml.operations.label import Label
 from reviewml.operations.operation import BatchFunction, Map, Operation
 from reviewml.operations.relation import Relation
+from reviewml.operations.resources import Resources
 from reviewml.operations.sample import KeepSample, Sample
 from reviewml.operations.select import AssignRoles
+from reviewml.operations.sql_call import Estimate
+from reviewml.operations.value_store import ValueStore
+from reviewml.operations.write_files import write
 from reviewml.rows import row_errors
 from reviewml.rows.bookkeeping import ResultErrors, hidden, resized
 from reviewml.rows.columns import table_to_pandas
 from reviewml.rows.conversion import convert
 from reviewml.rows.roles import Roles, roles_of, visible
 from reviewml.rows.statistics import Statistic, merged, parts_of
+from reviewml.rows.time_range import TimeRange, TimesByDay
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reviewml.interfaces.enrichment import Enrichment
-    from reviewml.interfaces.sql_enricher import AskDatabase, Estimate
-    from reviewml.interfaces.store import EnrichmentStore
 
 BATCH_SIZE = 16_384
 """Rows in a batch unless another size is asked for."""
+
+
+class EnrichmentStep(Protocol):
+    """A step that adds columns to a dataset; see `Enrichment`."""
+
+    @property
+    def asks_a_database(self) -> bool:
+        """Whether only a database that holds the rows can compute it, or a part of it."""
+
+    def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
+        """Add the columns."""
 
 
 class Dataset(Relation):
@@ -48,7 +62,7 @@ class Dataset(Relation):
     rows: int | None = None
     """How many rows there are, where that is known before they are read."""
 
-    store: EnrichmentStore | None = None
+    store: ValueStore | None = None
     """Where values of enrichers are kept, if anywhere."""
 
     # -- what a backend writes ----------------------------------------------------------------
@@ -167,7 +181,7 @@ class Dataset(Relation):
         assert self._errors is not None
         return self._errors
 
-    def enrich(self, enrichment: Enrichment, *, stage: str | None = None) -> Dataset:
+    def enrich(self, enrichment: EnrichmentStep, *, stage: str | None = None) -> Dataset:
         """Add the columns of an `Enricher`, or of anything else that adds some."""
         return enrichment.enrich_dataset(self, stage=stage)
 
@@ -189,9 +203,7 @@ class Dataset(Relation):
         UserWarning
             Of rows that failed, which have nulls there; `errors` has them all.
         """
-        from reviewml.operations.write_files import write
-
-        written = write(self, Path(path))
+        written = write(self.schema, self.batches(), Path(path))
         row_errors.warn(self.errors, self._rows_read)
         return written
 
@@ -221,6 +233,22 @@ class Dataset(Relation):
     def __repr__(self) -> str:
         columns = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
         return f"{type(self).__name__}({columns})"
+
+
+def add_label(rows: Dataset, label: Label) -> Dataset:
+    """Count the events that follow each row, and make a label of the count."""
+    events = rows.read_other(with_keys(label.events, label.event_keys))
+    count = label.count_following(rows.full_schema, events)
+    mark = label.mark_followed(rows.full_schema, _time_range(events, label))
+    return rows.apply(count).apply(mark)
+
+
+def _time_range(events: Dataset, label: Label) -> TimeRange | None:
+    """Find when the events were, where the label does not say up to when they are known."""
+    if label.until is not None:
+        return None
+    days = events.aggregate({"times": TimesByDay(time_of(events.full_schema, "events"))})
+    return TimeRange.of(days.get("times", {}))
 
 
 def draw_sample(rows: Dataset, sample: Sample) -> Dataset:

@@ -6,17 +6,14 @@ import dataclasses
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reviewml import plugins
-from reviewml.backends.local.frames import is_frame
+from reviewml.data.dataset import Dataset, EnrichmentStep
+from reviewml.data.frames import is_frame
+from reviewml.data.source import Source
 from reviewml.errors import CapabilityError, SourceError
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.source import Source
 from reviewml.rows.roles import Roles, existing_roles
-
-if TYPE_CHECKING:
-    from reviewml.interfaces.enrichment import Enrichment
 
 Setting = Mapping[str, Any]
 """Values of parameters, by name."""
@@ -50,7 +47,7 @@ class Backend(ABC):
     name: str
     capabilities: Capabilities = Capabilities()
 
-    def check(self, steps: Mapping[str, Enrichment]) -> None:
+    def check(self, steps: Mapping[str, EnrichmentStep]) -> None:
         """Raise, before anything runs, when a step cannot run here.
 
         Parameters

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.interfaces.featurizer import Matrix
+from reviewml.steps.featurizer import Matrix
 
 Task = Literal["binary", "multiclass", "regression"]
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from reviewml.interfaces.enrichment import Enrichment
+from reviewml.operations.ask_database import AskDatabase
+from reviewml.operations.cached_enrich import CachedEnrich
+from reviewml.operations.enrich import Enrich, SelectRoles
+from reviewml.operations.sql_call import Call, asked
+from reviewml.steps.enrichment import Enrichment
 
 if TYPE_CHECKING:
-    from reviewml.interfaces.dataset import Dataset
-    from reviewml.interfaces.sql_enricher import AskDatabase, Call
-    from reviewml.operations.enrich import Enrich
+    from reviewml.data.dataset import Dataset
 
 
 class Enricher(Enrichment):
@@ -25,7 +27,7 @@ class Enricher(Enrichment):
     To fail some rows and not others, `enrich` raises `reviewml.errors.RowErrors`; on any other
     exception the batch is halved until the row that causes it is alone. One that comes from the
     environment (disk, memory, device, connection) then stops the run: no row is to blame. See
-    `reviewml.interfaces.environment`.
+    `reviewml.environment_errors`.
 
     Examples
     --------
@@ -93,7 +95,6 @@ class Enricher(Enrichment):
         return {}
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
-        from reviewml.interfaces.sql_enricher import AskDatabase, asked
 
         if asked(self, dict.fromkeys(self.needs, "NULL"), stage) is None:
             return []
@@ -108,8 +109,6 @@ class Enricher(Enrichment):
         return self
 
     def _rows_to_fit(self, X: Any) -> Dataset:
-        from reviewml.operations.enrich import SelectRoles
-
         dataset = self.read_rows(X)
         self.remember_columns(dataset.schema.names)
         needs, optional = (*self.needs, *self.fit_needs), (*self.optional, *self.fit_optional)
@@ -129,9 +128,6 @@ class Enricher(Enrichment):
         return dataset.apply(self._operation(dataset, stage or type(self).__name__))
 
     def _operation(self, dataset: Dataset, stage: str) -> Enrich:
-        from reviewml.operations.cached_enrich import CachedEnrich
-        from reviewml.operations.enrich import Enrich
-
         if self.stored and dataset.store is not None:
             return CachedEnrich(self, stage, dataset.store)
         return Enrich(self, stage)

@@ -1,23 +1,25 @@
 """The nouns: one abstract class in each file. Read these first."""
 
-from reviewml.backends.local.frames import as_dataset
-from reviewml.interfaces.backend import Backend, Capabilities
-from reviewml.interfaces.component import Component
-from reviewml.interfaces.dataset import Dataset
-from reviewml.interfaces.enricher import Enricher
-from reviewml.interfaces.enrichment import Enrichment
-from reviewml.interfaces.featurizer import Feature, Featurizer
-from reviewml.interfaces.model import Model
-from reviewml.interfaces.registry import Event, ModelVersion, Registry
-from reviewml.interfaces.resources import Resources
-from reviewml.interfaces.source import Partition, RayRead, Source
-from reviewml.interfaces.sql_enricher import ANSWER, Call, Price, SqlEnricher
-from reviewml.interfaces.store import EnrichmentStore, Shelf, ShelfSummary
-from reviewml.interfaces.trainer import Examples, Target, Trainer
+from reviewml.data.backend import Backend, Capabilities
+from reviewml.data.dataset import Dataset
+from reviewml.data.frames import as_dataset
+from reviewml.data.source import Partition, RayRead, Source
+from reviewml.data.store import EnrichmentStore, ShelfSummary
+from reviewml.operations.resources import Resources
+from reviewml.operations.sql_call import ANSWER, Call, Price
+from reviewml.operations.value_store import Shelf
 from reviewml.plugins import API_VERSION
+from reviewml.registries.base import Event, ModelVersion, Registry
 from reviewml.rows.bookkeeping import with_bookkeeping
 from reviewml.rows.roles import Roles, roles_of, visible, with_roles
 from reviewml.rows.windows import Window
+from reviewml.steps.component import Component
+from reviewml.steps.enricher import Enricher
+from reviewml.steps.enrichment import Enrichment
+from reviewml.steps.featurizer import Feature, Featurizer
+from reviewml.steps.model import Model
+from reviewml.steps.sql_enricher import SqlEnricher
+from reviewml.steps.trainer import Examples, Target, Trainer
 
 __all__ = [
     "ANSWER",

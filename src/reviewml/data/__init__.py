@@ -1,0 +1,1 @@
+"""Where rows are: sources, datasets, backends and stores."""

@@ -1,0 +1,1 @@
+"""What is done to rows: enrichers, featurizers, trainers and models."""
