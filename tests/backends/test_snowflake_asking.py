@@ -34,8 +34,8 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.calls import call_once
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
-from reviewml.backends.snowflake.sql import call_once
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session

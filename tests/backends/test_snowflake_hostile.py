@@ -22,10 +22,11 @@ from snowflake_double import Double
 
 from reviewml import Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.calls import call_once
 from reviewml.backends.snowflake.identifiers import literal
 from reviewml.backends.snowflake.registry.method_signatures import Method
 from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
-from reviewml.backends.snowflake.sql import call_once, merge
+from reviewml.backends.snowflake.sql import merge
 from reviewml.backends.snowflake.sql.merge import Merged
 from reviewml.backends.snowflake.tables.described_types import type_named
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate

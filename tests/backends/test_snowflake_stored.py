@@ -28,8 +28,8 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
+from reviewml.backends.snowflake.calls import call_once
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.sql import call_once
 from reviewml.backends.snowflake.store import SnowflakeStore
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import ray
 
 from reviewml.backends.ray import cluster, shuffle
+from reviewml.backends.ray.context import RayContext
 from reviewml.backends.ray.coordinator import Ledger
 from reviewml.backends.ray.worker import Steps, batches_of
 from reviewml.backends.ray.worker_pool import LITTLE, Pool
@@ -37,9 +38,6 @@ from reviewml.rows import row_errors
 from reviewml.rows.bookkeeping import empty_batch
 from reviewml.rows.roles import Roles
 from reviewml.rows.statistics import Statistic, merged, parts_of
-
-if TYPE_CHECKING:
-    from reviewml.backends.ray.backend import RayBackend
 
 Blocks = Any
 """Ray's own dataset, `ray.data.Dataset`."""
@@ -105,7 +103,7 @@ class RayDataset(Dataset):
 
     def __init__(
         self,
-        backend: RayBackend,
+        backend: RayContext,
         schema: pa.Schema,
         make: Make,
         *,
@@ -237,7 +235,9 @@ class RayDataset(Dataset):
         return RayDataset(self._backend, schema, make)
 
     def read_other(self, data: Any, roles: Roles = Roles()) -> RayDataset:
-        return self._backend.read(data, roles)
+        read = self._backend.read(data, roles)
+        assert isinstance(read, RayDataset)
+        return read
 
     def persist(self) -> RayDataset:
         if self._at_hand:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import uuid
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,20 @@ from reviewml.rows.hashing import key_hashes, splitmix, stable_hash
 from reviewml.rows.roles import PLACE
 from reviewml.rows.tally import Tally
 
-if TYPE_CHECKING:
-    from reviewml.backends.ray.dataset import RayDataset
+
+class StoredRows(Protocol):
+    """Rows whose blocks can be put into the object store; see `RayDataset`."""
+
+    @property
+    def full_schema(self) -> pa.Schema:
+        """Columns, bookkeeping included."""
+
+    def persist(self) -> StoredRows:
+        """Compute the rows once, and keep them."""
+
+    def blocks(self, ledger: Ledger) -> ray.data.Dataset:
+        """Return the rows as Ray's own dataset."""
+
 
 SHARD_BYTES = 64 * 2**20
 """Size of a shard, which one worker holds in memory a few times over."""
@@ -122,7 +134,7 @@ class Side:
         Whether rows that lack the same part of their key belong together.
     """
 
-    rows: RayDataset
+    rows: StoredRows
     keys: tuple[str, ...]
     kinds: tuple[pa.DataType, ...] = ()
     nulls_equal: bool = False

@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import posixpath
 import uuid
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml.backends.ray.worker import from_bytes, to_bytes
+from reviewml.data.dataset import Dataset
 from reviewml.errors import SourceError
 from reviewml.operations.operation import BatchOperation
 from reviewml.privacy.redaction import masked
@@ -20,13 +20,10 @@ from reviewml.rows.roles import BOOKKEEPING, ERRORS, roles_of, visible
 from reviewml.storage.filesystems import filesystem
 from reviewml.storage.write_errors import explain_write_errors
 
-if TYPE_CHECKING:
-    from reviewml.backends.ray.dataset import RayDataset
-
 WRITTEN = pa.schema([("name", pa.string()), ("failed", pa.large_binary())])
 
 
-def write_parts(rows: RayDataset, url: str) -> pa.Table:
+def write_parts(rows: Dataset, url: str) -> pa.Table:
     """Write the rows to Parquet files in a folder.
 
     Files are made under another name and given their own once all are complete, those alone that

@@ -7,15 +7,17 @@ import logging
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from snowflake.snowpark import DataFrame
 
 from reviewml.backends.local.dataset import BatchStream, Stream
+from reviewml.backends.snowflake.calls import call_once
+from reviewml.backends.snowflake.context import SnowflakeContext
 from reviewml.backends.snowflake.identifiers import Name
 from reviewml.backends.snowflake.jobs.enrich_step import compile_to_job
-from reviewml.backends.snowflake.sql import aggregate, asof, call_once, merge
+from reviewml.backends.snowflake.sql import aggregate, asof, merge
 from reviewml.backends.snowflake.sql.compiler import compile_operation
 from reviewml.backends.snowflake.sql.duplicates import drop_duplicates
 from reviewml.backends.snowflake.sql.group_by import aggregate_groups
@@ -39,9 +41,6 @@ from reviewml.rows.bookkeeping import hidden
 from reviewml.rows.roles import Roles
 from reviewml.rows.statistics import Statistic
 
-if TYPE_CHECKING:
-    from reviewml.backends.snowflake.backend import SnowflakeBackend
-
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +63,7 @@ class SnowflakeDataset(Dataset):
 
     def __init__(
         self,
-        backend: SnowflakeBackend,
+        backend: SnowflakeContext,
         schema: pa.Schema,
         make: Callable[[], Rows],
         *,
@@ -162,7 +161,9 @@ class SnowflakeDataset(Dataset):
         )
 
     def read_other(self, data: Any, roles: Roles = Roles()) -> SnowflakeDataset:
-        return self.backend.read(data, roles)
+        read = self.backend.read(data, roles)
+        assert isinstance(read, SnowflakeDataset)
+        return read
 
     def head(self, n: int = 5) -> pa.Table:
         # Which rows does not matter: to sort all of them for that would.
@@ -235,7 +236,7 @@ class StreamedDataset(SnowflakeDataset):
 
     def __init__(
         self,
-        backend: SnowflakeBackend,
+        backend: SnowflakeContext,
         schema: pa.Schema,
         stream: Stream,
         *,

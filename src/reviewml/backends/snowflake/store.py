@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import Access, Connection, Database
 from reviewml.backends.snowflake.identifiers import Name, literal
-from reviewml.backends.snowflake.sql.role_expressions import id_keys_there
+from reviewml.backends.snowflake.tables.role_expressions import id_keys_there
 from reviewml.backends.snowflake.tables.types import SqlType, restored, sql_type
 from reviewml.backends.snowflake.tables.upload import carried
 from reviewml.data.store import EnrichmentStore, ShelfSummary

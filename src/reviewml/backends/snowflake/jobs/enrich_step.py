@@ -15,9 +15,9 @@ from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.jobs.payload import payload
 from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
-from reviewml.backends.snowflake.sql.role_expressions import both_errors
 from reviewml.backends.snowflake.store import SnowflakeStore, store_at
 from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.tables.role_expressions import both_errors
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.backends.snowflake.udf.pickling import Stays
 from reviewml.backends.snowflake.udf.registration import Content

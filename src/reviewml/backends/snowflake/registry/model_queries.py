@@ -11,8 +11,8 @@ from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.identifiers import Name, quoted
 from reviewml.backends.snowflake.registry.method_signatures import Method, version_sql
 from reviewml.backends.snowflake.registry.model_versions import KeptModel, KeptVersion, version_name
-from reviewml.backends.snowflake.sql.role_expressions import joined_text
 from reviewml.backends.snowflake.tables.described_types import kind_name
+from reviewml.backends.snowflake.tables.role_expressions import joined_text
 from reviewml.backends.snowflake.tables.snowpark_frames import query_of
 from reviewml.errors import (
     CapabilityError,

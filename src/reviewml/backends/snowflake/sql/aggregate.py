@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.sql.timestamps import moment
 from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.udf import partition_statistics
 from reviewml.rows.roles import BOOKKEEPING, roles_of

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from reviewml.backends.local.asof import LeftOut, RowsLeftOut
 from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.operations.asof import AsofAggregates
 from reviewml.rows.windows import Window

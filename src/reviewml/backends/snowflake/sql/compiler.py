@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.sql.call_once import compile_enrich, compile_question
+from reviewml.backends.snowflake.calls.call_once import compile_enrich, compile_question
 from reviewml.backends.snowflake.sql.features import compile_features, compile_predict
 from reviewml.backends.snowflake.sql.filter import compile_filter
 from reviewml.backends.snowflake.sql.group_by import compile_measure_groups

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from reviewml.backends.snowflake.identifiers import quoted
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.sql.filter import condition
-from reviewml.backends.snowflake.sql.keys import key_value
-from reviewml.backends.snowflake.sql.role_expressions import without_blanks
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.role_expressions import without_blanks
 from reviewml.operations.aggregates import LARGEST, UNITS, Measure, too_large
 from reviewml.operations.group_by import AggregateGroups, FailedRows, MeasureGroups
 from reviewml.rows.roles import ERRORS, PLACE

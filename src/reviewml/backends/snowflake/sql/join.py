@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.operations.join import Join, Side, Unmatched, Unreadable
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, visible

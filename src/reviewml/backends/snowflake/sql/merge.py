@@ -8,10 +8,10 @@ import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
 from reviewml.backends.snowflake.identifiers import Name, quoted
-from reviewml.backends.snowflake.sql.keys import key_value
 from reviewml.backends.snowflake.tables.described_types import kind_name
 from reviewml.backends.snowflake.tables.fetch import failed as failed_rows
 from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.provenance_comments import check_same_origins, keep_origins
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.tables.types import sql_type

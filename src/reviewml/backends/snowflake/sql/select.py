@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.sql.keys import key_value
-from reviewml.backends.snowflake.sql.role_expressions import role_cells
 from reviewml.backends.snowflake.sql.timestamps import moment
 from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.role_expressions import role_cells
 from reviewml.operations.enrich import SelectRoles
 from reviewml.operations.fail_on_error import FailOnError
 from reviewml.operations.label import FOLLOWING, MarkFollowed

@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake.calls.call_once import asked
+from reviewml.backends.snowflake.calls.row_calls import Asked, Question
 from reviewml.backends.snowflake.connection.session import Access, Database
 from reviewml.backends.snowflake.identifiers import quoted
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
-from reviewml.backends.snowflake.sql.call_once import asked
-from reviewml.backends.snowflake.sql.role_expressions import role_cells
-from reviewml.backends.snowflake.sql.row_calls import Asked, Question
 from reviewml.backends.snowflake.store import store_at
 from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.role_expressions import role_cells
 from reviewml.backends.snowflake.udf import package_archive, registration, value_codec
 from reviewml.backends.snowflake.udf.handlers import AddRowKeys
 from reviewml.backends.snowflake.udf.pickling import Stays, pickled

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import literal, quoted
-from reviewml.backends.snowflake.sql.keys import key_value
+from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.rows.blanks import BLANKS
 from reviewml.rows.roles import ERROR_TYPE, roles_of

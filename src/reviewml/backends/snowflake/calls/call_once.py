@@ -9,14 +9,18 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from reviewml.backends.snowflake.calls.row_calls import Asked, Question, SqlQuestion
 from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.cortex_budget import Texts
 from reviewml.backends.snowflake.identifiers import literal, quoted
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
-from reviewml.backends.snowflake.sql.role_expressions import both_errors, error_array, id_key_cell
-from reviewml.backends.snowflake.sql.row_calls import Asked, Question, SqlQuestion
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.role_expressions import (
+    both_errors,
+    error_array,
+    id_key_cell,
+)
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.display.progress import progress
 from reviewml.errors import BackendError, CreditsExhausted

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.sql.role_expressions import error_array, key_cell, role_cells
 from reviewml.backends.snowflake.store import SnowflakeStore
+from reviewml.backends.snowflake.tables.role_expressions import error_array, key_cell, role_cells
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.protocols import RowStep

@@ -1,0 +1,32 @@
+"""SnowflakeContext: what the datasets of an account need of their backend."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from reviewml.backends.snowflake.connection.session import Access, Database
+from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.data.dataset import Dataset
+from reviewml.operations.value_store import ValueStore
+from reviewml.rows.roles import Roles
+
+
+class SnowflakeContext(Protocol):
+    """A connection to an account, and the user's settings; see `SnowflakeBackend`."""
+
+    @property
+    def access(self) -> Access:
+        """How to get at Snowflake."""
+
+    @property
+    def jobs(self) -> Pool | None:
+        """Where jobs run."""
+
+    def database(self) -> Database:
+        """Return what runs statements, connected."""
+
+    def read(self, data: Any, roles: Roles = Roles()) -> Dataset:
+        """Read anything that holds rows."""
+
+    def enrichment_store(self) -> ValueStore | None:
+        """Return where values of enrichers are kept, if anywhere."""
