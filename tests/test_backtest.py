@@ -47,7 +47,7 @@ def pipeline(shop: Shop, **options: Any) -> Pipeline:
 
 def test_reviews_that_matter_are_worth_something() -> None:
     shop = shop_of(2.0)
-    found = pipeline(shop).evaluate(views_of(shop), target="bought", ablation=True)
+    found = pipeline(shop).backtest(views_of(shop), target="bought", ablation=True)
     assert found.ablation is not None
     assert found.ablation.steps == ("product",)
     assert found.ablation.difference["auc"].low > 0.03
@@ -61,7 +61,7 @@ def test_reviews_that_matter_are_worth_something() -> None:
 def test_reviews_that_do_not_matter_are_worth_nothing() -> None:
     for seed in range(3):
         shop = shop_of(0.0, seed)
-        found = pipeline(shop).evaluate(views_of(shop), target="bought", ablation=True)
+        found = pipeline(shop).backtest(views_of(shop), target="bought", ablation=True)
         assert found.ablation is not None
         assert found.ablation.difference["auc"].low <= 0
 
@@ -90,7 +90,7 @@ def test_what_is_judged_does_not_change_what_is_learned() -> None:
     turned = rows.set_column(place, "bought", pa.array(answers))
     auc = [
         pipeline(shop)
-        .evaluate(Frame(table, id="view_id", time="viewed_at"), target="bought", holdout=0.25)
+        .backtest(Frame(table, id="view_id", time="viewed_at"), target="bought", holdout=0.25)
         .metrics["auc"]
         .value
         for table in (rows, turned)
@@ -113,13 +113,13 @@ def test_says_what_it_cannot_do() -> None:
         [("features", Features(exclude=KEYS)), ("model", LogisticRegression())], time="viewed_at"
     )
     with pytest.raises(SchemaError, match="no step looks at reviews"):
-        behaviour.evaluate(rows, target="bought", ablation=True)
-    assert behaviour.evaluate(rows, target="bought", holdout=0.5).rows["used"] > 2_000
+        behaviour.backtest(rows, target="bought", ablation=True)
+    assert behaviour.backtest(rows, target="bought", holdout=0.5).rows["used"] > 2_000
     timeless = Pipeline(behaviour.steps)
     with pytest.raises(
         SchemaError, match=r"the role 'time'\. Name one, as in Pipeline\(.*time='column'"
     ):
-        timeless.evaluate(rows, target="bought", holdout=0.5)
+        timeless.backtest(rows, target="bought", holdout=0.5)
     with pytest.raises(SchemaError, match="no step of this pipeline looks at reviews"):
         behaviour.fit(rows, target="bought").predict(rows, reviews=rows)
     with pytest.raises(SchemaError, match="already have a column 'bought'"):
@@ -143,7 +143,7 @@ def test_a_trainer_that_holds_nothing_out_learns_nothing_of_what_is_judged() -> 
             ]
         )
         early = as_dataset(views).filter(pc.field("viewed_at") < pa.scalar(LATE))
-        figures.append(pipe.evaluate(early, target="bought", holdout=0.25).metrics["auc"].value)
+        figures.append(pipe.backtest(early, target="bought", holdout=0.25).metrics["auc"].value)
     assert figures[0] == figures[1]
 
 
@@ -176,7 +176,7 @@ def test_rows_that_cannot_be_split_by_their_time_are_counted() -> None:
     rows = pa.table({"at": times, "x": range(400), "y": [n % 3 == 0 for n in range(400)]})
     steps = [("features", Features()), ("model", XGBoost(n_estimators=3))]
     with pytest.warns(UserWarning) as seen:
-        Pipeline(steps).evaluate(Frame(rows, time="at"), target="y", holdout=0.25)
+        Pipeline(steps).backtest(Frame(rows, time="at"), target="y", holdout=0.25)
         Pipeline(steps).fit(Frame(rows, time="at"), target="y")
     said = [str(warning.message) for warning in seen]
     assert any("holdout: 2 of 400 rows have no time, 'at'" in one for one in said)

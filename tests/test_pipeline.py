@@ -228,7 +228,7 @@ def test_unfitted_pipelines_say_so(rows: pa.Table) -> None:
     for use in ("predict", "predict_proba", "evaluate", "explain"):
         with pytest.raises(NotFitted, match=r"fit\(\)"):
             getattr(pipeline(), use)(rows)
-    with pytest.raises(NotFitted, match=r"or give holdout=0\.25"):
+    with pytest.raises(NotFitted, match=r"or use backtest\(\)"):
         pipeline().evaluate(rows)
 
 

@@ -313,21 +313,17 @@ class Pipeline(Estimator):
         threshold: float = 0.5,
         confidence: float = 0.95,
         reviews: Any = None,
-        holdout: float | None = None,
-        ablation: bool = False,
     ) -> Evaluation:
-        """Judge the predictions for rows whose target is known.
+        """Measure how good the predictions are for rows whose target is known.
 
-        With `holdout`, the pipeline is judged instead of the fitted model: a copy learns from
-        the earlier rows, those within the time that the target looks ahead left out, and is
-        judged on the later ones.
+        `backtest` measures a pipeline on rows that it did not learn from.
 
         Parameters
         ----------
         X, y, target
             As in `fit`; the target is the one it was fitted on unless given.
         segments
-            Columns whose values are also judged apart; the language always is.
+            Columns whose values are also measured apart; the language always is.
         group
             Column to resample by for the intervals, when rows of one value belong together.
         threshold
@@ -335,28 +331,10 @@ class Pipeline(Estimator):
         confidence
             Level of the intervals.
         reviews
-            As in `predict`; with `holdout`, with roles of their own.
-        holdout
-            Share of the rows to judge, the latest.
-        ablation
-            Whether to say what steps that look at reviews are worth: the difference to the same
-            pipeline without them, on the same rows. It implies ``holdout=0.25``.
+            As in `predict`.
         """
         X = with_keys(self._name_columns(X), names_of(group))
-        if holdout is not None or ablation:
-            rows = self._read_to_fit(X, y, target, needs_target=True)
-            chain = self._chain(looking_at(self.steps, reviews))
-            return backtest(
-                chain,
-                rows,
-                HOLDOUT if holdout is None else holdout,
-                ablation=ablation,
-                segments=segments,
-                group=group,
-                threshold=threshold,
-                confidence=confidence,
-            )
-        self._fitted("model_", "or give holdout=0.25, to have a copy learn from the other rows")
+        self._fitted("model_", "or use backtest(), which fits a copy on the earlier rows")
         if target is None and y is None:
             target = self.roles_.target
         if target == TARGET:
@@ -372,6 +350,57 @@ class Pipeline(Estimator):
             group=group,
         )
         return scored.judged(self.model_, threshold=threshold, confidence=confidence)
+
+    @check_argument_types
+    def backtest(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        target: str | None = None,
+        holdout: float = HOLDOUT,
+        ablation: bool = False,
+        segments: Sequence[str] = (),
+        group: str | None = None,
+        threshold: float = 0.5,
+        confidence: float = 0.95,
+        reviews: Any = None,
+    ) -> Evaluation:
+        """Fit a copy on the earlier rows, and measure how good it is on the later ones.
+
+        Rows within the time that the target looks ahead are left out between the two. The
+        pipeline itself stays as it is.
+
+        Parameters
+        ----------
+        X, y, target
+            As in `fit`.
+        holdout
+            Share of the rows to measure on, the latest.
+        ablation
+            Whether to also measure what steps that look at reviews are worth: the difference to
+            the same pipeline without them, on the same rows.
+        segments, group, threshold, confidence
+            As in `evaluate`.
+        reviews
+            As in `predict`, with roles of their own.
+
+        Raises
+        ------
+        SchemaError
+            When no column has the role `time`, or all rows have one time.
+        """
+        X = with_keys(self._name_columns(X), names_of(group))
+        return backtest(
+            self._chain(looking_at(self.steps, reviews)),
+            self._read_to_fit(X, y, target, needs_target=True),
+            holdout,
+            ablation=ablation,
+            segments=segments,
+            group=group,
+            threshold=threshold,
+            confidence=confidence,
+        )
 
     @check_argument_types
     def explain(self, X: Any, *, limit: int = 10_000, reviews: Any = None) -> Explanation:

@@ -49,7 +49,7 @@ def demo(views: int, output: str, seed: int, as_json: bool) -> None:
     rows = rows.label(orders, by=KEYS, within="7d", name="bought")
     pipeline = _pipeline(reviews)
     _say("learning from the earlier three quarters, with and without reviews; judging on the rest")
-    evaluation = pipeline.evaluate(rows, target="bought", ablation=True)
+    evaluation = pipeline.backtest(rows, target="bought", ablation=True)
     _say("learning from all of it")
     pipeline.fit(rows, target="bought")
     registry = LocalRegistry(folder / "models")
