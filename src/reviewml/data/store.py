@@ -150,10 +150,21 @@ class EnrichmentStore(ABC):
         Other rows may have led to the same values; they are then paid for again. Once this
         returns, no byte of the values is left in the store's files.
 
+        Parameters
+        ----------
+        ids
+            A list or column of texts, numbers, times or UUIDs; 5 and ``"5"`` are one id. Nulls
+            are left out. See `reviewml.rows.row_keys.list_ids`.
+
         Returns
         -------
         int
             How many values are gone.
+
+        Raises
+        ------
+        ParameterError
+            When `ids` is one text in place of a list, or holds what no id can be.
         """
 
     @abstractmethod

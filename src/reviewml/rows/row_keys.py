@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from narwhals.dependencies import is_into_dataframe
 
+from reviewml.errors import ParameterError
 from reviewml.rows.hashing import as_keys
 from reviewml.rows.roles import roles_of
 
@@ -67,6 +69,47 @@ def id_keys(ids: pa.Array) -> pa.Array:
     ids = as_keys(ids)
     keys = _hashed("id", ([cell] for cell in _framed(_raw(written_ids(ids)))))
     return pc.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
+
+
+def list_ids(ids: Iterable[Any]) -> list[Any]:
+    """List ids that people gave, without nulls.
+
+    Raises
+    ------
+    ParameterError
+        When `ids` is one text or number in place of a list, or holds what no id can be.
+    """
+    no_list = isinstance(ids, str | bytes | Mapping) or is_into_dataframe(ids)
+    if no_list or not isinstance(ids, Iterable):
+        raise ParameterError(
+            f"ids= is a {type(ids).__name__}: give a list of ids, such as ['R-17'] or a column."
+        )
+    return [each for each in ids if _as_id(each).is_valid()[0].as_py()]
+
+
+def hash_ids(ids: Iterable[Any]) -> list[bytes]:
+    """Hash ids one by one: those that people typed may be of several types.
+
+    Raises
+    ------
+    ParameterError
+        As `list_ids`.
+    """
+    return [id_keys(_as_id(each))[0].as_py() for each in list_ids(ids)]
+
+
+def _as_id(value: Any) -> pa.Array:
+    try:
+        array = pa.array([value])
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        array = None
+    if array is None or pa.types.is_nested(array.type):
+        # Not its value, which may name a person.
+        raise ParameterError(
+            f"ids= holds a {type(value).__name__}, which is no id: give texts, numbers, times or "
+            "UUIDs."
+        )
+    return as_keys(array)
 
 
 def written_ids(ids: pa.Array) -> pa.Array:

@@ -22,7 +22,7 @@ from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import StoreError, StoreUnwritable
 from reviewml.operations.value_store import Shelf
 from reviewml.parameter_types import check_argument_types
-from reviewml.rows.row_keys import KEY, id_keys
+from reviewml.rows.row_keys import KEY, hash_ids
 from reviewml.rows.windows import Duration
 from reviewml.storage.write_errors import can_name_a_file
 from reviewml.stores.ages import LAST_MOMENT, unused
@@ -148,8 +148,7 @@ class LocalStore(EnrichmentStore):
                 connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", new)
 
     def forget(self, ids: Iterable[Any]) -> int:
-        # One by one: ids that were typed may be of several types.
-        hashed = [(id_keys(pa.array([one]))[0].as_py(),) for one in ids]
+        hashed = [(key,) for key in hash_ids(ids)]
         try:
             return delete(self.folder, partial(_forget, hashed=hashed), always_empty=True)
         except StoreError as error:

@@ -18,7 +18,7 @@ from reviewml.errors import StoreError, StoreUnwritable
 from reviewml.operations.value_store import Shelf
 from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import masked
-from reviewml.rows.row_keys import KEY, KEY_BYTES, id_keys
+from reviewml.rows.row_keys import KEY, KEY_BYTES, hash_ids
 from reviewml.rows.windows import Duration
 from reviewml.storage.shared_files import Place, place_of
 from reviewml.stores.ages import unused
@@ -213,8 +213,7 @@ class _Files:
     def led_to(self, ids: Iterable[Any]) -> Keys:
         """Return the keys that ids led to."""
         found = [np.empty(0, f"S{KEY_BYTES}")]
-        # One by one: ids that were typed may be of several types.
-        hashed = [id_keys(pa.array([one]))[0].as_py() for one in ids]
+        hashed = hash_ids(ids)
         for segment in self.links.segments().values():
             first = np.searchsorted(segment.keys, np.array(hashed, f"S{2 * KEY_BYTES}"))
             ends = [one + b"\xff" * KEY_BYTES for one in hashed]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -156,6 +158,17 @@ class StoreContract:
         assert filled.forget(["two", 3, "unknown"]) == 2
         assert filled.known(SHELF, keys_of(self.texts)).tolist() == [True, False, False, True]
         assert filled.forget(["two", "3"]) == 0
+
+    def test_forgets_any_collection_of_ids(self, filled: EnrichmentStore) -> None:
+        for ids in ({"1"}, pd.Series([2]), (each for each in ["3"]), np.array([4])):
+            assert filled.forget(ids) == 1
+        assert filled.forget([None, math.nan]) == 0
+
+    @pytest.mark.parametrize("ids", ["one", b"one", 3, None, {"one": 1}, [["one"]], [object()]])
+    def test_what_is_no_list_of_ids_is_refused(self, filled: EnrichmentStore, ids: Any) -> None:
+        with pytest.raises(ParameterError, match=r"ids= (is|holds) a"):
+            filled.forget(ids)
+        assert filled.known(SHELF, keys_of(self.texts)).all()
 
     def test_forgets_on_all_shelves(self, filled: EnrichmentStore) -> None:
         other = Shelf("b" * 64, "Many", COLUMNS)

@@ -20,7 +20,7 @@ from reviewml.backends.snowflake.tables.upload import carried
 from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import SchemaError, StoreError
 from reviewml.operations.value_store import Shelf, ValueStore
-from reviewml.rows.row_keys import KEY, id_keys
+from reviewml.rows.row_keys import KEY, hash_ids, list_ids
 from reviewml.rows.windows import Duration
 from reviewml.stores.ages import unused
 from reviewml.stores.sqlite_codec import check_kept
@@ -147,11 +147,9 @@ class SnowflakeStore(EnrichmentStore):
         )
 
     def forget(self, ids: Iterable[Any]) -> int:
-        # One by one: ids that were typed may be of several types.
-        given = list(ids)
-        hashed = [id_keys(pa.array([one]))[0].as_py() for one in given]
+        listed = list_ids(ids)
         # As they were hashed here, and there.
-        wanted = [one.hex() for one in hashed if one is not None] + id_keys_there(given)
+        wanted = [key.hex() for key in hash_ids(listed)] + id_keys_there(listed)
         return sum(map(self._forgotten, _chunks(wanted)))
 
     def _forgotten(self, ids: Sequence[str]) -> int:
