@@ -402,3 +402,12 @@ def test_a_number_of_rows_is_a_whole_number(n: Any) -> None:
     for take in (lambda data: data.limit(n), lambda data: data.sample(n)):
         with pytest.raises(SourceError, match="expected a number of rows"):
             take(as_dataset(rows()))
+
+
+@pytest.mark.parametrize("verb", ["select", "drop_duplicates"])
+def test_one_text_is_no_list_of_columns(verb: str) -> None:
+    rows = pa.table({"a": [1], "text": ["a"]})
+    for relation in (as_dataset(rows), Frame(rows)):
+        for name in ("a", "text"):
+            with pytest.raises(ParameterError, match=rf"{verb}\(.*{name}.*is one text: give a list"):
+                getattr(relation, verb)(name)

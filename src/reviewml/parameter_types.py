@@ -46,10 +46,19 @@ def check_argument_types(function: Callable[P, T]) -> Callable[P, T]:
         except TypeError:
             # Arguments that are missing or not known: Python says so itself.
             return function(*args, **options)
-        check_arguments(function, arguments, function.__qualname__.removesuffix(".__init__"))
+        check_arguments(function, arguments, _name_call(function, arguments))
         return function(*args, **options)
 
     return checking
+
+
+def _name_call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
+    """Name a call as the user wrote it: a method by the class of its object."""
+    name = function.__qualname__.removesuffix(".__init__")
+    holder = arguments.get("self")
+    if holder is None or function.__name__ == "__init__":
+        return name
+    return f"{type(holder).__name__}.{function.__name__}"
 
 
 def check_arguments(function: Any, values: Mapping[str, Any], called: str) -> None:

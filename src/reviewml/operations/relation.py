@@ -22,6 +22,7 @@ from reviewml.operations.limit import Limit
 from reviewml.operations.operation import Operation
 from reviewml.operations.sample import Sample
 from reviewml.operations.select import Select
+from reviewml.parameter_types import check_argument_types
 from reviewml.rows.windows import Duration, Windows
 
 
@@ -35,6 +36,7 @@ class Relation(ABC):
     def apply(self, operation: Operation) -> Self:
         """Return the rows that an operation makes of these."""
 
+    @check_argument_types
     def select(self, columns: Sequence[str]) -> Self:
         """Keep these columns, in this order."""
         return self.apply(Select(tuple(columns)))
@@ -63,6 +65,7 @@ class Relation(ABC):
         """
         return self.apply(Sample(n, by, random_state))
 
+    @check_argument_types
     def drop_duplicates(self, by: Sequence[str], columns: Sequence[str] = ()) -> Self:
         """Keep one of the rows that agree in all these columns: the one with the smallest place.
 
