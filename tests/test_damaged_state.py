@@ -14,7 +14,7 @@ import pytest
 from tests.damage import SavedModel, catalogue_with_teacher, make_pipelines, make_rows
 
 import reviewml
-from reviewml import Pipeline, plugins
+from reviewml import Pipeline
 from reviewml.enrichers import Quality, Sentiment
 from reviewml.errors import DamagedModel, RegistryError
 from reviewml.forms import (
@@ -47,7 +47,7 @@ CHANGES = 40
 def teacher() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         filled = catalogue_with_teacher()
-        patch.setattr(plugins, "catalogue", lambda: filled)
+        patch.setattr("reviewml.plugins.catalogue.get_catalogue", lambda: filled)
         yield
 
 

@@ -169,7 +169,7 @@ class Session:
         (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
         sys.path.insert(1, str(project / "src"))
         importlib.invalidate_caches()
-        plugins.catalogue.cache_clear()
+        plugins.get_catalogue.cache_clear()
 
     def test(self, command: str) -> None:
         found = [part for part in sys.path if part.startswith(str(self.folder))]
@@ -249,7 +249,7 @@ def session(
         if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
             del sys.modules[module]
     # Plugins that a page registered are gone with it, and so is the cluster that it started.
-    plugins.catalogue.cache_clear()
+    plugins.get_catalogue.cache_clear()
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
 

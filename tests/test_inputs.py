@@ -409,5 +409,7 @@ def test_one_text_is_no_list_of_columns(verb: str) -> None:
     rows = pa.table({"a": [1], "text": ["a"]})
     for relation in (as_dataset(rows), Frame(rows)):
         for name in ("a", "text"):
-            with pytest.raises(ParameterError, match=rf"{verb}\(.*{name}.*is one text: give a list"):
+            with pytest.raises(
+                ParameterError, match=rf"{verb}\(.*{name}.*is one text: give a list"
+            ):
                 getattr(relation, verb)(name)

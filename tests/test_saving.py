@@ -100,7 +100,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     filled = plugins.Catalogue()
     filled.add(builtin, "reviewml")
     filled.add(Plugin(), "reviewml-lengths")
-    monkeypatch.setattr(plugins, "catalogue", lambda: filled)
+    monkeypatch.setattr("reviewml.plugins.catalogue.get_catalogue", lambda: filled)
     yield monkeypatch
 
 

@@ -90,7 +90,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     filled = plugins.Catalogue()
     filled.add(builtin, "reviewml")
     filled.add(Plugin(), "reviewml-moods")
-    monkeypatch.setattr(plugins, "catalogue", lambda: filled)
+    monkeypatch.setattr("reviewml.plugins.catalogue.get_catalogue", lambda: filled)
     yield
 
 
