@@ -322,6 +322,7 @@ PUBLIC = {
     "reviewml.interfaces",
     "reviewml.models",
     "reviewml.operations",
+    "reviewml.plugins",
     "reviewml.registries",
     "reviewml.report",
     "reviewml.serve",
