@@ -131,7 +131,7 @@ def test_texts_say_the_opinions(reviews: pa.Table) -> None:
 
 def known(n: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Return rows and the opinions that were drawn for them."""
-    return make_reviews(n).to_pandas(), _Reviews.drawn(Draws(n, 0)).opinions
+    return make_reviews(n).to_pandas(), _Reviews.draw_reviews(Draws(n, 0)).opinions
 
 
 def test_many_rows_take_seconds() -> None:

@@ -63,7 +63,7 @@ def test_weighed_binary_figures_are_scikit_learns(rows: int, seed: int, ties: bo
     weights[:2] = 1
     predicted = probability > 0.5
     weighed = {"sample_weight": weights}
-    found = BinaryJudge(target, probability, (0, 1)).weighed(weights[None])
+    found = BinaryJudge(target, probability, (0, 1)).compute_weighted(weights[None])
     expected = {
         "auc": metrics.roc_auc_score(target, probability, **weighed),
         "pr_auc": metrics.average_precision_score(target, probability, **weighed),
@@ -86,7 +86,7 @@ def test_weighed_multiclass_figures_are_scikit_learns(rows: int, seed: int) -> N
     weights[:3] = 1
     predicted = probabilities.argmax(axis=1)
     every, weighed = [0, 1, 2], {"sample_weight": weights}
-    found = MulticlassJudge(target, probabilities, THREE).weighed(weights[None])
+    found = MulticlassJudge(target, probabilities, THREE).compute_weighted(weights[None])
     # scikit-learn's multiclass AUC takes no weights: one class after the other.
     areas = [
         metrics.roc_auc_score(target == code, probabilities[:, code], **weighed) for code in every
@@ -109,7 +109,7 @@ def test_weighed_regression_figures_are_scikit_learns(rows: int, seed: int) -> N
     target = random.normal(1e4, 1, rows)
     predicted = target + random.normal(0, 1, rows)
     weights = random.integers(1, 4, rows).astype(float)
-    found = RegressionJudge(target, predicted).weighed(weights[None])
+    found = RegressionJudge(target, predicted).compute_weighted(weights[None])
     expected = {
         "rmse": metrics.root_mean_squared_error(target, predicted, sample_weight=weights),
         "mae": metrics.mean_absolute_error(target, predicted, sample_weight=weights),

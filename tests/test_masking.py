@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from reviewml.privacy.redaction import holds_secret, is_secret_name, masked, shows_secret
+from reviewml.privacy.redaction import holds_secret, is_secret_name, redact, shows_secret
 
 RANDOM = random.Random(0)
 """Not that of `secrets`: processes that run the tests must name them alike."""
@@ -222,26 +222,26 @@ def test_a_secret_is_masked(form: str) -> None:
     text, secret = FORMS[form]
     assert secret in text and len(secret) >= 8
     for whole in (text, f"error: {text}", f"({text})", f"{text}\nnext line", f"{text}."):
-        assert secret not in masked(whole)
+        assert secret not in redact(whole)
 
 
 @pytest.mark.parametrize("text", INNOCENT)
 def test_what_is_no_secret_stays(text: str) -> None:
-    assert masked(text) == text
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_masking_twice_masks_once(form: str) -> None:
-    once = masked(FORMS[form][0])
-    assert masked(once) == once
+    once = redact(FORMS[form][0])
+    assert redact(once) == once
 
 
 def test_what_stands_around_a_secret_stays() -> None:
-    assert masked(f"host=db password={WORD} port=1") == "host=db password=… port=1"
-    assert masked(f'{{"password": "{WORD}", "user": "me"}}') == '{"password": …, "user": "me"}'
-    assert masked(f"UID=me;PWD={WORD};Server=db") == "UID=me;PWD=…;Server=db"
-    assert masked(f"f(token='{WORD}', x=1) failed") == "f(token=…, x=1) failed"
-    assert masked(f"Bearer {LETTERS} was refused") == "Bearer … was refused"
+    assert redact(f"host=db password={WORD} port=1") == "host=db password=… port=1"
+    assert redact(f'{{"password": "{WORD}", "user": "me"}}') == '{"password": …, "user": "me"}'
+    assert redact(f"UID=me;PWD={WORD};Server=db") == "UID=me;PWD=…;Server=db"
+    assert redact(f"f(token='{WORD}', x=1) failed") == "f(token=…, x=1) failed"
+    assert redact(f"Bearer {LETTERS} was refused") == "Bearer … was refused"
 
 
 SIGNS = string.ascii_letters + string.digits + "!#$%*+-./:<>?@[]^_|~"
@@ -255,7 +255,7 @@ def test_passwords_of_many_signs_are_masked() -> None:
         quoted = [f"password='{word}' x", f'{{"password": "{word}"}}', repr({"token": word})]
         plain = [f"host=db password={word} x=1", f"PWD={word};UID=me", f"https://me:{word}@db/x"]
         for text in quoted + plain:
-            assert word not in masked(text) and word[-8:] not in masked(text), text
+            assert word not in redact(text) and word[-8:] not in redact(text), text
 
 
 def test_long_texts_of_any_kind_are_masked_in_one_pass() -> None:
@@ -282,7 +282,7 @@ def test_long_texts_of_any_kind_are_masked_in_one_pass() -> None:
         "\\",
         "=>",
     ):
-        masked(part * (4_000 // len(part)))
+        redact(part * (4_000 // len(part)))
 
 
 @pytest.mark.parametrize("value", [PEM, f"hf_{LETTERS}", f"s3://me:{WORD}@bucket", JWT, AWS_ID])
@@ -298,9 +298,9 @@ def test_other_values_are_no_secrets(value: str) -> None:
 
 
 def test_the_scheme_and_the_host_of_a_url_stay() -> None:
-    assert masked(f"s3://key:{WORD}@bucket/x.csv") == "s3://…@bucket/x.csv"
-    assert masked(f"s3://me:{ODD}@bucket/x and me:{WORD}@db") == "s3://…@bucket/x and …@db"
-    assert masked(f"cannot connect to me:{WORD}@db/x") == "cannot connect to …@db/x"
+    assert redact(f"s3://key:{WORD}@bucket/x.csv") == "s3://…@bucket/x.csv"
+    assert redact(f"s3://me:{ODD}@bucket/x and me:{WORD}@db") == "s3://…@bucket/x and …@db"
+    assert redact(f"cannot connect to me:{WORD}@db/x") == "cannot connect to …@db/x"
 
 
 SECRET_NAMES = """
@@ -314,7 +314,7 @@ master_key license_key
 @pytest.mark.parametrize("name", SECRET_NAMES.split())
 def test_what_is_masked_behind_a_name_makes_it_the_name_of_a_secret(name: str) -> None:
     assert is_secret_name(name)
-    assert WORD not in masked(f"{name}='{WORD}'")
+    assert WORD not in redact(f"{name}='{WORD}'")
 
 
 OTHER_NAMES = """

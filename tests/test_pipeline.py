@@ -20,7 +20,7 @@ from reviewml.enrichers import Language, Quality, Sentiment
 from reviewml.errors import NotFitted, RowsFailed, SchemaError, TargetError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
-from reviewml.testing.rows import example_rows, shuffled
+from reviewml.testing.rows import example_rows, shuffle_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 ROLES: dict[str, Any] = {"id": "id", "text": "text", "rating": "rating", "time": "time"}
@@ -91,14 +91,14 @@ def test_sources_are_answered_with_datasets(fitted: Pipeline, rows: pa.Table) ->
 
 
 def test_rows_in_any_order_make_the_same_model(fitted: Pipeline, rows: pa.Table) -> None:
-    again = pipeline().fit(shuffled(rows, 3), target="bought")
+    again = pipeline().fit(shuffle_rows(rows, 3), target="bought")
     np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
 
 
 def test_rows_without_an_id_in_any_order_make_the_same_model(rows: pa.Table) -> None:
     plain = rows.drop_columns(["id"])
     one, other = (
-        pipeline(id=None).fit(table, target="bought") for table in (plain, shuffled(plain, 3))
+        pipeline(id=None).fit(table, target="bought") for table in (plain, shuffle_rows(plain, 3))
     )
     np.testing.assert_array_equal(one.predict_proba(plain), other.predict_proba(plain))
 

@@ -107,4 +107,4 @@ def test_errors_are_those_of_who_asked(
 def test_no_password_is_shown() -> None:
     place = place_of("memory://key:secret@bucket/models", RegistryError)
     assert str(place) == "memory://…@bucket/models"
-    assert "secret" not in f"{place!r} {place.said('why')}"
+    assert "secret" not in f"{place!r} {place.make_error('why')}"

@@ -172,7 +172,7 @@ def test_a_manifest_cannot_say_that_something_is_no_file(fitted: Pipeline, tmp_p
     folder = fitted.save(tmp_path / "model")
     _, entries = manifest.parse((folder / "manifest.json").read_bytes())
     entries["report.json"] = {"not": "a file"}
-    (folder / "manifest.json").write_bytes(manifest._rendered(1, entries))
+    (folder / "manifest.json").write_bytes(manifest._render_manifest(1, entries))
     (folder / "report.json").unlink()
     (folder / "report.json").symlink_to("/dev/zero")
     with pytest.raises(DamagedModel, match=r"manifest\.json changed"):
@@ -251,7 +251,9 @@ def test_files_without_content_are_not_read_to_their_end(fitted: Pipeline, tmp_p
         (folder / f"more{number}").touch()
         os.truncate(folder / f"more{number}", 2**31)
         entries[f"more{number}"] = {"bytes": 2**31, "sha256": "0" * 64}
-    (folder / "manifest.json").write_bytes(manifest._rendered(1, dict(sorted(entries.items()))))
+    (folder / "manifest.json").write_bytes(
+        manifest._render_manifest(1, dict(sorted(entries.items())))
+    )
     with pytest.raises(DamagedModel, match="are expected of a model"):
         reviewml.load(folder)
 

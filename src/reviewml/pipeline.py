@@ -29,7 +29,7 @@ from reviewml.fitting.fit import fit, fit_enrichers
 from reviewml.fitting.fitted_columns import FittedColumns
 from reviewml.fitting.sklearn_compatible import TARGET, Estimator, read_target, with_target
 from reviewml.fitting.steps import Chain, Steps, looking_at
-from reviewml.models.scoring import ComputeNumbers, Predict, chosen
+from reviewml.models.scoring import ComputeNumbers, Predict, choose_classes
 from reviewml.operations.keys import names_of
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows import row_errors
@@ -192,7 +192,7 @@ class Pipeline(Estimator):
 
     def _require_roles(self, rows: Dataset) -> Dataset:
         """Raise when a column that the pipeline names is missing, and the rows name no other."""
-        for role, columns in self._own_roles().named().items():
+        for role, columns in self._own_roles().list_named().items():
             if getattr(rows.roles, role) is None:
                 for column in columns:
                     require(rows.full_schema, column, f"Pipeline({role}={column!r})")
@@ -226,13 +226,13 @@ class Pipeline(Estimator):
         X = self._name_columns(X)
         if is_frame(X):
             scores = self._scores(X, reviews, on_error)
-            return scores if self.task_ == "regression" else self.classes_[chosen(scores)]
+            return scores if self.task_ == "regression" else self.classes_[choose_classes(scores)]
         outputs = (
             ("prediction",)
-            if self._fitted("task_") == "regression"
+            if self._require_fitted("task_") == "regression"
             else ("prediction", "probability")
         )
-        return self._scored(X, outputs, reviews, on_error)
+        return self._predict_rows(X, outputs, reviews, on_error)
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     @check_argument_types
@@ -255,7 +255,7 @@ class Pipeline(Estimator):
         X = self._name_columns(X)
         if is_frame(X):
             return self._scores(X, reviews, on_error)
-        return self._scored(X, ("probability",), reviews, on_error)
+        return self._predict_rows(X, ("probability",), reviews, on_error)
 
     @check_argument_types
     def enrich(self, X: Any, *, reviews: Any = None, on_error: OnError = "keep") -> Dataset:
@@ -271,7 +271,7 @@ class Pipeline(Estimator):
         """
         X = self._name_columns(X)
         if hasattr(self, "steps_"):
-            enriched = self._enriched(self._read_again(X), reviews)
+            enriched = self._enrich_rows(self._read_again(X), reviews)
         else:
             rows = self._read(X)
             _, enriched = fit_enrichers(self._chain(looking_at(self.steps, reviews)), rows)
@@ -285,7 +285,7 @@ class Pipeline(Estimator):
         """
         featurizer = self._featurizer()
         X = self._name_columns(X)
-        rows = self._enriched(self._read_again(X), reviews)
+        rows = self._enrich_rows(self._read_again(X), reviews)
         return self._as_output(X, ComputeNumbers(featurizer).gather(rows, in_order=is_frame(X))[0])
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -334,7 +334,7 @@ class Pipeline(Estimator):
             As in `predict`.
         """
         X = with_keys(self._name_columns(X), names_of(group))
-        self._fitted("model_", "or use backtest(), which fits a copy on the earlier rows")
+        self._require_fitted("model_", "or use backtest(), which fits a copy on the earlier rows")
         if target is None and y is None:
             target = self.roles_.target
         if target == TARGET:
@@ -342,14 +342,14 @@ class Pipeline(Estimator):
         columns = self._fitted_columns()
         rows = self._read_to_fit(columns.describe(X), y, target, needs_target=True)
         scored = score_rows(
-            self._enriched(columns.fill(rows), reviews),
+            self._enrich_rows(columns.fill(rows), reviews),
             self._chain(self.steps_).enrichers,
             self._featurizer(),
             self.model_,
             segments=segments,
             group=group,
         )
-        return scored.judged(self.model_, threshold=threshold, confidence=confidence)
+        return scored.evaluate_scores(self.model_, threshold=threshold, confidence=confidence)
 
     @check_argument_types
     def backtest(
@@ -405,9 +405,9 @@ class Pipeline(Estimator):
     @check_argument_types
     def explain(self, X: Any, *, limit: int = 10_000, reviews: Any = None) -> Explanation:
         """Say how much each column moved each prediction, for the first `limit` rows."""
-        self._fitted("model_")
+        self._require_fitted("model_")
         X = self._name_columns(X)
-        rows = self._enriched(self._read_again(X).limit(limit), reviews)
+        rows = self._enrich_rows(self._read_again(X).limit(limit), reviews)
         return explain_rows(rows, self._featurizer(), self.model_, in_order=is_frame(X))
 
     @check_argument_types
@@ -422,7 +422,7 @@ class Pipeline(Estimator):
         """Return the accuracy, or R² for a regression; scikit-learn's default score."""
         from sklearn.metrics import accuracy_score, r2_score
 
-        model = self._fitted("model_")
+        model = self._require_fitted("model_")
         X = self._name_columns(X)
         judge = r2_score if model.task == "regression" else accuracy_score
         known = known_target(read_target(X, y), model, "y")
@@ -485,7 +485,7 @@ class Pipeline(Estimator):
         """
         parts = saving.Parts(
             parameters={name: getattr(self, name) for name in ROLE_NAMES},
-            steps=self._fitted("steps_"),
+            steps=self._require_fitted("steps_"),
             model=getattr(self, "model_", None),
             roles=self.roles_,
             schema=self.schema_,
@@ -532,7 +532,7 @@ class Pipeline(Estimator):
         return columns.fill(self._read(columns.describe(X)))
 
     def _fitted_columns(self) -> FittedColumns:
-        chain = self._chain(self._fitted("steps_"))
+        chain = self._chain(self._require_fitted("steps_"))
         features = chain.featurizer[1].features() if chain.featurizer else ()
         used = (feature.expression.column for feature in features)
         return FittedColumns.of(self.schema_, used, self.roles_)
@@ -542,30 +542,32 @@ class Pipeline(Estimator):
             id=self.id, text=self.text, rating=self.rating, time=self.time, target=self.target
         )
 
-    def _enriched(self, rows: Dataset, reviews: Any = None) -> Dataset:
+    def _enrich_rows(self, rows: Dataset, reviews: Any = None) -> Dataset:
         check_origins(getattr(self, "origins_", {}), rows.full_schema)
-        return self._chain(looking_at(self._fitted("steps_"), reviews)).enriched(rows)
+        return self._chain(looking_at(self._require_fitted("steps_"), reviews)).enrich_rows(rows)
 
-    def _scored(self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError) -> Dataset:
-        predict = Predict(self._featurizer(), self._fitted("model_"), outputs)
-        scored = self._enriched(self._read_again(X), reviews).apply(predict)
+    def _predict_rows(
+        self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError
+    ) -> Dataset:
+        predict = Predict(self._featurizer(), self._require_fitted("model_"), outputs)
+        scored = self._enrich_rows(self._read_again(X), reviews).apply(predict)
         return scored.raise_on_error() if on_error == "raise" else scored
 
     def _scores(self, X: Any, reviews: Any, on_error: OnError) -> npt.NDArray[np.float64]:
-        compute = ComputeNumbers(self._featurizer(), self._fitted("model_"))
-        rows = self._enriched(self._read_again(X), reviews)
+        compute = ComputeNumbers(self._featurizer(), self._require_fitted("model_"))
+        rows = self._enrich_rows(self._read_again(X), reviews)
         rows = rows.raise_on_error() if on_error == "raise" else rows
         scores, errors = compute.gather(rows, in_order=True)
         row_errors.warn(errors, len(scores))
         return scores
 
     def _featurizer(self) -> Featurizer:
-        chain = self._chain(self._fitted("steps_"))
+        chain = self._chain(self._require_fitted("steps_"))
         if chain.featurizer is None:
             raise SchemaError("this pipeline only enriches: it has no featurizer and no trainer.")
         return chain.featurizer[1]
 
-    def _fitted(self, attribute: str, otherwise: str = "") -> Any:
+    def _require_fitted(self, attribute: str, otherwise: str = "") -> Any:
         if not hasattr(self, attribute):
             ways = ", ".join(filter(None, ("call fit() first", otherwise)))
             raise NotFitted(f"this pipeline is not fitted: {ways}.")

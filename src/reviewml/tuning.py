@@ -108,7 +108,7 @@ class Tuned:
         ranked = sorted(self.results, key=lambda trial: np.nan_to_num(-trial.mean, nan=np.inf))
         names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
         rows = [
-            (*(str(shown.get(name, "")) for name in names), *_told(trial))
+            (*(str(shown.get(name, "")) for name in names), *_format_trial(trial))
             for trial, shown in ((trial, hide_secrets(trial.params)) for trial in ranked)
         ]
         return Table(self.split, (*names, "score", "seconds"), rows).text()
@@ -118,7 +118,7 @@ def _mean(trial: Trial) -> float:
     return trial.mean
 
 
-def _told(trial: Trial) -> tuple[str, str]:
+def _format_trial(trial: Trial) -> tuple[str, str]:
     return trial.error or f"{trial.mean:.4f}", f"{trial.seconds:.1f}"
 
 
@@ -194,7 +194,7 @@ def tune(
         raise ParameterError(f"cv= and random_state= make no folds: {error}") from error
     scorer = _find_scorer(pipeline, scoring)
     trial = CrossValidation(
-        examples.named(pipeline), examples.table, examples.target, group, folds, scorer
+        examples.name_roles(pipeline), examples.table, examples.target, group, folds, scorer
     )
     outcomes = pipeline._backend().try_each(trial, settings)
     results = tuple(
@@ -329,7 +329,7 @@ class _Examples:
         shown = table.select(visible(table.column_names))
         return cls(rows, shown, ids[order], roles.target, group)
 
-    def named(self, pipeline: Pipeline) -> Pipeline:
+    def name_roles(self, pipeline: Pipeline) -> Pipeline:
         """Return a copy of the pipeline that names the roles, which a table does not."""
         roles = dataclasses.asdict(roles_of(self.rows.full_schema))
         named: Pipeline = clone(pipeline)

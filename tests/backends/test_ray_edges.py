@@ -180,8 +180,8 @@ def test_errors_of_written_rows_with_and_without_ids(tmp_path: Path) -> None:
 def test_a_machine_that_takes_many_workers_with_it_is_survived() -> None:
     notes = coordinator.Notes()
     workers = [str(number) for number in range(3 * coordinator.MOST_DEATHS)]
-    assert {notes.restarted("work", "step", one, "process") for one in workers} == {1}
+    assert {notes.count_restart("work", "step", one, "process") for one in workers} == {1}
     # A task asks for each block.
-    assert notes.restarted("work", "step", "0", "process") == 1
+    assert notes.count_restart("work", "step", "0", "process") == 1
     restarts, _ = notes.take("work")
     assert restarts == {"step": len(workers)}

@@ -40,7 +40,7 @@ from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.jobs import Job, Pool
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.udf.package_archive import PACKAGES
-from reviewml.backends.snowflake.udf.udf_step import brought
+from reviewml.backends.snowflake.udf.udf_step import package_operation
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -212,8 +212,8 @@ def test_a_transformer_goes_there_as_a_saved_folder(
 
 def test_only_code_of_yours_is_pickled() -> None:
     ours, yours = ZeroShot(("price",)), Unstored()
-    assert isinstance(brought(Enrich(ours, "step"), PACKAGES).content, Parts)
-    assert isinstance(brought(Enrich(yours, "step"), PACKAGES).content, bytes)
+    assert isinstance(package_operation(Enrich(ours, "step"), PACKAGES).content, Parts)
+    assert isinstance(package_operation(Enrich(yours, "step"), PACKAGES).content, bytes)
 
 
 @pytest.mark.slow
@@ -288,7 +288,7 @@ def test_a_job_that_leaves_nothing_is_no_success(session: Session) -> None:
 def test_a_failure_of_ours_is_told_whole() -> None:
     with pytest.raises(MissingExtra) as raised:
         raise MissingExtra("install\nit")
-    said = safe_messages.told(raised.value)
+    said = safe_messages.safe_message(raised.value)
     assert said.startswith("MissingExtra (test_snowflake_in_job.py, line ")
     assert said.endswith(": install it")
 

@@ -46,8 +46,8 @@ from reviewml.backends.snowflake.connection.session import Access
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.identifiers import literal
 from reviewml.backends.snowflake.udf import package_archive, registration
-from reviewml.backends.snowflake.udf.pickling import Stays, pickled, taken_along
-from reviewml.backends.snowflake.udf.udf_step import brought, compile_to_udf
+from reviewml.backends.snowflake.udf.pickling import Stays, pickle_function, taken_along
+from reviewml.backends.snowflake.udf.udf_step import compile_to_udf, package_operation
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -397,8 +397,8 @@ def test_only_what_is_needed_is_given(running: Double, backend: SnowflakeBackend
 
 
 def test_components_are_saved_and_others_pickled() -> None:
-    assert brought(Enrich(Language(), "language")).handler == "enriched"
-    [own, version] = [brought(Enrich(Shouting(), "own")), registration.this_runtime()]
+    assert package_operation(Enrich(Language(), "language")).handler == "enriched"
+    [own, version] = [package_operation(Enrich(Shouting(), "own")), registration.this_runtime()]
     assert (own.handler, own.runtime) == ("called", version)
 
 
@@ -510,7 +510,7 @@ def test_a_package_of_the_users_goes_with_the_class(
     )
     monkeypatch.syspath_prepend(tmp_path)
     own = importlib.import_module("my_enrichers.own").Own()
-    raw, has_code = pickled(own, type(own), [])
+    raw, has_code = pickle_function(own, type(own), [])
     assert has_code
     for name in [name for name in sys.modules if name.startswith("my_enrichers")]:
         monkeypatch.delitem(sys.modules, name)
@@ -522,9 +522,9 @@ def test_a_package_of_the_users_goes_with_the_class(
 
 def test_packages_that_the_warehouse_lacks_are_named() -> None:
     with pytest.raises(Stays, match="'pytest'"):
-        pickled(Foreign(), Foreign, ["pyarrow"])
+        pickle_function(Foreign(), Foreign, ["pyarrow"])
     with pytest.raises(Stays, match="'pyarrow'"):
-        pickled(Shouting(), Shouting, ["numpy"])
+        pickle_function(Shouting(), Shouting, ["numpy"])
 
 
 ALONE = """
@@ -547,7 +547,7 @@ def test_a_users_class_needs_nothing_of_the_user_there(tmp_path: Path) -> None:
     function = Enrich(Shouting(), "own")
     folder = tmp_path / "saved"
     folder.mkdir()
-    content = brought(function).content
+    content = package_operation(function).content
     assert isinstance(content, bytes)
     (folder / "function.pickle").write_bytes(content)
     registration.zipped(folder, tmp_path / "saved.zip")

@@ -23,7 +23,7 @@ from snowflake_double.models.catalogue import models_at
 
 from reviewml import Frame, plugins
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.registry import registry as registry_module
 from reviewml.backends.snowflake.registry.model_versions import GIVEN, KeptModel
 from reviewml.backends.snowflake.registry.packaged_model import Packaged
@@ -84,7 +84,9 @@ def in_a_table(registry: SnowflakeRegistry, name: str, table: pa.Table) -> None:
     """Write rows with an index, to put them back into order."""
     kinds = {"double": "DOUBLE", "int64": "BIGINT", "bool": "BOOLEAN", "string": "VARCHAR"}
     columns = {f.name: kinds.get(str(f.type), "TIMESTAMP_NTZ") for f in table.schema}
-    named = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**columns, "n": "BIGINT"}.items())
+    named = ", ".join(
+        f"{quote_identifier(name)} {kind}" for name, kind in {**columns, "n": "BIGINT"}.items()
+    )
     registry._at().run(f"CREATE OR REPLACE TABLE {name} ({named})")
     written = [
         "(" + ", ".join(written_value(v) for v in [*row.values(), n]) + ")"

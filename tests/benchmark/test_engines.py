@@ -14,7 +14,7 @@ from reviewml.benchmark import running
 from reviewml.benchmark.architectures import ARCHITECTURES, write_random_model
 from reviewml.benchmark.engines import ENGINES, Exact, Pipeline
 from reviewml.benchmark.memory import PROCESSES, peak_memory, reset_peak
-from reviewml.benchmark.running import Run, measure, planned
+from reviewml.benchmark.running import Run, measure, plan_runs
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload
 from reviewml.errors import UnknownName
@@ -57,7 +57,7 @@ def test_the_baseline_is_first_and_what_is_missing_is_named(
         needs = {"no_such_module": "no-such[package]", "json": "json"}
 
     monkeypatch.setitem(ENGINES, "elsewhere", Elsewhere)
-    runs, left_out = planned(["reviewml", "elsewhere"], [1, 8])
+    runs, left_out = plan_runs(["reviewml", "elsewhere"], [1, 8])
     assert runs == [
         Run("pipeline"),
         Run("pipeline", 1),
@@ -69,7 +69,7 @@ def test_the_baseline_is_first_and_what_is_missing_is_named(
 
 def test_an_unknown_engine() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'reviewml"):
-        planned(["reviewm"], [])
+        plan_runs(["reviewm"], [])
 
 
 def test_processes_have_the_threads_of_the_setting(setting: Setting) -> None:

@@ -16,13 +16,13 @@ import reviewml
 from reviewml import Pipeline
 from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Sentiment
-from reviewml.enrichers.ngrams.features import normalised
+from reviewml.enrichers.ngrams.features import normalise_texts
 from reviewml.enrichers.sentiment.rated_reviews import hashes_of
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Dataset
 from reviewml.rows.hashing import digest
-from reviewml.testing.rows import example_rows, near_duplicates, shuffled
+from reviewml.testing.rows import example_rows, near_duplicates, shuffle_rows
 from reviewml.trainers import LogisticRegression
 
 
@@ -46,7 +46,7 @@ def reasons(dataset: Dataset) -> set[str]:
 
 
 def hashed(*texts: str) -> npt.NDArray[np.uint64]:
-    return hashes_of(normalised(pa.array(texts)))
+    return hashes_of(normalise_texts(pa.array(texts)))
 
 
 # -- no leak ------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_copies_with_one_rating_are_learned_in_any_order() -> None:
     rows = near_duplicates(example_rows(400))
     states = [
         Sentiment(text="text", rating="rating", max_rows=250).fit(changed).state
-        for changed in (rows, shuffled(rows, 1), shuffled(rows, 2))
+        for changed in (rows, shuffle_rows(rows, 1), shuffle_rows(rows, 2))
     ]
     assert len(set(map(digest, states))) == 1
 

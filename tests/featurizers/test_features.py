@@ -22,7 +22,7 @@ from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles
 from reviewml.steps.enricher import Enricher
 from reviewml.steps.featurizer import Feature
-from reviewml.testing.rows import rebatched, shuffled
+from reviewml.testing.rows import rebatch_rows, shuffle_rows
 
 NAN = float("nan")
 NONE = Roles()
@@ -255,7 +255,7 @@ def test_state_does_not_depend_on_order_or_batches(rows: list[dict[str, Any]], s
     roles = Roles(text=("t",), time="at")
     states = [
         fitted(changed, roles, ngrams=5, min_reviews=2).state
-        for changed in (table, shuffled(table, seed), rebatched(table, seed))
+        for changed in (table, shuffle_rows(table, seed), rebatch_rows(table, seed))
     ]
     assert len({digest(state) for state in states}) == 1
     json.dumps(states[0])

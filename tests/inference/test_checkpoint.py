@@ -64,7 +64,7 @@ def test_what_the_hub_says_is_said_with_what_to_do(error: str, match: str) -> No
             raise OSError("at length") from kind.__new__(kind)
 
     with pytest.raises(ModelUnavailable, match=match):
-        Checkpoint("some/model").loaded(Answering)
+        Checkpoint("some/model").load_class(Answering)
 
 
 @pytest.mark.parametrize("enricher", [ZeroShot(["a"], text="text"), TransformerSentiment()])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewml.inference.engine import Engine, Inputs
-from reviewml.inference.packing import Budget, packed
+from reviewml.inference.packing import Budget, pack_lengths
 from reviewml.inference.sequences import TokenSequence
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=60)
@@ -53,7 +53,7 @@ def test_outputs_are_in_the_order_of_the_sequences(lengths: list[int]) -> None:
 @given(LENGTHS, st.integers(64, 1_000))
 def test_batches_keep_to_the_budget(lengths: list[int], tokens: int) -> None:
     budget = Budget(tokens)
-    batches = list(packed(lengths, budget))
+    batches = list(pack_lengths(lengths, budget))
     assert sorted(np.concatenate(batches).tolist() if batches else []) == list(range(len(lengths)))
     for batch in batches:
         longest = max(lengths[position] for position in batch)

@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 import torch
 import transformers
 
-from reviewml.inference.fused import PackedLinear, _supported, fuse
+from reviewml.inference.fused import PackedLinear, _is_supported, fuse
 
 ARCHITECTURES = (
     "bart",
@@ -25,7 +25,7 @@ ARCHITECTURES = (
     "distilbert",
 )
 
-needs_packing = pytest.mark.skipif(not _supported(), reason="torch has no packed layers here")
+needs_packing = pytest.mark.skipif(not _is_supported(), reason="torch has no packed layers here")
 
 
 def packed(model: Any) -> list[PackedLinear]:

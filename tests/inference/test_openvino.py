@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 
 from reviewml.enrichers import ZeroShot
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import Inputs, collated
+from reviewml.inference.engine import Inputs, collate_sequences
 from reviewml.inference.loading import load_classifier, load_encoder
 from reviewml.inference.placement import Placement
 from reviewml.inference.text_model import TextModel
@@ -47,7 +47,7 @@ def batches(model: TextModel) -> list[Inputs]:
     singles = model.tokens.singles(TEXTS)
     pairs = [pair for some in model.tokens.pairs(TEXTS, ["about it", "b"]) for pair in some]
     groups = [singles, pairs, singles[-1:], [pairs[3]] * 5]
-    return [collated(group, model.engine.pad_id) for group in groups]
+    return [collate_sequences(group, model.engine.pad_id) for group in groups]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

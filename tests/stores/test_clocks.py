@@ -115,7 +115,7 @@ def test_a_turn_that_ends_years_ahead_keeps_nobody_out(
 ) -> None:
     place = place_of(tmp_path, RuntimeError)
     set_clock(monkeypatch, 2)
-    assert turns._taken(place)
+    assert turns._take_turn(place)
     set_clock(monkeypatch, 0)
     monkeypatch.setattr(turns, "LEASE", 0.2)
     monkeypatch.setattr(turns, "PAUSE", 0.05)

@@ -16,7 +16,14 @@ from reviewml.rows.row_keys import KEY
 from reviewml.storage.shared_files import Folder, Place, place_of
 from reviewml.stores import segment_set
 from reviewml.stores.segment_set import Pile
-from reviewml.stores.segments import Name, as_arrow, comparable, in_order, mapped, written
+from reviewml.stores.segments import (
+    Name,
+    as_arrow,
+    comparable,
+    in_order,
+    map_segment,
+    write_segment,
+)
 
 
 def nothing() -> None:
@@ -88,7 +95,7 @@ def test_a_segment_holds_no_file_open_and_leaves_none(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     table = in_order([rows(dict.fromkeys(range(1000), "x" * 100))])
     before, allocated = open_files(), pa.total_allocated_bytes()
-    segments = [mapped(written(table).to_pybytes()) for _ in range(20)]
+    segments = [map_segment(write_segment(table).to_pybytes()) for _ in range(20)]
     assert open_files() == before
     assert list(tmp_path.iterdir()) == []
     assert pa.total_allocated_bytes() < allocated + 20 * table.nbytes / 10
@@ -172,8 +179,8 @@ class Disturbed(Pile):
 
     meanwhile: list[list[str]] = []
 
-    def _listed(self) -> set[str]:
-        return set(self.meanwhile.pop(0)) if self.meanwhile else super()._listed()
+    def _list_names(self) -> set[str]:
+        return set(self.meanwhile.pop(0)) if self.meanwhile else super()._list_names()
 
 
 def test_a_listing_that_was_overtaken_does_not_count(

@@ -106,9 +106,9 @@ def test_what_others_forgot_is_not_found(filled: SharedStore) -> None:
     other = shared._Files(place_of(filled.path, StoreError))
     pile = other.shelf(SHELF.fingerprint)
     keys = shared.comparable(keys_of("abcd"))
-    assert pile.known(keys).all()
+    assert pile.contains_keys(keys).all()
     filled.forget([1])
-    assert pile.known(keys).tolist() == [False, True, True, True]
+    assert pile.contains_keys(keys).tolist() == [False, True, True, True]
 
 
 def test_pruned_bytes_are_given_back(filled: SharedStore) -> None:

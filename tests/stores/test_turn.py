@@ -36,9 +36,9 @@ def test_of_many_who_try_one_has_it(
     if taken:
         with monkeypatch.context() as patched:
             patched.setattr(turns, "LEASE", -1.0)
-            assert turns._taken(place)
+            assert turns._take_turn(place)
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: turns._taken(place), range(40)))
+        found = list(threads.map(lambda _: turns._take_turn(place), range(40)))
     assert len(found) - found.count(None) == 1
 
 

@@ -39,7 +39,7 @@ def operations_of(checkpoint: Checkpoint) -> Operations:
     """
     transformers = optional("transformers", "a benchmark of transformers")
     with quiet():
-        model = checkpoint.loaded(
+        model = checkpoint.load_class(
             transformers.AutoModelForSequenceClassification,
             attn_implementation="eager",
             dtype="float32",

@@ -8,7 +8,7 @@ from reviewml.benchmark.engines import ENGINES
 from reviewml.benchmark.flops import operations_of
 from reviewml.benchmark.machine import hardware, matrix_peak, versions
 from reviewml.benchmark.report import Report
-from reviewml.benchmark.running import Runner, Say, planned
+from reviewml.benchmark.running import Runner, Say, plan_runs
 from reviewml.benchmark.section import Section
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload, Workloads
@@ -64,10 +64,10 @@ def benchmark(
     """
     if rows < 1 or repeats < 1:
         raise ParameterError(f"rows={rows} and repeats={repeats}: give 1 or more.")
-    runs, left_out = planned(engines, batch_sizes)
+    runs, left_out = plan_runs(engines, batch_sizes)
     workloads = Workloads(setting, operations_of(setting.checkpoint), texts)
     chosen = [workloads.real(rows), *([workloads.equal(rows)] if equal_lengths else [])]
-    say(_expected(chosen, len(runs) * repeats))
+    say(_estimate_duration(chosen, len(runs) * repeats))
     runner = Runner(setting, repeats, say)
     found = [(workload, runner.run(workload, runs)) for workload in chosen]
     sections = [
@@ -83,7 +83,7 @@ def benchmark(
     return Report(setting, hardware(), versions(), sections, left_out | runner.failed)
 
 
-def _expected(chosen: Sequence[Workload], runs: int) -> str:
+def _estimate_duration(chosen: Sequence[Workload], runs: int) -> str:
     work = sum(workload.operations for workload in chosen)
     seconds = runs * (work / (EFFICIENCY * matrix_peak()) + START_UP * len(chosen))
     return f"{runs * len(chosen)} measurements; about {seconds / 60:,.0f} min"

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 def plot_speeds(sections: Sequence[Section], path: Path) -> Path:
     """Draw reviews per second of all runs, from the slowest turn to the fastest."""
-    return _drawn(sections, path, _speeds)
+    return _draw_panels(sections, path, _speeds)
 
 
 def plot_batch_sizes(sections: Sequence[Section], path: Path) -> Path:
     """Draw reviews per second against the batch size of the pipeline."""
-    return _drawn(sections, path, _batch_sizes)
+    return _draw_panels(sections, path, _batch_sizes)
 
 
-def _drawn(sections: Sequence[Section], path: Path, panel: Callable[[Section, Axes], None]) -> Path:
+def _draw_panels(
+    sections: Sequence[Section], path: Path, panel: Callable[[Section, Axes], None]
+) -> Path:
     pyplot: Any = plugins.optional("matplotlib.pyplot", "a plot")
     figure, axes = pyplot.subplots(
         1, len(sections), figsize=(6.5 * len(sections), 4.5), squeeze=False, layout="constrained"

@@ -16,7 +16,7 @@ from reviewml.benchmark.engines import BASELINE, ENGINES
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload
 from reviewml.errors import UnknownName, did_you_mean
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 Say = Callable[[str], None]
 
@@ -67,7 +67,9 @@ class Measurement:
     memory: int | None
 
 
-def planned(engines: Iterable[str], batch_sizes: Sequence[int]) -> tuple[list[Run], dict[str, str]]:
+def plan_runs(
+    engines: Iterable[str], batch_sizes: Sequence[int]
+) -> tuple[list[Run], dict[str, str]]:
     """Return the runs, the baseline first, and what is left out and why.
 
     Parameters
@@ -129,7 +131,7 @@ class Runner:
         try:
             found.append(measure(self.setting, run, workload))
         except RuntimeError as error:
-            self.failed[run.name] = masked(str(error))
+            self.failed[run.name] = redact(str(error))
             self.say(f"{run.name} is left out: {self.failed[run.name]}")
             return
         rate = len(workload.texts) / found[-1].seconds
@@ -161,7 +163,7 @@ def measure(setting: Setting, run: Run, workload: Workload) -> Measurement:
     )
     if ended.returncode:
         said = ended.stderr.strip().rpartition("\n")[2] or f"exit code {ended.returncode}"
-        raise RuntimeError(masked(said)[:300])
+        raise RuntimeError(redact(said)[:300])
     told = json.loads(ended.stdout)
     return Measurement(
         np.array(told["scores"]), float(told["seconds"]), float(told["peak"]), told["memory"]

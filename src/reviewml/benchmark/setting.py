@@ -39,7 +39,7 @@ class Setting:
     @property
     def checkpoint(self) -> Checkpoint:
         """The model and its revision."""
-        return Checkpoint.pinned(self.model, self.revision)
+        return Checkpoint.pin_revision(self.model, self.revision)
 
     @property
     def name(self) -> str:

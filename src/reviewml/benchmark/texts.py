@@ -68,7 +68,7 @@ class Workloads:
 
     def __init__(self, setting: Setting, operations: Operations, texts: Sequence[str]) -> None:
         transformers = optional("transformers", "a benchmark of transformers")
-        self.tokens = Tokens(setting.checkpoint.loaded(transformers.AutoTokenizer))
+        self.tokens = Tokens(setting.checkpoint.load_class(transformers.AutoTokenizer))
         self.setting = setting
         self.operations = operations
         self.texts = list(dict.fromkeys(text for text in texts if text and text.strip()))

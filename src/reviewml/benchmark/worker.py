@@ -16,7 +16,7 @@ from reviewml.benchmark.memory import peak_memory, reset_peak
 from reviewml.benchmark.setting import Setting
 
 
-def measured(job: dict[str, Any]) -> dict[str, Any]:
+def measure_engine(job: dict[str, Any]) -> dict[str, Any]:
     """Load an engine, let it classify, and return what that took.
 
     Parameters
@@ -53,7 +53,7 @@ def main() -> None:
     # What libraries print must not get between the measurement and who reads it.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    json.dump(measured(json.load(sys.stdin)), output)
+    json.dump(measure_engine(json.load(sys.stdin)), output)
     output.close()
 
 

@@ -25,12 +25,12 @@ def bench() -> None:
     """Measure libraries side by side on this machine."""
 
 
-def _listed(_: click.Context, __: click.Parameter, given: str | None) -> list[str] | None:
+def _split_names(_: click.Context, __: click.Parameter, given: str | None) -> list[str] | None:
     return None if given is None else [part.strip() for part in given.split(",") if part.strip()]
 
 
 def _sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[int]:
-    parts = _listed(ctx, parameter, given) or []
+    parts = _split_names(ctx, parameter, given) or []
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise click.BadParameter(f"{given!r} should be numbers with commas between, as 1,8,32.")
     return [int(part) for part in parts]
@@ -49,7 +49,7 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[i
     help="Without --model: random weights of this shape, such as bart-large.",
 )
 @click.option("--label", "labels", multiple=True, help="Candidate label; may be repeated.")
-@click.option("--engines", metavar="NAMES", callback=_listed, help="With commas between.")
+@click.option("--engines", metavar="NAMES", callback=_split_names, help="With commas between.")
 @click.option(
     "--batch-sizes",
     metavar="SIZES",
@@ -92,11 +92,11 @@ def inference(
     from reviewml.benchmark.engines import ENGINES
     from reviewml.benchmark.inference import benchmark
     from reviewml.benchmark.machine import cores
-    from reviewml.benchmark.running import planned
+    from reviewml.benchmark.running import plan_runs
     from reviewml.benchmark.setting import Setting
 
     # Before a model is made, which takes longer than to find out that an engine is misspelt.
-    planned(engines or list(ENGINES), batch_sizes)
+    plan_runs(engines or list(ENGINES), batch_sizes)
     texts = _texts(source, text, POOL * rows)
     with temporary_folder() as folder:
         shape = architecture if model is None else None

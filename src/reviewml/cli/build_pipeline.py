@@ -46,7 +46,10 @@ def build(names: Sequence[str], settings: Settings, *, trainer: str | None = Non
     for step in settings:
         if step not in known:
             raise UnknownName(f"--set: no step {step!r}. {did_you_mean(step, known)}")
-    steps = [(step, _made(kind, name, settings.get(step, {}), step)) for step, kind, name in kinds]
+    steps = [
+        (step, _make_component(kind, name, settings.get(step, {}), step))
+        for step, kind, name in kinds
+    ]
     for step, component in steps:
         if getattr(component, "asks_a_database", False):
             raise CapabilityError(
@@ -56,7 +59,7 @@ def build(names: Sequence[str], settings: Settings, *, trainer: str | None = Non
     return Pipeline(steps)
 
 
-def _made(kind: str, name: str, parameters: Mapping[str, Any], step: str) -> Any:
+def _make_component(kind: str, name: str, parameters: Mapping[str, Any], step: str) -> Any:
     component = plugins.load(kind, name)
     signature = inspect.signature(component)
     for parameter in parameters:

@@ -13,7 +13,7 @@ import reviewml
 from reviewml import plugins
 from reviewml.display.text_tables import escape_controls
 from reviewml.errors import PluginError, ReviewmlError, UnknownName, did_you_mean
-from reviewml.privacy.redaction import describe_error, masked
+from reviewml.privacy.redaction import describe_error, redact
 
 
 class Failed(click.ClickException):
@@ -44,7 +44,7 @@ class Verbs(click.Group):
             entry = plugins.get_catalogue().entry("commands", cmd_name)
         except UnknownName:
             return None
-        return _loaded(entry)
+        return _load_command(entry)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -60,7 +60,7 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except ReviewmlError as error:
-            raise Failed(masked(str(error))) from error
+            raise Failed(redact(str(error))) from error
         except OSError as error:
             # A pipe that was closed, as by `| head`, is for click to end quietly.
             if error.errno == errno.EPIPE:
@@ -77,10 +77,10 @@ class Verbs(click.Group):
 def _describe(error: OSError) -> str:
     """Say what an `OSError` says of itself; neither number nor file need be known."""
     said = error.strerror or str(error) or type(error).__name__
-    return masked(said if error.filename is None else f"{said}: {error.filename}")
+    return redact(said if error.filename is None else f"{said}: {error.filename}")
 
 
-def _loaded(entry: plugins.Entry) -> click.Command:
+def _load_command(entry: plugins.Entry) -> click.Command:
     try:
         command = entry.load()
         if not isinstance(command, click.Command):

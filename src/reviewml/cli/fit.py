@@ -11,7 +11,7 @@ import click
 from reviewml.cli import options
 from reviewml.cli.build_pipeline import FEATURES, Settings, build
 from reviewml.cli.output import answer
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -101,7 +101,7 @@ class Keeper:
 
             registry = registry_at(self.registry, key=self.key)
             version = registry.log(pipeline, name=self.name, alias=self.alias)
-            kept |= {"registry": masked(self.registry), "version": str(version)}
+            kept |= {"registry": redact(self.registry), "version": str(version)}
         return kept
 
 

@@ -11,7 +11,7 @@ import click
 from reviewml.cli import options
 from reviewml.cli.output import answer
 from reviewml.display.text_tables import Table
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
     from reviewml.registries.base import Event, ModelVersion
@@ -30,7 +30,7 @@ def models(name: str | None, registry: str, as_json: bool) -> None:
         version for each in ([name] if name else kept.names()) for version in kept.versions(each)
     ]
     found: dict[str, Any] = {"versions": [dataclasses.asdict(version) for version in versions]}
-    text = _versions(versions) if versions else f"no models in {masked(registry)}"
+    text = _versions(versions) if versions else f"no models in {redact(registry)}"
     if name:
         history = kept.history(name)
         found["history"] = [dataclasses.asdict(event) for event in history]

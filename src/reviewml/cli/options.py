@@ -247,12 +247,12 @@ def model(verb: Verb) -> Verb:
     def with_model(
         *, model: str, registry: str | None, verify: list[str] | None, **rest: Any
     ) -> Any:
-        return verb(pipeline=_loaded(model, registry, verify), **rest)
+        return verb(pipeline=_load_model(model, registry, verify), **rest)
 
     return with_model
 
 
-def _loaded(model: str, registry: str | None, verify: list[str] | None) -> Any:
+def _load_model(model: str, registry: str | None, verify: list[str] | None) -> Any:
     if registry is None:
         from reviewml import load
 

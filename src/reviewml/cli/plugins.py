@@ -34,10 +34,10 @@ def _text(found: Sequence[Mapping[str, str | None]]) -> str:
     formatter = click.HelpFormatter()
     for kind, lines in itertools.groupby(found, key=lambda line: line["kind"]):
         with formatter.section(str(kind)):
-            formatter.write_dl([(str(line["name"]), _brought(line)) for line in lines])
+            formatter.write_dl([(str(line["name"]), _describe_missing(line)) for line in lines])
     return formatter.getvalue().strip()
 
 
-def _brought(line: Mapping[str, str | None]) -> str:
+def _describe_missing(line: Mapping[str, str | None]) -> str:
     missing = f"; cannot be used before: {line['missing']}" if line["missing"] else ""
     return f"{line['package']}{missing}"

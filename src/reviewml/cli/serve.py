@@ -120,6 +120,6 @@ def _logging(uvicorn: Any) -> dict[str, Any]:
 def _say(champion: Champion, as_json: bool) -> None:
     """Load the model and say what its rows are."""
     served = champion.load()
-    described: dict[str, Any] = dict(served.described())
+    described: dict[str, Any] = dict(served.describe_model())
     columns = "\n".join(f"  {name}: {kind}" for name, kind in described["columns"].items())
     answer(as_json, described, f"{served.name}, {described['task']}\n{columns}")

@@ -13,7 +13,7 @@ from reviewml.cli.build_pipeline import Settings, build
 from reviewml.cli.output import answer
 from reviewml.display.text_tables import Table
 from reviewml.errors import StoreError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
     from reviewml.data.store import ShelfSummary
@@ -50,7 +50,7 @@ def show(as_json: bool) -> None:
 @options.as_json
 def prune(older_than: str, as_json: bool) -> None:
     """Delete the values of enrichers that nobody used for a while."""
-    _gone(_store().prune(older_than), as_json)
+    _report_deleted(_store().prune(older_than), as_json)
 
 
 @store.command()
@@ -68,7 +68,7 @@ def forget(ids: tuple[str, ...], ids_from: Any, as_json: bool) -> None:
     lines = [line.rstrip("\r\n") for line in ids_from or ()]
     if not (ids or lines):
         raise click.UsageError("whose values? Name --ids or --ids-from.")
-    _gone(_store().forget([*ids, *filter(None, lines)]), as_json)
+    _report_deleted(_store().forget([*ids, *filter(None, lines)]), as_json)
 
 
 @store.command()
@@ -93,7 +93,7 @@ def seed(source: Files, names: Sequence[str], settings: Settings, as_json: bool)
 @options.as_json
 def path(as_json: bool) -> None:
     """Print the folder or URL of the store."""
-    place = masked(str(_store().path))
+    place = redact(str(_store().path))
     answer(as_json, {"path": place}, place)
 
 
@@ -106,7 +106,7 @@ def _store() -> LocalStore | SharedStore:
     return found
 
 
-def _gone(rows: int, as_json: bool) -> None:
+def _report_deleted(rows: int, as_json: bool) -> None:
     answer(as_json, {"deleted": rows}, f"{rows:,} values deleted")
 
 

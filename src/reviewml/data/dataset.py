@@ -25,11 +25,11 @@ from reviewml.operations.sql_call import Estimate
 from reviewml.operations.value_store import ValueStore
 from reviewml.operations.write_files import write
 from reviewml.rows import row_errors
-from reviewml.rows.bookkeeping import ResultErrors, hidden, resized
+from reviewml.rows.bookkeeping import ResultErrors, hidden, resize_batches
 from reviewml.rows.columns import table_to_pandas
 from reviewml.rows.conversion import convert
 from reviewml.rows.roles import Roles, roles_of, visible
-from reviewml.rows.statistics import Statistic, merged, parts_of
+from reviewml.rows.statistics import Statistic, merge_parts, parts_of
 from reviewml.rows.time_range import TimeRange, TimesByDay
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Dataset(Relation):
         Going through all rows once also fills `errors`.
         """
         seen, rows = ResultErrors(self.full_schema), 0
-        for batch in resized(self.full_batches(), size):
+        for batch in resize_batches(self.full_batches(), size):
             seen.add(batch)
             rows += len(batch)
             yield batch.select(visible(batch.schema.names))
@@ -187,7 +187,9 @@ class Dataset(Relation):
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         """Compute exact statistics in one pass over the rows."""
-        return merged(statistics, (parts_of(statistics, batch) for batch in self.full_batches()))
+        return merge_parts(
+            statistics, (parts_of(statistics, batch) for batch in self.full_batches())
+        )
 
     def count(self) -> int:
         """Return the number of rows, those that failed included."""

@@ -17,7 +17,7 @@ from reviewml.errors import NotFitted, ParameterError, SchemaError
 from reviewml.operations.enrich import SelectRoles
 from reviewml.operations.protocols import BatchStep
 from reviewml.operations.value_store import Shelf
-from reviewml.rows.named_lists import named, names_of
+from reviewml.rows.named_lists import has_names, names_of
 from reviewml.rows.roles import require, roles_of
 from reviewml.rows.row_keys import links_of, links_to, row_keys
 from reviewml.rows.windows import Duration
@@ -222,9 +222,9 @@ class EnrichmentStore(ABC):
         _check_types(shelf, dataset.full_schema)
         self.prepare(shelf)
         view = SelectRoles(enricher, enricher.needs, enricher.optional)
-        return sum(self._seeded(shelf, view, batch) for batch in dataset.full_batches())
+        return sum(self._seed_batch(shelf, view, batch) for batch in dataset.full_batches())
 
-    def _seeded(self, shelf: Shelf, view: SelectRoles, batch: pa.RecordBatch) -> int:
+    def _seed_batch(self, shelf: Shelf, view: SelectRoles, batch: pa.RecordBatch) -> int:
         values = pa.RecordBatch.from_arrays(
             [batch.column(field.name).cast(field.type) for field in shelf.columns],
             schema=shelf.columns,
@@ -249,7 +249,7 @@ def _check_types(shelf: Shelf, schema: pa.Schema) -> None:
                 f"seed: column {field.name!r} is {given}, and {shelf.enricher} adds {field.type}: "
                 "cast it, so that what is found later is what would have been computed."
             )
-        if pa.types.is_fixed_size_list(given) and named(given) and named(field.type):
+        if pa.types.is_fixed_size_list(given) and has_names(given) and has_names(field.type):
             _check_places(shelf, field, names_of(given))
 
 

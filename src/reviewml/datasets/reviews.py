@@ -92,7 +92,7 @@ def make_reviews(
     draws = Draws(n, random_state)
     written_in = draws.one_of("language", languages)
     department = draws.one_of("department", DEPARTMENTS)
-    review = _Reviews.drawn(draws)
+    review = _Reviews.draw_reviews(draws)
     visit = _visit(draws)
     return pa.table(
         {
@@ -117,7 +117,7 @@ class _Reviews:
     empty: Flags
 
     @classmethod
-    def drawn(cls, draws: Draws) -> _Reviews:
+    def draw_reviews(cls, draws: Draws) -> _Reviews:
         silence = draws.uniform("silence")
         missing, empty = silence < 0.02, (silence >= 0.02) & (silence < 0.03)
         short = draws.uniform("short") < 0.15

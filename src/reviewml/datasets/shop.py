@@ -120,11 +120,11 @@ def make_shop(
     """
     if min(n_products, n_customers, n_views) < 1:
         raise SchemaError("make_shop needs one product, one customer and one view at least.")
-    views = _Views.drawn(n_products, n_customers, n_views, random_state)
+    views = _Views.draw_views(n_products, n_customers, n_views, random_state)
     quality = Draws(n_products, random_state).normal("quality")
     past = _past_reviews(n_products, n_customers, quality, random_state)
     follow = _follow(views, quality, past, review_effect, random_state)
-    reviews = _Reviews.joined(past, follow.reviews)
+    reviews = _Reviews.join_reviews(past, follow.reviews)
     return Shop(
         views.table(random_state),
         reviews.table(n_products, random_state),
@@ -145,12 +145,12 @@ class _Views:
     mobile: npt.NDArray[np.bool_]
 
     @classmethod
-    def drawn(cls, n_products: int, n_customers: int, n: int, random_state: int) -> _Views:
+    def draw_views(cls, n_products: int, n_customers: int, n: int, random_state: int) -> _Views:
         draws, products = Draws(n, random_state), Draws(n_products, random_state)
         # A few products and customers account for most of the views.
         time = np.sort(START + (draws.uniform("viewed") * DAYS * DAY).astype(np.int64))
         product = (n_products * draws.uniform("product") ** 1.5).astype(np.int64)
-        launched = _launched(n_products, random_state)
+        launched = _draw_launch_times(n_products, random_state)
         # Who would have looked at a product that is not there yet looks at another.
         there = np.flatnonzero(launched < START)
         early = time < launched[product]
@@ -185,8 +185,8 @@ class _Views:
         return pa.table(
             {
                 "view_id": _ids("v", len(self.time)),
-                "customer_id": _named("c", self.customer),
-                "product_id": _named("p", self.product),
+                "customer_id": _name_ids("c", self.customer),
+                "product_id": _name_ids("p", self.product),
                 "viewed_at": _times(self.time),
                 "price": self.price,
                 "source": self.source,
@@ -219,7 +219,7 @@ class _Reviews:
         return cls(time, customer, product, opinions, np.clip(stars.round(), 1, 5))
 
     @classmethod
-    def joined(cls, one: _Reviews, other: _Reviews) -> _Reviews:
+    def join_reviews(cls, one: _Reviews, other: _Reviews) -> _Reviews:
         """Return both, by time."""
         fields = [field.name for field in dataclasses.fields(cls)]
         both = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in fields}
@@ -241,8 +241,8 @@ class _Reviews:
         return pa.table(
             {
                 "review_id": _ids("r", len(self.time)),
-                "customer_id": _named("c", self.customer),
-                "product_id": _named("p", self.product),
+                "customer_id": _name_ids("c", self.customer),
+                "product_id": _name_ids("p", self.product),
                 "posted_at": _times(self.time),
                 "body": pa.array(texts, pa.string()),
                 "stars": self.stars,
@@ -265,8 +265,8 @@ class _Followed:
         return pa.table(
             {
                 "order_id": _ids("o", len(rows)),
-                "customer_id": _named("c", views.customer[rows]),
-                "product_id": _named("p", views.product[rows]),
+                "customer_id": _name_ids("c", views.customer[rows]),
+                "product_id": _name_ids("p", views.product[rows]),
                 "ordered_at": _times(self.order_time[by_time]),
             }
         )
@@ -277,7 +277,7 @@ def _past_reviews(
 ) -> _Reviews:
     products = Draws(n_products, random_state)
     counts = np.floor(-6 * np.log(products.uniform("reviews before"))).astype(np.int64)
-    counts[_launched(n_products, random_state) >= START] = 0
+    counts[_draw_launch_times(n_products, random_state) >= START] = 0
     product = np.repeat(np.arange(n_products), counts)
     draws = Draws(len(product), random_state + 1)
     time = START - (draws.uniform("posted") * DAYS * DAY).astype(np.int64)
@@ -286,7 +286,7 @@ def _past_reviews(
     return _Reviews.about(draws, time, customer, product, quality)
 
 
-def _launched(n_products: int, random_state: int) -> Integers:
+def _draw_launch_times(n_products: int, random_state: int) -> Integers:
     """Return when products came into the shop: one in ten during the year."""
     draws = Draws(n_products, random_state)
     new = draws.uniform("new") < 0.1
@@ -345,10 +345,10 @@ def _follow(
 
 
 def _ids(letter: str, n: int) -> pa.Array:
-    return _named(letter, np.arange(n))
+    return _name_ids(letter, np.arange(n))
 
 
-def _named(letter: str, numbers: Integers) -> pa.Array:
+def _name_ids(letter: str, numbers: Integers) -> pa.Array:
     return pa.array([f"{letter}{number:06d}" for number in numbers.tolist()], pa.string())
 
 

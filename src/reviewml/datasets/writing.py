@@ -63,12 +63,12 @@ def write(language: str, department: str, opinions: Opinions, short: bool, choic
     phrases = _phrases()[language]
     if short:
         return choices.of(phrases["short"][_side(opinions[0])])
-    text = _composed(phrases, department, opinions, choices)
+    text = _compose_text(phrases, department, opinions, choices)
     said = [opinion for opinion in opinions if opinion]
     return f"{text} {choices.of(EMOJI[said[0]])}" if said and choices.happens(0.12) else text
 
 
-def _composed(
+def _compose_text(
     phrases: Mapping[str, Any], department: str, opinions: Opinions, choices: Choices
 ) -> str:
     numbers = {"weeks": choices.between(2, 10), "height": choices.between(150, 190)}

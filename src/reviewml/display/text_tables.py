@@ -38,7 +38,7 @@ class Table:
         """Return it in columns of a fixed-width font."""
         lines = [[*map(_on_one_line, line)] for line in (self.header, *self.rows)]
         widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-        body = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+        body = ["  ".join(_align_cells(line, widths)).rstrip() for line in lines]
         title = escape_controls(self.title)
         return "\n".join([title, *body] if title else body)
 
@@ -76,7 +76,7 @@ def _width(text: str) -> int:
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _align_cells(line: Sequence[str], widths: Sequence[int]) -> list[str]:
     gaps = [" " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
     return [line[0] + gaps[0], *(gap + cell for gap, cell in zip(gaps[1:], line[1:], strict=True))]
 

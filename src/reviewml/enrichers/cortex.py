@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.enrichers.transformers.candidate_labels import check_labels
 from reviewml.errors import ParameterError
 from reviewml.operations.sql_call import ANSWER, Call, Price, Range
@@ -97,7 +97,7 @@ class CortexSentiment(SqlEnricher):
         categories = check_categories(self.categories)
         text, asked = columns["text"], [literal(categories)] if categories else []
         if self._is_score():
-            return _scored(text)
+            return _score_call(text)
         function = "ENTITY_SENTIMENT" if self.legacy else "AI_SENTIMENT"
         called = f"SNOWFLAKE.CORTEX.{function}" if self.legacy else function
         values: dict[str, str] = {}
@@ -112,7 +112,7 @@ class CortexSentiment(SqlEnricher):
             price=Price(
                 function,
                 text,
-                counted=_counted("ai_sentiment", text, *asked),
+                counted=_count_tokens_sql("ai_sentiment", text, *asked),
                 prompt=_prompt(categories),
                 answer=(0, 20 * (len(categories) + 1)),
             ),
@@ -136,7 +136,7 @@ def check_categories(categories: Sequence[str]) -> tuple[str, ...]:
         )
     columns = ["sentiment_label", "sentiment_answer"]
     for name in found:
-        quoted(f"sentiment_{name}_label")
+        quote_identifier(f"sentiment_{name}_label")
         if len(name) > LONGEST_CATEGORY:
             raise ParameterError(
                 f"categories: {name!r} has {len(name)} characters, and Snowflake takes at most "
@@ -154,7 +154,7 @@ def check_categories(categories: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def _scored(text: str) -> Call:
+def _score_call(text: str) -> Call:
     label = f"CASE WHEN {ANSWER} >= {DECIDED} THEN 'positive' WHEN {ANSWER} <= -{DECIDED} "
     return Call(
         answer=f"SNOWFLAKE.CORTEX.SENTIMENT({text})",
@@ -163,7 +163,7 @@ def _scored(text: str) -> Call:
             "sentiment_label": label + "THEN 'negative' ELSE 'neutral' END",
         },
         error=_no_answer("SENTIMENT"),
-        price=Price("SENTIMENT", text, _counted("ai_sentiment", text), prompt=OWN_PROMPT),
+        price=Price("SENTIMENT", text, _count_tokens_sql("ai_sentiment", text), prompt=OWN_PROMPT),
     )
 
 
@@ -256,7 +256,7 @@ class CortexClassify(SqlEnricher):
             price=Price(
                 "AI_CLASSIFY",
                 text,
-                counted=_counted("ai_classify", text, literal(labels)),
+                counted=_count_tokens_sql("ai_classify", text, literal(labels)),
                 prompt=_prompt([*labels, self.task_description or ""]),
                 answer=(5, 20 * (len(labels) if self.multi_label else 1)),
             ),
@@ -336,7 +336,7 @@ class CortexTranslate(SqlEnricher):
             price=Price(
                 "AI_TRANSLATE",
                 text,
-                counted=_counted("ai_translate", text, *languages),
+                counted=_count_tokens_sql("ai_translate", text, *languages),
                 prompt=OWN_PROMPT,
                 echo=(0.5, 3.0),
             ),
@@ -367,7 +367,7 @@ def _no_answer(function: str, is_expected: str = "TRUE") -> str:
     )
 
 
-def _counted(function: str, *arguments: str) -> str:
+def _count_tokens_sql(function: str, *arguments: str) -> str:
     return f"AI_COUNT_TOKENS({', '.join([literal(function), *arguments])})"
 
 

@@ -66,7 +66,7 @@ class Language(Enricher):
         has_letters = pc.match_substring_regex(texts, r"\pL")
         # The same text is looked at once, however often it stands in the batch.
         encoded = pc.if_else(has_letters, texts, None).dictionary_encode()
-        found = pa.array(map(self._detected, encoded.dictionary.to_pylist()), pa.string())
+        found = pa.array(map(self._detect_language, encoded.dictionary.to_pylist()), pa.string())
         return batch.append_column("language", found.take(encoded.indices))
 
     def setup(self) -> None:
@@ -76,7 +76,7 @@ class Language(Enricher):
             )
         self._identifier = _identifier(None if self.languages is None else tuple(self.languages))
 
-    def _detected(self, text: str) -> str:
+    def _detect_language(self, text: str) -> str:
         code: str = self._identifier.classify(text)[0]
         return code
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reviewml.data.dataset import Dataset
 from reviewml.display.progress import progress
-from reviewml.enrichers.ngrams.features import BITS, Ngrams, normalised, tokens_of
+from reviewml.enrichers.ngrams.features import BITS, Ngrams, normalise_texts, tokens_of
 from reviewml.operations.resources import Resources
 from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import MOST_COUNT, Array, Fields, Whole, WrongForm
@@ -91,7 +91,7 @@ class Quality(Enricher):
         """Count the texts by the bits they tell, which does not depend on their order."""
         table, found = self._bits(), np.zeros(MOST_BITS + 1, np.int64)
         for tokens in _tokens(rows, "quality"):
-            told = _told(tokens, table)[tokens.counts() > 0]
+            told = _count_bits(tokens, table)[tokens.counts() > 0]
             found += np.bincount(told, minlength=len(found))
         return found
 
@@ -111,7 +111,7 @@ class Quality(Enricher):
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()
-        slices = [self._ranked(tokens) for tokens in _tokens_in(batch)]
+        slices = [self._rank_tokens(tokens) for tokens in _tokens_in(batch)]
         ranks = np.concatenate([np.empty(0), *slices])
         silent = np.isnan(ranks)
         levels = np.digitize(ranks, [0.25, 0.75])
@@ -119,8 +119,8 @@ class Quality(Enricher):
         batch = batch.append_column("quality", pa.array(ranks, mask=silent))
         return batch.append_column("quality_label", labels)
 
-    def _ranked(self, tokens: Ngrams) -> npt.NDArray[np.float64]:
-        ranks = self._ranks[_told(tokens, self._table)]
+    def _rank_tokens(self, tokens: Ngrams) -> npt.NDArray[np.float64]:
+        ranks = self._ranks[_count_bits(tokens, self._table)]
         return np.where(tokens.counts() > 0, ranks, np.nan)
 
 
@@ -130,11 +130,11 @@ def _tokens(rows: Dataset, what: str) -> Iterator[Ngrams]:
 
 
 def _tokens_in(batch: pa.RecordBatch) -> Iterator[Ngrams]:
-    texts = normalised(batch.column("text"))
+    texts = normalise_texts(batch.column("text"))
     for start in range(0, len(texts), ROWS):
         yield tokens_of(texts.slice(start, ROWS)).distinct()
 
 
-def _told(tokens: Ngrams, table: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def _count_bits(tokens: Ngrams, table: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     bits = tokens.sums(table)[:, 0]
     return np.minimum(bits, MOST_BITS).astype(np.int64)

@@ -84,7 +84,7 @@ class BinaryJudge(Judge):
             "f1": metrics.f1_score(target, predicted, zero_division=nan),
         }
 
-    def weighed(self, weights: Floats) -> dict[str, Floats]:
+    def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
         auc, average_precision = self._ranking.auc_and_average_precision(weights)
         total = weights.sum(axis=1)
         loss, squares, actual, predicted, both = (weights @ self._sums).T
@@ -103,7 +103,7 @@ class BinaryJudge(Judge):
         positives = int(self.target.sum())
         return min(positives, self.rows - positives)
 
-    def undefined(self, name: str) -> str:
+    def explain_undefined(self, name: str) -> str:
         if name == "precision":
             return f"no probability is above {self.threshold:g}"
         if name == "recall":

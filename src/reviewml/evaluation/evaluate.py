@@ -19,7 +19,7 @@ from reviewml.evaluation.metrics import Judge
 from reviewml.evaluation.multiclass_metrics import MulticlassJudge
 from reviewml.evaluation.predictions import Rows, check_length, rows_of
 from reviewml.evaluation.regression_metrics import RegressionJudge
-from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, labelled
+from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, label_segments
 from reviewml.steps.trainer import Task
 
 JudgeOf = Callable[[Floats, Floats], Judge]
@@ -205,7 +205,7 @@ def _segments(
     judge_of: JudgeOf,
     bootstrap: Bootstrap,
 ) -> Iterator[Segment]:
-    for label, mask in labelled(values, kept):
+    for label, mask in label_segments(values, kept):
         part = rows.take(mask)
         judge = judge_of(part.target, part.scores[0])
         yield Segment(

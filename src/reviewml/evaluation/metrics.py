@@ -44,7 +44,7 @@ class Judge(ABC):
         """Return each figure of the rows; NaN where it is not defined."""
 
     @abstractmethod
-    def weighed(self, weights: Floats) -> dict[str, Floats]:
+    def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
         """Return each figure but the calibration error for each row of weights.
 
         Parameters
@@ -58,7 +58,7 @@ class Judge(ABC):
         """Return the number of rows of the rarest class; all rows for a regression."""
 
     @abstractmethod
-    def undefined(self, name: str) -> str:
+    def explain_undefined(self, name: str) -> str:
         """Return why a figure is not defined for these rows."""
 
     def confusion(self) -> tuple[tuple[int, ...], ...] | None:
@@ -96,7 +96,7 @@ class Judge(ABC):
         self, name: str, value: float, reason: str | None, interval: Interval | None
     ) -> Estimate:
         if not np.isfinite(value):
-            return Estimate(None, reason=self.undefined(name))
+            return Estimate(None, reason=self.explain_undefined(name))
         if reason is None and name in self.rankings and self.rarest() < FEWEST:
             reason = f"an interval needs {FEWEST} rows of each class"
         if reason or interval is None:
@@ -108,7 +108,7 @@ class Judge(ABC):
     ) -> dict[str, Interval | None]:
         weighed, gaps = [], []
         for weights in bootstrap.weights(self.rows, groups):
-            weighed.append(self.weighed(weights))
+            weighed.append(self.compute_weighted(weights))
             if CALIBRATION_ERROR in self.names:
                 gaps.append(self.binned.gaps(weights))
         found = {
@@ -133,16 +133,16 @@ class Judge(ABC):
         if reason or not np.isfinite(value):
             return self._estimate(name, value, reason, None)
         resampled = [
-            self._resampled(name, weights) - other._resampled(name, weights)
+            self._resample_metric(name, weights) - other._resample_metric(name, weights)
             for weights in bootstrap.weights(self.rows, groups)
         ]
         return self._estimate(name, value, None, bootstrap.percentile(np.concatenate(resampled)))
 
-    def _resampled(self, name: str, weights: Floats) -> Floats:
+    def _resample_metric(self, name: str, weights: Floats) -> Floats:
         if name == CALIBRATION_ERROR:
             error: Floats = np.abs(self.binned.gaps(weights)).sum(axis=1)
             return error
-        return self.weighed(weights)[name]
+        return self.compute_weighted(weights)[name]
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

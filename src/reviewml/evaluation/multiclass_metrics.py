@@ -89,7 +89,7 @@ class MulticlassJudge(Judge):
             ),
         }
 
-    def weighed(self, weights: Floats) -> dict[str, Floats]:
+    def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
         total = weights.sum(axis=1)
         loss, squares, right, *of_classes = (weights @ self._sums).T
         hits, named = np.split(np.array(of_classes), 2)
@@ -105,7 +105,7 @@ class MulticlassJudge(Judge):
     def rarest(self) -> int:
         return int(self.counts.min())
 
-    def undefined(self, name: str) -> str:
+    def explain_undefined(self, name: str) -> str:
         missing = self.classes[int(self.counts.argmin())]
         return f"no row is {missing!r}"
 

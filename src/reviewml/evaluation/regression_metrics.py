@@ -47,7 +47,7 @@ class RegressionJudge(Judge):
             "r2": metrics.r2_score(self.target, self.predicted) if varies else np.nan,
         }
 
-    def weighed(self, weights: Floats) -> dict[str, Floats]:
+    def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
         total = weights.sum(axis=1)
         squares, absolutes, sums, own = (weights @ self._sums).T
         return {
@@ -59,5 +59,5 @@ class RegressionJudge(Judge):
     def rarest(self) -> int:
         return self.rows
 
-    def undefined(self, name: str) -> str:
+    def explain_undefined(self, name: str) -> str:
         return "every row has the same target"

@@ -50,7 +50,7 @@ class Scored:
     groups: npt.NDArray[np.uint64] | None
     unreadable: npt.NDArray[np.bool_]
 
-    def judged(self, model: Model, *, threshold: float, confidence: float) -> Evaluation:
+    def evaluate_scores(self, model: Model, *, threshold: float, confidence: float) -> Evaluation:
         """Return the figures of the model that gave the scores."""
         return evaluate(
             self.target,

@@ -63,7 +63,7 @@ class Segment:
         }
 
 
-def labelled(
+def label_segments(
     values: Any, rows: npt.NDArray[np.intp]
 ) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
     """Yield each value of a column in `rows` as text, the commonest first, and where it is.

@@ -99,7 +99,7 @@ def holdout(
         group = _as_hashes(groups)
         if len(np.unique(group)) > 1:
             return _whole_groups(group, fraction, codes)
-    return _stratified(hashes, fraction, codes, stratified=target is not None)
+    return _split_stratified(hashes, fraction, codes, stratified=target is not None)
 
 
 def first_held_out(
@@ -333,7 +333,7 @@ def _complete(codes: Codes, valid: Mask) -> bool:
     return np.array_equal(both, np.bincount(codes) > 0) and set(codes[~valid]) == set(codes)
 
 
-def _stratified(hashes: Hashes, fraction: float, codes: Codes, *, stratified: bool) -> Split:
+def _split_stratified(hashes: Hashes, fraction: float, codes: Codes, *, stratified: bool) -> Split:
     if len(hashes) == 0:
         return Split(np.zeros(0, bool), np.zeros(0, bool), "there are no rows to hold out")
     names, place, sizes = np.unique(hashes, return_inverse=True, return_counts=True)

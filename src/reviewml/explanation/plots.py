@@ -64,7 +64,7 @@ def importance(table: pa.Table, units: str, path: Path = None) -> Figure:
     figure, axes = _canvas(len(shown))
     axes.barh([row["column"] for row in shown], [row["importance"] for row in shown])
     axes.set_xlabel(f"mean |contribution|, {units}")
-    return _done(figure, path)
+    return _finish_figure(figure, path)
 
 
 def waterfall(row: ExplainedRow, path: Path = None) -> Figure:
@@ -88,7 +88,7 @@ def waterfall(row: ExplainedRow, path: Path = None) -> Figure:
     _show_steps(axes, row.bias, [contribution for _, contribution, _ in steps])
     axes.invert_yaxis()
     axes.set(xlabel=row.units, title=f"row {row.id}")
-    return _done(figure, path)
+    return _finish_figure(figure, path)
 
 
 def _show_steps(axes: Axes, start: float, contributions: list[float]) -> None:
@@ -108,7 +108,7 @@ def _canvas(bars: int) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _done(figure: Figure, path: Path) -> Figure:
+def _finish_figure(figure: Figure, path: Path) -> Figure:
     if path is not None:
         save_figure(figure, path)
     return figure

@@ -94,7 +94,7 @@ class Candidates:
                 wanted[f"values {column}"] = ValueCounts(column, self.most)
             elif kind != "numbers":
                 wanted |= {f"min {column}": Min(column), f"max {column}": Max(column)}
-            if self._compared(column):
+            if self._is_compared(column):
                 wanted[f"later {column}"] = Later(column, str(self.time))
         return wanted
 
@@ -178,7 +178,7 @@ class Candidates:
         values = statistics.get(f"values {column}") or ()
         return self._count_personal(column, statistics) > MOST_PERSONAL * len(values)
 
-    def _compared(self, column: str) -> bool:
+    def _is_compared(self, column: str) -> bool:
         if self.time in (None, column) or self.kinds[column] != "moment":
             return False
         return kind_of(self.schema.field(self.time).type) == "moment"

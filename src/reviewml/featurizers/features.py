@@ -233,14 +233,14 @@ class Features(Featurizer):
     def features(self) -> Sequence[Feature]:
         self.require_fitted("columns_")
         if self._features is None:
-            self._features = tuple(_named_once(self._made()))
+            self._features = tuple(_named_once(self._make_features()))
         return self._features
 
     def beyond_operators(self) -> tuple[Features, Sequence[str]]:
         alone: Features = clone(self)
         return alone.with_state(self.state | {"columns_": []}), self.text_
 
-    def _made(self) -> Iterator[Feature]:
+    def _make_features(self) -> Iterator[Feature]:
         for record in self.columns_:
             yield from KINDS[record["kind"]].features(record)
         label = " + ".join(self.text_)

@@ -15,7 +15,7 @@ from reviewml.data.dataset import Dataset
 from reviewml.data.frames import is_frame
 from reviewml.data.source import Source
 from reviewml.errors import SchemaError
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 
 UNNAMED = "x{}"
 """What a column without a name is called, by its position, as scikit-learn calls it."""
@@ -50,7 +50,7 @@ def name_columns(X: Any, fitted: Sequence[str] | None, estimator: str) -> Any:
             "as input."
         )
     if fitted is not None and list(fitted) != unnamed:
-        warn_user(
+        warn_at_caller(
             f"X does not have valid feature names, but {estimator} was fitted with feature names: "
             "its columns are taken in the order of those."
         )

@@ -14,7 +14,7 @@ from reviewml.fitting.fit import Fitted, describe_far_times, first_judged, fit, 
 from reviewml.fitting.steps import Chain
 from reviewml.rows.expressions import earlier
 from reviewml.rows.roles import roles_of
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.statistics import Missing
 from reviewml.rows.time_range import TimesByDay
 
@@ -59,14 +59,14 @@ def backtest(
     rows = rows.persist()
     first, before, after = _split(chain, rows, holdout)
     fitted = fit(chain, before, until=first)
-    scored = _scored(fitted, after, segments, group)
+    scored = _score_holdout(fitted, after, segments, group)
     assert fitted.model is not None
-    found = scored.judged(fitted.model, threshold=threshold, confidence=confidence)
+    found = scored.evaluate_scores(fitted.model, threshold=threshold, confidence=confidence)
     if not ablation:
         return found
     kept = tuple(pair for pair in chain.enrichers if pair[0] not in left_out)
     other = fit(dataclasses.replace(chain, enrichers=kept), before, until=first)
-    without = dataclasses.replace(_scored(other, after, (), group), groups=scored.groups)
+    without = dataclasses.replace(_score_holdout(other, after, (), group), groups=scored.groups)
     return dataclasses.replace(
         found, ablation=_ablation(left_out, found, scored, without, fitted, confidence)
     )
@@ -94,20 +94,22 @@ def _warn_of_times(rows: Dataset, time: str) -> None:
     found = rows.aggregate({"unknown": Missing(time), "times": TimesByDay(time)})
     known = sum(count for count, _, _ in found["times"].values())
     if found["unknown"]:
-        warn_user(
+        warn_at_caller(
             f"holdout: {found['unknown']:,} of {known + found['unknown']:,} rows have no time, "
             f"{time!r}: they are neither learned from nor judged."
         )
     for warning in describe_far_times(time, found["times"]):
-        warn_user(f"holdout: {warning}")
+        warn_at_caller(f"holdout: {warning}")
 
 
-def _scored(fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str | None) -> Scored:
+def _score_holdout(
+    fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str | None
+) -> Scored:
     assert fitted.model is not None
     chain = Chain.of(fitted.steps)
     assert chain.featurizer is not None
     return score_rows(
-        chain.enriched(rows),
+        chain.enrich_rows(rows),
         chain.enrichers,
         chain.featurizer[1],
         fitted.model,
@@ -125,7 +127,7 @@ def _ablation(
     confidence: float,
 ) -> Ablation:
     assert fitted.model is not None
-    judged = without.judged(fitted.model, threshold=0.5, confidence=confidence)
+    judged = without.evaluate_scores(fitted.model, threshold=0.5, confidence=confidence)
     return Ablation(
         steps=tuple(left_out),
         without={name: judged.metrics[name] for name in found.headlines},

@@ -63,7 +63,7 @@ class StepPlan:
         if self.stored is not None:
             parts.append(f"{self.rows:,} to do, {self.stored:,} in the store")
         parts += [f"{amount:,} {unit}" for unit, amount in self.effort.items()]
-        parts += [] if self.credits is None else [_shown(self.credits)]
+        parts += [] if self.credits is None else [_show_credits(self.credits)]
         return "  ".join([parts[0], ", ".join(parts[1:])]).rstrip()
 
 
@@ -104,10 +104,10 @@ class Plan:
         lines = [f"{self.rows:,} rows; expected time from {self.sampled:,} of them:"]
         lines += [f"  {step}" for step in self.steps]
         together = f"  {'together':<20} {self.seconds:>10,.1f} s"
-        return "\n".join([*lines, f"{together}  {_shown(self.credits)}".rstrip()])
+        return "\n".join([*lines, f"{together}  {_show_credits(self.credits)}".rstrip()])
 
 
-def _shown(charged: Range | None) -> str:
+def _show_credits(charged: Range | None) -> str:
     return "" if charged is None else f"{charged[0]:,.4g} to {charged[1]:,.4g} credits"
 
 
@@ -138,17 +138,17 @@ def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
     steps = []
     for name, enricher in chain.enrichers:
         learner = enricher if fitted else clone(enricher)
-        step, sample, worked_on = _planned(learner, name, rows, sample, fitted=fitted)
+        step, sample, worked_on = _plan_step(learner, name, rows, sample, fitted=fitted)
         sampled = min(sampled, worked_on)
         steps.append(step)
     return Plan(total, sampled, tuple(steps))
 
 
-def _planned(
+def _plan_step(
     learner: Enrichment, name: str, rows: Dataset, sample: Dataset, *, fitted: bool
 ) -> tuple[StepPlan, Dataset, int]:
     """Return what a step would cost, the sample behind it, and how many rows that rests on."""
-    asked = _asked(learner, name, rows)
+    asked = _plan_question(learner, name, rows)
     if asked is not None:
         return asked, _blank(learner, name, sample), SAMPLE
     ready, fitting = (True, 0.0) if fitted or not learner.learns else _made_ready(learner, sample)
@@ -156,14 +156,16 @@ def _planned(
     if stored and not todo:
         # Nothing to measure, so that no model has to be there, or loaded.
         return StepPlan(name, 0, stored, {}, 0.0), sample.enrich(learner, stage=name), SAMPLE
-    measured = _measured(learner, name, sample) if ready else _fitted(learner, name, sample)
+    measured = (
+        _measure_enrich(learner, name, sample) if ready else _measure_fit(learner, name, sample)
+    )
     share = todo / max(sum(filter(None, _to_do(learner, name, measured.before))), 1)
     effort = {unit: round(amount * share) for unit, amount in measured.effort.items()}
     step = StepPlan(name, todo, stored, effort, fitting + measured.seconds * share)
     return step, measured.rows, measured.rows.count()
 
 
-def _asked(learner: Enrichment, name: str, rows: Dataset) -> StepPlan | None:
+def _plan_question(learner: Enrichment, name: str, rows: Dataset) -> StepPlan | None:
     """Return what asking a database would cost, without asking; None where none is asked."""
     questions = learner.questions(rows, name)
     found = [each.estimate(question) for question, each in questions]
@@ -236,29 +238,29 @@ class _Measured:
     seconds: float
 
 
-def _fitted(learner: Enrichment, name: str, sample: Dataset) -> _Measured:
-    return _timed(lambda rows: learner.fit_enrich(rows, stage=name), sample, dict)
+def _measure_fit(learner: Enrichment, name: str, sample: Dataset) -> _Measured:
+    return _time_work(lambda rows: learner.fit_enrich(rows, stage=name), sample, dict)
 
 
-def _measured(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
+def _measure_enrich(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
     """Enrich more and more rows, until that takes long enough to go by."""
     if not isinstance(enricher, Enricher):
-        return _timed(lambda rows: rows.enrich(enricher, stage=name), sample, dict)
+        return _time_work(lambda rows: rows.enrich(enricher, stage=name), sample, dict)
     # It looks into no store: how soon values are there says nothing about others.
     step = Enrich(enricher, name, is_trial=True)
 
-    def enriched(rows: int) -> _Measured:
-        return _timed(lambda some: some.apply(step), sample.limit(rows), enricher.effort)
+    def enrich_rows(rows: int) -> _Measured:
+        return _time_work(lambda some: some.apply(step), sample.limit(rows), enricher.effort)
 
     # The first ones load what has to be loaded.
-    found, rows = enriched(FIRST), FIRST
+    found, rows = enrich_rows(FIRST), FIRST
     while found.seconds < SECONDS and rows < SAMPLE:
         rows *= 2
-        found = enriched(rows)
+        found = enrich_rows(rows)
     return found
 
 
-def _timed(
+def _time_work(
     work: Callable[[Dataset], Dataset], rows: Dataset, effort: Callable[[], Mapping[str, int]]
 ) -> _Measured:
     before, started = effort(), clock.perf_counter()

@@ -74,7 +74,7 @@ def collect(
     target = target_of(pa.chunked_array([part.target for part in parts]), task, roles.target)
     kept = np.concatenate([part.kept for part in parts])
     # Column by column: the copy is never larger than one column of it.
-    features = _stacked([part.features for part in parts])
+    features = _stack_parts([part.features for part in parts])
     hashes = np.concatenate([part.hashes for part in parts])
     order = canonical_order(hashes, features, target.values, has_id=roles.id is not None)
     hashes = order.hashes
@@ -171,7 +171,7 @@ def _parts(
         )
 
 
-def _stacked(parts: list[Matrix]) -> Matrix:
+def _stack_parts(parts: list[Matrix]) -> Matrix:
     if len(parts) == 1:
         return parts[0]
     rows = sum(len(part) for part in parts)

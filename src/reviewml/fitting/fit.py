@@ -19,12 +19,12 @@ from reviewml.fitting.examples import Collected, collect
 from reviewml.fitting.leakage import find_leaks
 from reviewml.fitting.steps import Chain
 from reviewml.operations.label import horizon
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows.blanks import BLANKS
 from reviewml.rows.bookkeeping import has_target, unreadable
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import require, roles_of, visible
-from reviewml.rows.row_errors import described, warn_user
+from reviewml.rows.row_errors import summarize_errors, warn_at_caller
 from reviewml.rows.time_range import Days, TimeRange, TimesByDay
 from reviewml.steps.enrichment import Enrichment
 from reviewml.steps.featurizer import Featurizer
@@ -95,7 +95,7 @@ def fit(
     added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
     enriched = enriched.raise_on_error() if strict else enriched
     report: Report = {
-        "steps": {name: masked(enricher.summary()) for name, enricher in enrichers},
+        "steps": {name: redact(enricher.summary()) for name, enricher in enrichers},
         "warnings": _both_uses_of_rating(chain),
     }
     if chain.featurizer is None or chain.trainer is None:
@@ -201,13 +201,13 @@ def _train(
     report["warnings"] += describe_classes(collected.examples.target)
     leaks = find_leaks(collected.examples, features, collected.hashes, exempt=enriched)
     report["features"] = featurizer.summary()
-    failed = described(collected.errors, collected.counts.get("read"))
+    failed = summarize_errors(collected.errors, collected.counts.get("read"))
     report["warnings"] += [*featurizer.warnings(), *map(str, leaks), *failed]
     for warning in report["warnings"]:
-        warn_user(warning)
-    report.update(_described(collected, split, rows))
+        warn_at_caller(warning)
+    report.update(_describe_fit(collected, split, rows))
     if trainer.validation_fraction > 0 and not split.valid.any():
-        warn_user(
+        warn_at_caller(
             "no row could be held out for validation, as when all have one id: training does not "
             "stop early, and probabilities are not calibrated."
         )
@@ -312,7 +312,7 @@ def _split(
     )
 
 
-def _described(collected: Collected, split: Split, rows: Dataset) -> Report:
+def _describe_fit(collected: Collected, split: Split, rows: Dataset) -> Report:
     target = collected.examples.target
     classes, counts = np.unique(target.values, return_counts=True)
     described: Report = {

@@ -18,7 +18,7 @@ from reviewml.operations.join import Join
 from reviewml.operations.keys import names_of
 from reviewml.operations.operation import BatchOperation, Operation
 from reviewml.rows.roles import Roles, arrow_type, find_respelled
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +89,10 @@ class FittedColumns:
         return rows.apply(RetypeNulls(wrong)) if wrong else rows
 
     def _warn_of_respelled(self, names: Sequence[str]) -> None:
-        for role, columns in self.roles.named().items():
+        for role, columns in self.roles.list_named().items():
             for column in set(columns) - {*names}:
                 for other in find_respelled(column, names):
-                    warn_user(
+                    warn_at_caller(
                         f"the rows have no column {column!r}, which had the role {role!r}, but "
                         f"{other!r}, which is read as another one: rename it."
                     )

@@ -87,7 +87,7 @@ def find_leaks(
     exempt
         Columns not to look at, such as those of enrichers, which are cross-fitted.
     """
-    rows = _sampled(hashes)
+    rows = _sample_rows(hashes)
     target = examples.target if rows is None else examples.target.take(rows)
     judge = _Judge.of(target, folds(hashes if rows is None else hashes[rows], FOLDS))
     found: dict[str, Leak] = {}
@@ -102,7 +102,7 @@ def find_leaks(
     return list(found.values())
 
 
-def _sampled(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64] | None:
+def _sample_rows(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64] | None:
     if len(hashes) <= MOST_ROWS:
         return None
     return np.argsort(hashes, kind="stable")[:MOST_ROWS]

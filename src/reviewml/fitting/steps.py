@@ -59,7 +59,7 @@ class Chain:
         featurizer, trainer = rest if rest else (None, None)
         return cls(enrichers, featurizer, trainer)
 
-    def enriched(self, rows: Dataset) -> Dataset:
+    def enrich_rows(self, rows: Dataset) -> Dataset:
         """Return the rows with the columns of all enrichers, which are fitted."""
         for name, enricher in self.enrichers:
             rows = rows.enrich(enricher, stage=name)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from reviewml.errors import ModelUnavailable, ParameterError
 from reviewml.inference.known_models import KNOWN, PADDING_MATTERS
 from reviewml.plugins import optional
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Files that what a model says depends on."""
@@ -42,7 +42,7 @@ class Checkpoint:
     revision: str | None = None
 
     @classmethod
-    def pinned(cls, model: str, revision: str | None = None) -> Checkpoint:
+    def pin_revision(cls, model: str, revision: str | None = None) -> Checkpoint:
         """Return a model in the revision that is known here, unless another is asked for."""
         known = KNOWN.get(model)
         return cls(model, known.revision if known and revision is None else revision)
@@ -58,7 +58,7 @@ class Checkpoint:
         """What to call it in messages."""
         return f"{self.model}@{self.revision}" if self.revision else self.model
 
-    def loaded(self, auto_class: Any, **options: Any) -> Any:
+    def load_class(self, auto_class: Any, **options: Any) -> Any:
         """Return what a class of transformers makes of it, or raise with what to do.
 
         Parameters
@@ -86,7 +86,7 @@ class Checkpoint:
 
     def config(self) -> Any:
         """Return its configuration, without loading its weights; see `loaded`."""
-        return self.loaded(optional("transformers", "a transformer").AutoConfig)
+        return self.load_class(optional("transformers", "a transformer").AutoConfig)
 
     def file(self, path: str) -> Path | None:
         """Return one of its files, downloaded if need be; None when it has none of that name."""
@@ -241,7 +241,7 @@ def _reason(error: BaseException, name: str) -> str:
     for cause in _causes(error):
         if type(cause).__name__ in reasons:
             return reasons[type(cause).__name__]
-    said = " ".join(masked(str(error)).split())
+    said = " ".join(redact(str(error)).split())
     if "safetensors" in said and "model.safetensors" in said:
         said = (
             "it has no weights in safetensors format, and pickles are not loaded: use a revision "

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.environment_errors import is_environment_error
-from reviewml.inference.packing import SMALLEST, Budget, Positions, Sharing, packed
+from reviewml.inference.packing import SMALLEST, Budget, Positions, Sharing, pack_lengths
 from reviewml.inference.prefetch import ahead
 from reviewml.inference.sequences import TokenSequence
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 Floats = npt.NDArray[np.float32]
 
@@ -133,16 +133,16 @@ class Engine:
     ) -> Iterator[tuple[Positions, Inputs]]:
         """Return batches, the next one made while the model works on one."""
 
-        def made(positions: Positions) -> tuple[Positions, Inputs]:
-            return positions, collated([sequences[at] for at in positions], self.pad_id)
+        def make_batch(positions: Positions) -> tuple[Positions, Inputs]:
+            return positions, collate_sequences([sequences[at] for at in positions], self.pad_id)
 
         lengths = [len(sequences[at]) for at in fitting]
-        batches = packed(lengths, self.budget, self.sharing)
-        return ahead(partial(made, fitting[places]) for places in batches)
+        batches = pack_lengths(lengths, self.budget, self.sharing)
+        return ahead(partial(make_batch, fitting[places]) for places in batches)
 
     def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
         try:
-            outputs.values[positions] = values = self._timed(inputs)
+            outputs.values[positions] = values = self._time_forward(inputs)
             for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
                 outputs.values[positions[row]] = np.nan
                 outputs.failures[int(positions[row])] = ArithmeticError(NO_NUMBER)
@@ -156,7 +156,7 @@ class Engine:
                 return
         half = len(positions) // 2
         for part in (slice(0, half), slice(half, None)):
-            self._attempt(positions[part], trimmed(inputs, part), outputs)
+            self._attempt(positions[part], trim_padding(inputs, part), outputs)
 
     def _failure(self, error: Exception, inputs: Inputs) -> Exception:
         """Return why one sequence failed, or raise when it is not to blame."""
@@ -166,7 +166,7 @@ class Engine:
         if not (ran_out_of_memory(error) and self._has_memory_for_less(inputs)):
             raise error
         length = inputs["input_ids"].shape[1]
-        return ValueError(f"{length:,} tokens do not fit into memory: {masked(str(error))}")
+        return ValueError(f"{length:,} tokens do not fit into memory: {redact(str(error))}")
 
     def _has_memory_for_less(self, inputs: Inputs) -> bool:
         """Return whether memory suffices for the beginning of a sequence."""
@@ -180,7 +180,7 @@ class Engine:
             return not (is_environment_error(error) or ran_out_of_memory(error))
         return True
 
-    def _timed(self, inputs: Inputs) -> Floats:
+    def _time_forward(self, inputs: Inputs) -> Floats:
         started = time.perf_counter()
         values = self.forward(inputs)
         seconds = time.perf_counter() - started
@@ -200,19 +200,19 @@ class Engine:
         return values
 
 
-def collated(sequences: Sequence[TokenSequence], pad_id: int) -> Inputs:
+def collate_sequences(sequences: Sequence[TokenSequence], pad_id: int) -> Inputs:
     """Return sequences as arrays, filled up to the longest; no mask where nothing is filled."""
     longest = max(map(len, sequences))
-    inputs = {"input_ids": _filled([s.ids for s in sequences], longest, pad_id)}
+    inputs = {"input_ids": _pad_rows([s.ids for s in sequences], longest, pad_id)}
     if sequences[0].types is not None:
         types = [s.types for s in sequences if s.types is not None]
-        inputs["token_type_ids"] = _filled(types, longest, 0)
+        inputs["token_type_ids"] = _pad_rows(types, longest, 0)
     if min(map(len, sequences)) < longest:
-        inputs["attention_mask"] = _filled([np.ones_like(s.ids) for s in sequences], longest, 0)
+        inputs["attention_mask"] = _pad_rows([np.ones_like(s.ids) for s in sequences], longest, 0)
     return inputs
 
 
-def _filled(
+def _pad_rows(
     rows: Sequence[npt.NDArray[np.int64]], length: int, value: int
 ) -> npt.NDArray[np.int64]:
     filled = np.full((len(rows), length), value, np.int64)
@@ -221,7 +221,7 @@ def _filled(
     return filled
 
 
-def trimmed(inputs: Inputs, rows: slice) -> Inputs:
+def trim_padding(inputs: Inputs, rows: slice) -> Inputs:
     """Return some rows of a batch, without the padding that none of them needs."""
     some = {name: array[rows] for name, array in inputs.items()}
     if "attention_mask" not in some:

@@ -58,7 +58,7 @@ def fuse(model: nn.Module) -> nn.Module:
     model
         In float32, on the CPU; changed in place, for inference alone.
     """
-    if _supported():
+    if _is_supported():
         with torch.no_grad():
             _fuse(model)
             for parameter in model.parameters():
@@ -67,7 +67,7 @@ def fuse(model: nn.Module) -> nn.Module:
     return model
 
 
-def _supported() -> bool:
+def _is_supported() -> bool:
     try:
         probe = nn.Linear(16, 16)
         packed = PackedLinear(probe, "gelu")(torch.ones(2, 16))

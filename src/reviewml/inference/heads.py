@@ -21,7 +21,7 @@ class Head(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self.fixed = _fixed(model)
+        self.fixed = _disable_cache(model)
 
     def forward(
         self,
@@ -32,9 +32,9 @@ class Head(nn.Module):
         """Run the model."""
         inputs = _given(attention_mask=attention_mask, token_type_ids=token_type_ids)
         outputs = self.model(input_ids=input_ids, **inputs, **self.fixed)
-        return self.taken(outputs, attention_mask)
+        return self.take_output(outputs, attention_mask)
 
-    def taken(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
+    def take_output(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
         """Return what is taken; the mask is None where no sequence was filled up."""
         raise NotImplementedError
 
@@ -42,7 +42,7 @@ class Head(nn.Module):
 class Logits(Head):
     """Returns the logits of a sequence classifier, shape ``(n, labels)``."""
 
-    def taken(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
+    def take_output(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
         logits: torch.Tensor = outputs.logits
         return logits
 
@@ -62,7 +62,7 @@ class Pooled(Head):
         super().__init__(model)
         self.pooling = pooling
 
-    def taken(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
+    def take_output(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
         states = outputs.last_hidden_state
         if self.pooling == "cls":
             pooled = states[:, 0]
@@ -74,7 +74,7 @@ class Pooled(Head):
         return nn.functional.normalize(pooled, dim=1)
 
 
-def _fixed(model: Any) -> dict[str, bool]:
+def _disable_cache(model: Any) -> dict[str, bool]:
     # Only generation reads back what a decoder has cached.
     accepts = inspect.signature(model.forward).parameters
     return {"use_cache": False} if "use_cache" in accepts else {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reviewml.environment_errors import is_environment_error
 from reviewml.errors import EnvironmentFailure, ModelUnavailable, ParameterError, ReviewmlError
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.engine import Engine, Floats, Forward, collated
+from reviewml.inference.engine import Engine, Floats, Forward, collate_sequences
 from reviewml.inference.packing import Budget, Sharing
 from reviewml.inference.placement import Placement
 from reviewml.inference.probing import EXACT, Probe
@@ -22,7 +22,7 @@ from reviewml.inference.sentence_transformer_config import SentenceFiles
 from reviewml.inference.sequences import Tokens
 from reviewml.inference.text_model import TextModel
 from reviewml.plugins import optional
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
     from reviewml.inference.heads import Head
@@ -73,7 +73,7 @@ def load_classifier(checkpoint: Checkpoint, placement: Placement) -> TextModel:
     EnvironmentFailure
         When the device or its memory fails.
     """
-    return _shared(checkpoint, placement, "AutoModelForSequenceClassification")
+    return _share_model(checkpoint, placement, "AutoModelForSequenceClassification")
 
 
 def load_encoder(checkpoint: Checkpoint, placement: Placement) -> TextModel:
@@ -85,27 +85,27 @@ def load_encoder(checkpoint: Checkpoint, placement: Placement) -> TextModel:
         As of `load_classifier`. How tokens are pooled, and how many there may be, is read from
         the files of sentence-transformers; without these it is the mean.
     """
-    return _shared(checkpoint, placement, "AutoModel")
+    return _share_model(checkpoint, placement, "AutoModel")
 
 
-def _shared(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
+def _share_model(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
     # A folder that was written anew is another model.
     key = (checkpoint, checkpoint.files(), placement, auto_class)
     with _LOADING:
         found = _LOADED.get(key)
         if found is None:
-            found = _LOADED[key] = _loaded(checkpoint, placement, auto_class)
+            found = _LOADED[key] = _load_and_probe(checkpoint, placement, auto_class)
     return found
 
 
-def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
+def _load_and_probe(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
     try:
-        return _probed(checkpoint, placement, auto_class)
+        return _probe_model(checkpoint, placement, auto_class)
     except ReviewmlError:
         raise
     except Exception as error:
         # Otherwise each row would fail by itself, after as many trials.
-        said = f"{type(error).__name__}: {' '.join(masked(str(error)).split())[:400]}"
+        said = f"{type(error).__name__}: {' '.join(redact(str(error)).split())[:400]}"
         if is_environment_error(error):
             raise EnvironmentFailure(f"{checkpoint.name} cannot be loaded: {said}") from None
         raise ParameterError(
@@ -113,9 +113,9 @@ def _loaded(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Te
         ) from None
 
 
-def _probed(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
+def _probe_model(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
     transformers = optional("transformers", "a transformer")
-    tokenizer = checkpoint.loaded(transformers.AutoTokenizer)
+    tokenizer = checkpoint.load_class(transformers.AutoTokenizer)
     encodes = auto_class == "AutoModel"
 
     def load_head() -> Head:
@@ -171,8 +171,10 @@ def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> A
             # It leaves padding out of attention; not every architecture has it.
             with suppress(ModelUnavailable):
                 flash = {"attn_implementation": "flash_attention_2"}
-                return _trained(checkpoint, *checkpoint.loaded(auto_class, **options, **flash))
-        return _trained(checkpoint, *checkpoint.loaded(auto_class, **options))
+                return _check_weights(
+                    checkpoint, *checkpoint.load_class(auto_class, **options, **flash)
+                )
+        return _check_weights(checkpoint, *checkpoint.load_class(auto_class, **options))
 
 
 def _has_flash_attention(placement: Placement) -> bool:
@@ -182,7 +184,7 @@ def _has_flash_attention(placement: Placement) -> bool:
     return bool(utils.is_flash_attn_2_available())
 
 
-def _trained(checkpoint: Checkpoint, model: Any, info: dict[str, Any]) -> Any:
+def _check_weights(checkpoint: Checkpoint, model: Any, info: dict[str, Any]) -> Any:
     """Return the model, or raise when some of its weights would be random numbers."""
     missing = sorted(name for name in info["missing_keys"] if not UNUSED.search(name))
     if missing:
@@ -233,7 +235,7 @@ def _forward(
         return _torch_forward(head, placement, probe, load_head)
     from reviewml.inference.openvino_backend import OpenVinoForward
 
-    example = collated([probe.short, probe.long], probe.pad_id)
+    example = collate_sequences([probe.short, probe.long], probe.pad_id)
     # While its operations are followed, a model says what no user can act on.
     with quiet():
         return OpenVinoForward(head, placement, example)

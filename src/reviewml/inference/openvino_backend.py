@@ -57,7 +57,7 @@ class OpenVinoForward:
             "PERFORMANCE_HINT": "LATENCY",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if placement.precision == "int8" else "0",
         }
-        converted = _converted(openvino, module, example)
+        converted = _convert_module(openvino, module, example)
         self.compiled = openvino.Core().compile_model(converted, "CPU", settings)
 
     def __call__(self, inputs: Inputs) -> Floats:
@@ -120,7 +120,7 @@ def _openvino() -> Any:
         del sys.modules[TELEMETRY]
 
 
-def _converted(openvino: Any, module: nn.Module, example: Inputs) -> Any:
+def _convert_module(openvino: Any, module: nn.Module, example: Inputs) -> Any:
     tensors = {name: torch.from_numpy(array) for name, array in example.items()}
     with torch.no_grad(), warnings.catch_warnings():
         # Of shapes that are followed as numbers, where the models mean them as such.

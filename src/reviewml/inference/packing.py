@@ -89,7 +89,7 @@ class Budget:
         self._untried = []
 
 
-def packed(
+def pack_lengths(
     lengths: Sequence[int], budget: Budget, sharing: Sharing = Sharing.ANY
 ) -> Iterator[Positions]:
     """Yield positions of sequences of about the same length, the longest first.

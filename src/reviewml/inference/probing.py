@@ -13,7 +13,7 @@ import numpy as np
 
 from reviewml.environment_errors import is_environment_error
 from reviewml.errors import ParameterError
-from reviewml.inference.engine import Floats, Forward, collated
+from reviewml.inference.engine import Floats, Forward, collate_sequences
 from reviewml.inference.packing import Sharing
 from reviewml.inference.sequences import Tokens, TokenSequence
 
@@ -79,7 +79,7 @@ class Probe:
         if not self.agrees(forward, expected):
             raise ParameterError("it says something else of the same text each time it is asked.")
         short, long = expected
-        if not self._shares(forward, [self.short, _turned(self.short)], [short]):
+        if not self._shares(forward, [self.short, _reverse_tokens(self.short)], [short]):
             return Sharing.NONE
         if len(self.short) == len(self.long):
             # They were cut to what the model takes, so that nothing is known of padding.
@@ -100,14 +100,14 @@ class Probe:
         return self._is_close(found[: len(expected)], np.concatenate(expected))
 
     def _run(self, forward: Forward, sequences: list[TokenSequence]) -> Floats:
-        return forward(collated(sequences, self.pad_id))
+        return forward(collate_sequences(sequences, self.pad_id))
 
     def _is_close(self, found: Floats, expected: Floats) -> bool:
         scale = max(1.0, float(np.abs(expected).max(initial=0)))
         return bool(np.allclose(found, expected, rtol=0, atol=self.tolerance * scale))
 
 
-def _turned(sequence: TokenSequence) -> TokenSequence:
+def _reverse_tokens(sequence: TokenSequence) -> TokenSequence:
     """Return another sequence of the same length: tokens reversed between the first and last."""
     ids = sequence.ids
     return TokenSequence(np.concatenate([ids[:1], ids[1:-1][::-1], ids[-1:]]), sequence.types)

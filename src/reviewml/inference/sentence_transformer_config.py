@@ -56,13 +56,13 @@ class SentenceFiles:
         for module in _read(checkpoint, "modules.json", []):
             kind = str(module.get("type", "")).rpartition(".")[2]
             if kind not in KNOWN_MODULES:
-                raise _refused(checkpoint, f"has a layer {kind!r}")
+                raise _make_refusal(checkpoint, f"has a layer {kind!r}")
         settings = _read(checkpoint, "sentence_bert_config.json", {})
         if settings.get("do_lower_case"):
-            raise _refused(checkpoint, "lower-cases its texts")
+            raise _make_refusal(checkpoint, "lower-cases its texts")
         prompt = _read(checkpoint, "config_sentence_transformers.json", {})
         if prompt.get("default_prompt_name"):
-            raise _refused(checkpoint, "puts a prompt before its texts")
+            raise _make_refusal(checkpoint, "puts a prompt before its texts")
         pooling = _pooling(checkpoint, _read(checkpoint, "1_Pooling/config.json", {}))
         return cls(pooling, settings.get("max_seq_length"))
 
@@ -73,11 +73,11 @@ def _pooling(checkpoint: Checkpoint, stated: dict[str, Any]) -> str:
     else:
         chosen = [name for name in stated if name.startswith("pooling_mode") and stated[name]]
     if len(chosen) > 1 or (chosen and chosen[0] not in POOLINGS):
-        raise _refused(checkpoint, f"pools by {', '.join(chosen)}")
+        raise _make_refusal(checkpoint, f"pools by {', '.join(chosen)}")
     return POOLINGS[chosen[0]] if chosen else "mean"
 
 
-def _refused(checkpoint: Checkpoint, what: str) -> ParameterError:
+def _make_refusal(checkpoint: Checkpoint, what: str) -> ParameterError:
     return ParameterError(
         f"{checkpoint.name} {what}, which is not done here: its vectors would be others. Choose a "
         "model that pools the mean or the first token."

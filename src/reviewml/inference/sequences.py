@@ -133,11 +133,13 @@ class Tokens:
         template = self.template
         with self._one_at_a_time:
             if template is None:
-                return [self._tokenized(text, others) for text in texts]
+                return [self._tokenize_pairs(text, others) for text in texts]
             firsts, seconds = (_bare(self.tokenizer, some) for some in (texts, others))
-        return [[self._joined(template, first, second) for second in seconds] for first in firsts]
+        return [
+            [self._join_tokens(template, first, second) for second in seconds] for first in firsts
+        ]
 
-    def _joined(self, template: Template, first: Ids, second: Ids) -> TokenSequence:
+    def _join_tokens(self, template: Template, first: Ids, second: Ids) -> TokenSequence:
         length = len(first) + len(second) + template.n_special
         excess = 0 if self.longest is None else length - self.longest
         if 0 < excess < len(first):
@@ -146,7 +148,7 @@ class Tokens:
         sequence = template.join(first, second)
         return sequence if self.has_types else TokenSequence(sequence.ids)
 
-    def _tokenized(self, text: str, others: Sequence[str]) -> list[TokenSequence]:
+    def _tokenize_pairs(self, text: str, others: Sequence[str]) -> list[TokenSequence]:
         firsts = [text] * len(others)
         try:
             cut = {"truncation": "only_first", "max_length": self.longest}

@@ -141,7 +141,7 @@ class BoosterModel(Model):
             "task": self.task,
             "classes": list(self.classes),
             "calibration": self.calibration.to_dict(),
-            **self._distributed(),
+            **self._describe_workers(),
         }
         if self.target_scale != TargetScale():
             described["target"] = self.target_scale.to_dict()
@@ -179,10 +179,10 @@ class BoosterModel(Model):
             "kind": "XGBoost",
             "rounds": self.booster.num_boosted_rounds(),
             "calibration": self.calibration.to_dict(),
-            **self._distributed(),
+            **self._describe_workers(),
         }
 
-    def _distributed(self) -> dict[str, int]:
+    def _describe_workers(self) -> dict[str, int]:
         return {} if self.workers is None else {"workers": self.workers}
 
 

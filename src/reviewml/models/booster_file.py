@@ -100,7 +100,7 @@ def check_booster(raw: bytes, task: Task, classes: int) -> BoosterFile:
     described = _keys(content, "learner version")
     learner = _learner(described["learner"])
     _check_version(described["version"])
-    return _checked(learner, columns[0], task, classes)
+    return _check_learner(learner, columns[0], task, classes)
 
 
 def _stated_features(raw: bytes) -> int:
@@ -113,7 +113,7 @@ def _stated_features(raw: bytes) -> int:
 _NUM_FEATURE = write_key("num_feature") + b"S"
 
 
-def _checked(
+def _check_learner(
     learner: Mapping[str, Any], trees: TreeColumns, task: Task, classes: int
 ) -> BoosterFile:
     outputs = classes if task == "multiclass" else 1

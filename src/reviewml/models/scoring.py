@@ -83,7 +83,7 @@ class Predict(BatchOperation):
     ) -> pa.Array:
         if self.model.task == "regression":
             return pa.array(scores, mask=missing)
-        positions = pa.array(chosen(scores), mask=missing)
+        positions = pa.array(choose_classes(scores), mask=missing)
         return pa.array(self.model.classes).take(positions)
 
     def _prediction_type(self) -> pa.DataType:
@@ -164,7 +164,7 @@ class ComputeNumbers(BatchOperation):
         return numbers[:, 0] if single else numbers, errors.table()
 
 
-def chosen(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def choose_classes(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the position of the likeliest class of each row, the first of equals."""
     positions: npt.NDArray[np.int64] = scores.argmax(axis=1)
     return positions

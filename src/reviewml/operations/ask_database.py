@@ -12,7 +12,7 @@ from reviewml.operations.enrich import SelectRoles, with_added
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.protocols import SqlStep
 from reviewml.operations.resources import Resources
-from reviewml.operations.sql_call import Call, asked
+from reviewml.operations.sql_call import Call, ask_for_call
 from reviewml.operations.value_store import ValueStore
 from reviewml.rows.bookkeeping import with_columns
 from reviewml.rows.provenance import with_origin
@@ -47,7 +47,7 @@ class AskDatabase(BatchOperation):
 
     def call(self, columns: Mapping[str, str]) -> Call:
         """Return what to ask, given SQL expressions of what the enricher needs."""
-        call = asked(self.enricher, columns, self.stage)
+        call = ask_for_call(self.enricher, columns, self.stage)
         assert call is not None
         return call
 

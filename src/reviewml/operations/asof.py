@@ -14,7 +14,7 @@ from reviewml.operations.keys import By, keys_of
 from reviewml.operations.operation import Operation
 from reviewml.rows.bookkeeping import before_bookkeeping, hidden
 from reviewml.rows.roles import require, roles_of
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.windows import Window, Windows, as_window
 
 
@@ -144,7 +144,7 @@ def _comparable(one: pa.DataType, other: pa.DataType) -> bool:
 def _warn_of_zones(time: pa.Field, event_time: pa.Field) -> None:
     zones = [f.type.tz for f in (time, event_time) if pa.types.is_timestamp(f.type)]
     if len(zones) == 2 and zones.count(None) == 1:
-        warn_user(
+        warn_at_caller(
             f"of {time.name!r} and {event_time.name!r}, one has a time zone and the other has "
             "none, which is taken for UTC: give both one."
         )

@@ -15,7 +15,7 @@ from reviewml.errors import StoreUnwritable
 from reviewml.operations.enrich import Enrich, Failures
 from reviewml.operations.value_store import Shelf, ValueStore
 from reviewml.rows.roles import roles_of
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.row_keys import links_of, links_to, row_keys
 
 Positions = npt.NDArray[np.int64]
@@ -91,7 +91,7 @@ class CachedEnrich(Enrich):
 
     def _only_read(self, error: StoreUnwritable) -> None:
         if self.unwritable is None:
-            warn_user(
+            warn_at_caller(
                 f"{error} Values in it are used; rows that it has none for would be paid for in "
                 "vain, and stop the run. What ids of this run led to is not kept, so that forget "
                 "does not find it by them."

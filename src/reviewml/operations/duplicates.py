@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from reviewml.operations.operation import Operation
 from reviewml.rows.roles import roles_of
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.tally import Tally
 
 
@@ -60,7 +60,7 @@ class DifferingRows(Tally):
     def warn(self) -> None:
         if self.rows:
             one = self.rows == 1
-            warn_user(
+            warn_at_caller(
                 f"{self.rows:,} of {self.total:,} rows {'has' if one else 'have'} the "
                 f"{' and '.join(map(repr, self.operation.by))} of an earlier one and "
                 f"{'differs' if one else 'differ'} from it in "

@@ -20,8 +20,8 @@ from reviewml.errors import (
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.protocols import BatchStep, RowStep
 from reviewml.operations.resources import Resources
-from reviewml.operations.sql_call import asked
-from reviewml.privacy.redaction import masked
+from reviewml.operations.sql_call import ask_for_call
+from reviewml.privacy.redaction import redact
 from reviewml.rows.bookkeeping import (
     added_errors,
     before_bookkeeping,
@@ -70,10 +70,10 @@ class SelectRoles(BatchOperation):
     def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
         """Return the batch the enricher sees."""
         found = {name: role_column(batch, roles, name) for name in self.needs}
-        own = self.enricher.own_roles().named()
+        own = self.enricher.own_roles().list_named()
         for name, column in found.items():
             # A column called as the role must not stand in for one that was misspelt.
-            asked = () if name in roles.named() else own.get(name, ())
+            asked = () if name in roles.list_named() else own.get(name, ())
             if column is None or not set(asked) <= set(batch.schema.names):
                 raise SchemaError(self._missing(name, batch.schema))
         optional = {name: role_column(batch, roles, name) for name in self.optional}
@@ -89,7 +89,7 @@ class SelectRoles(BatchOperation):
     def _missing(self, name: str, schema: pa.Schema) -> str:
         step = type(self.enricher).__name__
         known = visible(schema.names)
-        for own in self.enricher.own_roles().named().get(name, ()):
+        for own in self.enricher.own_roles().list_named().get(name, ()):
             if own not in known:
                 return f"{step}({name}={own!r}): no column {own!r}. {did_you_mean(own, known)}"
         if name in ROLE_NAMES:
@@ -155,7 +155,7 @@ class Enrich(BatchOperation):
 
     def check_sql(self) -> None:
         """Raise `SchemaError` when the enricher says wrongly how a database computes it."""
-        asked(self.enricher, dict.fromkeys(self.enricher.needs, "NULL"), self.stage)
+        ask_for_call(self.enricher, dict.fromkeys(self.enricher.needs, "NULL"), self.stage)
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         adds = self.enricher.adds
@@ -199,7 +199,7 @@ class Enrich(BatchOperation):
         if len(view) == 0:
             return self._nulls(0)
         try:
-            return self._checked(self.enricher.enrich(view), view)
+            return self._check_result(self.enricher.enrich(view), view)
         except RowErrors as error:
             return self._without(view, start, attempt, error, failures)
         except ReviewmlError:
@@ -273,10 +273,10 @@ class Enrich(BatchOperation):
         """Return the values of rows that did not fail, asked for again unless they are known."""
         if enriched is None:
             return self._attempt(_take_rows(view, rows), 0, attempt, failures)
-        known = self._checked(enriched, view)
+        known = self._check_result(enriched, view)
         return {name: column.take(pa.array(rows, pa.int64())) for name, column in known.items()}
 
-    def _checked(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
+    def _check_result(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
         if not isinstance(result, pa.RecordBatch):
             raise SchemaError(
                 f"{self.stage} returned a {type(result).__name__}: an enricher returns the batch "
@@ -291,7 +291,8 @@ class Enrich(BatchOperation):
         if missing:
             raise SchemaError(f"{self.stage} did not add {missing}, which its `adds` declares.")
         return {
-            name: _typed(result.column(name), kind) for name, kind in self.enricher.adds.items()
+            name: _cast_column(result.column(name), kind)
+            for name, kind in self.enricher.adds.items()
         }
 
     def _nulls(self, rows: int) -> dict[str, pa.Array]:
@@ -314,7 +315,7 @@ class Enrich(BatchOperation):
 
 def message(error: BaseException, private: Sequence[str]) -> str:
     """Return what an exception says, without secrets, nor quotes of the private texts."""
-    said = masked(str(error)[:LONGEST_MESSAGE])
+    said = redact(str(error)[:LONGEST_MESSAGE])
     for text in private:
         said = _without_quotes(said, text)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
@@ -336,7 +337,7 @@ def _texts(view: pa.RecordBatch, position: int) -> list[str]:
     return [value for value in values if isinstance(value, str)]
 
 
-def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return column if column.type == kind else column.cast(kind)

@@ -25,10 +25,10 @@ from reviewml.operations.filter import check_expression
 from reviewml.operations.operation import BatchOperation, Operation
 from reviewml.operations.resources import PLAIN, Resources
 from reviewml.rows.blanks import null_blanks
-from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.bookkeeping import narrow_schema
 from reviewml.rows.hashing import as_keys
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, require, visible
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.statistics import Count, Max, Min, Sum, to_comparable
 from reviewml.rows.tally import Tally
 
@@ -167,7 +167,7 @@ class MeasureGroups(BatchOperation):
         return PLAIN
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        keys = narrowed(schema, {*self.keys})
+        keys = narrow_schema(schema, {*self.keys})
         fields = [
             *(keys.field(name).with_type(_key_type(keys.field(name).type)) for name in self.keys),
             *(pa.field(name, measure.kind(schema)) for name, measure in self.measures.items()),
@@ -262,12 +262,12 @@ class FinishGroups(BatchOperation):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = [
             *(batch.column(name) for name in self.keys),
-            *self._finished(batch),
+            *self._finish_columns(batch),
             *(batch.column(name) for name in BOOKKEEPING),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema(batch.schema))
 
-    def _finished(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    def _finish_columns(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
         for number, (name, aggregate) in enumerate(self.aggregates.items()):
             first = batch.column(f"__measure_{number}_0__")
             match aggregate:
@@ -329,7 +329,7 @@ class FailedRows(Tally):
 
     def warn(self) -> None:
         if self.rows:
-            warn_user(
+            warn_at_caller(
                 f"group_by: {self.rows:,} of {self.total:,} rows failed before they were grouped, "
                 f"such as {self.example}: what they lack is null in their group. See the errors "
                 "of the rows themselves."

@@ -13,7 +13,7 @@ from reviewml.operations.keys import names_of
 from reviewml.operations.operation import Operation
 from reviewml.privacy.personal_data import describe_value
 from reviewml.rows.roles import BOOKKEEPING, require, roles_of, visible, with_roles
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.tally import Tally
 
 Validate = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many"]
@@ -160,7 +160,7 @@ class Unreadable(Tally):
 
     def warn(self) -> None:
         if self.rows:
-            warn_user(
+            warn_at_caller(
                 f"join: rows on the right whose key could not be read: {self.rows:,}, such as "
                 f"{self.example}; they match nothing. Read the right side alone to see its errors."
             )
@@ -182,7 +182,7 @@ class Unmatched(Tally):
     def warn(self) -> None:
         if self.rows:
             outcome = "their new columns are null" if self.how == "left" else "they are left out"
-            warn_user(
+            warn_at_caller(
                 f"join: {self.rows:,} of {self.total:,} rows found no match, such as "
                 f"{self.example}; {outcome}."
             )

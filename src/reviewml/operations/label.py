@@ -18,7 +18,7 @@ from reviewml.rows.bookkeeping import before_bookkeeping, with_columns
 from reviewml.rows.expressions import as_moments
 from reviewml.rows.hashing import as_keys
 from reviewml.rows.roles import Roles
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.time_range import TimeRange
 from reviewml.rows.windows import MICROSECONDS, Duration, Window, microseconds
 
@@ -116,7 +116,7 @@ def _last_known(times: TimeRange | None) -> int:
         )
     if times.after:
         last = pa.scalar(times.last, pa.timestamp("us"))
-        warn_user(
+        warn_at_caller(
             f"label: {times.after:,} of {times.total:,} events are later than all others by far, "
             f"so events are taken to be known up to {last}. Give until= if that is another time."
         )

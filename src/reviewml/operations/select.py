@@ -7,7 +7,7 @@ import dataclasses
 import pyarrow as pa
 
 from reviewml.operations.operation import BatchOperation
-from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.bookkeeping import narrow_schema
 from reviewml.rows.roles import BOOKKEEPING, Roles, require, visible, with_roles
 
 
@@ -26,7 +26,9 @@ class Select(BatchOperation):
         for column in self.columns:
             require(schema, column, "select")
         names = (*visible(self.columns), *BOOKKEEPING)
-        return narrowed(pa.schema([schema.field(name) for name in names], schema.metadata), names)
+        return narrow_schema(
+            pa.schema([schema.field(name) for name in names], schema.metadata), names
+        )
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         schema = self.schema(batch.schema)

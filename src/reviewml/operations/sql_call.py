@@ -101,7 +101,7 @@ class Expressions(dict[str, str]):
         )
 
 
-def asked(enricher: SqlStep, columns: Mapping[str, str], stage: str) -> Call | None:
+def ask_for_call(enricher: SqlStep, columns: Mapping[str, str], stage: str) -> Call | None:
     """Return what an enricher asks, None when nothing.
 
     Parameters

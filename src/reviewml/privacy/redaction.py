@@ -53,7 +53,7 @@ PLAIN = r"""
 """A value without quotes: it may hold brackets, commas and quotes, but does not end with one."""
 
 
-def _compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+def _compile_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
     for name, part in PARTS.items():
         pattern = pattern.replace(name, part)
     return re.compile(pattern, re.VERBOSE | re.IGNORECASE | flags)
@@ -99,7 +99,7 @@ PEM = re.compile(
     re.DOTALL,
 )
 
-SCHEME = _compiled(
+SCHEME = _compile_pattern(
     r"""\b(bearer|basic|digest|negotiate|apikey|token|sharedkey(?:lite)?|snowflake\stoken
         |aws4-hmac-sha256)
     (\s+|%20|\+)(?![a-z]{1,15}(?![\w/+=-])|[A-Z][a-z]{1,14}(?![\w/+=-]))
@@ -117,11 +117,14 @@ QUERY = re.compile(r"(://(?:(?!://)[^\s'\"?])*)\?[^\s'\"]*")
 RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (PEM, MASK),
     # Headers, whose values may hold spaces, quotes and commas: within quotes, in pairs, alone.
-    (_compiled(rf"""(["'])((?:{HEADER})\s*:\s*)(?:(?!\1).)+"""), rf"\1\2{MASK}"),
-    (_compiled(rf"""(\(\s*b?["'](?:{HEADER}|NAMES)["']\s*,\s*)STRING"""), rf"\1{MASK}"),
-    (_compiled(rf"""((?<![\w-])(?:{HEADER})\s*:[ \t]*)(?![\s"'{{\\]|PROSE)[^\n]+"""), rf"\1{MASK}"),
+    (_compile_pattern(rf"""(["'])((?:{HEADER})\s*:\s*)(?:(?!\1).)+"""), rf"\1\2{MASK}"),
+    (_compile_pattern(rf"""(\(\s*b?["'](?:{HEADER}|NAMES)["']\s*,\s*)STRING"""), rf"\1{MASK}"),
     (
-        _compiled(
+        _compile_pattern(rf"""((?<![\w-])(?:{HEADER})\s*:[ \t]*)(?![\s"'{{\\]|PROSE)[^\n]+"""),
+        rf"\1{MASK}",
+    ),
+    (
+        _compile_pattern(
             rf"""((?<![\w-])(?:{HEADER})\s*=\s*)(?!QUOTE|NO_VALUE)(?:[A-Z][\w-]*\s+)?PLAIN"""
         ),
         rf"\1{MASK}",
@@ -151,12 +154,12 @@ RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # Values behind the name of a secret.
     (
-        _compiled(r"""((?:\A|[;"'])\s*(?:NAMES)\s*=\s*)(?!["'{]|NO_VALUE)[^;\n"']+(?=;)"""),
+        _compile_pattern(r"""((?:\A|[;"'])\s*(?:NAMES)\s*=\s*)(?!["'{]|NO_VALUE)[^;\n"']+(?=;)"""),
         rf"\1{MASK}",
     ),
-    (_compiled(r"""(<(?:[\w:.-]*(?:NAMES))(?:\s[^<>]*)?>)[^<]+"""), rf"\1{MASK}"),
+    (_compile_pattern(r"""(<(?:[\w:.-]*(?:NAMES))(?:\s[^<>]*)?>)[^<]+"""), rf"\1{MASK}"),
     (
-        _compiled(
+        _compile_pattern(
             r"""((?:NAMES)(?:QUOTE)?\]?\s*(?:=>|:=|=|:|%(?:25)*3[AD])(?:\s|\+|%(?:25)*20)*)
             (?!''(?!')|""(?!"))(?:[A-Za-z_]\w*\()?(?:STRING)(?:\s*(?=["'])(?<=["']\s)["'][^"'\n]*["'](?![\s]*:))*""",
             re.DOTALL,
@@ -164,30 +167,40 @@ RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     (
-        _compiled(
+        _compile_pattern(
             r"""((?:NAMES)(?:QUOTE)?\]?\s*(?:=>|:=|=|:)\s*)
             (?:\{(?:[^{}]|\}\})*\} | \((?:[^()]|\([^()]*\))*\) | \[[^\[\]]+\])"""
         ),
         rf"\1{MASK}",
     ),
-    (_compiled(r"""((?:NAMES)\s*:\s*)[|>][+-]?\d?[ \t]*(?:\n[ \t]+[^\n]*)+"""), rf"\1{MASK}"),
     (
-        _compiled(
+        _compile_pattern(r"""((?:NAMES)\s*:\s*)[|>][+-]?\d?[ \t]*(?:\n[ \t]+[^\n]*)+"""),
+        rf"\1{MASK}",
+    ),
+    (
+        _compile_pattern(
             r"""((?:NAMES)(?:(?:QUOTE)?\]?\s*(?:=>|:=|=)[ \t]*|(?:%(?:25)*2[27])?%(?:25)*3[AD]))
             (?!\s|NO_VALUE|QUOTE|[=~])PLAIN"""
         ),
         rf"\1{MASK}",
     ),
     (
-        _compiled(r"""((?:NAMES)(?:QUOTE)?[ \t]*:[ \t]*)(?!\s|NO_VALUE|PROSE|QUOTE|[:/]|…)PLAIN"""),
+        _compile_pattern(
+            r"""((?:NAMES)(?:QUOTE)?[ \t]*:[ \t]*)(?!\s|NO_VALUE|PROSE|QUOTE|[:/]|…)PLAIN"""
+        ),
         rf"\1{MASK}",
     ),
     # Options of commands, netrc, and SQL.
-    (_compiled(r"""(--[\w-]*(?:NAMES)\s+)(?!-|QUOTE|NO_VALUE)PLAIN"""), rf"\1{MASK}"),
-    (_compiled(r"""((?:\s-u|--user|--proxy-user)\s+)(?:STRING|[^\s:]+:\S+)"""), rf"\1{MASK}"),
+    (_compile_pattern(r"""(--[\w-]*(?:NAMES)\s+)(?!-|QUOTE|NO_VALUE)PLAIN"""), rf"\1{MASK}"),
+    (
+        _compile_pattern(r"""((?:\s-u|--user|--proxy-user)\s+)(?:STRING|[^\s:]+:\S+)"""),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"(\blogin\s+\S+\s+password\s+)\S+", re.I), rf"\1{MASK}"),
     (
-        _compiled(r"""((?:NAMES|\bby|--[\w-]*(?:NAMES))\s+(?:is\s+|was\s+)?)(?<!token\s)STRING"""),
+        _compile_pattern(
+            r"""((?:NAMES|\bby|--[\w-]*(?:NAMES))\s+(?:is\s+|was\s+)?)(?<!token\s)STRING"""
+        ),
         rf"\1{MASK}",
     ),
     (
@@ -202,7 +215,7 @@ UNCERTAIN = (USER, QUERY)
 
 TOKEN_AS_USER = re.compile(r"://(?=[^\s/:@]*\d)[^\s/:@]{20,}@")
 
-SECRET_NAME = _compiled(rf"(?:NAMES|(?<![\w-])(?:{HEADER}))='x'\Z")
+SECRET_NAME = _compile_pattern(rf"(?:NAMES|(?<![\w-])(?:{HEADER}))='x'\Z")
 
 PIECES_OF_TEXT = re.compile(
     r"(?!.*(?:access|api|auth|bearer|refresh|secret|session)).*tokens", re.IGNORECASE
@@ -210,7 +223,7 @@ PIECES_OF_TEXT = re.compile(
 """Names of words and their parts, which models of language call tokens too."""
 
 
-def masked(text: str) -> str:
+def redact(text: str) -> str:
     """Return the text with passwords, tokens, keys and signatures left out.
 
     Examples
@@ -237,7 +250,7 @@ def describe_error(error: BaseException) -> str:
     >>> describe_error(OSError("s3://key:secret@bucket is gone"))
     'OSError: s3://…@bucket is gone'
     """
-    return f"{type(error).__name__}: {masked(str(error))}"
+    return f"{type(error).__name__}: {redact(str(error))}"
 
 
 def holds_secret(value: str) -> bool:

@@ -69,10 +69,12 @@ def hide_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
     >>> hide_secrets({"api_key": "4f2a9c1d", "headers": [("Cookie", "id=4f2a"), ("Host", "x")]})
     {'api_key': '…', 'headers': [('Cookie', '…'), ('Host', 'x')]}
     """
-    return {name: _shown(value, is_secret_name(str(name))) for name, value in parameters.items()}
+    return {
+        name: _show_value(value, is_secret_name(str(name))) for name, value in parameters.items()
+    }
 
 
-def _shown(value: Any, named: bool) -> Any:
+def _show_value(value: Any, named: bool) -> Any:
     try:
         return _hidden(value, named)
     except RecursionError:

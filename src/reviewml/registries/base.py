@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml.errors import CapabilityError, ModelNotFound, RegistryError, did_you_mean
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -213,7 +213,7 @@ class Registry(ABC):
 
     def not_found(self, name: str) -> ModelNotFound:
         """Return the error that no model has that name, offering the nearest."""
-        where = masked(str(self))
+        where = redact(str(self))
         return ModelNotFound(f"no model {name!r} in {where}. {did_you_mean(name, self.names())}")
 
 
@@ -238,10 +238,10 @@ def select_version(reference: str, versions: Sequence[ModelVersion]) -> ModelVer
     for found in versions:
         if selector == found.version or selector in found.aliases:
             return found
-    raise ModelNotFound(f"no model {reference!r}. {_offered(selector, versions)}")
+    raise ModelNotFound(f"no model {reference!r}. {_offer_versions(selector, versions)}")
 
 
-def _offered(selector: str | int, versions: Sequence[ModelVersion]) -> str:
+def _offer_versions(selector: str | int, versions: Sequence[ModelVersion]) -> str:
     if isinstance(selector, str):
         return did_you_mean(selector, [alias for found in versions for alias in found.aliases])
     return f"Its newest version is {versions[-1].version}."

@@ -176,10 +176,10 @@ def versions(name: str, lines: Sequence[Line]) -> list[ModelVersion]:
             aliases=tuple(sorted(aliases.get(line.event.version, ()))),
             metrics=line.metrics,
         )
-        for line in logged(lines).values()
+        for line in index_logged(lines).values()
     ]
 
 
-def logged(lines: Sequence[Line]) -> dict[int, Line]:
+def index_logged(lines: Sequence[Line]) -> dict[int, Line]:
     """Return the line that logged each version."""
     return {line.event.version: line for line in lines if line.event.event == LOGGED}

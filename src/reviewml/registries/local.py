@@ -28,7 +28,7 @@ from reviewml.registries.base import (
     parse_reference,
     select_version,
 )
-from reviewml.registries.history import History, Line, logged, versions
+from reviewml.registries.history import History, Line, index_logged, versions
 from reviewml.saving.manifest import fingerprint
 from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
@@ -101,7 +101,7 @@ class LocalRegistry(Registry):
             check_alias(alias)
         check_reason(reason)
         figures = checked_metrics(metrics)
-        with _saved(pipeline, folder, figures, self.key) as saved, _locked(folder):
+        with _save_unlocked(pipeline, folder, figures, self.key) as saved, _lock_folder(folder):
             version = _next_version(folder)
             publish(saved, folder / str(version))
             event = Event(now(), LOGGED, version, alias, reason)
@@ -124,7 +124,7 @@ class LocalRegistry(Registry):
         check_reason(reason)
         found, version_folder = self._as_logged(f"{name}@{version}")
         folder = version_folder.parent
-        with _locked(folder):
+        with _lock_folder(folder):
             _history(folder).append(Line(Event(now(), ALIAS, found.version, alias, reason)))
 
     def history(self, name: str) -> list[Event]:
@@ -147,7 +147,7 @@ class LocalRegistry(Registry):
         lines = self._lines(name)
         found = select_version(reference, versions(name, lines))
         folder = _not_a_link(self._folder(name) / str(found.version))
-        manifest = logged(lines)[found.version].manifest
+        manifest = index_logged(lines)[found.version].manifest
         if manifest not in (None, fingerprint(folder)):
             raise DamagedModel(
                 f"{folder} is not what was logged as {found.name}@{found.version}: it was removed, "
@@ -163,7 +163,7 @@ class LocalRegistry(Registry):
 
 
 @contextlib.contextmanager
-def _saved(
+def _save_unlocked(
     pipeline: Pipeline, folder: Path, metrics: Mapping[str, float], key: KeyFile | None
 ) -> Iterator[Path]:
     """Save outside the lock, which is the slow part, under a name that no reader looks at."""
@@ -174,7 +174,7 @@ def _saved(
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     with explain_write_errors(folder), FileLock(folder / ".lock"):
         yield
 

@@ -15,7 +15,7 @@ from reviewml.errors import ModelNotFound, RegistryError, SchemaError
 from reviewml.foreign_errors import masks_errors
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.registries.base import (
     Event,
     ModelVersion,
@@ -26,7 +26,7 @@ from reviewml.registries.base import (
 )
 from reviewml.registries.history import Line
 from reviewml.registries.mlflow_signature import sign
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.package_versions import version_of
 from reviewml.saving.signature import KeyFile, KeyFiles
@@ -86,7 +86,7 @@ class MlflowRegistry(Registry):
         self.verify = verify
 
     def __repr__(self) -> str:
-        return f"MlflowRegistry({self.tracking_uri and masked(self.tracking_uri)!r})"
+        return f"MlflowRegistry({self.tracking_uri and redact(self.tracking_uri)!r})"
 
     @masks_errors(RegistryError)
     @check_argument_types
@@ -106,7 +106,7 @@ class MlflowRegistry(Registry):
         figures = checked_metrics(metrics)
         client = self._client()
         with temporary_folder() as folder:
-            flavoured = _flavoured(pipeline, folder, figures, self.key)
+            flavoured = _save_flavor(pipeline, folder, figures, self.key)
             source, run = self._upload(client, flavoured, name, figures)
         _register(client, name)
         told = {OURS: _our_version(), REASON: reason, ALIAS: alias}
@@ -140,7 +140,7 @@ class MlflowRegistry(Registry):
     @masks_errors(RegistryError)
     def versions(self, name: str) -> list[ModelVersion]:
         client = self._client()
-        found = self._found(client, name)
+        found = self._find_versions(client, name)
         aliases = client.get_registered_model(name).aliases
         return [_version(client, version, aliases) for version in found]
 
@@ -159,7 +159,7 @@ class MlflowRegistry(Registry):
     @masks_errors(RegistryError)
     def history(self, name: str) -> list[Event]:
         client = self._client()
-        logged = [_logged(version) for version in self._found(client, name)]
+        logged = [_make_logged_event(version) for version in self._find_versions(client, name)]
         tags = client.get_registered_model(name).tags
         moved = [
             Line.parse(tags[tag].encode(), f"the tag {tag!r} of {name!r}").event
@@ -178,7 +178,7 @@ class MlflowRegistry(Registry):
         client: MlflowClient = mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
         return client
 
-    def _found(self, client: MlflowClient, name: str) -> list[Any]:
+    def _find_versions(self, client: MlflowClient, name: str) -> list[Any]:
         check_name(name)
         every = _pages(client.search_model_versions, filter_string=f"name='{name}'")
         ours = [version for version in every if OURS in version.tags]
@@ -191,7 +191,7 @@ class MlflowRegistry(Registry):
     ) -> tuple[str, str]:
         """Return where the folder is now, and the run it belongs to."""
         run = client.create_run(self._experiment(client), run_name=name).info
-        with _ended(client, run.run_id):
+        with _end_run(client, run.run_id):
             client.log_artifacts(run.run_id, str(folder), ARTIFACT)
             for metric, value in metrics.items():
                 client.log_metric(run.run_id, metric, float(value))
@@ -208,7 +208,7 @@ class MlflowRegistry(Registry):
         return experiment
 
 
-def _flavoured(
+def _save_flavor(
     pipeline: Pipeline, folder: Path, metrics: Mapping[str, float], key: KeyFile | None
 ) -> Path:
     """Save the pipeline, and around it what lets MLflow serve it."""
@@ -233,7 +233,9 @@ def _describe(pipeline: Pipeline) -> tuple[Any, Any]:
     try:
         return sign(pipeline)
     except SchemaError as error:
-        warn_user(f"the model is logged without a signature, which Unity Catalog asks for: {error}")
+        warn_at_caller(
+            f"the model is logged without a signature, which Unity Catalog asks for: {error}"
+        )
         return None, None
 
 
@@ -254,7 +256,7 @@ def _version(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> 
     )
 
 
-def _logged(version: Any) -> Event:
+def _make_logged_event(version: Any) -> Event:
     tags = version.tags
     return Event(_time(version), "logged", int(version.version), tags.get(ALIAS), tags.get(REASON))
 
@@ -292,7 +294,7 @@ def _already_there() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ended(client: MlflowClient, run: str) -> Iterator[None]:
+def _end_run(client: MlflowClient, run: str) -> Iterator[None]:
     status = "FAILED"
     try:
         yield

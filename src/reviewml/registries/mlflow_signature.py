@@ -95,7 +95,7 @@ def _columns_read(steps: Sequence[Any], roles: Roles) -> tuple[set[str], set[str
 
     The second is None where that is not known, or where all columns are part of the answer.
     """
-    behind = roles.named()
+    behind = roles.list_named()
     required: set[str] = set()
     used = {name for name in (roles.id, roles.time) if name is not None}
     for step in steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from reviewml.errors import RegistryError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.registries.local import LocalRegistry
 from reviewml.registries.shared import SharedRegistry
 from reviewml.saving.signature import KeyFile, KeyFiles
@@ -38,7 +38,7 @@ def registry_at(
     """
     if os.fspath(place).startswith("snowflake:"):
         raise RegistryError(
-            f"{masked(os.fspath(place))}: expected a folder or a URL of files; models in Snowflake "
+            f"{redact(os.fspath(place))}: expected a folder or a URL of files; models in Snowflake "
             "are reached from Python, by SnowflakeRegistry(connection)."
         )
     kind = SharedRegistry if "://" in os.fspath(place) else LocalRegistry

@@ -14,7 +14,7 @@ from typing import SupportsFloat
 from reviewml.errors import DamagedModel, RegistryError
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.registries.base import (
     ALIAS,
     LOGGED,
@@ -29,7 +29,7 @@ from reviewml.registries.base import (
     select_version,
 )
 from reviewml.registries.event_log import EventLog
-from reviewml.registries.history import Line, logged, versions
+from reviewml.registries.history import Line, index_logged, versions
 from reviewml.saving import manifest as manifests
 from reviewml.saving.manifest import MANIFEST, SIGNATURE, fingerprint, leads_outside
 from reviewml.saving.metric_values import checked_metrics
@@ -81,7 +81,7 @@ class SharedRegistry(Registry):
         self.verify = verify
 
     def __repr__(self) -> str:
-        return f"SharedRegistry({masked(os.fspath(self.url))!r})"
+        return f"SharedRegistry({redact(os.fspath(self.url))!r})"
 
     @check_argument_types
     def log(
@@ -98,10 +98,10 @@ class SharedRegistry(Registry):
         if alias is not None:
             check_alias(alias)
         figures = checked_metrics(metrics)
-        folder, manifest = self._stored(pipeline, name, figures)
+        folder, manifest = self._store_files(pipeline, name, figures)
 
         def line(before: Sequence[Line]) -> Line:
-            event = Event(now(), LOGGED, len(logged(before)) + 1, alias, reason)
+            event = Event(now(), LOGGED, len(index_logged(before)) + 1, alias, reason)
             return Line(event, figures, manifest, folder)
 
         version = self._events(name).append(line).event.version
@@ -155,9 +155,9 @@ class SharedRegistry(Registry):
         name, _ = parse_reference(reference)
         lines = self._lines(name)
         found = select_version(reference, versions(name, lines))
-        return found, logged(lines)[found.version]
+        return found, index_logged(lines)[found.version]
 
-    def _stored(
+    def _store_files(
         self, pipeline: Pipeline, name: str, metrics: Mapping[str, float]
     ) -> tuple[str, str | None]:
         """Store the files of a version that does not count yet; return their folder and hash."""
@@ -201,7 +201,7 @@ def _download(place: Place, there: str, folder: Path, logged_as: str | None) -> 
     logged_as
         Hash of the manifest, as the version was logged with.
     """
-    expected = _expected(place, there, folder.name, logged_as)
+    expected = _read_expected_sizes(place, there, folder.name, logged_as)
 
     def write(path: str) -> None:
         name = posixpath.relpath(path, there)
@@ -221,7 +221,9 @@ def _download(place: Place, there: str, folder: Path, logged_as: str | None) -> 
     at_once(write, place.find(there))
 
 
-def _expected(place: Place, there: str, name: str, logged_as: str | None) -> dict[str, int]:
+def _read_expected_sizes(
+    place: Place, there: str, name: str, logged_as: str | None
+) -> dict[str, int]:
     """Read which files there are, and of which sizes, from the manifest that was logged."""
     try:
         raw = place.read(f"{there}/{MANIFEST}", most=manifests.MOST_BYTES)
@@ -241,7 +243,7 @@ def _check_exclusive(place: Place) -> None:
     """Raise unless no two writers could create one file there."""
     if not place.exclusive:
         known = ", ".join(f"{protocol}://" for protocol in CONDITIONAL)
-        raise place.said(
+        raise place.make_error(
             "it does not promise that a file is created only once, so two versions could get one "
             f"number. Use a folder, {known}"
         )
@@ -258,7 +260,7 @@ def _check_refuses(place: Place, files: str) -> None:
     except FileNotFoundError:
         raise DamagedModel(f"{place}, {manifest}, is missing: bring it back.") from None
     if overwritten:
-        raise place.said(
+        raise place.make_error(
             "it creates files that are there already, so two versions could get one number. Use a "
             "server that knows If-None-Match, as Amazon's does"
         )

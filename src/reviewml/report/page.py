@@ -107,18 +107,18 @@ def write_report(
 def _sections(
     pipeline: Pipeline, report: Mapping[str, Any], evaluation: Evaluation, explanation: Explanation
 ) -> Iterator[str]:
-    yield _section("What is predicted", _asked(report, evaluation))
+    yield _section("What is predicted", _describe_target(report, evaluation))
     if report.get("warnings"):
         yield _section("Warnings", _items(report["warnings"]), kind="warnings")
     judged = f"{evaluation._repr_html_()}{picture(evaluation)}"
     yield _section("How good the predictions are", judged)
     yield _section("Whether they mean what they say", _calibration(evaluation))
     yield _section("What the model looks at", _looked_at(report, explanation))
-    yield _section("How it was made", _made(pipeline, report))
+    yield _section("How it was made", _describe_steps(pipeline, report))
     yield _section("What this does not say", _items(LIMITS))
 
 
-def _asked(report: Mapping[str, Any], evaluation: Evaluation) -> str:
+def _describe_target(report: Mapping[str, Any], evaluation: Evaluation) -> str:
     target = html.escape(repr(report.get("target")))
     if evaluation.task == "regression":
         return f"<p>The column {target}, a quantity.</p>"
@@ -156,7 +156,7 @@ def _looked_at(report: Mapping[str, Any], explanation: Explanation) -> str:
     return f"{picture(explanation)}{explanation._repr_html_()}{_items(items)}"
 
 
-def _made(pipeline: Pipeline, report: Mapping[str, Any]) -> str:
+def _describe_steps(pipeline: Pipeline, report: Mapping[str, Any]) -> str:
     summaries = report.get("steps", {})
     steps = [
         f"{name}: {' '.join(repr(step).split())} {summaries.get(name) or ''}"

@@ -81,7 +81,7 @@ def row_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
     return pc.coalesce(ids.cast(pa.string()), places)
 
 
-def resized(batches: Iterable[pa.RecordBatch], size: int | None) -> Iterator[pa.RecordBatch]:
+def resize_batches(batches: Iterable[pa.RecordBatch], size: int | None) -> Iterator[pa.RecordBatch]:
     """Yield the same rows in batches of exactly `size`, the last one excepted."""
     if size is None:
         yield from batches
@@ -119,7 +119,7 @@ def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
     return batch.set_column(position, ERRORS, pa.array(both, ERRORS_TYPE))
 
 
-def narrowed(schema: pa.Schema, names: Container[object]) -> pa.Schema:
+def narrow_schema(schema: pa.Schema, names: Container[object]) -> pa.Schema:
     """Return the schema of some of the columns; roles whose columns go are dropped."""
     kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
     return with_roles(kept, existing_roles(kept, roles_of(schema)))

@@ -257,10 +257,10 @@ class TextMeasure(Expression):
             capitals = pc.count_substring_regex(texts, r"\p{Lu}")
             _write_ratio(capitals, pc.utf8_length(texts), out)
         else:
-            _write(_counted(texts, self.measure), out)
+            _write(_count_texts(texts, self.measure), out)
 
 
-def _counted(texts: pa.Array, measure: Measure) -> pa.Array:
+def _count_texts(texts: pa.Array, measure: Measure) -> pa.Array:
     if measure == "characters":
         return pc.utf8_length(texts)
     if measure == "words":

@@ -32,14 +32,14 @@ def named_list(value_type: pa.DataType, names: Sequence[str]) -> pa.DataType:
     return pa.list_(pa.field("item", value_type, metadata=metadata), len(names))
 
 
-def named(list_type: pa.DataType) -> bool:
+def has_names(list_type: pa.DataType) -> bool:
     """Return whether the places of a fixed-size list have names."""
     return NAMES in (list_type.value_field.metadata or {})
 
 
 def names_of(list_type: pa.DataType) -> list[str]:
     """Return the names of the places of a fixed-size list: their numbers when it has none."""
-    if named(list_type):
+    if has_names(list_type):
         names: list[str] = json.loads(list_type.value_field.metadata[NAMES])
         return names
     return [str(place) for place in range(list_type.list_size)]

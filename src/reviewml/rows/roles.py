@@ -89,7 +89,7 @@ class Roles:
                 )
         return cls(id=id, text=texts, rating=rating, time=time, target=target)
 
-    def named(self) -> dict[str, tuple[str, ...]]:
+    def list_named(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that are set and the columns behind each."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
@@ -100,7 +100,7 @@ class Roles:
 
     def columns(self) -> frozenset[str]:
         """Return every column that has a role."""
-        return frozenset(column for columns in self.named().values() for column in columns)
+        return frozenset(column for columns in self.list_named().values() for column in columns)
 
     def filled_from(self, other: Roles) -> Roles:
         """Return these roles, with those that are not set taken from `other`."""
@@ -123,7 +123,7 @@ def roles_of(schema: pa.Schema) -> Roles:
 
 def with_roles(schema: pa.Schema, roles: Roles) -> pa.Schema:
     """Return the schema carrying `roles`, after checking that their columns can have them."""
-    for role, columns in roles.named().items():
+    for role, columns in roles.list_named().items():
         for column in columns:
             require(schema, column, f"{role}={column!r}")
     if roles.id is not None and not _has_text(kind := schema.field(roles.id).type):
@@ -156,7 +156,7 @@ def existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
     """Return the roles whose columns are all in `schema`: new rows may lack a target."""
     kept = {
         role: columns if role == "text" else columns[0]
-        for role, columns in roles.named().items()
+        for role, columns in roles.list_named().items()
         if all(column in schema.names for column in columns)
     }
     return Roles(**kept)  # type: ignore[arg-type]
@@ -209,7 +209,7 @@ def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | No
     pa.Array or None
         None when the batch has no such column.
     """
-    columns = roles.named().get(name)
+    columns = roles.list_named().get(name)
     if columns is None or any(column not in batch.schema.names for column in columns):
         is_literal = name in batch.schema.names and name not in BOOKKEEPING
         return _without_blanks(name, batch.column(name)) if is_literal else None
@@ -224,7 +224,7 @@ def _without_blanks(name: str, column: pa.Array) -> pa.Array:
 
 def columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
     """Return the columns that roles or literal columns stand for, those that are there."""
-    roles = roles_of(schema).named()
+    roles = roles_of(schema).list_named()
     behind = [column for name in names for column in (name, *roles.get(name, ()))]
     return [name for name in schema.names if name in behind]
 

@@ -12,7 +12,7 @@ READ = "read"
 """What errors call the stage in which rows are read."""
 
 
-def described(errors: pa.Table, rows: int | None = None) -> list[str]:
+def summarize_errors(errors: pa.Table, rows: int | None = None) -> list[str]:
     """Return a sentence for each stage that failed on rows.
 
     Parameters
@@ -61,11 +61,11 @@ def steps_failed_on_all(errors: pa.Table, rows: int) -> list[str]:
 
 def warn(errors: pa.Table, rows: int | None = None) -> None:
     """Warn of the rows that failed, once for each stage; see `described`."""
-    for sentence in described(errors, rows):
-        warn_user(sentence)
+    for sentence in summarize_errors(errors, rows):
+        warn_at_caller(sentence)
 
 
-def warn_user(message: str) -> None:
+def warn_at_caller(message: str) -> None:
     """Warn at the line of the user's that led here, however deep in the library that is."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_ours(frame):

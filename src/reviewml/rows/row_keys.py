@@ -56,9 +56,9 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
     'b5f4e1c475114ad60c6672ced5161fb4'
     """
     kinds = [(field.name, _kind(field.type)) for field in batch.schema]
-    cells = [_framed(_raw(column)) for column in batch.columns]
+    cells = [_frame_cells(_raw(column)) for column in batch.columns]
     rows = zip(*cells, strict=True) if cells else [()] * len(batch)
-    return _hashed(json.dumps(kinds), rows)
+    return _hash_rows(json.dumps(kinds), rows)
 
 
 def id_keys(ids: pa.Array) -> pa.Array:
@@ -67,7 +67,7 @@ def id_keys(ids: pa.Array) -> pa.Array:
     5 and ``"5"`` are one id, as a UUID and its text are.
     """
     ids = as_keys(ids)
-    keys = _hashed("id", ([cell] for cell in _framed(_raw(written_ids(ids)))))
+    keys = _hash_rows("id", ([cell] for cell in _frame_cells(_raw(written_ids(ids)))))
     return pc.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
 
 
@@ -127,23 +127,23 @@ def written_ids(ids: pa.Array) -> pa.Array:
     if ids.type == pa.uuid():
         return pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
     if pa.types.is_timestamp(ids.type):
-        return _shortened(ids.cast(pa.int64()).cast(pa.timestamp(ids.type.unit)))
-    return _shortened(ids) if pa.types.is_decimal(ids.type) else ids
+        return _trim_zeros(ids.cast(pa.int64()).cast(pa.timestamp(ids.type.unit)))
+    return _trim_zeros(ids) if pa.types.is_decimal(ids.type) else ids
 
 
-def _shortened(numbers: pa.Array) -> pa.Array:
+def _trim_zeros(numbers: pa.Array) -> pa.Array:
     texts = numbers.cast(pa.string()).to_pylist()
     short = [t.rstrip("0").rstrip(".") if t is not None and "." in t else t for t in texts]
     return pa.array(short, pa.string())
 
 
-def _hashed(about: str, rows: Iterable[Iterable[bytes]]) -> pa.Array:
+def _hash_rows(about: str, rows: Iterable[Iterable[bytes]]) -> pa.Array:
     start = blake2b(about.encode(), digest_size=KEY_BYTES).digest()
     hashes = [blake2b(start + b"".join(row), digest_size=KEY_BYTES).digest() for row in rows]
     return pa.array(hashes, KEY)
 
 
-def _framed(cells: pa.Array) -> list[bytes]:
+def _frame_cells(cells: pa.Array) -> list[bytes]:
     """Return 0 for each null, and 1, the length and the bytes for each other cell.
 
     With lengths, what ends one cell cannot begin the next.

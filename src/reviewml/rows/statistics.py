@@ -49,7 +49,7 @@ def parts_of(statistics: Mapping[str, Statistic], batch: pa.RecordBatch) -> Part
     return {name: statistic.part(batch) for name, statistic in statistics.items()}
 
 
-def merged(statistics: Mapping[str, Statistic], parts: Iterable[Parts]) -> Parts:
+def merge_parts(statistics: Mapping[str, Statistic], parts: Iterable[Parts]) -> Parts:
     """Return what each statistic says of all rows, given the parts; nothing without any."""
     found: Parts = {}
     for part in parts:

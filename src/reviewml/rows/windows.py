@@ -103,7 +103,7 @@ def microseconds(duration: Duration) -> int:
     return length
 
 
-def written(length: int) -> str:
+def format_duration(length: int) -> str:
     """Return microseconds as a duration in the largest unit that needs no fraction.
 
     Examples

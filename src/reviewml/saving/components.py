@@ -61,11 +61,11 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
         "name": name,
         "package": plugins.get_catalogue().entry(kind, name).package,
         "version": component.version,
-        "parameters": _encoded(params, arrays, path),
+        "parameters": _encode_values(params, arrays, path),
     }
 
 
-def learned(component: Component, arrays: Arrays, path: str = "") -> dict[str, Any]:
+def describe_state(component: Component, arrays: Arrays, path: str = "") -> dict[str, Any]:
     """Return what a component learned as JSON types, its arrays put into `arrays`."""
     state = component.state
     try:
@@ -74,14 +74,14 @@ def learned(component: Component, arrays: Arrays, path: str = "") -> dict[str, A
         raise RegistryError(
             f"{type(component).__name__}.{error}, so `load` would refuse this model: fit it again."
         ) from error
-    return _encoded(state, arrays, path)
+    return _encode_values(state, arrays, path)
 
 
-def _encoded(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any]:
+def _encode_values(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any]:
     def other(value: Any, path: str) -> Described:
         if not isinstance(value, Component):
             raise not_plain(value, path)
-        state = learned(value, arrays, path)
+        state = describe_state(value, arrays, path)
         return {NESTED: describe(value, arrays, path) | ({"state": state} if state else {})}
 
     encoded: dict[str, Any] = encode(values, arrays, other, path)
@@ -143,14 +143,14 @@ def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -
     """
     if described["kind"] not in KINDS:
         raise DamagedModel(f"{described['kind']!r} is no kind of step: {', '.join(KINDS)} are.")
-    cls = installed(described["kind"], described, versions)
+    cls = find_installed(described["kind"], described, versions)
     name, remedy = described["name"], f"{_install(described, versions)}, or fit again."
     if cls.version != described["version"]:
         raise RegistryError(
             f"{name!r} was saved as version {described['version']}; the installed one is version "
             f"{cls.version}, which means other values by the same state: {remedy}"
         )
-    params = _decoded(described["parameters"], arrays, versions)
+    params = _decode_values(described["parameters"], arrays, versions)
     _refuse_unsaved(name, cls, params)
     _check_parameters(described["kind"], name, cls, params)
     try:
@@ -168,7 +168,7 @@ def restore(
         # Only what a component says it learned: never a method, never a dunder.
         if name.startswith("_") or not name.endswith("_") or not name.isidentifier():
             raise DamagedModel(f"{name!r} is no state of {type(component).__name__}.")
-    restored = _decoded(state, arrays, versions)
+    restored = _decode_values(state, arrays, versions)
     try:
         component.check_state(restored)
     except WrongForm as error:
@@ -176,7 +176,9 @@ def restore(
     return component.with_state(restored)
 
 
-def _decoded(values: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]) -> dict[str, Any]:
+def _decode_values(
+    values: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]
+) -> dict[str, Any]:
     def other(tag: str, content: Any) -> Component:
         if tag != NESTED:
             raise RegistryError(f"{tag!r} is not known to this version of reviewml.")
@@ -187,7 +189,7 @@ def _decoded(values: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]
     return decoded
 
 
-def installed(kind: str, described: Described, versions: Mapping[str, str]) -> Any:
+def find_installed(kind: str, described: Described, versions: Mapping[str, str]) -> Any:
     """Return the class that is registered now under the name of a saved one.
 
     Raises

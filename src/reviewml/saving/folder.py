@@ -17,7 +17,14 @@ from reviewml.errors import DamagedModel, RegistryError, ReviewmlError
 from reviewml.rows.provenance import Origin
 from reviewml.rows.roles import ROLE_NAMES, Roles
 from reviewml.saving import manifest
-from reviewml.saving.components import Described, describe, installed, learned, rebuild, restore
+from reviewml.saving.components import (
+    Described,
+    describe,
+    describe_state,
+    find_installed,
+    rebuild,
+    restore,
+)
 from reviewml.saving.json_codec import Arrays, NotPlain, decode, encode
 from reviewml.saving.metric_values import checked_metrics
 from reviewml.saving.model_card import card
@@ -287,7 +294,7 @@ def _save_step(name: str, step: Component, folder: Path) -> Described:
     arrays: Arrays = {}
     try:
         described = describe(step, arrays)
-        state = learned(step, arrays)
+        state = describe_state(step, arrays)
     except NotPlain as error:
         raise NotPlain(f"step {name!r}: {error}") from error
     if state or arrays:
@@ -336,7 +343,7 @@ def _load_model(
 ) -> Model | None:
     if described is None:
         return None
-    cls = installed("models", described, saved_with)
+    cls = find_installed("models", described, saved_with)
     with _described_in(folder):
         model: Model = cls.load(folder)
     return model

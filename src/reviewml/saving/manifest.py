@@ -54,7 +54,7 @@ def seal(folder: Path) -> None:
     found = sorted(_files(folder).items())
     _check_total(folder, sum(path.lstat().st_size for _, path in found))
     files = {name: _entry(path) for name, path in found}
-    (folder / MANIFEST).write_bytes(_rendered(FORMAT, files))
+    (folder / MANIFEST).write_bytes(_render_manifest(FORMAT, files))
 
 
 def check(folder: Path) -> Set[str]:
@@ -92,7 +92,7 @@ def check(folder: Path) -> Set[str]:
         (found.keys() - expected.keys(), "added"),
     ):
         if names:
-            raise _damaged(folder, f"{_listed(names)} {what}")
+            raise _make_damage_error(folder, f"{_list_names(names)} {what}")
     _check_total(folder, sum(entry["bytes"] for entry in expected.values()))
     for name, entry in expected.items():
         try:
@@ -100,7 +100,7 @@ def check(folder: Path) -> Set[str]:
         except (DamagedModel, FileNotFoundError):
             same = False
         if not same:
-            raise _damaged(folder, f"{name} changed")
+            raise _make_damage_error(folder, f"{name} changed")
     return expected.keys()
 
 
@@ -112,7 +112,7 @@ def _check_total(folder: Path, total: int) -> None:
         )
 
 
-def _listed(names: set[str]) -> str:
+def _list_names(names: set[str]) -> str:
     shown = ", ".join(sorted(names)[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10:,} others"
 
@@ -139,7 +139,7 @@ def _read(path: Path) -> tuple[int, Entries]:
     try:
         return parse(raw)
     except DamagedModel:
-        raise _damaged(path.parent, f"{MANIFEST} changed") from None
+        raise _make_damage_error(path.parent, f"{MANIFEST} changed") from None
 
 
 def parse(raw: bytes) -> tuple[int, Entries]:
@@ -155,7 +155,7 @@ def parse(raw: bytes) -> tuple[int, Entries]:
         raise DamagedModel(f"{MANIFEST} does not say what it must.")
     version, files = content["format"], content["files"]
     entries = isinstance(files, dict) and all(map(_is_entry, files.keys(), files.values()))
-    if type(version) is not int or not entries or raw != _rendered(version, files):
+    if type(version) is not int or not entries or raw != _render_manifest(version, files):
         raise DamagedModel(f"{MANIFEST} is not what was written.")
     return version, files
 
@@ -172,13 +172,13 @@ def _is_entry(name: str, entry: Any) -> bool:
     )
 
 
-def _rendered(version: int, files: Entries) -> bytes:
+def _render_manifest(version: int, files: Entries) -> bytes:
     content = {"format": version, "files": files}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return (json.dumps({**content, "digest": digest}, indent=2) + "\n").encode()
 
 
-def _damaged(folder: Path, what: str) -> DamagedModel:
+def _make_damage_error(folder: Path, what: str) -> DamagedModel:
     return DamagedModel(
         f"{folder} is not what was saved: {what}. Nothing was loaded; use another copy of it."
     )

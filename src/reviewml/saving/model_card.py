@@ -79,13 +79,15 @@ def _steps(parts: Parts) -> list[str]:
     ]
     if parts.model is None:
         return lines
-    details = [f"- {_line(name)}: {_said(value)}" for name, value in parts.model.summary().items()]
+    details = [
+        f"- {_line(name)}: {_format_value(value)}" for name, value in parts.model.summary().items()
+    ]
     return [*lines, "", "The model:", "", *details]
 
 
-def _said(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_said(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {_format_value(each)}" for name, each in value.items())
     return f"{value:.4g}" if isinstance(value, float) else _line(str(value))
 
 

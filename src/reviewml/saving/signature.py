@@ -73,7 +73,7 @@ def verify(folder: Path, keys: KeyFiles) -> None:
     ParameterError
         When a file holds no public key of Ed25519.
     """
-    publics = [_load_public_key(key) for key in _listed(keys)]
+    publics = [_load_public_key(key) for key in _list_keys(keys)]
     signature = _read_signature(folder)
     signed = CONTEXT + read_file(folder / MANIFEST, most=MOST_BYTES)
     if not any(_is_signed(public, signature, signed) for public in publics):
@@ -120,7 +120,7 @@ def _of_kind(parse: Any, key: KeyFile, kind: type, called: str) -> Any:
     return parsed
 
 
-def _listed(keys: KeyFiles) -> Sequence[KeyFile]:
+def _list_keys(keys: KeyFiles) -> Sequence[KeyFile]:
     listed = [keys] if isinstance(keys, str | os.PathLike) else list(keys)
     if not listed:
         raise ParameterError("verify=[]: name at least one public key, or give verify=None.")

@@ -153,7 +153,7 @@ class Service:
         from reviewml.serve.responses import Answer
 
         _check_type(request)
-        served = self._served()
+        served = self._require_served()
         holding = self.intake.open()
         try:
             answer = await self._predict(await holding.read(request), served)
@@ -186,9 +186,9 @@ class Service:
         """Answer ``GET /model``."""
         from starlette.responses import JSONResponse
 
-        return JSONResponse(self._served().described())
+        return JSONResponse(self._require_served().describe_model())
 
-    def _served(self) -> Served:
+    def _require_served(self) -> Served:
         if self.champion.served is None:
             raise RequestRefused(self.champion.problem or "the model is being loaded.", 503)
         return self.champion.served

@@ -75,8 +75,8 @@ class Batcher:
         thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
         try:
             while True:
-                await self._gathered()
-                requests = self._taken()
+                await self._gather_requests()
+                requests = self._take_batch()
                 if requests:
                     batches = [request.batch for request in requests]
                     served = requests[0].served
@@ -88,7 +88,7 @@ class Batcher:
             for request in self._queue:
                 _give(request, RequestRefused("the service is stopping.", 503))
 
-    async def _gathered(self) -> None:
+    async def _gather_requests(self) -> None:
         """Wait for a request, and then a little for others."""
         while not self._queue:
             await self._next()
@@ -101,7 +101,7 @@ class Batcher:
         self._arrived.clear()
         await self._arrived.wait()
 
-    def _taken(self) -> list[Waiting]:
+    def _take_batch(self) -> list[Waiting]:
         """Take requests of one version off the queue, as many as one batch holds."""
         taken: list[Waiting] = []
         rows = 0

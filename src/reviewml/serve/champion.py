@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from reviewml.errors import CapabilityError, ReviewmlError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.registries.base import ModelVersion, Registry
 from reviewml.saving.signature import verify
 from reviewml.serve.loaded_model import Served
@@ -73,15 +73,15 @@ class Champion:
             self._ready(version)
             self.problem = None
         except Exception as error:
-            self._failed(what, error)
+            self._note_failure(what, error)
 
     def _ready(self, version: ModelVersion) -> Served:
         if self.served is None or not self._is_served(self.served, version):
-            self.served = self._loaded(version)
+            self.served = self._load_version(version)
             log.info("serving %s", self.served.name)
         return self.served
 
-    def _loaded(self, version: ModelVersion) -> Served:
+    def _load_version(self, version: ModelVersion) -> Served:
         options = {"reviews": self.reviews, "store": self.store}
         # Before the first serves, there is nothing that a crash could cost.
         if self.served is None or self.served.version.version == version.version:
@@ -107,10 +107,10 @@ class Champion:
         age = datetime.datetime.now(datetime.UTC) - served.since
         return self.reread is None or age.total_seconds() < self.reread
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def _note_failure(self, what: str, error: Exception) -> None:
         # Messages of other errors may quote a text.
         ours = isinstance(error, ReviewmlError)
-        said = masked(str(error)) if ours else "an error that is not ours"
+        said = redact(str(error)) if ours else "an error that is not ours"
         problem = f"{what} cannot be loaded ({type(error).__name__})"
         if problem != self.problem:
             log.error("%s: %s", problem, said)

@@ -110,7 +110,7 @@ class Served:
             self._fed.batch = batch.replace_schema_metadata(self._fed.batch.schema.metadata)
             return pa.concat_batches(self._predicted.full_batches())
 
-    def described(self) -> Mapping[str, Any]:
+    def describe_model(self) -> Mapping[str, Any]:
         """Return what there is to know of the model, as plain data."""
         classes = getattr(self.pipeline, "classes_", None)
         return {

@@ -208,7 +208,7 @@ class Column:
             row = self._find_misfit(values)
             raise RequestRefused(
                 f"row {row}, column {self.name!r}: expected {self.kind.expected} ({self.type}) or "
-                f"null, got {_shown(values[row])}."
+                f"null, got {_show_value(values[row])}."
             ) from None
 
     def _find_misfit(self, values: Values) -> int:
@@ -246,7 +246,7 @@ def _bounds(kind: pa.DataType) -> dict[str, Any]:
     return {}
 
 
-def _shown(value: Any) -> str:
+def _show_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

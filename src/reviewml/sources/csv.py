@@ -68,7 +68,7 @@ class Csv(Format):
     rules: CellRules = DEFAULT_RULES
 
     def head(self, file: File, rows: int) -> pa.Schema:
-        start, blocks = self._opened(file, HEAD)
+        start, blocks = self._open_file(file, HEAD)
         sample, read, size = [], 0, 0
         try:
             while read < rows and size < LONGEST_HEAD:
@@ -88,7 +88,7 @@ class Csv(Format):
             yield from self._rows(file)
 
     def _rows(self, file: File) -> Iterator[Rows]:
-        _, blocks = self._opened(file)
+        _, blocks = self._open_file(file)
         done = 0
         try:
             for batch, errors in blocks:
@@ -98,12 +98,14 @@ class Csv(Format):
         except CutOff as error:
             yield failed_row(file, done, str(error))
 
-    def _opened(self, file: File, block_size: int | None = None) -> tuple[Start, Iterator[Parsed]]:
+    def _open_file(
+        self, file: File, block_size: int | None = None
+    ) -> tuple[Start, Iterator[Parsed]]:
         self.options.check()
         start = read_start(utf8_chunks(file, self.encoding), self.options, file)
         scanner = Scanner(start.dialect, len(start.schema), is_detected=self.options.quote is None)
         blocks = split_blocks(start.chunks, scanner, block_size)
-        return start, (parsed(block, start.schema, start.dialect) for block in blocks)
+        return start, (parse_block(block, start.schema, start.dialect) for block in blocks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +140,7 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
     """
     content, wanted = b"", HEAD
     while True:
-        content, chunks, is_whole = _filled(content, chunks, wanted)
+        content, chunks, is_whole = _fill_start(content, chunks, wanted)
         is_enough = is_whole or wanted >= LONGEST_HEAD
         body = _without_lines(content, options.skip)
         if b"\n" in body or b"\r" in body or is_enough:
@@ -168,7 +170,7 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
     return Start(dialect, schema, sample, rest)
 
 
-def _filled(
+def _fill_start(
     content: bytes, chunks: Iterator[bytes], wanted: int
 ) -> tuple[bytes, Iterator[bytes], bool]:
     """Return at least so many bytes where there are, what comes after, and whether it is all."""
@@ -231,7 +233,7 @@ def header(record: bytes, dialect: Dialect, file: File) -> list[str]:
     return column_names(cells)
 
 
-def parsed(block: Block, schema: pa.Schema, dialect: Dialect) -> Parsed:
+def parse_block(block: Block, schema: pa.Schema, dialect: Dialect) -> Parsed:
     """Return the records of a block; those that are malformed, or too long or short, are nulls."""
     # One cell more than others have: Arrow tells us of it, and of its place.
     filler = f"{dialect.delimiter * len(schema)}{FILLER}"
@@ -246,11 +248,11 @@ def parsed(block: Block, schema: pa.Schema, dialect: Dialect) -> Parsed:
         return f"expected {row.expected_columns} fields, found {row.actual_columns}{over}"
 
     if _is_utf8(content):
-        return _parsed(content, schema, dialect.delimiter, quote, describe)
+        return _parse_records(content, schema, dialect.delimiter, quote, describe)
     # Arrow loses rows with too few or many cells that are not UTF-8. As Latin-1 any byte is a
     # letter, and comes back as it was.
     recoded = content.decode("latin-1").encode()
-    batch, failed = _parsed(recoded, schema, dialect.delimiter, quote, describe)
+    batch, failed = _parse_records(recoded, schema, dialect.delimiter, quote, describe)
     columns = [pa.array(map(_from_latin, column.to_pylist()), pa.binary()) for column in batch]
     return pa.RecordBatch.from_arrays(columns, schema=schema), failed
 
@@ -267,7 +269,7 @@ def _from_latin(cell: bytes | None) -> bytes | None:
     return None if cell is None else cell.decode().encode("latin-1")
 
 
-def _parsed(
+def _parse_records(
     block: bytes,
     schema: pa.Schema,
     delimiter: str,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from reviewml.errors import SourceError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.sources.find_files import File
 
 CHUNK = 1 << 20
@@ -44,9 +44,9 @@ def utf8_chunks(file: File, encoding: str) -> Iterator[bytes]:
         After the last good bytes of a compressed file that ends early.
     """
     with file.open() as stream:
-        chunks = _unpacked(stream, file) if file.gzipped else _plain(stream, file)
+        chunks = _unpack_gzip(stream, file) if file.is_gzipped else _plain(stream, file)
         if not is_utf8(encoding):
-            chunks = _recoded(chunks, encoding, file)
+            chunks = _recode_chunks(chunks, encoding, file)
         start = b""
         while len(start) < len(codecs.BOM_UTF8) and (chunk := next(chunks, b"")):
             start += chunk
@@ -61,10 +61,10 @@ def _plain(stream: IO[bytes], file: File) -> Iterator[bytes]:
         while chunk := stream.read(CHUNK):
             yield chunk
     except OSError as error:
-        raise SourceError(f"{file.name} cannot be read: {masked(str(error))}") from None
+        raise SourceError(f"{file.name} cannot be read: {redact(str(error))}") from None
 
 
-def _unpacked(stream: IO[bytes], file: File) -> Iterator[bytes]:
+def _unpack_gzip(stream: IO[bytes], file: File) -> Iterator[bytes]:
     unpacked, some = gzip.GzipFile(fileobj=stream), False
     try:
         # read1 hands out what there is before it finds the end missing; read would lose it.
@@ -77,7 +77,7 @@ def _unpacked(stream: IO[bytes], file: File) -> Iterator[bytes]:
         raise CutOff(f"the file ends early, or is damaged from here on: {error}") from error
 
 
-def _recoded(chunks: Iterator[bytes], encoding: str, file: File) -> Iterator[bytes]:
+def _recode_chunks(chunks: Iterator[bytes], encoding: str, file: File) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)("reviewml.undecodable")
     try:
         for chunk in chunks:

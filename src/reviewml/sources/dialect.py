@@ -74,48 +74,48 @@ class Dialect:
         # Most lines have no quote: they need no look at each cell.
         marks = re.escape(self.quote + self.escape)
         plain = rf"[^{self._newline_characters}{marks}]++{self._end}"
-        return _compiled(rf"(?:{self._no_record}|{plain}|{self._cells}{self._end})*+")
+        return _compile_pattern(rf"(?:{self._no_record}|{plain}|{self._cells}{self._end})*+")
 
     @functools.cached_property
     def record(self) -> re.Pattern[bytes]:
         """Match one well-formed record."""
-        return _compiled(self._cells + self._end)
+        return _compile_pattern(self._cells + self._end)
 
     @functools.cached_property
     def line(self) -> re.Pattern[bytes]:
         """Match the rest of a line, whatever is in it."""
-        return _compiled(rf"[^{self._newline_characters}]*+{self._end}")
+        return _compile_pattern(rf"[^{self._newline_characters}]*+{self._end}")
 
     @functools.cached_property
     def blank(self) -> re.Pattern[bytes]:
         """Match the lines before a record that are none: empty ones and comments."""
-        return _compiled(rf"(?:{self._no_record})*+")
+        return _compile_pattern(rf"(?:{self._no_record})*+")
 
     @functools.cached_property
     def cell(self) -> re.Pattern[bytes]:
         """Match a cell and what ends it."""
-        return _compiled(rf"({self._cell})({re.escape(self.delimiter)}|{self._end})")
+        return _compile_pattern(rf"({self._cell})({re.escape(self.delimiter)}|{self._end})")
 
     @functools.cached_property
-    def closed(self) -> re.Pattern[bytes]:
+    def closed_record(self) -> re.Pattern[bytes]:
         """Match the cells of a record up to the last quote that closes one."""
-        return _compiled(rf"{self._cells_before}{self._quoted or '(?!)'}")
+        return _compile_pattern(rf"{self._cells_before}{self._quoted_cell or '(?!)'}")
 
     @functools.cached_property
-    def unfinished(self) -> re.Pattern[bytes]:
+    def unfinished_record(self) -> re.Pattern[bytes]:
         """Match the start of a record that may still become well-formed."""
         # An escape that ends what has been read so far may escape what comes next.
         escape = f"{re.escape(self.escape)}?+" if self.escape else ""
-        last = rf"{self._unquoted}{escape}\Z"
+        last = rf"{self._unquoted_cell}{escape}\Z"
         if self.quote:
             quote = re.escape(self.quote)
             last = rf"(?:{quote}{self._inside}{quote}?+{escape}\Z|{last})"
-        return _compiled(self._cells_before + last)
+        return _compile_pattern(self._cells_before + last)
 
     def with_cells(self, count: int) -> re.Pattern[bytes]:
         """Return a pattern that matches one well-formed record of so many cells."""
         more = rf"(?:{re.escape(self.delimiter)}{self._cell}){{{count - 1}}}"
-        return _compiled(self._cell + more + self._end)
+        return _compile_pattern(self._cell + more + self._end)
 
     def has_newline_letters(self, content: bytes) -> bool:
         """Tell whether a character that ends lines elsewhere may be a letter."""
@@ -152,10 +152,12 @@ class Dialect:
 
     @property
     def _cell(self) -> str:
-        return rf"(?:{self._quoted}|{self._unquoted})" if self.quote else self._unquoted
+        return (
+            rf"(?:{self._quoted_cell}|{self._unquoted_cell})" if self.quote else self._unquoted_cell
+        )
 
     @property
-    def _quoted(self) -> str:
+    def _quoted_cell(self) -> str:
         quote = re.escape(self.quote)
         return f"{quote}{self._inside}{quote}" if self.quote else ""
 
@@ -166,7 +168,7 @@ class Dialect:
         return rf"(?:[^{quote}{escape}]++|{quote}{quote}{escaped})*+"
 
     @property
-    def _unquoted(self) -> str:
+    def _unquoted_cell(self) -> str:
         """Match a cell without quotes around it, which may be empty."""
         quote, escape = re.escape(self.quote), re.escape(self.escape)
         ends = re.escape(self.delimiter) + r"\r\n"
@@ -178,7 +180,7 @@ class Dialect:
         return rf"{start}(?:{letters}|{LETTERS[self.newline]})*+"
 
 
-def _compiled(pattern: str) -> re.Pattern[bytes]:
+def _compile_pattern(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode())
 
 

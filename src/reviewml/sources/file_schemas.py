@@ -10,7 +10,7 @@ import pyarrow as pa
 from reviewml.errors import SourceError
 from reviewml.operations.label import horizon
 from reviewml.rows.provenance import origin_of
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.cell_rules import CellRules
 from reviewml.sources.find_files import File
 from reviewml.sources.formats import TITLE
@@ -141,7 +141,7 @@ def warn_of_texts(
     for name, sample in samples.items():
         if name not in stated and schema.field(name).type == pa.string():
             for warning in sample.warnings(name, numbers=name not in texts):
-                warn_user(warning)
+                warn_at_caller(warning)
 
 
 def warn_of_titles(files: Sequence[File], heads: Sequence[pa.Schema]) -> None:
@@ -154,4 +154,4 @@ def warn_of_titles(files: Sequence[File], heads: Sequence[pa.Schema]) -> None:
     if titles:
         file, title = titles[0]
         others = f" So it is in {len(titles) - 1:,} more files." if titles[1:] else ""
-        warn_user(f"{file.name}: {title}.{others}")
+        warn_at_caller(f"{file.name}: {title}.{others}")

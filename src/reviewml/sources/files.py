@@ -16,10 +16,10 @@ from reviewml.data.source import Partition, Source
 from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.fitting.fitted_columns import fitted_type
 from reviewml.parameter_types import check_argument_types
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows.bookkeeping import empty_batch
 from reviewml.rows.roles import Roles, arrow_type, plain_schema, visible
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources import review_files
 from reviewml.sources.cell_rules import CellRules
 from reviewml.sources.csv import Csv
@@ -150,7 +150,7 @@ class Files(Source):
         self.missing = missing
 
     def partitions(self) -> Iterator[Partition]:
-        kind, files, _, schema = self._found()
+        kind, files, _, schema = self._find_files()
         size = kind.files_per_partition
         for first in range(0, len(files), size):
             yield FilesPartition(kind, tuple(files[first : first + size]), schema)
@@ -168,7 +168,7 @@ class Files(Source):
 
     @property
     def schema(self) -> pa.Schema:
-        _, files, heads, schema = self._found()
+        _, files, heads, schema = self._find_files()
         warn_of_titles(files, heads)
         texts = {name for name, kind in self.fitted_types.items() if kind == pa.string()}
         stated = {*(self.dtypes or ()), *texts}
@@ -176,7 +176,7 @@ class Files(Source):
         warn_of_moved_columns(files, heads, schema)
         return schema
 
-    def _found(self) -> tuple[Format, list[File], list[pa.Schema], pa.Schema]:
+    def _find_files(self) -> tuple[Format, list[File], list[pa.Schema], pa.Schema]:
         path = os.fspath(self.path)
         name, files = _of_one_kind(find(path), path, as_csv=self.delimiter is not None)
         kind = self._format(name)
@@ -204,12 +204,13 @@ class Files(Source):
         return rules
 
     def _schema(self, format: Format, files: list[File], heads: list[pa.Schema]) -> pa.Schema:
-        given = self._given()
+        given = self._list_given_types()
         kinds = [
-            self._fitted(format, dict(zip(h.names, h.types, strict=True)), given) for h in heads
+            self._apply_fitted_types(format, dict(zip(h.names, h.types, strict=True)), given)
+            for h in heads
         ]
         columns = merge_types(files, kinds, given, format.rules.keys)
-        columns = self._fitted(
+        columns = self._apply_fitted_types(
             format, add_folder_types(columns, files, heads, given, format.rules), given
         )
         columns = keep_long_numbers(
@@ -229,7 +230,7 @@ class Files(Source):
         roles = self.roles.filled_from(review_files.ROLES) if is_stage else self.roles
         return copy_meanings(full_schema(known.items(), roles), heads)
 
-    def _fitted(
+    def _apply_fitted_types(
         self, format: Format, columns: Mapping[str, pa.DataType], given: Mapping[str, pa.DataType]
     ) -> dict[str, pa.DataType]:
         """Return columns with the types that a pipeline was fitted on, where those are open."""
@@ -246,20 +247,20 @@ class Files(Source):
         """Return the columns that a pipeline needs and no row looked at has."""
         absent = sorted(self.required_columns & self.fitted_types.keys() - {*columns})
         if absent:
-            warn_user(
+            warn_at_caller(
                 f"no row at the head of the files has the keys {', '.join(map(repr, absent))}, "
                 "which the pipeline was fitted on: they are null."
             )
         return {name: self.fitted_types[name] for name in absent}
 
-    def _given(self) -> dict[str, pa.DataType]:
+    def _list_given_types(self) -> dict[str, pa.DataType]:
         given = {name: as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
         return {**given, **dict.fromkeys(self.roles.text or (), pa.string())}
 
     def __repr__(self) -> str:
-        roles = {r: c[0] if len(c) == 1 else c for r, c in self.roles.named().items()}
+        roles = {r: c[0] if len(c) == 1 else c for r, c in self.roles.list_named().items()}
         given = "".join(f", {role}={columns!r}" for role, columns in roles.items())
-        return f"Files({masked(os.fspath(self.path))!r}{given})"
+        return f"Files({redact(os.fspath(self.path))!r}{given})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,7 +294,7 @@ def _of_one_kind(files: list[File], path: str, *, as_csv: bool) -> tuple[str, li
     if len(by_kind) > 1:
         found = " and ".join(f"{kind} ({found[0].name})" for kind, found in by_kind.items())
         raise SourceError(
-            f"{masked(path)!r} holds files of more than one kind: {found}. Choose one with a "
+            f"{redact(path)!r} holds files of more than one kind: {found}. Choose one with a "
             "pattern such as 'folder/*.csv'."
         )
     if others:
@@ -306,7 +307,7 @@ def _of_one_kind(files: list[File], path: str, *, as_csv: bool) -> tuple[str, li
 
 def _kind(file: File, *, as_csv: bool) -> str | None:
     kind = KINDS.get(file.suffix)
-    if kind == "Parquet" and file.gzipped:
+    if kind == "Parquet" and file.is_gzipped:
         return None
     return "CSV" if as_csv and kind in (None, KINDS[".txt"]) else kind
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from reviewml.errors import ReviewmlError, SourceError
-from reviewml.privacy.redaction import masked
-from reviewml.rows.row_errors import warn_user
+from reviewml.privacy.redaction import redact
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.walk_folders import DataFiles, Pattern, Walk, is_data, unreadable
 from reviewml.storage.filesystems import filesystem
 
@@ -55,7 +55,7 @@ class File:
             return stream
         # A filesystem of fsspec raises whatever the client beneath it does: here and below.
         except Exception as error:
-            raise SourceError(f"{self.name} cannot be opened: {masked(str(error))}") from None
+            raise SourceError(f"{self.name} cannot be opened: {redact(str(error))}") from None
 
     @property
     def suffix(self) -> str:
@@ -63,7 +63,7 @@ class File:
         return posixpath.splitext(self.name.lower().removesuffix(".gz"))[1]
 
     @property
-    def gzipped(self) -> bool:
+    def is_gzipped(self) -> bool:
         """Whether it is compressed as a whole."""
         return self.name.lower().endswith(".gz")
 
@@ -107,18 +107,18 @@ def _local(path: str) -> list[File]:
     except (OSError, ValueError):
         return _matching(path)
     if stat.S_ISREG(mode):
-        return [File(path, _shown(os.path.basename(path)))]
+        return [File(path, _show_name(os.path.basename(path)))]
     if stat.S_ISDIR(mode):
         return _files_of(Walk(path, DataFiles()))
     raise SourceError(
-        f"{masked(path)!r} is a pipe, a socket or a device, which can be read only once, if ever: "
+        f"{redact(path)!r} is a pipe, a socket or a device, which can be read only once, if ever: "
         "write what comes out of it to a file, and read that."
     )
 
 
 def _matching(pattern: str) -> list[File]:
     if os.path.islink(pattern):
-        raise SourceError(f"{masked(pattern)!r} is a link that leads nowhere.")
+        raise SourceError(f"{redact(pattern)!r} is a link that leads nowhere.")
     folder = _before_magic(pattern)
     if folder == os.path.dirname(pattern) and not glob.has_magic(pattern):
         return []
@@ -132,10 +132,10 @@ def _matching(pattern: str) -> list[File]:
 
 def _files_of(walk: Walk) -> list[File]:
     walk.warn()
-    return [File(path, _shown(name)) for path, name in walk.files]
+    return [File(path, _show_name(name)) for path, name in walk.files]
 
 
-def _shown(name: str) -> str:
+def _show_name(name: str) -> str:
     # Names that are no UTF-8 could be neither a place nor a message.
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
@@ -154,7 +154,7 @@ def _check_folders(folders: list[str], names: list[str]) -> None:
             "'/**' to read what is in them."
         )
     if empty:
-        warn_user(
+        warn_at_caller(
             f"{len(empty):,} folders that the pattern matches are left out, such as {empty[0]!r}: "
             "add '/**' to read what is in them."
         )
@@ -176,7 +176,7 @@ def _remote(url: str) -> list[File]:
     except ReviewmlError:
         raise
     except Exception as error:
-        raise SourceError(masked(f"{url} cannot be read: {error}")) from None
+        raise SourceError(redact(f"{url} cannot be read: {error}")) from None
 
 
 def _remote_matching(files: Any, pattern: str, url: str) -> list[File]:
@@ -215,15 +215,15 @@ def _before_magic(pattern: str) -> str:
 
 def _nothing_at(path: str) -> str:
     folder, name = os.path.split(path.rstrip("/"))
-    nothing = f"there is nothing to read at {masked(path)!r}."
+    nothing = f"there is nothing to read at {redact(path)!r}."
     siblings = sorted(_siblings(folder))
     near = difflib.get_close_matches(name, siblings, n=2)
     if near:
-        return f"{nothing} Did you mean {_listed(near, ' or ')}?"
+        return f"{nothing} Did you mean {_list_names(near, ' or ')}?"
     if not siblings:
         return f"{nothing} Its folder does not exist or is empty."
     more = f" and {len(siblings) - SHOWN:,} more" if len(siblings) > SHOWN else ""
-    return f"{nothing} Beside it there is {_listed(siblings[:SHOWN], ', ')}{more}."
+    return f"{nothing} Beside it there is {_list_names(siblings[:SHOWN], ', ')}{more}."
 
 
 def _siblings(folder: str) -> Iterable[str]:
@@ -237,5 +237,5 @@ def _siblings(folder: str) -> Iterable[str]:
         return []
 
 
-def _listed(names: Iterable[str], separator: str) -> str:
+def _list_names(names: Iterable[str], separator: str) -> str:
     return separator.join(map(repr, names))

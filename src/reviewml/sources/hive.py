@@ -16,7 +16,7 @@ from reviewml.rows.roles import PLACE
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
 from reviewml.sources.find_files import File
 from reviewml.sources.formats import Rows
-from reviewml.sources.type_casting import typed
+from reviewml.sources.type_casting import cast_rows
 from reviewml.sources.type_inference import infer_field
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -77,16 +77,16 @@ def typed_with_folders(
     """
     said = _folder_columns(rows, files)
     if not said:
-        return typed(rows, schema, rules)
+        return cast_rows(rows, schema, rules)
     # A folder such as month=01 says the number that the files of others have as 1.
     rules = dataclasses.replace(rules, stated=rules.stated | said.keys())
     own = {name for name in said if _has_values(rows.columns.get(name))}
     lacking = {name: column for name, column in said.items() if name not in own}
-    batch = typed(dataclasses.replace(rows, columns={**rows.columns, **lacking}), schema, rules)
+    batch = cast_rows(dataclasses.replace(rows, columns={**rows.columns, **lacking}), schema, rules)
     if not own:
         return batch
-    expected = typed(Rows(said, rows.places), schema, rules)
-    filled = {name: _filled(batch, expected, name) for name in own}
+    expected = cast_rows(Rows(said, rows.places), schema, rules)
+    filled = {name: _fill_column(batch, expected, name) for name in own}
     return with_columns(batch, filled, schema)
 
 
@@ -94,7 +94,7 @@ def _has_values(column: pa.Array | None) -> bool:
     return column is not None and column.null_count < len(column)
 
 
-def _filled(batch: pa.RecordBatch, expected: pa.RecordBatch, name: str) -> pa.Array:
+def _fill_column(batch: pa.RecordBatch, expected: pa.RecordBatch, name: str) -> pa.Array:
     found, said = batch.column(name), expected.column(name)
     differs = pc.indices_nonzero(pc.not_equal(found, said).fill_null(False))
     if len(differs):

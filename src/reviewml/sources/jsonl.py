@@ -99,7 +99,7 @@ class Jsonl(Format):
     def _blocks(self, file: File, block_size: int | None = None) -> Iterator[list[Record]]:
         chunks = utf8_chunks(file, self.encoding)
         for block in split_lines(chunks, block_size):
-            yield [parsed(line) for line in block.split(b"\n") if line.strip()]
+            yield [parse_line(line) for line in block.split(b"\n") if line.strip()]
 
 
 def _sample(blocks: Iterator[list[Record]]) -> Iterator[Record]:
@@ -109,7 +109,7 @@ def _sample(blocks: Iterator[list[Record]]) -> Iterator[Record]:
         yield str(error)
 
 
-def parsed(line: bytes) -> Record:
+def parse_line(line: bytes) -> Record:
     """Return the object on a line, or what is wrong with it, without quoting it."""
     try:
         value = _DECODER.decode(line.decode())
@@ -120,7 +120,7 @@ def parsed(line: bytes) -> Record:
     except (ValueError, RecursionError):
         return "not valid JSON: a number is too long, or values are nested too deeply"
     if not isinstance(value, dict):
-        return f"expected a JSON object, found {_said(value)}"
+        return f"expected a JSON object, found {_describe_value(value)}"
     # As many keys as are written: looking for twins makes reading slow.
     if line.count(b'":') == len(value):
         return value
@@ -140,7 +140,7 @@ def _find_twin(line: bytes) -> str | None:
     return twins[0] if twins else None
 
 
-def _said(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     names = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
 
@@ -154,13 +154,13 @@ def _as_rows(records: Sequence[Record], columns: Sequence[str], places: pa.Array
             objects.append({})
             continue
         if not record.keys() <= known:
-            errors[row] = [_unexpected(name) for name in record if name not in known]
+            errors[row] = [_make_unexpected_error(name) for name in record if name not in known]
         objects.append(record)
     texts = {name: _as_text([record.get(name) for record in objects]) for name in columns}
     return Rows(texts, places, errors)
 
 
-def _unexpected(name: str) -> Mapping[str, Any]:
+def _make_unexpected_error(name: str) -> Mapping[str, Any]:
     name = name.encode(errors="replace").decode()
     return read_error(
         f"the rows at the head of the files have no such key: pass dtypes={{{name!r}: 'string'}} "

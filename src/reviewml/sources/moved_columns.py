@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from reviewml.errors import did_you_mean
 from reviewml.rows.roles import find_respelled, normalize_name, roles_of, visible
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.find_files import File
 from reviewml.sources.hive import folder_values
 
@@ -25,7 +25,7 @@ def warn_of_moved_columns(
     schema
         Of all of them together, with roles.
     """
-    roles = {column: role for role, cs in roles_of(schema).named().items() for column in cs}
+    roles = {column: role for role, cs in roles_of(schema).list_named().items() for column in cs}
     known = [{*head.names, *folder_values(file)} for file, head in zip(files, heads, strict=False)]
     warned = set()
     for column, role in roles.items():
@@ -33,7 +33,7 @@ def warn_of_moved_columns(
         if lacking:
             first = lacking[0]
             warned.add(normalize_name(column))
-            warn_user(
+            warn_at_caller(
                 f"{role}={column!r}: {len(lacking):,} of {len(known):,} files have no such column, "
                 f"which is null there, such as {files[first].name!r}. "
                 f"{_nearest(column, sorted(known[first]))}"
@@ -44,7 +44,7 @@ def warn_of_moved_columns(
     for normalized, names in spellings.items():
         apart = any(not (columns >= {*names}) and columns & {*names} for columns in known)
         if len(names) > 1 and normalized not in warned and (apart or roles.keys() & {*names}):
-            warn_user(
+            warn_at_caller(
                 f"columns {' and '.join(map(repr, names))} differ in spelling alone and are read "
                 "apart, so each is null where the other stands: rename all but one."
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows.roles import column_names, plain_schema
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
 from reviewml.sources.find_files import File
@@ -38,8 +38,8 @@ class Parquet(Format):
     infers_types = False
 
     def head(self, file: File, rows: int) -> pa.Schema:
-        with _opened(file) as parquet:
-            return _named(_readable_schema(parquet))
+        with _open_parquet(file) as parquet:
+            return _name_columns(_readable_schema(parquet))
 
     def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
         for file in files:
@@ -47,8 +47,8 @@ class Parquet(Format):
 
     def _rows(self, file: File) -> Iterator[Rows]:
         done = 0
-        with _opened(file) as parquet:
-            schema = _named(_readable_schema(parquet))
+        with _open_parquet(file) as parquet:
+            schema = _name_columns(_readable_schema(parquet))
             for batch in parquet.iter_batches(ROWS):
                 columns = zip(schema, batch.columns, strict=True)
                 read = {field.name: _plain(column, field.type) for field, column in columns}
@@ -82,7 +82,7 @@ def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return column if column.type == kind else column.cast(kind)
 
 
-def _named(schema: pa.Schema) -> pa.Schema:
+def _name_columns(schema: pa.Schema) -> pa.Schema:
     """Name repeated columns as in other files of tables; each keeps what it says of itself."""
     names = column_names(schema.names)
     return pa.schema([field.with_name(name) for name, field in zip(names, schema, strict=True)])
@@ -98,7 +98,7 @@ def _check_rows(read: int, metadata: pq.FileMetaData) -> None:
 
 
 @contextlib.contextmanager
-def _opened(file: File) -> Iterator[pq.ParquetFile]:
+def _open_parquet(file: File) -> Iterator[pq.ParquetFile]:
     import pyarrow.parquet as pq
 
     try:
@@ -108,5 +108,5 @@ def _opened(file: File) -> Iterator[pq.ParquetFile]:
     # Names of columns that are no UTF-8 any more are a ValueError.
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(
-            f"{file.name} is damaged, or not a Parquet file: {masked(str(error))}"
+            f"{file.name} is damaged, or not a Parquet file: {redact(str(error))}"
         ) from None

@@ -133,7 +133,7 @@ class Scanner:
             return end, []
         end, malformed = end or 0, []
         while (end := self._end_of_well_formed(block, end)) < len(block):
-            found = self._malformed(block, end, is_last)
+            found = self._find_malformed(block, end, is_last)
             if found is None:
                 break
             malformed.append(found)
@@ -172,19 +172,19 @@ class Scanner:
             start = stop
         return end
 
-    def _malformed(self, block: bytes, start: int, is_last: bool) -> Malformed | None:
+    def _find_malformed(self, block: bytes, start: int, is_last: bool) -> Malformed | None:
         """Return the malformed record that starts here, None when it may still end well."""
         if (stop := _end(self.dialect.record, block, start)) > start:
-            return self._resumed(block, start, stop, is_last, AMBIGUOUS_LINES)
-        if self.dialect.unfinished.match(block, start):
+            return self._resume_after(block, start, stop, is_last, AMBIGUOUS_LINES)
+        if self.dialect.unfinished_record.match(block, start):
             if not is_last:
                 return None
             escape = self.dialect.escape.encode()
             cut = escape and block.rstrip(b"\r\n").endswith(escape)
             message = ENDS_WITH_ESCAPE if cut else NEVER_CLOSED
-            never = self._resumed(block, start, len(block), is_last, message)
+            never = self._resume_after(block, start, len(block), is_last, message)
             return never and dataclasses.replace(never, rest=True)
-        closed = self.dialect.closed.match(block, start)
+        closed = self.dialect.closed_record.match(block, start)
         if closed is None:
             ends = {_end(meaning, block, start) for meaning in self._meanings}
             if len(ends) == 1 and (stop := ends.pop()) > start:
@@ -198,9 +198,9 @@ class Scanner:
         stop = _end(self.dialect.line, block, position)
         if stop == position and not is_last:
             return None
-        return self._resumed(block, start, max(stop, position), is_last, message)
+        return self._resume_after(block, start, max(stop, position), is_last, message)
 
-    def _resumed(
+    def _resume_after(
         self, block: bytes, start: int, stop: int, is_last: bool, message: str
     ) -> Malformed | None:
         # The first line that is a record of its own ends the malformed one: a quote that was
@@ -211,7 +211,7 @@ class Scanner:
             line = _end(self.dialect.blank, block, line)
             if self._good.match(block, line) or line >= stop:
                 break
-            if not is_last and self.dialect.unfinished.match(block, line):
+            if not is_last and self.dialect.unfinished_record.match(block, line):
                 return None
             line, lines = _end(self.dialect.line, block, line), lines + 1
         line = min(line, stop) if line > start else stop

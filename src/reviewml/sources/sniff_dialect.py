@@ -172,7 +172,7 @@ def _records(
             yield position, [cell for cell, _ in dialect.cell.findall(record[0])]
             position = record.end()
             continue
-        if dialect.unfinished.match(content, position):
+        if dialect.unfinished_record.match(content, position):
             lines = doubtful.match(content, position) if doubtful else None
             if lines is None or dialect.line.match(content, lines.end()):
                 return

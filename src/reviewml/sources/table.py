@@ -13,12 +13,12 @@ import pyarrow as pa
 from reviewml.data.source import Partition, Source
 from reviewml.errors import SourceError
 from reviewml.parameter_types import check_argument_types
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows.bookkeeping import empty_batch
 from reviewml.rows.roles import Roles, plain_schema
 from reviewml.sources.find_files import File, find, local_root
 from reviewml.sources.formats import Rows, places
-from reviewml.sources.type_casting import full_schema, typed
+from reviewml.sources.type_casting import cast_rows, full_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -100,19 +100,19 @@ class Table(Source):
         if not self.url.startswith(SCHEME):
             raise SourceError(
                 f"Table reads {SCHEME}path/to/file.db (four slashes when the path is absolute), "
-                f"not {masked(self.url)!r}."
+                f"not {redact(self.url)!r}."
             )
         path = self.url.removeprefix(SCHEME)
         files = find(path)
         if len(files) > 1:
             raise SourceError(
-                f"{masked(path)!r} stands for {len(files):,} files: a database is one file, such "
+                f"{redact(path)!r} stands for {len(files):,} files: a database is one file, such "
                 f"as {files[0].name!r}."
             )
         return TablePartition(files[0], self.query, self.roles)
 
     def __repr__(self) -> str:
-        return f"Table({masked(self.url)!r}, {_shown(self.query)!r})"
+        return f"Table({redact(self.url)!r}, {_show_query(self.query)!r})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ class TablePartition(Partition):
             schema = self._schema(reader)
             for batch in reader:
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                yield typed(Rows(columns, places(self.file, done, len(batch))), schema)
+                yield cast_rows(Rows(columns, places(self.file, done, len(batch))), schema)
                 done += len(batch)
         if not done:
             yield empty_batch(schema)
@@ -171,16 +171,16 @@ def _check_types(relation: duckdb.DuckDBPyRelation) -> None:
             )
 
 
-def _shown(query: str) -> str:
+def _show_query(query: str) -> str:
     # Functions such as postgres_scan take passwords.
-    return masked(LITERAL.sub(lambda found: found["kept"] or "'…'", query))
+    return redact(LITERAL.sub(lambda found: found["kept"] or "'…'", query))
 
 
 def _without_values(error: Exception) -> str:
     """Return the message, without the query and the values in it: they may be reviews."""
     import duckdb
 
-    message = masked(str(error).partition("\nLINE ")[0].strip())
+    message = redact(str(error).partition("\nLINE ")[0].strip())
     # These quote names and paths, which help.
     names = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
     if isinstance(error, (*names, duckdb.IOException)):

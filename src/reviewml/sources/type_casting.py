@@ -83,7 +83,7 @@ def check_time(column: str, kind: pa.DataType) -> None:
     )
 
 
-def typed(rows: Rows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -> pa.RecordBatch:
+def cast_rows(rows: Rows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -> pa.RecordBatch:
     """Return the rows as a batch of this schema; a cell that does not fit is null, with an error.
 
     A column that the rows do not have is null.
@@ -207,7 +207,7 @@ class Column:
     def _misfit(self, cell: pa.Array) -> str | None:
         if not _is_text(cell.type):
             text = cast_or_null(cell, pa.string())
-            said = _said(text[0].as_py(), f"a value of type {cell.type}")
+            said = _describe_cell(text[0].as_py(), f"a value of type {cell.type}")
             return f"{said} is not {self.type}: {self._advice('string')}"
         text = cast_or_null(cell.cast(pa.binary()), pa.string())
         if text.null_count:
@@ -215,7 +215,7 @@ class Column:
         if self._is_missing(text):
             return None
         letters = pc.utf8_length(text)[0].as_py()
-        said = _said(text[0].as_py(), f"a text of length {letters:,}")
+        said = _describe_cell(text[0].as_py(), f"a text of length {letters:,}")
         plain = self._plain(text)
         if is_number(self.type) and cast_or_null(plain, self.type).null_count == 0:
             return f"{said} would change as {self.type}: {self._advice('string')}"
@@ -264,6 +264,6 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
-def _said(text: str | None, instead: str) -> str:
+def _describe_cell(text: str | None, instead: str) -> str:
     is_harmless = text is not None and QUOTABLE.fullmatch(text) and not is_personal(text)
     return repr(text) if is_harmless else instead

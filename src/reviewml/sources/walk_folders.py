@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 from reviewml.errors import SourceError
-from reviewml.privacy.redaction import masked
-from reviewml.rows.row_errors import warn_user
+from reviewml.privacy.redaction import redact
+from reviewml.rows.row_errors import warn_at_caller
 
 # Paths stay text: os walks a hundred thousand files several times faster than pathlib.
 
@@ -124,7 +124,7 @@ class Walk:
     def warn(self) -> None:
         """Warn of what is left out, with the number of each kind."""
         for reason, names in self._left_out.items():
-            warn_user(f"{len(names):,} {reason}, left out: {min(names)!r} is the first.")
+            warn_at_caller(f"{len(names):,} {reason}, left out: {min(names)!r} is the first.")
 
     def _walk(self, folder: str, real: str, name: str) -> None:
         waiting = [(folder, real, name)]
@@ -206,6 +206,6 @@ def list_folder(folder: str) -> list[os.DirEntry[str]]:
 def unreadable(path: str, error: OSError) -> SourceError:
     """Return the error that rows may be missing, since a path cannot be looked into."""
     return SourceError(
-        f"{masked(path)!r} cannot be read: {error.strerror}. Make it readable, or leave it out "
+        f"{redact(path)!r} cannot be read: {error.strerror}. Make it readable, or leave it out "
         "with a pattern such as 'folder/2026/*.csv'."
     )

@@ -11,7 +11,7 @@ import pyarrow as pa
 from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich, SelectRoles
-from reviewml.operations.sql_call import Call, asked
+from reviewml.operations.sql_call import Call, ask_for_call
 from reviewml.steps.enrichment import Enrichment
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Enricher(Enrichment):
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
 
-        if asked(self, dict.fromkeys(self.needs, "NULL"), stage) is None:
+        if ask_for_call(self, dict.fromkeys(self.needs, "NULL"), stage) is None:
             return []
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from reviewml.operations.ask_database import AskDatabase
-from reviewml.operations.sql_call import Call, asked
+from reviewml.operations.sql_call import Call, ask_for_call
 from reviewml.steps.enrichment import Enrichment
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class SqlEnricher(Enrichment):
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
         # What is refused is said before anything is read.
-        asked(self, dict.fromkeys(self.needs, "NULL"), stage)
+        ask_for_call(self, dict.fromkeys(self.needs, "NULL"), stage)
         return [(AskDatabase(self, stage, rows.store if self.stored else None), rows)]
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:

@@ -47,7 +47,7 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
             f"target {name!r}: {found}, so there is nothing to learn: two classes, or quantities, "
             "are needed."
         )
-    task = task or _inferred(distinct)
+    task = task or _infer_task(distinct)
     if task == "multiclass" and len(distinct) > max(len(column) / 2, MOST_CLASSES):
         raise TargetError(
             f"target {name!r} is {distinct.type} and has {len(distinct):,} different values in "
@@ -138,7 +138,7 @@ def _classes(column: pa.ChunkedArray, distinct: pa.Array, task: Task, name: str)
     return Target(np.asarray(codes).astype(np.float64), kind, classes)
 
 
-def _inferred(distinct: pa.Array) -> Task:
+def _infer_task(distinct: pa.Array) -> Task:
     if len(distinct) == 2:
         return "binary"
     if not _is_number(distinct.type):

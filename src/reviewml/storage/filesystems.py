@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reviewml.errors import MissingExtra, SourceError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 
 def filesystem(url: str, error: Callable[[str], Exception] = SourceError) -> tuple[Any, str]:
@@ -31,7 +31,7 @@ def filesystem(url: str, error: Callable[[str], Exception] = SourceError) -> tup
         return found
     except ImportError as missing:
         raise MissingExtra(
-            masked(f"{url} cannot be opened: {missing}"), name=missing.name
+            redact(f"{url} cannot be opened: {missing}"), name=missing.name
         ) from None
     except Exception as raised:
-        raise error(masked(f"{url} cannot be opened: {raised}")) from None
+        raise error(redact(f"{url} cannot be opened: {raised}")) from None

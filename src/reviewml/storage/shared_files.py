@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reviewml.errors import ReviewmlError
-from reviewml.privacy.redaction import describe_error, masked
+from reviewml.privacy.redaction import describe_error, redact
 from reviewml.storage.atomic_files import sync
 from reviewml.storage.filesystems import filesystem
 from reviewml.untrusted import open_file
@@ -76,7 +76,7 @@ class Place(ABC):
         self.error = error
 
     def __str__(self) -> str:
-        return masked(self.root)
+        return redact(self.root)
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:
@@ -114,12 +114,12 @@ class Place(ABC):
     def sweep(self, older_than: float) -> None:
         """Delete what writers that were killed so many seconds ago had begun."""
 
-    def said(self, why: str) -> Exception:
+    def make_error(self, why: str) -> Exception:
         """Return an error that names this place."""
         return self.error(f"{self}: {why}")
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explain_errors(self) -> Iterator[None]:
         """Make an error of this place of whatever goes wrong."""
         try:
             yield
@@ -131,7 +131,7 @@ class Place(ABC):
             if advice and self.unwritable:
                 raise self.unwritable(f"{self}: {advice}") from None
             other = describe_error(error)
-            raise self.said(advice or other) from None
+            raise self.make_error(advice or other) from None
 
 
 class Folder(Place):
@@ -152,7 +152,7 @@ class Folder(Place):
         self.private = private
 
     def names(self, folder: str) -> list[str]:
-        with self.explained():
+        with self.explain_errors():
             try:
                 with os.scandir(self._path(folder)) as entries:
                     return [entry.name for entry in entries if entry.name[0] != "."]
@@ -160,12 +160,12 @@ class Folder(Place):
                 return []
 
     def find(self, folder: str) -> list[str]:
-        with self.explained():
+        with self.explain_errors():
             found = [path for path in self._path(folder).rglob("[!.]*") if path.is_file()]
             return [path.relative_to(self.root).as_posix() for path in found]
 
     def read(self, path: str, *, most: int | None = None) -> bytes:
-        with self.explained():
+        with self.explain_errors():
             try:
                 # What was written here is a file: whoever may write here must not have another
                 # one read by a link, nor have readers wait at a pipe.
@@ -178,11 +178,11 @@ class Folder(Place):
                 raise
 
     def write(self, path: str, data: Any) -> None:
-        with self.explained():
+        with self.explain_errors():
             self._publish(self._path(path), data, os.replace)
 
     def create(self, path: str, data: Any) -> bool:
-        with self.explained():
+        with self.explain_errors():
             try:
                 self._publish(self._path(path), data, self._link)
             except FileExistsError:
@@ -190,13 +190,13 @@ class Folder(Place):
         return True
 
     def remove(self, paths: Iterable[str]) -> None:
-        with self.explained():
+        with self.explain_errors():
             for path in paths:
                 self._path(path).unlink(missing_ok=True)
 
     def sweep(self, older_than: float) -> None:
         before = time.time() - older_than
-        with self.explained():
+        with self.explain_errors():
             for path in Path(self.root).rglob(".*.unfinished"):
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime <= before:
@@ -208,17 +208,19 @@ class Folder(Place):
         for name in path.split("/")[:-1]:
             folder /= name
             if folder.is_symlink():
-                raise self.said(f"{folder} is a link, and only folders that lie there are used")
+                raise self.make_error(
+                    f"{folder} is a link, and only folders that lie there are used"
+                )
         return Path(self.root, path)
 
     def _publish(self, path: Path, data: Any, named: Callable[[Path, Path], None]) -> None:
         for _ in range(ATTEMPTS):
             with suppress(FileNotFoundError):
                 self._make(path.parent)
-                self._named(path, data, named)
+                self._write_named(path, data, named)
                 sync(path.parent)
                 return
-        raise self.said("files vanish from it while they are written: see who deletes there")
+        raise self.make_error("files vanish from it while they are written: see who deletes there")
 
     def _make(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -227,7 +229,7 @@ class Folder(Place):
             folder.mkdir(mode=0o700 if self.private else 0o777, exist_ok=True)
             sync(folder.parent)
 
-    def _named(self, path: Path, data: Any, named: Callable[[Path, Path], None]) -> None:
+    def _write_named(self, path: Path, data: Any, named: Callable[[Path, Path], None]) -> None:
         unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
         mode = 0o600 if self.private else 0o666
         try:
@@ -247,7 +249,7 @@ class Folder(Place):
         except (FileExistsError, FileNotFoundError):
             raise
         except OSError as error:
-            raise self.said(
+            raise self.make_error(
                 f"{error.strerror}. A folder needs hard links, which some mounts lack: give the "
                 "URL of the storage instead"
             ) from None
@@ -290,16 +292,16 @@ class Bucket(Place):
         return [posixpath.join(folder, posixpath.relpath(f, self._path(folder))) for f in found]
 
     def read(self, path: str, *, most: int | None = None) -> bytes:
-        with self.explained():
+        with self.explain_errors():
             data: bytes = self.files.cat_file(self._path(path), start=None, end=most)
             return data
 
     def write(self, path: str, data: Any) -> None:
-        with self.explained():
+        with self.explain_errors():
             self.files.pipe_file(self._path(path), bytes(data))
 
     def create(self, path: str, data: Any) -> bool:
-        with self.explained(), self.once:
+        with self.explain_errors(), self.once:
             try:
                 self.files.pipe_file(self._path(path), bytes(data), mode="create")
             except FileExistsError:
@@ -307,7 +309,7 @@ class Bucket(Place):
         return True
 
     def remove(self, paths: Iterable[str]) -> None:
-        with self.explained():
+        with self.explain_errors():
             for path in paths:
                 with suppress(FileNotFoundError):
                     self.files.rm_file(self._path(path))
@@ -318,7 +320,7 @@ class Bucket(Place):
 
     @contextmanager
     def _listing(self) -> Iterator[None]:
-        with self.explained():
+        with self.explain_errors():
             # What was listed before is kept by some, and others write here.
             self.files.invalidate_cache()
             yield

@@ -11,7 +11,7 @@ import datetime
 import time
 from collections.abc import Sequence
 
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.windows import Duration, microseconds
 
 LAST_MOMENT = 253_402_300_799.0
@@ -20,7 +20,7 @@ LAST_MOMENT = 253_402_300_799.0
 DAY = 86_400.0
 
 
-def unused(
+def find_unused(
     last_used: Sequence[float], older_than: Duration, now: float | None = None
 ) -> list[bool]:
     """Tell which shelves nobody used for longer than a duration before the last use of any.
@@ -45,12 +45,12 @@ def unused(
 
 def _warn_of_clocks(now: float, newest: float, age: float) -> None:
     if newest > now + DAY:
-        warn_user(
+        warn_at_caller(
             f"the store was last used on {_date(newest)}, and the clock says "
             f"{_date(now)}: this clock or another is wrong, and shelves are kept longer."
         )
     elif age and newest < now - age:
-        warn_user(
+        warn_at_caller(
             f"the store was last used on {_date(newest)} by the clocks, and ages are counted from "
             "then: what was used shortly before is kept. Prune what is older than 0s to delete all."
         )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.operations.value_store import Shelf
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.stores.checksums import row_checksums
 from reviewml.stores.sqlite_codec import Cell, from_cells
 
@@ -130,7 +130,7 @@ def warn_of_damage(folder: Path, shelf: Shelf, count: int) -> None:
     if store in _warned:
         return
     _warned.add(store)
-    warn_user(
+    warn_at_caller(
         f"the store in {folder} is damaged: {count:,} values of {shelf.enricher} are not what was "
         "kept, and are computed again. There may be more of them, which count as not found: see "
         "whether the disk is well."

@@ -53,7 +53,7 @@ class Turn:
             When somebody else has the turn by now.
         """
         if max(_numbers(self.place), default=0) != self.number:
-            raise self.place.said(
+            raise self.place.make_error(
                 f"this process paused for longer than {LEASE:,.0f} s, and another has begun to "
                 "rewrite values: do it again"
             )
@@ -67,7 +67,7 @@ class Turn:
 @contextmanager
 def turn(place: Place, patience: float = 0.0) -> Iterator[Turn | None]:
     """Give a turn, or None when somebody else has it for longer than `patience` seconds."""
-    taken = _waited(place, patience)
+    taken = _wait_for_turn(place, patience)
     try:
         yield taken
     finally:
@@ -86,22 +86,22 @@ def required_turn(place: Place) -> Iterator[Turn]:
     """
     with turn(place, PATIENCE) as taken:
         if taken is None:
-            raise place.said("another process rewrites values; try again when that has ended")
+            raise place.make_error("another process rewrites values; try again when that has ended")
         yield taken
 
 
-def _waited(place: Place, patience: float) -> Turn | None:
+def _wait_for_turn(place: Place, patience: float) -> Turn | None:
     end = time.monotonic() + patience
     seen: dict[bytes, float] = {}
-    while (taken := _taken(place, seen)) is None and time.monotonic() < end:
+    while (taken := _take_turn(place, seen)) is None and time.monotonic() < end:
         time.sleep(PAUSE)
     return taken
 
 
-def _taken(place: Place, seen: dict[bytes, float] | None = None) -> Turn | None:
+def _take_turn(place: Place, seen: dict[bytes, float] | None = None) -> Turn | None:
     numbers = _numbers(place)
     newest = max(numbers, default=0)
-    if newest and _held(place, newest, {} if seen is None else seen):
+    if newest and _is_held(place, newest, {} if seen is None else seen):
         return None
     if not place.create(_path(newest + 1), _lease()):
         return None
@@ -109,7 +109,7 @@ def _taken(place: Place, seen: dict[bytes, float] | None = None) -> Turn | None:
     return Turn(place, newest + 1)
 
 
-def _held(place: Place, number: int, seen: dict[bytes, float]) -> bool:
+def _is_held(place: Place, number: int, seen: dict[bytes, float]) -> bool:
     try:
         content = place.read(_path(number))
     except FileNotFoundError:

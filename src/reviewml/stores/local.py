@@ -25,7 +25,7 @@ from reviewml.parameter_types import check_argument_types
 from reviewml.rows.row_keys import KEY, hash_ids
 from reviewml.rows.windows import Duration
 from reviewml.storage.write_errors import can_name_a_file
-from reviewml.stores.ages import LAST_MOMENT, unused
+from reviewml.stores.ages import LAST_MOMENT, find_unused
 from reviewml.stores.checked_rows import (
     CheckedRows,
     add_checksums,
@@ -35,7 +35,14 @@ from reviewml.stores.checked_rows import (
 )
 from reviewml.stores.checksums import row_checksums
 from reviewml.stores.sqlite_codec import Cell, check_kept, to_cells
-from reviewml.stores.sqlite_file import FORMAT, STILL_THERE, damaged, delete, reading, writing
+from reviewml.stores.sqlite_file import (
+    FORMAT,
+    STILL_THERE,
+    delete,
+    make_damage_error,
+    reading,
+    writing,
+)
 
 _SIZE = (
     "CASE typeof({0}) WHEN 'null' THEN 0 WHEN 'integer' THEN 8 ELSE length(CAST({0} AS BLOB)) END"
@@ -84,11 +91,11 @@ class LocalStore(EnrichmentStore):
     def prepare(self, shelf: Shelf) -> None:
         check_kept(shelf.columns)
         with writing(self.folder) as connection:
-            _made(connection, shelf)
+            _make_shelf(connection, shelf)
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
         with reading(self.folder) as connection:
-            found = _found(connection, shelf, keys)
+            found = _find_rows(connection, shelf, keys)
         if found.damaged:
             warn_of_damage(self.folder, shelf, len(found.damaged))
         # Where nothing can be written, counts are not worth failing for.
@@ -98,7 +105,7 @@ class LocalStore(EnrichmentStore):
             return found.places, found.values()
         except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:
             # Values without checksums, of a file that an earlier version wrote.
-            raise damaged(self.folder) from error
+            raise make_damage_error(self.folder) from error
 
     def _count_use(
         self, shelf: Shelf, hits: int, asked: int, unsound: Sequence[tuple[bytes, Cell]]
@@ -132,7 +139,7 @@ class LocalStore(EnrichmentStore):
         rows = sorted(zip(_to_bytes(keys), *columns, checksums, strict=True), key=itemgetter(0))
         marks = ", ".join("?" * (2 + len(shelf.columns)))
         with writing(self.folder) as connection:
-            table = _made(connection, shelf)
+            table = _make_shelf(connection, shelf)
             connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
             connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", _pairs(links))
 
@@ -172,13 +179,13 @@ class LocalStore(EnrichmentStore):
             try:
                 return [_summary(connection, *shelf) for shelf in shelves]
             except (ArithmeticError, TypeError, ValueError) as error:
-                raise damaged(self.folder) from error
+                raise make_damage_error(self.folder) from error
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.path)!r})"
 
 
-def _made(connection: Connection, shelf: Shelf) -> str:
+def _make_shelf(connection: Connection, shelf: Shelf) -> str:
     connection.execute(
         "INSERT INTO shelves (fingerprint, enricher, columns, hits, misses, last_used) "
         f"VALUES (?, ?, ?, 0, 0, {_MOMENT}) "
@@ -226,8 +233,8 @@ def _forget(connection: Connection, hashed: Sequence[tuple[bytes]]) -> int:
 def _prune(connection: Connection, folder: Path, older_than: Duration) -> int:
     shelves = connection.execute("SELECT number, last_used FROM shelves").fetchall()
     if not all(type(moment) is float and 0 <= moment <= LAST_MOMENT for _, moment in shelves):
-        raise damaged(folder)
-    old = unused([last_used for _, last_used in shelves], older_than)
+        raise make_damage_error(folder)
+    old = find_unused([last_used for _, last_used in shelves], older_than)
     gone = 0
     for (number, _), is_old in zip(shelves, old, strict=True):
         if is_old:
@@ -245,7 +252,7 @@ def _drop_links_to_nothing(connection: Connection) -> None:
     connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM loose)")
 
 
-def _found(connection: Connection, shelf: Shelf, keys: pa.Array) -> CheckedRows:
+def _find_rows(connection: Connection, shelf: Shelf, keys: pa.Array) -> CheckedRows:
     table = _table(connection, shelf)
     if table is None:
         return CheckedRows.of(shelf, keys, [], checked=True)

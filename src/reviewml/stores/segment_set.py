@@ -25,9 +25,9 @@ from reviewml.stores.segments import (
     Segment,
     digest_of,
     in_order,
-    mapped,
+    map_segment,
     now,
-    written,
+    write_segment,
 )
 
 FULL = 64 << 20
@@ -65,8 +65,8 @@ class Pile:
         """Return the names of all segments, the earliest first."""
         # While a folder is listed, segments may be merged: the listing then lacks those that were
         # deleted, and perhaps the new one, too. So none counts that lacks what was there before.
-        before = self._listed() if self.seen is None else self.seen
-        while not before <= (listed := self._listed()):
+        before = self._list_names() if self.seen is None else self.seen
+        while not before <= (listed := self._list_names()):
             before = listed
         self.seen = listed
         return sorted(name for name in map(Name.read, listed) if name)
@@ -79,7 +79,9 @@ class Pile:
                 self.read = self._read_all(names)
                 if len(self.read) == len(names):
                     return self.read
-        raise self.place.said(f"segments in {self.folder} vanish faster than they can be read")
+        raise self.place.make_error(
+            f"segments in {self.folder} vanish faster than they can be read"
+        )
 
     def hits(self, keys: Keys) -> Iterator[Hits]:
         """Yield where keys are found, each once."""
@@ -92,7 +94,7 @@ class Pile:
                 yield missing[there], rows[there], segment
             missing = missing[~there]
 
-    def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
+    def contains_keys(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Tell which keys are in it."""
         mask = np.zeros(len(keys), bool)
         for positions, _, _ in self.hits(keys):
@@ -102,7 +104,7 @@ class Pile:
     def add(self, rows: pa.RecordBatch, moment: str | None = None) -> Name:
         """Publish rows, of which the first column is the keys, as a new segment."""
         rows = in_order([rows])
-        file = written(rows)
+        file = write_segment(rows)
         name = Name.of(rows, file, moment or now())
         self.place.write(self._path(name), file)
         return name
@@ -167,7 +169,7 @@ class Pile:
         """Delete segments."""
         self.place.remove(map(self._path, names))
 
-    def _listed(self) -> set[str]:
+    def _list_names(self) -> set[str]:
         return set(self.place.names(self.folder))
 
     def _read_all(self, names: Sequence[Name]) -> dict[Name, Segment]:
@@ -182,11 +184,11 @@ class Pile:
     def _segment(self, name: Name) -> Segment:
         file = self.place.read(self._path(name))
         if digest_of(file) != name.digest:
-            raise self.place.said(
+            raise self.place.make_error(
                 f"{self._path(name)} is damaged, or was copied in part: delete that file, and the "
                 f"{name.rows:,} values in it are computed again"
             )
-        return mapped(file)
+        return map_segment(file)
 
     def _path(self, name: Name) -> str:
         return f"{self.folder}/{name}"

@@ -129,7 +129,7 @@ def in_order(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return together.take(pa.array(order[first]))
 
 
-def written(rows: pa.RecordBatch) -> pa.Buffer:
+def write_segment(rows: pa.RecordBatch) -> pa.Buffer:
     """Return the file of a segment."""
     stream = pa.BufferOutputStream()
     with pa.ipc.new_file(stream, rows.schema) as writer:
@@ -137,7 +137,7 @@ def written(rows: pa.RecordBatch) -> pa.Buffer:
     return stream.getvalue()
 
 
-def mapped(file: bytes) -> Segment:
+def map_segment(file: bytes) -> Segment:
     """Return a segment from its file, held in a nameless file of this machine.
 
     So it is the disk's to hold, and memory's only while there is room; and nothing is left when

@@ -17,11 +17,11 @@ from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import StoreError, StoreUnwritable
 from reviewml.operations.value_store import Shelf
 from reviewml.parameter_types import check_argument_types
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows.row_keys import KEY, KEY_BYTES, hash_ids
 from reviewml.rows.windows import Duration
 from reviewml.storage.shared_files import Place, place_of
-from reviewml.stores.ages import unused
+from reviewml.stores.ages import find_unused
 from reviewml.stores.lease import Turn, required_turn, turn
 from reviewml.stores.local import NOT_FORGOTTEN
 from reviewml.stores.segment_set import Pile
@@ -84,7 +84,7 @@ class SharedStore(EnrichmentStore):
         return order, pa.concat_batches(found)
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
-        return self._files().shelf(shelf.fingerprint).known(comparable(keys))
+        return self._files().shelf(shelf.fingerprint).contains_keys(comparable(keys))
 
     def add(
         self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
@@ -94,7 +94,7 @@ class SharedStore(EnrichmentStore):
         # Before the values, so that none is there that its id does not lead to.
         self.link(links)
         pile = files.shelf(shelf.fingerprint)
-        new = pa.array(~pile.known(comparable(keys)))
+        new = pa.array(~pile.contains_keys(comparable(keys)))
         if new.true_count:
             fields = [pa.field("key", KEY), *shelf.columns]
             rows = pa.RecordBatch.from_arrays([keys, *values.columns], schema=pa.schema(fields))
@@ -107,7 +107,7 @@ class SharedStore(EnrichmentStore):
         if not len(links):
             return
         files, pairs = self._files(), _pairs(links)
-        new = pairs[~files.links.known(pairs)]
+        new = pairs[~files.links.contains_keys(pairs)]
         if len(new):
             files.links.add(pa.record_batch({"link": as_arrow(new)}))
             files.merge_if_many(files.links)
@@ -132,7 +132,7 @@ class SharedStore(EnrichmentStore):
     def prune(self, older_than: Duration) -> int:
         files = self._files()
         shelves = self.describe()
-        old = unused([shelf.last_used.timestamp() for shelf in shelves], older_than)
+        old = find_unused([shelf.last_used.timestamp() for shelf in shelves], older_than)
         gone = [shelf for shelf, is_old in zip(shelves, old, strict=True) if is_old]
         try:
             with required_turn(files.place) as taken:
@@ -152,7 +152,7 @@ class SharedStore(EnrichmentStore):
         return _files(os.fspath(self.path), os.getpid())
 
     def __repr__(self) -> str:
-        return f"SharedStore({masked(os.fspath(self.path))!r})"
+        return f"SharedStore({redact(os.fspath(self.path))!r})"
 
 
 @functools.lru_cache(maxsize=16)

@@ -87,20 +87,20 @@ STILL_THERE = "their bytes are still there"
 
 
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
+def explain_errors(folder: Path) -> Iterator[None]:
     """Raise what SQLite and the system say of a store as a `StoreError` with advice."""
     try:
         yield
     except sqlite3.Error as error:
         code = _code(error)
         kind = StoreUnwritable if code in UNWRITABLE else StoreError
-        raise kind(_said(folder, ADVICE.get(code, f"{error}. {_DAMAGED}"))) from error
+        raise kind(_describe_failure(folder, ADVICE.get(code, f"{error}. {_DAMAGED}"))) from error
     except (MemoryError, UnicodeDecodeError) as error:
         # SQLite believes a damaged file that says how much is to be read, and quotes it in errors.
-        raise StoreError(_said(folder, _DAMAGED)) from error
+        raise StoreError(_describe_failure(folder, _DAMAGED)) from error
     except OSError as error:
         kind = StoreUnwritable if error.errno in UNWRITABLE_ERRNOS else StoreError
-        raise kind(_said(folder, error.strerror or str(error))) from error
+        raise kind(_describe_failure(folder, error.strerror or str(error))) from error
 
 
 def reading(folder: Path) -> AbstractContextManager[Connection]:
@@ -141,16 +141,16 @@ def delete(folder: Path, work: Callable[[Connection], int], *, always_empty: boo
     return gone
 
 
-def damaged(folder: Path) -> StoreError:
+def make_damage_error(folder: Path) -> StoreError:
     """Return the error of a store whose file is damaged."""
-    return StoreError(_said(folder, _DAMAGED))
+    return StoreError(_describe_failure(folder, _DAMAGED))
 
 
 @contextmanager
 def _transaction(
     folder: Path, kind: str, opened: Callable[[Path], Connection]
 ) -> Iterator[Connection]:
-    with explained(folder), closing(opened(folder)) as connection:
+    with explain_errors(folder), closing(opened(folder)) as connection:
         connection.execute(f"BEGIN {kind}")
         try:
             yield connection
@@ -197,14 +197,14 @@ def _connect(folder: Path, name: str, *before: str) -> Connection:
 
 
 def _empty(folder: Path) -> None:
-    with explained(folder), closing(_open(folder)) as connection:
+    with explain_errors(folder), closing(_open(folder)) as connection:
         # What stays is copied, which may be more than memory holds.
         connection.execute("PRAGMA temp_store = FILE")
         connection.execute("VACUUM")
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise StoreError(
-            _said(folder, f"values are deleted, but others read it, so {STILL_THERE}")
+            _describe_failure(folder, f"values are deleted, but others read it, so {STILL_THERE}")
             + " Do it again when they have ended."
         )
 
@@ -212,7 +212,7 @@ def _empty(folder: Path) -> None:
 def _delete_in_place(folder: Path, work: Callable[[Connection], int]) -> int:
     alone = ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = MEMORY")
     with (
-        explained(folder),
+        explain_errors(folder),
         closing(_connect(folder, _path(folder), *alone)) as connection,
     ):
         connection.execute("PRAGMA secure_delete = ON")
@@ -257,7 +257,7 @@ def _check_format(connection: Connection, folder: Path) -> None:
             f"{FORMAT}: install a newer one. {ELSEWHERE}"
         )
     if found < OLDEST_FORMAT:
-        raise StoreError(_said(folder, ADVICE[sqlite3.SQLITE_NOTADB]))
+        raise StoreError(_describe_failure(folder, ADVICE[sqlite3.SQLITE_NOTADB]))
 
 
 def _path(folder: Path) -> str:
@@ -270,5 +270,5 @@ def _code(error: BaseException | None) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _said(folder: Path, why: str) -> str:
+def _describe_failure(folder: Path, why: str) -> str:
     return f"the store in {folder}: {why}. {ELSEWHERE}"

@@ -85,7 +85,7 @@ class Uses:
                 # What this process counted long ago may be summed up by now.
                 path, use = f"{_folder(shelf.fingerprint)}/{secrets.token_hex(8)}.json", new
             else:
-                use = summed([before, new])
+                use = sum_uses([before, new])
             self._write(path, use)
             self.own[shelf.fingerprint] = path, use
 
@@ -96,7 +96,7 @@ class Uses:
     def of(self, fingerprint: str) -> Use | None:
         """Return what all processes have asked of a shelf; None when none has."""
         found = self._files(fingerprint)
-        return summed(found.values()) if found else None
+        return sum_uses(found.values()) if found else None
 
     def many(self, fingerprint: str) -> bool:
         """Tell whether files are to be summed up."""
@@ -113,7 +113,7 @@ class Uses:
         }
         if len(old) > 1:
             path, *rest = old
-            self._write(path, summed(old.values()))
+            self._write(path, sum_uses(old.values()))
             self.place.remove(rest)
 
     def forget(self, fingerprint: str) -> None:
@@ -151,7 +151,7 @@ class Uses:
             except FileNotFoundError:
                 continue
             except DAMAGED:
-                raise self.place.said(
+                raise self.place.make_error(
                     f"{path} is damaged: delete that file; only counts of uses are in it"
                 ) from None
         return found
@@ -161,7 +161,7 @@ class Uses:
         return [f"{folder}/{name}" for name in self.place.names(folder) if name.endswith(".json")]
 
 
-def summed(uses: Iterable[Use]) -> Use:
+def sum_uses(uses: Iterable[Use]) -> Use:
     """Return several uses of one shelf as one.
 
     Examples

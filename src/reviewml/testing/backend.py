@@ -27,7 +27,7 @@ from reviewml.rows.windows import Window
 from reviewml.steps.enricher import Enricher
 from reviewml.testing.enricher import ROLES
 from reviewml.testing.groups import expected_groups, grouped_rows
-from reviewml.testing.rows import BLANK_TEXTS, example_rows, shuffled
+from reviewml.testing.rows import BLANK_TEXTS, example_rows, shuffle_rows
 
 
 class Length(Enricher):
@@ -311,7 +311,7 @@ class BackendContract:
             "latest": Max("time"),
             "share": Share(pc.field("whole") > 0),
         }
-        for each in (rows, shuffled(rows, 1)):
+        for each in (rows, shuffle_rows(rows, 1)):
             grouped = backend.read(each, ROLES).group_by(["key", "flag"]).aggregate(aggregates)
             groups = grouped.to_arrow().to_pylist()
             assert {(g["key"], g["flag"]): g for g in groups} == expected_groups(rows)

@@ -22,7 +22,13 @@ from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles, roles_of
 from reviewml.steps.enricher import Enricher
 from reviewml.steps.enrichment import Enrichment
-from reviewml.testing.rows import BLANK_TEXTS, example_rows, near_duplicates, rebatched, shuffled
+from reviewml.testing.rows import (
+    BLANK_TEXTS,
+    example_rows,
+    near_duplicates,
+    rebatch_rows,
+    shuffle_rows,
+)
 from reviewml.testing.state import assert_state_has_form
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
@@ -55,7 +61,7 @@ class EnricherContract:
         """Return the columns it adds."""
         dataset = as_dataset(rows, ROLES)
         enriched = dataset.enrich(enricher)
-        return enriched.select(_added(dataset, enriched)).to_arrow()
+        return enriched.select(_list_added(dataset, enriched)).to_arrow()
 
     def test_is_registered_under_a_name(self, enricher: Enrichment) -> None:
         name = plugins.get_catalogue().name_of("enrichers", type(enricher))
@@ -89,7 +95,7 @@ class EnricherContract:
     def test_values_do_not_depend_on_batches(self, fitted: Enrichment, rows: pa.Table) -> None:
         expected = self.values(fitted, rows)
         for seed in range(3):
-            assert_close(self.values(fitted, rebatched(rows, seed)), expected, fitted.atol)
+            assert_close(self.values(fitted, rebatch_rows(rows, seed)), expected, fitted.atol)
 
     def test_values_do_not_depend_on_order(self, fitted: Enrichment, rows: pa.Table) -> None:
         order = np.random.default_rng(1).permutation(len(rows))
@@ -110,7 +116,7 @@ class EnricherContract:
         if not enricher.learns:
             pytest.skip("nothing to learn")
         states = []
-        for changed in (rows, shuffled(rows, 1), rebatched(rows, 2)):
+        for changed in (rows, shuffle_rows(rows, 1), rebatch_rows(rows, 2)):
             states.append(clone(enricher).fit(as_dataset(changed, ROLES)).state)
         assert digest(states[0]) == digest(states[1]) == digest(states[2])
 
@@ -235,5 +241,5 @@ def assert_close(actual: pa.Table, expected: pa.Table, atol: float) -> None:
             assert repr(one.to_pylist()) == repr(other.to_pylist()), f"column {name!r} differs"
 
 
-def _added(before: Dataset, after: Dataset) -> list[str]:
+def _list_added(before: Dataset, after: Dataset) -> list[str]:
     return [name for name in after.schema.names if name not in before.schema.names]

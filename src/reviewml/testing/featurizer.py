@@ -14,7 +14,7 @@ from reviewml.data.frames import as_dataset
 from reviewml.rows.hashing import digest
 from reviewml.steps.featurizer import Featurizer, Matrix
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import example_rows, rebatched, shuffled
+from reviewml.testing.rows import example_rows, rebatch_rows, shuffle_rows
 from reviewml.testing.state import assert_state_has_form
 
 
@@ -66,7 +66,7 @@ class FeaturizerContract:
     ) -> None:
         states = [
             clone(featurizer).fit(as_dataset(changed, ROLES)).state
-            for changed in (rows, shuffled(rows, 1), rebatched(rows, 2))
+            for changed in (rows, shuffle_rows(rows, 1), rebatch_rows(rows, 2))
         ]
         assert digest(states[0]) == digest(states[1]) == digest(states[2])
 
@@ -81,7 +81,7 @@ class FeaturizerContract:
 
     def test_features_do_not_depend_on_batches(self, fitted: Featurizer, rows: pa.Table) -> None:
         np.testing.assert_array_equal(
-            self.matrix(fitted, rebatched(rows, 3)), self.matrix(fitted, rows)
+            self.matrix(fitted, rebatch_rows(rows, 3)), self.matrix(fitted, rows)
         )
 
     def test_takes_new_rows_without_a_target(self, fitted: Featurizer, rows: pa.Table) -> None:

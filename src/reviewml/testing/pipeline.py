@@ -17,7 +17,7 @@ from reviewml.pipeline import Pipeline, load
 from reviewml.trainers import XGBoost
 
 
-def saved(pipeline: Pipeline, folder: Path) -> dict[str, bytes]:
+def read_saved(pipeline: Pipeline, folder: Path) -> dict[str, bytes]:
     """Return the bytes of the files of a saved pipeline, by their path."""
     pipeline.save(folder)
     files = [file for part in ("steps", "model") for file in (folder / part).rglob("*")]
@@ -26,7 +26,7 @@ def saved(pipeline: Pipeline, folder: Path) -> dict[str, bytes]:
 
 def differing(one: Pipeline, other: Pipeline, folder: Path) -> list[str]:
     """Return the files in which two pipelines differ once they are saved."""
-    here, there = saved(one, folder / "one"), saved(other, folder / "other")
+    here, there = read_saved(one, folder / "one"), read_saved(other, folder / "other")
     return [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
 
 

@@ -125,12 +125,12 @@ def _row(position: int, random_state: int) -> dict[str, object]:
     }
 
 
-def shuffled(table: pa.Table, seed: int) -> pa.Table:
+def shuffle_rows(table: pa.Table, seed: int) -> pa.Table:
     """Return the rows in another order."""
     return table.take(pa.array(np.random.default_rng(seed).permutation(len(table))))
 
 
-def rebatched(table: pa.Table, seed: int) -> pa.Table:
+def rebatch_rows(table: pa.Table, seed: int) -> pa.Table:
     """Return the same rows in batches of other, uneven sizes."""
     random = np.random.default_rng(seed)
     pieces, start = [], 0

@@ -17,7 +17,7 @@ from reviewml.errors import CapabilityError
 from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles, roles_of
 from reviewml.steps.sql_enricher import SqlEnricher
-from reviewml.testing.rows import BLANK_TEXTS, example_rows, rebatched
+from reviewml.testing.rows import BLANK_TEXTS, example_rows, rebatch_rows
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
 
@@ -105,7 +105,7 @@ class SqlEnricherContract:
         self, enricher: SqlEnricher, backend: Backend, rows: pa.Table
     ) -> None:
         expected = self.values(enricher, backend.read(rows, ROLES))
-        turned = backend.read(rebatched(rows.take(list(range(len(rows)))[::-1]), 1), ROLES)
+        turned = backend.read(rebatch_rows(rows.take(list(range(len(rows)))[::-1]), 1), ROLES)
         assert self.values(enricher, turned) == expected
 
     def test_takes_no_rows(self, enricher: SqlEnricher, backend: Backend, rows: pa.Table) -> None:

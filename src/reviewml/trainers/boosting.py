@@ -75,7 +75,7 @@ class Boosting:
         cls, features: Sequence[Feature], params: dict[str, Any], *, rounds: int, patience: int
     ) -> Boosting:
         """Return what XGBoost is told of these features."""
-        names = [_accepted(feature.name) for feature in features]
+        names = [_accept_name(feature.name) for feature in features]
         return cls(params, names, feature_types(features), rounds, patience)
 
     def train(self, rows: Rows, valid: Rows | None) -> xgboost.Booster:
@@ -110,6 +110,6 @@ class Boosting:
         )
 
 
-def _accepted(name: str) -> str:
+def _accept_name(name: str) -> str:
     # XGBoost refuses these three characters in names.
     return name.translate(str.maketrans("[]<", "(){"))

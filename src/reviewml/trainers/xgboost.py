@@ -115,8 +115,8 @@ class XGBoost(Trainer):
         scale = TargetScale()
         if examples.target.task == "regression":
             scale = TargetScale.fit(examples.target.values)
-            examples = _scaled(examples, scale)
-            valid = None if valid is None else _scaled(valid, scale)
+            examples = _scale_target(examples, scale)
+            valid = None if valid is None else _scale_target(valid, scale)
         target = examples.target
         boosting = Boosting.of(
             features,
@@ -128,7 +128,7 @@ class XGBoost(Trainer):
         model = self._model(boosting, self._rows(examples), held_out, target)
         model.target_scale = scale
         if valid is not None and self.calibration is not None and target.task != "regression":
-            model.calibration = _calibrated(model, valid)
+            model.calibration = _calibrate_model(model, valid)
         return model
 
     def _model(
@@ -168,7 +168,7 @@ class XGBoost(Trainer):
         return params
 
 
-def _scaled(examples: Examples, scale: TargetScale) -> Examples:
+def _scale_target(examples: Examples, scale: TargetScale) -> Examples:
     target = examples.target
     values = scale.apply(target.values)
     return dataclasses.replace(examples, target=dataclasses.replace(target, values=values))
@@ -191,7 +191,7 @@ def _weights(target: Target) -> npt.NDArray[np.float64] | None:
     return weights
 
 
-def _calibrated(model: BoosterModel, valid: Examples) -> Calibration:
+def _calibrate_model(model: BoosterModel, valid: Examples) -> Calibration:
     present = np.unique(valid.target.values)
     if len(present) < 2:
         return Calibration()

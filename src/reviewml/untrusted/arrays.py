@@ -50,47 +50,49 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= MOST_HEADER_BYTES:
-            raise _damaged(path, f"its header cannot have {length:,} bytes")
+            raise _make_damage_error(path, f"its header cannot have {length:,} bytes")
         text = file.read(length)
         if len(text) != length:
-            raise _damaged(path, "its header ends beyond the file")
+            raise _make_damage_error(path, "its header ends beyond the file")
         header = parse_document(text, f"the header of {path}")
         # One buffer for all arrays, which are views of it that may be written to.
         data = np.empty(max(os.fstat(file.fileno()).st_size - 8 - length, 0), np.uint8)
         if file.readinto(data.data) != len(data):
-            raise _damaged(path, "it became shorter while it was read")
+            raise _make_damage_error(path, "it became shorter while it was read")
     if not isinstance(header, dict):
-        raise _damaged(path, "its header is not an object")
+        raise _make_damage_error(path, "its header is not an object")
     header.pop("__metadata__", None)
     arrays = {name: _array(path, name, entry, data) for name, entry in header.items()}
     offsets = sorted(entry["data_offsets"] for entry in header.values())
     ends = [0, *(end for _, end in offsets)]
     if [start for start, _ in offsets] != ends[:-1] or ends[-1] != len(data):
-        raise _damaged(path, "its arrays do not lie side by side")
+        raise _make_damage_error(path, "its arrays do not lie side by side")
     return arrays
 
 
 def _array(path: Path, name: str, entry: Any, data: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise _damaged(path, f"{name[:50]!r} does not say its type, shape and place")
+        raise _make_damage_error(path, f"{name[:50]!r} does not say its type, shape and place")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise _damaged(path, f"{name[:50]!r} has a type that is not known")
+        raise _make_damage_error(path, f"{name[:50]!r} has a type that is not known")
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise _damaged(path, f"the shape or the place of {name[:50]!r} is not whole numbers")
+        raise _make_damage_error(
+            path, f"the shape or the place of {name[:50]!r} is not whole numbers"
+        )
     kind = np.dtype(DTYPES[dtype])
     # Of a size zero, another one could still be beyond what NumPy can count.
     huge = len(shape) > MOST_DIMENSIONS or any(size > len(data) for size in shape if 0 not in shape)
     # The product of a long shape would take minutes, so it comes after.
     if huge:
-        raise _damaged(path, f"{name[:50]!r} is not of the size that its shape says")
+        raise _make_damage_error(path, f"{name[:50]!r} is not of the size that its shape says")
     start, end = offsets
     fits = start <= end <= len(data) and end - start == math.prod(shape) * kind.itemsize
     if not fits or max(shape, default=0) >= 2**48:
-        raise _damaged(path, f"{name[:50]!r} is not of the size that its shape says")
+        raise _make_damage_error(path, f"{name[:50]!r} is not of the size that its shape says")
     raw = data[start:end]
     if kind == np.bool_ and raw.max(initial=0) > 1:
-        raise _damaged(path, f"{name[:50]!r} holds more than true and false")
+        raise _make_damage_error(path, f"{name[:50]!r} holds more than true and false")
     return raw.view(kind).astype(kind.newbyteorder("="), copy=False).reshape(shape)
 
 
@@ -100,5 +102,5 @@ def _are_sizes(values: Any) -> bool:
     )
 
 
-def _damaged(path: Path, what: str) -> DamagedModel:
+def _make_damage_error(path: Path, what: str) -> DamagedModel:
     return DamagedModel(f"{path} is not what was saved: {what}.")

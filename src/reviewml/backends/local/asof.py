@@ -16,7 +16,7 @@ from reviewml.backends.local.event_index import EventIndex, Integers, moments_of
 from reviewml.data.dataset import Dataset
 from reviewml.operations.asof import LAST_TYPE, AsofAggregates
 from reviewml.rows.bookkeeping import with_columns
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.tally import Tally, warn_of
 
 
@@ -43,7 +43,7 @@ class AsofBatch:
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         assert self._index is not None
         self._count_rows(batch)
-        added = self._added(batch, self._index)
+        added = self._add_aggregates(batch, self._index)
         return with_columns(batch, added, self.aggregates.schema(batch.schema))
 
     def report_rows(self) -> None:
@@ -58,7 +58,7 @@ class AsofBatch:
         lacking = batch.filter(functools.reduce(pc.or_, map(_lacks, map(batch.column, columns))))
         self._rows.append(RowsLeftOut(columns, len(batch), len(lacking)))
 
-    def _added(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
+    def _add_aggregates(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
         moments = moments_of(batch.column(what.time))
         keys = index.find(typed_keys(batch.select(list(what.keys)), index.keys.schema.types))
@@ -73,14 +73,14 @@ class AsofBatch:
         }
         for name, window in what.windows.items():
             first, end = events[window.start], events[window.end]
-            added[f"{name}_count"] = look.restored(end - first)
+            added[f"{name}_count"] = look.restore_order(end - first)
             if name == what.last:
                 added[f"{name}_last"] = look.last(first, end)
         for column, total in zip(what.sums, index.totals, strict=True):
             reached = {bound: total.take(event) for bound, event in events.items()}
             for name, window in what.windows.items():
                 within = reached[window.end] - reached[window.start]
-                added[f"{name}_{column}"] = look.restored(within)
+                added[f"{name}_{column}"] = look.restore_order(within)
         return added
 
 
@@ -100,7 +100,7 @@ class LeftOut(Tally):
 
     def warn(self) -> None:
         if self.rows:
-            warn_user(
+            warn_at_caller(
                 f"{self.rows:,} of {self.total:,} events have no {' or no '.join(self.columns)}: "
                 "they are part of no window."
             )
@@ -111,7 +111,7 @@ class RowsLeftOut(LeftOut):
 
     def warn(self) -> None:
         if self.rows:
-            warn_user(
+            warn_at_caller(
                 f"{self.rows:,} of {self.total:,} rows have no {' or no '.join(self.columns)}: "
                 "no event counts for them."
             )
@@ -161,7 +161,7 @@ class _LookUp:
             return self.index.starts.take(self.keys)
         return self.index.first_at(self.keys, self.moments + offset)
 
-    def restored(self, values: Integers) -> pa.Array:
+    def restore_order(self, values: Integers) -> pa.Array:
         """Return values in the order of the batch, 0 for rows without events."""
         restored = np.zeros(self.total, np.int64)
         restored[self.rows] = values

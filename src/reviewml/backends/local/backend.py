@@ -10,7 +10,7 @@ from reviewml.data.backend import Backend, Capabilities
 from reviewml.data.dataset import Dataset
 from reviewml.data.source import Source
 from reviewml.data.store import EnrichmentStore
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.stores.resolve import default_store, store_at
 
 
@@ -58,5 +58,5 @@ class LocalBackend(Backend):
         return (
             "LocalBackend()"
             if self.store == "auto"
-            else masked(f"LocalBackend(store={self.store!r})")
+            else redact(f"LocalBackend(store={self.store!r})")
         )

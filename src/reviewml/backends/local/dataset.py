@@ -30,7 +30,7 @@ from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
 from reviewml.operations.value_store import ValueStore
-from reviewml.rows.bookkeeping import resized
+from reviewml.rows.bookkeeping import resize_batches
 from reviewml.rows.roles import Roles
 from reviewml.rows.tally import Tally, warn_of
 from reviewml.storage.temporary import temporary_folder
@@ -168,10 +168,10 @@ class Scan:
     schema: pa.Schema
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
-        return scanned(self.source.partitions(), self.schema, repr(self.source))
+        return scan_partitions(self.source.partitions(), self.schema, repr(self.source))
 
 
-def scanned(
+def scan_partitions(
     partitions: Iterable[Partition], schema: pa.Schema, source: str
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of partitions, one after the other.
@@ -193,11 +193,11 @@ def scanned(
     for partition in partitions:
         for batch in partition.read():
             if batch.schema != schema:
-                raise SourceError(_changed(source, schema, batch.schema))
+                raise SourceError(_describe_change(source, schema, batch.schema))
             yield batch
 
 
-def _changed(source: str, before: pa.Schema, now: pa.Schema) -> str:
+def _describe_change(source: str, before: pa.Schema, now: pa.Schema) -> str:
     names = sorted({field.name for field in {*before} ^ {*now}})
     return (
         f"the columns of {source} changed since they were first looked at: "
@@ -247,7 +247,7 @@ def large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for first in batches:
         many = LARGE_BYTES * len(first) // max(first.nbytes, 1)
         rest = itertools.chain([first], batches)
-        several = resized(rest, min(max(many, len(first), 1), LARGE_ROWS))
+        several = resize_batches(rest, min(max(many, len(first), 1), LARGE_ROWS))
         # Without any row, a batch is still there for its columns.
         yield next(several, first)
         yield from several

@@ -53,7 +53,7 @@ def stream_as_table(
     failures: list[Exception] = []
     names = [f"c{place}" for place in range(len(schema))]
 
-    def renamed() -> Iterator[pa.RecordBatch]:
+    def rename_batches() -> Iterator[pa.RecordBatch]:
         try:
             for batch in batches:
                 yield batch.rename_columns(names)
@@ -62,7 +62,7 @@ def stream_as_table(
             raise
 
     incoming = pa.schema(list(zip(names, schema.types, strict=True)))
-    connection.register(name, pa.RecordBatchReader.from_batches(incoming, renamed()))
+    connection.register(name, pa.RecordBatchReader.from_batches(incoming, rename_batches()))
     try:
         yield
     except duckdb.Error as error:

@@ -236,10 +236,10 @@ def _build_in(
             first.append(extremes["min"].as_py())
             last.append(extremes["max"].as_py())
     line = Line(min(first, default=0), max(last, default=0))
-    return _sorted(shards, keys, sums, seed, line, folder, read)
+    return _sort_shards(shards, keys, sums, seed, line, folder, read)
 
 
-def _sorted(
+def _sort_shards(
     shards: Shards,
     by: Sequence[pa.Field],
     sums: Sequence[str],
@@ -282,8 +282,8 @@ def _sorted(
         starts=np.cumsum(np.concatenate(counts)),
         line=line,
         begins=np.concatenate(begins),
-        places=places.mapped(),
-        totals=[total.mapped() for total in totals],
+        places=places.map_file(),
+        totals=[total.map_file() for total in totals],
         read=read,
     )
 
@@ -304,7 +304,7 @@ class _Written:
             self.length += len(values)
             self.last = values[-1]
 
-    def mapped(self) -> Integers:
+    def map_file(self) -> Integers:
         with explain_spill_errors(self._path):
             self._file.close()
         # An empty file cannot be mapped.

@@ -46,7 +46,7 @@ class GroupStream:
             batches = self._narrow(columns, tallies)
             with stream_as_table(connection, "incoming", batches, schema):
                 groups = connection.sql(self._query(columns)).to_arrow_reader(ROWS)
-                yield from self._typed(groups)
+                yield from self._cast_batches(groups)
         self.report(functools.reduce(FailedRows.merge, tallies))
 
     def _narrow(
@@ -70,7 +70,7 @@ class GroupStream:
         function = "min" if name == PLACE else self.operation.functions[name]
         return f"sum({cell})::DECIMAL(38, 0)" if function == "sum" else f"{function}({cell})"
 
-    def _typed(self, batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def _cast_batches(self, batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         schema = self.operation.schema(self.rows.full_schema)
         some = False
         for batch in batches:

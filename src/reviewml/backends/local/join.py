@@ -46,7 +46,7 @@ class JoinedStream:
             _load(connection, "r", self.right)
             self._check_unique(connection)
             self._count_unreadable(connection)
-            yield from self._joined(connection.sql(self._query()).to_arrow_reader(ROWS))
+            yield from self._join_batches(connection.sql(self._query()).to_arrow_reader(ROWS))
 
     @property
     def _key_cells(self) -> tuple[list[str], list[str]]:
@@ -103,12 +103,12 @@ class JoinedStream:
             f"FROM l LEFT JOIN r ON {keys} ORDER BY l.nth, r.nth"
         )
 
-    def _joined(self, rows: Any) -> Iterator[pa.RecordBatch]:
+    def _join_batches(self, rows: Any) -> Iterator[pa.RecordBatch]:
         schema, how = self.schema, self.operation.how
         total, unmatched, example = 0, 0, None
         for batch in rows:
             *columns, errors, found = batch.columns
-            columns = [_restored(c, f) for c, f in zip(columns, schema, strict=True)]
+            columns = [_restore_type(c, f) for c, f in zip(columns, schema, strict=True)]
             joined = pa.RecordBatch.from_arrays(columns, schema=schema)
             joined = added_errors(joined, errors.cast(ERRORS_TYPE))
             alone = joined.filter(pc.invert(found))
@@ -169,7 +169,7 @@ def _has_empty_lists(kind: pa.DataType) -> bool:
     return any(_has_empty_lists(kind.field(at).type) for at in range(kind.num_fields))
 
 
-def _restored(column: pa.Array, field: pa.Field) -> pa.Array:
+def _restore_type(column: pa.Array, field: pa.Field) -> pa.Array:
     try:
         return column.cast(field.type)
     except pa.ArrowException:

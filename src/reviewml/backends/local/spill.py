@@ -65,7 +65,7 @@ class Shards:
     def _spill(self) -> None:
         for batch in self._waiting:
             hashes, _ = key_hashes([batch.column(name) for name in self._keys], self._seed)
-            for shard, rows in parted(batch, hashes // np.uint64(2**64 // SHARDS)):
+            for shard, rows in part_batch(batch, hashes // np.uint64(2**64 // SHARDS)):
                 with explain_spill_errors(self._path(shard)):
                     self._writer(shard).write_batch(rows)
         self._waiting, self._bytes = [], 0
@@ -79,7 +79,9 @@ class Shards:
         return self._folder / f"{shard}.arrow"
 
 
-def parted(batch: pa.RecordBatch, parts: npt.NDArray[Any]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def part_batch(
+    batch: pa.RecordBatch, parts: npt.NDArray[Any]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the parts of a batch, each with its number, in order.
 
     Parameters

@@ -99,7 +99,7 @@ class RayBackend(Backend):
         if isinstance(data, ray.data.Dataset):
             data = self._of_ray(data)
         elif isinstance(data, Dataset) and not isinstance(data, RayDataset):
-            data = self._brought(data)
+            data = self._put_rows(data)
         read = super().read(data, roles)
         assert isinstance(read, RayDataset)
         return read
@@ -110,15 +110,17 @@ class RayBackend(Backend):
         def make(_: Ledger, task_cpus: float) -> Blocks:
             cluster.check_visible(source.local_paths())
             if source.at_hand:
-                return _settled(from_batches(Scan(source, schema)(), schema), keeps_order=True)
+                return _configure_blocks(
+                    from_batches(Scan(source, schema)(), schema), keeps_order=True
+                )
             way = source.ray_read()
             if way is not None:
-                return _settled(read_by_ray(way, schema, task_cpus), keeps_order=False)
+                return _configure_blocks(read_by_ray(way, schema, task_cpus), keeps_order=False)
             partitions = Partitions(source, schema)
             blocks = ray.data.read_datasource(
                 partitions, num_cpus=task_cpus, override_num_blocks=partitions.tasks
             )
-            return _settled(blocks, keeps_order=False)
+            return _configure_blocks(blocks, keeps_order=False)
 
         return RayDataset(self, schema, make, rows=source.rows)
 
@@ -164,7 +166,7 @@ class RayBackend(Backend):
 
     def _of_ray(self, given: ray.data.Dataset) -> RayDataset:
         self.connect()
-        rows = _settled(given, keeps_order=given.context.execution_options.preserve_order)
+        rows = _configure_blocks(given, keeps_order=given.context.execution_options.preserve_order)
         placed = Placed.of(rows)
 
         def make(_: Ledger, task_cpus: float) -> Blocks:
@@ -174,11 +176,11 @@ class RayBackend(Backend):
 
         return RayDataset(self, placed.result, make)
 
-    def _brought(self, rows: Dataset) -> RayDataset:
+    def _put_rows(self, rows: Dataset) -> RayDataset:
         schema = rows.full_schema
 
         def make(*_: Any) -> Blocks:
-            return _settled(from_batches(rows.full_batches(), schema), keeps_order=True)
+            return _configure_blocks(from_batches(rows.full_batches(), schema), keeps_order=True)
 
         return RayDataset(self, schema, make, rows=rows.rows)
 
@@ -212,7 +214,7 @@ def _names(name: str, step: EnrichmentStep) -> list[str]:
     return [name, *inner, *(f"{name}.{one}" for one in inner)]
 
 
-def _settled(blocks: Blocks, *, keeps_order: bool) -> Blocks:
+def _configure_blocks(blocks: Blocks, *, keeps_order: bool) -> Blocks:
     # A copy has options of its own: neither the user's dataset nor the process is changed.
     settled = ray.data.Dataset.copy(blocks, _deep_copy=True)
     settled.context.target_max_block_size = BLOCK_BYTES

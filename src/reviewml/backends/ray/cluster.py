@@ -17,7 +17,7 @@ from ray.autoscaler.sdk import request_resources
 from reviewml.backends.ray import nodes
 from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
 from reviewml.operations.value_store import ValueStore
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.saving.package_versions import versions
 from reviewml.stores.local import LocalStore
 
@@ -84,16 +84,16 @@ def _start(
         ray.init(address=address, runtime_env=environment, **options)
     except RuntimeError as error:
         if "ersion mismatch" in str(error):
-            raise VersionMismatch(masked(str(error))) from None
+            raise VersionMismatch(redact(str(error))) from None
         # Ray repeats the address, which may hold a password.
         raise BackendError(
-            masked(f"cannot connect to the Ray cluster {address!r}: {error}")
+            redact(f"cannot connect to the Ray cluster {address!r}: {error}")
         ) from None
     except OSError as error:
-        where = masked(str(address))
+        where = redact(str(address))
         raise BackendError(
             f"there is no Ray cluster at {where!r}: start one with 'ray start --head', or leave "
-            f"address= out to work on this machine. ({masked(str(error))})"
+            f"address= out to work on this machine. ({redact(str(error))})"
         ) from None
 
 

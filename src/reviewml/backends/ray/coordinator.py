@@ -62,7 +62,7 @@ class Notes:
         del self._works[work].begun[what]
         del self._works[work].deaths[worker]
 
-    def restarted(self, work: str, step: str, worker: str, process: str) -> int:
+    def count_restart(self, work: str, step: str, worker: str, process: str) -> int:
         """Count a process that took the place of one that died, once.
 
         Returns
@@ -84,10 +84,10 @@ class Notes:
     def take(self, work: str) -> tuple[Counter[str], list[Tally]]:
         """Return what was gathered of some work, and forget it."""
         known = self._works.pop(work, Work())
-        return known.restarts, list(map(_merged, known.tallies.values()))
+        return known.restarts, list(map(_merge_tallies, known.tallies.values()))
 
 
-def _merged(parts: dict[Hashable, Tally]) -> Tally:
+def _merge_tallies(parts: dict[Hashable, Tally]) -> Tally:
     first, *others = (parts[part] for part in sorted(parts, key=str))
     for other in others:
         first = first.merge(other)
@@ -117,7 +117,7 @@ class Ledger:
         """Return a new one, in the notes of a connection to a cluster."""
         return cls(_notes(connection))
 
-    def started(self, step: str) -> None:
+    def start_step(self, step: str) -> None:
         """Tell that a worker begins with a step; it matters when another died of it before."""
         context = ray.get_runtime_context()
         if context.get_actor_id() is None:

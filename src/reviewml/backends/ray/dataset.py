@@ -33,11 +33,11 @@ from reviewml.operations.limit import Limit
 from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
 from reviewml.operations.value_store import ValueStore
 from reviewml.operations.write_files import WRITERS
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows import row_errors
 from reviewml.rows.bookkeeping import empty_batch
 from reviewml.rows.roles import Roles
-from reviewml.rows.statistics import Statistic, merged, parts_of
+from reviewml.rows.statistics import Statistic, merge_parts, parts_of
 
 Blocks = Any
 """Ray's own dataset, `ray.data.Dataset`."""
@@ -139,7 +139,7 @@ class RayDataset(Dataset):
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
         found = False
-        with self._reported() as ledger:
+        with self._raise_worker_errors() as ledger:
             blocks = self.blocks(ledger)
             for block in blocks.iter_batches(batch_format="pyarrow", batch_size=None):
                 for batch in batches_of(block, self._schema):
@@ -242,20 +242,20 @@ class RayDataset(Dataset):
     def persist(self) -> RayDataset:
         if self._at_hand:
             return self
-        with self._reported() as ledger:
+        with self._raise_worker_errors() as ledger:
             blocks = self.blocks(ledger).materialize()
         rows = blocks.count()
         return RayDataset(self._backend, self._schema, lambda *_: blocks, at_hand=True, rows=rows)
 
     def count(self) -> int:
-        with self._reported() as ledger:
+        with self._raise_worker_errors() as ledger:
             return int(self.blocks(ledger).count())
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         parts = self.run(ComputeParts(dict(statistics))).full_batches()
         cells = (cell for batch in parts for cell in batch.column(0).to_pylist())
         # What workers of ours wrote a moment ago.
-        return merged(statistics, map(pickle.loads, cells))
+        return merge_parts(statistics, map(pickle.loads, cells))
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the rows to a file, or to a folder of Parquet files.
@@ -274,7 +274,7 @@ class RayDataset(Dataset):
         return Path(path)
 
     @contextlib.contextmanager
-    def _reported(self) -> Iterator[Ledger]:
+    def _raise_worker_errors(self) -> Iterator[Ledger]:
         """Raise what went wrong on a worker as what it was there, and warn of what it told."""
         ledger = self._backend.ledger()
         try:
@@ -318,7 +318,7 @@ def _cause(error: ray.exceptions.RayError) -> Exception:
     # An error of Ray Data's that says nothing stands for one that does.
     said = next((one for one in carried if str(one).strip()), error)
     told = RETRIED.sub("", f"{type(said).__name__}: {said}")
-    return BackendError(masked(f"the work on the Ray cluster failed: {told}"))
+    return BackendError(redact(f"the work on the Ray cluster failed: {told}"))
 
 
 def _let_go(error: BaseException) -> None:

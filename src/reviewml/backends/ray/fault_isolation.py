@@ -48,7 +48,7 @@ class Survivor:
         what = _name(batch)
         deaths = self.ledger.begin(what)
         do = self._apply if deaths < PATIENCE else self._row_by_row
-        return self._ended(what, do, batch)
+        return self._run_and_end(what, do, batch)
 
     def _apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         for operation in self.operations:
@@ -69,10 +69,10 @@ class Survivor:
         row, what = batch.slice(number, 1), f"{_name(batch)} {step.stage} {number}"
         deaths = self.ledger.begin(what)
         if deaths < PATIENCE:
-            return self._ended(what, step, row)
+            return self._run_and_end(what, step, row)
         return step.lost(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
 
-    def _ended(self, what: str, do: BatchFunction, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _run_and_end(self, what: str, do: BatchFunction, batch: pa.RecordBatch) -> pa.RecordBatch:
         try:
             return do(batch)
         finally:

@@ -13,7 +13,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from reviewml.errors import BackendError, VersionMismatch
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.saving.package_versions import version_of
 
 Answer = TypeVar("Answer")
@@ -99,7 +99,7 @@ def _explain(error: ray.exceptions.RayError, name: str) -> Exception:
             f"there, such as by runtime_env={{'pip': ['reviewml[ray]=={version}']}}."
         )
     return BackendError(
-        masked(
+        redact(
             f"{name}, a machine of the cluster, is not fit for work: "
             f"{type(cause).__name__}: {cause}"
         )

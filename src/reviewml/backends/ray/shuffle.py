@@ -19,7 +19,7 @@ from reviewml.backends.local.dataset import LocalDataset, count_once, large
 from reviewml.backends.local.duplicates import DistinctStream
 from reviewml.backends.local.groups import GroupStream
 from reviewml.backends.local.join import JoinedStream
-from reviewml.backends.local.spill import parted
+from reviewml.backends.local.spill import part_batch
 from reviewml.backends.ray.coordinator import Ledger
 from reviewml.backends.ray.worker import batches_of, from_bytes, to_bytes, use_threads
 from reviewml.operations.asof import AsofAggregates
@@ -201,13 +201,13 @@ class Packed:
     shards: int
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        packed = [self._packed(batch) for batch in batches_of(block, self.schema)]
+        packed = [self._pack_batch(batch) for batch in batches_of(block, self.schema)]
         return pa.Table.from_batches(packed, schema=PACKED)
 
-    def _packed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _pack_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         packed = [
             {"shard": shard, "side": self.side, "rows": to_bytes(rows)}
-            for shard, rows in parted(batch, self._shards(batch))
+            for shard, rows in part_batch(batch, self._shards(batch))
         ]
         return pa.RecordBatch.from_pylist(packed, schema=PACKED)
 

@@ -15,7 +15,7 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 from ray.data.context import DataContext
 
-from reviewml.backends.local.dataset import scanned
+from reviewml.backends.local.dataset import scan_partitions
 from reviewml.backends.ray.worker import batches_of
 from reviewml.data.source import Partition, RayRead, Source
 from reviewml.errors import SourceError
@@ -79,7 +79,7 @@ class Partitions(Datasource):  # type: ignore[misc]
 def _tables(
     partitions: tuple[Partition, ...], schema: pa.Schema, source: str
 ) -> Iterator[pa.Table]:
-    for batch in scanned(partitions, schema, source):
+    for batch in scan_partitions(partitions, schema, source):
         yield pa.Table.from_batches([batch])
 
 

@@ -81,7 +81,7 @@ class Actor:
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self.failure: Exception | None = None
-        steps.ledger.started(steps.name)
+        steps.ledger.start_step(steps.name)
         try:
             steps.setup()
         except Exception as error:
@@ -101,7 +101,7 @@ class Task:
         self.steps = steps
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        self.steps.ledger.started(self.steps.name)
+        self.steps.ledger.start_step(self.steps.name)
         ready = _ready.get(self.steps.key)
         if ready is None:
             self.steps.setup()

@@ -14,7 +14,7 @@ from reviewml.backends.ray.worker import from_bytes, to_bytes
 from reviewml.data.dataset import Dataset
 from reviewml.errors import SourceError
 from reviewml.operations.operation import BatchOperation
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.rows.bookkeeping import ResultErrors, empty_batch
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, roles_of, visible
 from reviewml.storage.filesystems import filesystem
@@ -49,11 +49,11 @@ def write_parts(rows: Dataset, url: str) -> pa.Table:
         When the disk is full, the folder may not be written, and the like. Nothing is left of it.
     """
     files, folder = filesystem(url)
-    with explain_write_errors(masked(url)):
+    with explain_write_errors(redact(url)):
         is_new = not files.exists(folder)
         if not is_new and files.ls(folder):
             raise SourceError(
-                f"{masked(url)} is not empty: choose a new folder, or empty this one."
+                f"{redact(url)} is not empty: choose a new folder, or empty this one."
             )
         unfinished = posixpath.join(folder, f"_{uuid.uuid4().hex}")
         files.makedirs(unfinished, exist_ok=True)
@@ -63,7 +63,7 @@ def write_parts(rows: Dataset, url: str) -> pa.Table:
         names = sorted(done.column("name").drop_null().to_pylist())
         # Without any row, a file is still there for its columns.
         names = names or [part.write(empty_batch(rows.full_schema))]
-        with explain_write_errors(masked(url)):
+        with explain_write_errors(redact(url)):
             for number, name in enumerate(names):
                 files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
     except BaseException:
@@ -71,7 +71,7 @@ def write_parts(rows: Dataset, url: str) -> pa.Table:
         with contextlib.suppress(OSError):
             files.rm(folder if is_new else unfinished, recursive=True)
         raise
-    with explain_write_errors(masked(url)):
+    with explain_write_errors(redact(url)):
         files.rm(unfinished, recursive=True)
     seen = ResultErrors(rows.full_schema)
     for failed in done.column("failed").to_pylist():
@@ -102,6 +102,6 @@ class WritePart(BatchOperation):
         """Write the batch, and return the name of its file."""
         files, _ = filesystem(self.url)
         name = posixpath.join(self.folder, f"{uuid.uuid4().hex}.parquet")
-        with explain_write_errors(masked(self.url)), files.open(name, "wb") as file:
+        with explain_write_errors(redact(self.url)), files.open(name, "wb") as file:
             pq.write_table(pa.Table.from_batches([batch.select(list(self.columns))]), file)
         return name

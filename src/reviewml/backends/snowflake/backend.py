@@ -119,7 +119,7 @@ class SnowflakeBackend(Backend):
 
     def read(self, data: Any, roles: Roles = Roles()) -> SnowflakeDataset:
         if isinstance(data, Dataset) and not isinstance(data, SnowflakeDataset):
-            data = self._uploaded(data.full_batches, data.full_schema, data.rows)
+            data = self._upload_stream(data.full_batches, data.full_schema, data.rows)
         read = super().read(data, roles)
         assert isinstance(read, SnowflakeDataset)
         return read
@@ -131,12 +131,12 @@ class SnowflakeBackend(Backend):
             return SnowflakeDataset(self, rows.schema, lambda: rows)
         schema = source.schema
         check_names(visible(schema.names))
-        return self._uploaded(Scan(source, schema), schema, source.rows)
+        return self._upload_stream(Scan(source, schema), schema, source.rows)
 
     def _has(self, source: SnowflakeSource) -> bool:
         return source.connection is None or source.access == self.access
 
-    def _uploaded(
+    def _upload_stream(
         self, stream: Callable[[], Any], schema: pa.Schema, rows: int | None
     ) -> SnowflakeDataset:
         def make() -> Rows:

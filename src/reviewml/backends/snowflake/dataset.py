@@ -22,7 +22,7 @@ from reviewml.backends.snowflake.sql.compiler import compile_operation
 from reviewml.backends.snowflake.sql.duplicates import drop_duplicates
 from reviewml.backends.snowflake.sql.group_by import aggregate_groups
 from reviewml.backends.snowflake.sql.join import SqlJoin
-from reviewml.backends.snowflake.tables.fetch import failed, fetched
+from reviewml.backends.snowflake.tables.fetch import fetch_batches, fetch_errors
 from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step, once
 from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.backends.snowflake.udf.pickling import Stays
@@ -86,12 +86,12 @@ class SnowflakeDataset(Dataset):
         return self._make()
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
-        return fetched(self.query())
+        return fetch_batches(self.query())
 
     @property
     def errors(self) -> pa.Table:
         if self._errors is None:
-            self._errors = failed(self.query())
+            self._errors = fetch_errors(self.query())
         return self._errors
 
     def run(self, operation: Operation) -> SnowflakeDataset:
@@ -99,7 +99,7 @@ class SnowflakeDataset(Dataset):
             case BatchOperation():
                 return self._run_on_batches(operation)
             case Limit():
-                return self._then(lambda rows: rows.limited(operation.n), self._schema)
+                return self._then(lambda rows: rows.limit_rows(operation.n), self._schema)
             case Join():
                 return self._join(operation)
             case AsOf():
@@ -156,7 +156,7 @@ class SnowflakeDataset(Dataset):
         return SnowflakeDataset(
             self.backend,
             schema,
-            lambda: asof.aggregated(self.query(), distinct.query(), aggregates, schema),
+            lambda: asof.aggregate_asof(self.query(), distinct.query(), aggregates, schema),
             rows=self.rows,
         )
 
@@ -167,13 +167,13 @@ class SnowflakeDataset(Dataset):
 
     def head(self, n: int = 5) -> pa.Table:
         # Which rows does not matter: to sort all of them for that would.
-        first = self._then(lambda rows: rows.limited(n, ordered=False), self._schema)
+        first = self._then(lambda rows: rows.limit_rows(n, ordered=False), self._schema)
         return first.to_arrow()
 
     def persist(self) -> SnowflakeDataset:
         if self._at_hand:
             return self
-        kept = self.query().settled()
+        kept = self.query().materialize()
         rows = kept.count()
         return SnowflakeDataset(self.backend, self._schema, lambda: kept, at_hand=True, rows=rows)
 
@@ -184,7 +184,7 @@ class SnowflakeDataset(Dataset):
         return self.query().count()
 
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
-        return aggregate.aggregated(self.query(), statistics)
+        return aggregate.compute_statistics(self.query(), statistics)
 
     def merge(self, table: str) -> merge.Merged:
         """Write the rows to a table of Snowflake's, so that writing them again changes nothing.
@@ -242,7 +242,7 @@ class StreamedDataset(SnowflakeDataset):
         *,
         rows: int | None = None,
     ) -> None:
-        super().__init__(backend, schema, self._uploaded, rows=rows)
+        super().__init__(backend, schema, self._upload_rows, rows=rows)
         self._stream = stream
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
@@ -266,7 +266,7 @@ class StreamedDataset(SnowflakeDataset):
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         return Dataset.aggregate(self, statistics)
 
-    def _uploaded(self) -> Rows:
+    def _upload_rows(self) -> Rows:
         return upload(self.backend.database(), self._stream(), self._schema)
 
 

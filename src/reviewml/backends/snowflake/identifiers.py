@@ -26,7 +26,7 @@ ESCAPES = str.maketrans({"\\": "\\\\", "'": "''", "\0": "\\u0000"})
 Value = None | bool | int | float | str | bytes | Sequence["Value"] | Mapping[str, "Value"]
 
 
-def quoted(identifier: str) -> str:
+def quote_identifier(identifier: str) -> str:
     """Return an identifier, such as the name of a column, as SQL text.
 
     Raises
@@ -122,7 +122,7 @@ class Name:
     @property
     def sql(self) -> str:
         """The name as SQL text."""
-        return ".".join(map(quoted, self.parts))
+        return ".".join(map(quote_identifier, self.parts))
 
     def __str__(self) -> str:
         return self.sql

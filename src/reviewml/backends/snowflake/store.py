@@ -15,14 +15,14 @@ import pyarrow as pa
 from reviewml.backends.snowflake.connection.session import Access, Connection, Database
 from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.backends.snowflake.tables.role_expressions import id_keys_there
-from reviewml.backends.snowflake.tables.types import SqlType, restored, sql_type
-from reviewml.backends.snowflake.tables.upload import carried
+from reviewml.backends.snowflake.tables.types import SqlType, restore_column, sql_type
+from reviewml.backends.snowflake.tables.upload import stage_batches
 from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import SchemaError, StoreError
 from reviewml.operations.value_store import Shelf, ValueStore
 from reviewml.rows.row_keys import KEY, hash_ids, list_ids
 from reviewml.rows.windows import Duration
-from reviewml.stores.ages import unused
+from reviewml.stores.ages import find_unused
 from reviewml.stores.sqlite_codec import check_kept
 
 KEYS_AT_ONCE = 16_384
@@ -96,7 +96,7 @@ class SnowflakeStore(EnrichmentStore):
         for found in self._looked_up(shelf, keys, cells):
             places.append(_integers(found.column(0)))
             columns = zip(found.columns[1:], shelf.columns, strict=True)
-            parts.append(pa.table([restored(c, f) for c, f in columns], schema=shelf.columns))
+            parts.append(pa.table([restore_column(c, f) for c, f in columns], schema=shelf.columns))
         positions = np.concatenate(places)
         self.used(shelf, len(positions), len(keys) - len(positions))
         return positions, _one_batch(pa.concat_tables(parts))
@@ -126,7 +126,7 @@ class SnowflakeStore(EnrichmentStore):
         names = ["KEY", *(f"C{place}" for place in range(len(shelf.columns)))]
         batch = pa.RecordBatch.from_arrays([_hex(keys), *values.columns], names)
         database = self._ready()
-        incoming = carried(database, [batch], [TEXT, *_kinds(shelf)], names)
+        incoming = stage_batches(database, [batch], [TEXT, *_kinds(shelf)], names)
         database.run(
             f"MERGE INTO {self.table(shelf)} AS t USING (SELECT * FROM {incoming} "
             "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1) AS s "
@@ -139,7 +139,7 @@ class SnowflakeStore(EnrichmentStore):
             return
         database = self._ready()
         batch = pa.RecordBatch.from_arrays([_hex(column) for column in links.columns], LINK)
-        incoming = carried(database, [batch], [TEXT, TEXT], LINK)
+        incoming = stage_batches(database, [batch], [TEXT, TEXT], LINK)
         database.run(
             f"MERGE INTO {self.links} AS t USING (SELECT DISTINCT ID, KEY FROM {incoming}) AS s "
             "ON t.ID = s.ID AND t.KEY = s.KEY "
@@ -158,25 +158,25 @@ class SnowflakeStore(EnrichmentStore):
         led_to = f"SELECT DISTINCT KEY FROM {self.links} WHERE ID IN ({listed})"
         table = database.temporary_table(led_to)
         forgotten = f"KEY IN (SELECT KEY FROM {table})"
-        kept = [self._named(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
-        gone = sum(_deleted(database, name, forgotten) for name in kept)
-        _deleted(database, self.links, forgotten)
+        kept = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
+        gone = sum(_delete_rows(database, name, forgotten) for name in kept)
+        _delete_rows(database, self.links, forgotten)
         return gone
 
     def prune(self, older_than: Duration) -> int:
         database, shelves, gone = self._ready(), self._shelf_rows(), 0
         [(now,)] = database.run(f"SELECT {NOW}")
-        old = unused([shelf["LAST_USED"] for shelf in shelves], older_than, float(now))
+        old = find_unused([shelf["LAST_USED"] for shelf in shelves], older_than, float(now))
         for shelf, is_old in zip(shelves, old, strict=True):
             if is_old:
-                kept = self._named(shelf["KEPT_IN"])
+                kept = self._qualify_name(shelf["KEPT_IN"])
                 gone += database.count(kept.sql)
                 database.run(f"DROP TABLE {kept}")
                 fingerprint = literal(shelf["FINGERPRINT"])
-                _deleted(database, self._shelves, f"FINGERPRINT = {fingerprint}")
-        left = [self._named(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
+                _delete_rows(database, self._shelves, f"FINGERPRINT = {fingerprint}")
+        left = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
         keys = " UNION ALL ".join(f"SELECT KEY FROM {name}" for name in left)
-        _deleted(database, self.links, f"KEY NOT IN ({keys})" if keys else "TRUE")
+        _delete_rows(database, self.links, f"KEY NOT IN ({keys})" if keys else "TRUE")
         return gone
 
     def describe(self) -> list[ShelfSummary]:
@@ -196,7 +196,7 @@ class SnowflakeStore(EnrichmentStore):
         sizes = "".join(f" + {_size(f'C{n}')}" for n in range(len(names)))
         [(rows, size)] = self._ready().run(
             f"SELECT COUNT(*), COALESCE(SUM({KEY.byte_width}{sizes}), 0) "
-            f"FROM {self._named(KEPT_IN)}"
+            f"FROM {self._qualify_name(KEPT_IN)}"
         )
         moment = datetime.datetime.fromtimestamp(LAST_USED, datetime.UTC)
         return ShelfSummary(
@@ -238,12 +238,12 @@ class SnowflakeStore(EnrichmentStore):
         query = f"SELECT {', '.join(names)} FROM {self._shelves} ORDER BY LAST_USED DESC"
         return [dict(zip(names, row, strict=True)) for row in self._ready().run(query)]
 
-    def _named(self, name: str) -> Name:
+    def _qualify_name(self, name: str) -> Name:
         before = Name.parse(self.schema).parts if self.schema else ()
         return Name((*before, name))
 
     def _kept_in(self, what: str) -> Name:
-        return self._named(f"{PREFIX}_{what}")
+        return self._qualify_name(f"{PREFIX}_{what}")
 
     @property
     def _shelves(self) -> Name:
@@ -309,6 +309,6 @@ def _size(column: str) -> str:
     return f"COALESCE(IFF({number}, 8, LENGTH(TO_VARCHAR({column}))), 0)"
 
 
-def _deleted(database: Database, name: Name, where: str) -> int:
+def _delete_rows(database: Database, name: Name, where: str) -> int:
     [(rows,)] = database.run(f"DELETE FROM {name} WHERE {where}")
     return int(rows)

@@ -69,12 +69,12 @@ class Together(XGBoost):
                 f"SnowflakeXGBoost(class_weight={self.class_weight!r}): Snowflake's XGBEstimator "
                 "has no weights: leave it out, or train on one machine, as XGBoost() does."
             )
-        booster = self._trained(boosting, rows, valid)
+        booster = self._train_booster(boosting, rows, valid)
         booster.feature_names = boosting.names
         workers = self.workers if self.workers > 1 else None
         return BoosterModel(booster, task=target.task, classes=target.classes, workers=workers)
 
-    def _trained(self, boosting: Boosting, rows: Rows, valid: Rows | None) -> xgboost.Booster:
+    def _train_booster(self, boosting: Boosting, rows: Rows, valid: Rows | None) -> xgboost.Booster:
         import xgboost
 
         distributed = _estimators()
@@ -116,7 +116,7 @@ def _connector(table: Table) -> Any:
 
 
 def _estimators() -> ModuleType:
-    found = container_runtime.imported(ESTIMATORS)
+    found = container_runtime.import_runtime_module(ESTIMATORS)
     if found is None:
         raise BackendError(
             f"there is no {ESTIMATORS} here, by which several machines train together: it is in "

@@ -179,7 +179,7 @@ class SnowflakeXGBoost(XGBoost):
             payload(sent, name)
             write_train_task(sent, trainer, examples, features, valid, pool.results(name))
             job = pool.submit_folder(sent, name)
-            job.waited()
+            job.wait_for_status()
             model = BoosterModel.load(job.fetch(left))
         job.delete()
         return model

@@ -146,7 +146,7 @@ class Cascade(TextClassifier):
         self.random_state = random_state
 
     @property
-    def _checked(self) -> TextClassifier:
+    def _checked_teacher(self) -> TextClassifier:
         """The teacher, which is asked for its columns before anything else happens."""
         check_teacher(self.teacher)
         return self.teacher
@@ -154,34 +154,34 @@ class Cascade(TextClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The columns of the teacher."""
-        return self._checked.adds
+        return self._checked_teacher.adds
 
     @property
     def fit_needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """What the teacher learns from."""
-        return self._checked.fit_needs
+        return self._checked_teacher.fit_needs
 
     @property
     def resources(self) -> Resources:  # type: ignore[override]
         """Those of the teacher."""
-        return self._checked.resources
+        return self._checked_teacher.resources
 
     @property
     def atol(self) -> float:  # type: ignore[override]
         """That of the teacher, or of the student where it is more."""
         learned = getattr(self, "student_", None)
-        return max(self._checked.atol, STUDENTS[learned["kind"]].atol() if learned else 0.0)
+        return max(self._checked_teacher.atol, STUDENTS[learned["kind"]].atol() if learned else 0.0)
 
     @property
     def classes(self) -> Sequence[str]:
-        return self._checked.classes
+        return self._checked_teacher.classes
 
     def own_roles(self) -> Roles:
         """Return the roles given to the teacher, for use without a pipeline."""
-        return self._checked.own_roles()
+        return self._checked_teacher.own_roles()
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
-        return self._checked.columns(probabilities)
+        return self._checked_teacher.columns(probabilities)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         self.setup()
@@ -202,18 +202,18 @@ class Cascade(TextClassifier):
             known, learned = len(self.classes), len(self.student_["bias"])
             if known != learned:
                 raise DamagedModel(f"a student of {learned} classes has a teacher of {known}.")
-            self._taught = Taught.restored(self.student_, self._encoder)
+            self._taught = Taught.restore_student(self.student_, self._encoder)
             self._made_of = self.student_
 
     @property
     def _encoder(self) -> Checkpoint:
-        return Checkpoint.pinned(self.encoder, self.encoder_revision)
+        return Checkpoint.pin_revision(self.encoder, self.encoder_revision)
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         super().check_state(state)
         if not state:
             return
-        teacher, asked = state["teacher_"], self._checked
+        teacher, asked = state["teacher_"], self._checked_teacher
         if type(teacher) is not type(asked) or teacher.saved_params() != asked.saved_params():
             raise WrongForm("teacher_ differs from the parameter teacher")
         student = state["student_"]

@@ -18,7 +18,7 @@ from reviewml.enrichers.cascade.risk_control import (
     most_disagreements,
     share,
 )
-from reviewml.enrichers.cascade.students import STUDENTS, Taught, calibrated
+from reviewml.enrichers.cascade.students import STUDENTS, Taught, calibrate_student
 from reviewml.enrichers.cascade.text_sample import TextSample
 from reviewml.enrichers.transformers.text_classifier import Floats, TextClassifier
 from reviewml.evaluation.splits import folds
@@ -87,15 +87,15 @@ class Lesson:
     def teach(self, kind: str, encoder: Checkpoint) -> Taught:
         """Return a student that learned from it, the texts held out excepted."""
         trained, tuned = self.part("trained"), self.part("tuned")
-        student = STUDENTS[kind].taught(list(trained.texts), trained.answers, encoder)
-        return calibrated(kind, student, list(tuned.texts), tuned.answers)
+        student = STUDENTS[kind].train_student(list(trained.texts), trained.answers, encoder)
+        return calibrate_student(kind, student, list(tuned.texts), tuned.answers)
 
     def expected_share(self, taught: Taught, agreement: float) -> float:
         """Return the share of texts that a student may answer, judged by those tuned on."""
-        sure, agrees = self.part("tuned").compared(taught)
+        sure, agrees = self.part("tuned").compare_student(taught)
         return float((sure > choose_threshold(sure, agrees, agreement, 0.5)).mean())
 
-    def compared(self, taught: Taught) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def compare_student(self, taught: Taught) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return how sure a student is of each text, and where it says what the teacher does."""
         found = taught.probabilities(list(self.texts))
         # What it has no number for goes to the teacher, whatever the threshold.
@@ -117,7 +117,7 @@ class Lesson:
             As of `Cascade`.
         """
         held_out = self.part("held_out")
-        sure, agrees = held_out.compared(taught)
+        sure, agrees = held_out.compare_student(taught)
         threshold = choose_threshold(sure, agrees, agreement, confidence)
         answered = sure > threshold
         same = agrees | ~answered

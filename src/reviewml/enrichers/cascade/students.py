@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.enrichers.ngrams.features import ngrams_of, normalised
+from reviewml.enrichers.ngrams.features import ngrams_of, normalise_texts
 from reviewml.enrichers.ngrams.model import MOST_WEIGHT, NgramModel, counts_of, fit_ngram_model
 from reviewml.enrichers.ngrams.softmax_regression import fit_softmax_regression
 from reviewml.errors import DamagedModel, ModelUnavailable
@@ -45,7 +45,7 @@ class Student(ABC):
 
     @classmethod
     @abstractmethod
-    def taught(cls, texts: Sequence[str], target: Floats, encoder: Checkpoint) -> Self:
+    def train_student(cls, texts: Sequence[str], target: Floats, encoder: Checkpoint) -> Self:
         """Learn from a teacher's answers.
 
         Parameters
@@ -60,7 +60,7 @@ class Student(ABC):
 
     @classmethod
     @abstractmethod
-    def restored(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
+    def restore_student(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
         """Return what `state` was taken of."""
 
     @property
@@ -91,12 +91,12 @@ class NgramStudent(Student):
         return NgramModel.state_fields()
 
     @classmethod
-    def taught(cls, texts: Sequence[str], target: Floats, _: Checkpoint) -> Self:
-        counts = counts_of(normalised(pa.array(texts, pa.string())))
+    def train_student(cls, texts: Sequence[str], target: Floats, _: Checkpoint) -> Self:
+        counts = counts_of(normalise_texts(pa.array(texts, pa.string())))
         return cls(fit_ngram_model(counts, target, target))
 
     @classmethod
-    def restored(cls, state: dict[str, Any], _: Checkpoint) -> Self:
+    def restore_student(cls, state: dict[str, Any], _: Checkpoint) -> Self:
         return cls(NgramModel(**state))
 
     @property
@@ -104,7 +104,7 @@ class NgramStudent(Student):
         return self.model.to_state()
 
     def margins(self, texts: Sequence[str]) -> Floats:
-        found = normalised(pa.array(texts, pa.string()))
+        found = normalise_texts(pa.array(texts, pa.string()))
         parts = [np.empty((0, len(self.model.bias)))]
         for start in range(0, len(found), ROWS):
             ngrams = ngrams_of(found.slice(start, ROWS))
@@ -152,7 +152,7 @@ class EmbeddingStudent(Student):
         return Placement.of().atol
 
     @classmethod
-    def taught(cls, texts: Sequence[str], target: Floats, encoder: Checkpoint) -> Self:
+    def train_student(cls, texts: Sequence[str], target: Floats, encoder: Checkpoint) -> Self:
         model = load_encoder(encoder, Placement.of())
         found = model.singles(texts).values.astype(np.float64)
         known = ~np.isnan(found).any(axis=1)
@@ -160,7 +160,7 @@ class EmbeddingStudent(Student):
         return cls(weights, bias, encoder, encoder.identity())
 
     @classmethod
-    def restored(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
+    def restore_student(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
         if encoder.identity() != state["identity"]:
             raise ModelUnavailable(
                 f"{encoder.name} has other weights than those that the student learned with, so "
@@ -208,10 +208,10 @@ class Taught:
     calibration: Calibration
 
     @classmethod
-    def restored(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
+    def restore_student(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
         """Return what `state` was taken of."""
         learned = {name: value for name, value in state.items() if name not in ("kind", "slope")}
-        student = STUDENTS[state["kind"]].restored(learned, encoder)
+        student = STUDENTS[state["kind"]].restore_student(learned, encoder)
         return cls(state["kind"], student, Calibration(state["slope"]))
 
     @property
@@ -224,7 +224,7 @@ class Taught:
         return self.calibration.probabilities(self.student.margins(texts))
 
 
-def calibrated(kind: str, student: Student, texts: Sequence[str], target: Floats) -> Taught:
+def calibrate_student(kind: str, student: Student, texts: Sequence[str], target: Floats) -> Taught:
     """Return a student with the temperature that suits a teacher's answers to other texts.
 
     It is fitted to the teacher's probabilities, so that the scores of both mean the same.

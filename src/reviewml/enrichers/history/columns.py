@@ -139,7 +139,10 @@ class ComputeHistory(BatchOperation):
 
     def _mean(self, batch: pa.RecordBatch, measure: Measure, begin: str) -> Floats:
         sums = _floats(batch, f"{begin}_{measure.sum}") / measure.one
-        counts, shrinkage = _floats(batch, f"{begin}_{measure.known}"), self.measures[measure]
+        counts, shrinkage = (
+            _floats(batch, f"{begin}_{measure.known_column}"),
+            self.measures[measure],
+        )
         if shrinkage is not None:
             return shrinkage.mean(sums, counts)
         with np.errstate(invalid="ignore"):

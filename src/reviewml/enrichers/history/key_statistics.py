@@ -112,14 +112,14 @@ class KeyMoments(ColumnStatistic):
         values = np.asarray(batch.column(self.column))[rows].astype(np.float64)
         spread = max(self.largest - self.smallest, 1)
         steps = np.floor((values - self.smallest) / spread * STEPS).astype(np.int64)
-        return self._summed(hashes[rows], np.stack([np.ones_like(steps), steps, steps**2], 1))
+        return self._sum_by_key(hashes[rows], np.stack([np.ones_like(steps), steps, steps**2], 1))
 
     def merge(self, one: Parts, other: Parts) -> Parts:
         both = zip(one, other, strict=True)
         hashes, moments = (np.concatenate(pair) for pair in both)
-        return self._summed(hashes, moments)
+        return self._sum_by_key(hashes, moments)
 
-    def _summed(self, hashes: npt.NDArray[np.uint64], moments: Integers) -> Parts:
+    def _sum_by_key(self, hashes: npt.NDArray[np.uint64], moments: Integers) -> Parts:
         order = np.argsort(hashes)
         keys, starts = np.unique(hashes[order], return_index=True)
         if len(keys) == 0:

@@ -79,7 +79,7 @@ class Measure:
         return f"sum {self.name}"
 
     @property
-    def known(self) -> str:
+    def known_column(self) -> str:
         """Name of the column that is 1 where there is a value; labels of one column share it."""
         return f"known {self.column}"
 
@@ -113,7 +113,7 @@ class MeasureReviews(BatchOperation):
 
     def sums(self) -> tuple[str, ...]:
         """Return the columns that are to be summed."""
-        return tuple(dict.fromkeys(n for m in self.measures for n in (m.known, m.sum)))
+        return tuple(dict.fromkeys(n for m in self.measures for n in (m.known_column, m.sum)))
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         keys = [
@@ -121,7 +121,7 @@ class MeasureReviews(BatchOperation):
             for name, key in zip(self.key_names(), self.keys, strict=True)
         ]
         numbers = [pa.field(name, pa.int64()) for name in self.sums()]
-        [time_column] = roles_of(schema).named()[TIME]
+        [time_column] = roles_of(schema).list_named()[TIME]
         time = pa.field(TIME, _moments(schema.field(time_column).type))
         kept = [schema.field(PLACE), schema.field(ERRORS)]
         return with_roles(pa.schema([*keys, time, *numbers, *kept]), Roles(time=TIME))
@@ -141,8 +141,8 @@ class MeasureReviews(BatchOperation):
             column = role_column(batch, roles, measure.column)
             if measure.column == RATING:
                 column = _on_scale(read_ratings(column, str(roles.rating)), self.scale)
-            values = _fixed(column, measure)
-            columns[measure.known] = values.is_valid().cast(pa.int64())
+            values = _fix_column(column, measure)
+            columns[measure.known_column] = values.is_valid().cast(pa.int64())
             columns[measure.sum] = values.fill_null(0)
         columns |= {name: batch.column(name) for name in (PLACE, ERRORS)}
         return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
@@ -162,7 +162,7 @@ def _on_scale(ratings: pa.Array, scale: RatingScale | None) -> pa.Array:
     return pc.if_else(pa.array(inside), ratings, pa.scalar(None, pa.float64()))
 
 
-def _fixed(column: pa.Array, measure: Measure) -> pa.Array:
+def _fix_column(column: pa.Array, measure: Measure) -> pa.Array:
     if measure.label is not None:
         return pc.equal(column, measure.label).cast(pa.int64())
     values = column.cast(pa.float64(), safe=False)

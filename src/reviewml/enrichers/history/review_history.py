@@ -53,7 +53,7 @@ from reviewml.rows.hashing import key_hashes
 from reviewml.rows.roles import ROLE_NAMES, Roles
 from reviewml.rows.statistics import Statistic, ValueCounts
 from reviewml.rows.time_range import TimeRange, TimesByDay
-from reviewml.rows.windows import Duration, Window, microseconds, written
+from reviewml.rows.windows import Duration, Window, format_duration, microseconds
 from reviewml.steps.enrichment import Enrichment
 from reviewml.untrusted.forms import (
     Array,
@@ -261,8 +261,8 @@ class ReviewHistory(Enrichment):
         self._check()
         self.prefix_ = stage or "_".join(self._keys())
         reviews = self._read(rows, self.reviews)
-        self.roles_ = {role: list(names) for role, names in reviews.roles.named().items()}
-        seen = self._seen(reviews)
+        self.roles_ = {role: list(names) for role, names in reviews.roles.list_named().items()}
+        seen = self._keep_visible_reviews(reviews)
         self.enrichers_ = []
         enriched = reviews
         for name, enricher in self.enrichers:
@@ -275,14 +275,16 @@ class ReviewHistory(Enrichment):
         enriched = enriched.persist()
         row_errors.warn(enriched.errors)
         self._choose_columns(reviews, enriched)
-        measured = self._measured(enriched)
-        self.priors_, self.strengths_ = priors_and_strengths(self._seen(measured), self._measure())
+        measured = self._measure_reviews(enriched)
+        self.priors_, self.strengths_ = priors_and_strengths(
+            self._keep_visible_reviews(measured), self._measure()
+        )
         times = measured.aggregate({"times": TimesByDay(TIME)}).get("times", {})
         self.last_review_ = self._last_time(TimeRange.of(times), measured.schema.field(TIME).type)
         self.known_keys_ = self._keys_of(rows)
         return measured
 
-    def _seen(self, reviews: Dataset) -> Dataset:
+    def _keep_visible_reviews(self, reviews: Dataset) -> Dataset:
         """Keep the reviews that could be seen before the rows held out for validation."""
         if self._until is None:
             return reviews
@@ -299,7 +301,7 @@ class ReviewHistory(Enrichment):
         wanted |= {name: Magnitudes(name) for name in numbers}
         if RATING in self.columns_:
             wanted[RATING_COUNTS] = RatingCounts(str(reviews.roles.rating))
-        counts = self._seen(enriched).aggregate(wanted)
+        counts = self._keep_visible_reviews(enriched).aggregate(wanted)
         self.labels_ = {name: _commonest(counts.get(name)) for name in labelled}
         self.bits_ = {name: self._bits_of(name, counts.get(name, {})) for name in numbers}
         self._choose_scale(counts.get(RATING_COUNTS, {}))
@@ -338,7 +340,7 @@ class ReviewHistory(Enrichment):
 
     def _warn(self, message: str) -> None:
         if message:
-            row_errors.warn_user(f"step {self.prefix_!r}: {message}")
+            row_errors.warn_at_caller(f"step {self.prefix_!r}: {message}")
 
     def _keys_of(self, rows: Dataset) -> npt.NDArray[np.uint64]:
         known = KeysBefore(time_of(rows.full_schema, "rows"), tuple(self._keys()), self._until)
@@ -361,7 +363,7 @@ class ReviewHistory(Enrichment):
                 f"step {self.prefix_!r}: the rows have some columns of a history, {there[0]!r} "
                 f"for one, and lack {missing}: take all from one snapshot, or none."
             )
-        return self._with_history(dataset, self._measured(self._enriched(dataset)))
+        return self._with_history(dataset, self._measure_reviews(self._enrich_reviews(dataset)))
 
     def added_names(self) -> list[str]:
         self.require_fitted("prefix_")
@@ -401,7 +403,7 @@ class ReviewHistory(Enrichment):
         """
         self.require_fitted("prefix_")
         step = self if reviews is None else self.looking_at(reviews)
-        measured = step._measured(step._enriched(as_dataset(pa.table({})))).persist()
+        measured = step._measure_reviews(step._enrich_reviews(as_dataset(pa.table({})))).persist()
         names = list(self._measure().key_names())
         keys = measured.select(names).to_arrow().drop_null().group_by(names).aggregate([])
         keys = keys.rename_columns(list(self._keys()))
@@ -507,12 +509,12 @@ class ReviewHistory(Enrichment):
         time = time_of(reviews.full_schema, "reviews")
         day = microseconds("1d")
         if pa.types.is_date(reviews.schema.field(time).type) and microseconds(self.delay) < day:
-            row_errors.warn_user(
+            row_errors.warn_at_caller(
                 f"step {self.prefix_!r}: {time!r} has dates without a time, so with delay="
                 f"{self.delay!r} a review counts for visits earlier on its day: use delay='1d'."
             )
 
-    def _enriched(self, rows: Dataset) -> Dataset:
+    def _enrich_reviews(self, rows: Dataset) -> Dataset:
         reviews = self._read(rows, self.reviews)
         if RATING in self.columns_ and RATING not in dict(measurable(reviews.full_schema, ())):
             raise SchemaError(
@@ -539,7 +541,7 @@ class ReviewHistory(Enrichment):
         scale = None if self.scale_ is None else RatingScale(*self.scale_)
         return MeasureReviews(tuple(self._keys().values()), measures, scale)
 
-    def _measured(self, enriched: Dataset) -> Dataset:
+    def _measure_reviews(self, enriched: Dataset) -> Dataset:
         return enriched.apply(self._measure())
 
     def _with_history(self, rows: Dataset, measured: Dataset) -> Dataset:
@@ -576,4 +578,8 @@ def _commonest(counts: Mapping[str, int] | None) -> list[str]:
 
 
 def _name(length: Duration) -> str:
-    return length.replace(" ", "") if isinstance(length, str) else written(microseconds(length))
+    return (
+        length.replace(" ", "")
+        if isinstance(length, str)
+        else format_duration(microseconds(length))
+    )

@@ -36,25 +36,25 @@ def priors_and_strengths(
     """
     first: dict[str, Statistic] = {}
     for each in measure.measures:
-        first |= {each.known: Sum(each.known), each.sum: Sum(each.sum)}
+        first |= {each.known_column: Sum(each.known_column), each.sum: Sum(each.sum)}
         first |= {f"min {each.sum}": Min(each.sum), f"max {each.sum}": Max(each.sum)}
     totals = measured.aggregate(first)
     moments = measured.aggregate(
         {
             each.name: KeyMoments(
                 each.sum,
-                each.known,
+                each.known_column,
                 measure.key_names(),
                 totals[f"min {each.sum}"],
                 totals[f"max {each.sum}"],
             )
             for each in measure.measures
-            if totals.get(each.known)
+            if totals.get(each.known_column)
         }
     )
     priors, strengths = {}, {}
     for each in measure.measures:
-        known = totals.get(each.known, 0)
+        known = totals.get(each.known_column, 0)
         priors[each.name] = totals[each.sum] / known / each.one if known else 0.0
         strengths[each.name] = strength(moments[each.name][1]) if known else 0.0
     return priors, strengths

@@ -89,7 +89,7 @@ class Ngrams:
         return np.bincount(self.rows, minlength=self.texts)
 
 
-def normalised(texts: pa.Array) -> pa.Array:
+def normalise_texts(texts: pa.Array) -> pa.Array:
     """Return texts in lower case and trimmed, nulls as empty, cut where very long."""
     texts = pc.fill_null(texts, "")
     if (pc.max(pc.binary_length(texts)).as_py() or 0) > LONGEST:
@@ -104,7 +104,7 @@ def ngrams_of(texts: pa.Array) -> Ngrams:
     apart; characters one by one and in pairs for scripts that do not; symbols such as ``!`` and
     emoji. Words of the first of several lines, where a title is, count again as such.
     """
-    return _bucketed(_streams(_Letters.of(texts)), len(texts))
+    return _bucket_ngrams(_streams(_Letters.of(texts)), len(texts))
 
 
 def tokens_of(texts: pa.Array) -> Ngrams:
@@ -112,10 +112,10 @@ def tokens_of(texts: pa.Array) -> Ngrams:
     letters = _Letters.of(texts)
     words, unspaced = _Words.of(letters), letters.unspaced
     single = [(words.hashes, words.rows), (letters.hashes[unspaced], letters.rows[unspaced])]
-    return _bucketed(((_mixed(hashes, 1), rows) for hashes, rows in single), len(texts))
+    return _bucket_ngrams(((_mix_salt(hashes, 1), rows) for hashes, rows in single), len(texts))
 
 
-def _bucketed(streams: Iterable[tuple[Hashes, Rows]], texts: int) -> Ngrams:
+def _bucket_ngrams(streams: Iterable[tuple[Hashes, Rows]], texts: int) -> Ngrams:
     hashes, rows = (np.concatenate(parts) for parts in zip(*streams, strict=True))
     return Ngrams((hashes >> np.uint64(64 - BITS)).astype(np.int64), rows, texts)
 
@@ -125,7 +125,7 @@ def _streams(letters: _Letters) -> Iterator[tuple[Hashes, Rows]]:
     yield from _singles_and_pairs(words.hashes, words.rows, words.rows, salt=1)
     for length in PREFIXES:
         longer = words.lengths > length
-        yield _mixed(words.prefixes(length)[longer], 10 + length), words.rows[longer]
+        yield _mix_salt(words.prefixes(length)[longer], 10 + length), words.rows[longer]
     title = words.in_title()
     yield from _singles_and_pairs(words.hashes[title], words.rows[title], words.rows[title], 20)
     # A character next to another has the next position; texts are at least one apart.
@@ -133,19 +133,19 @@ def _streams(letters: _Letters) -> Iterator[tuple[Hashes, Rows]]:
     apart = unspaced - np.arange(len(unspaced))
     yield from _singles_and_pairs(letters.hashes[unspaced], letters.rows[unspaced], apart, 30)
     symbols = letters.symbol
-    yield _mixed(letters.hashes[symbols], 40), letters.rows[symbols]
+    yield _mix_salt(letters.hashes[symbols], 40), letters.rows[symbols]
 
 
 def _singles_and_pairs(
     hashes: Hashes, rows: Rows, together: npt.NDArray[Any], salt: int
 ) -> Iterator[tuple[Hashes, Rows]]:
-    yield _mixed(hashes, salt), rows
+    yield _mix_salt(hashes, salt), rows
     adjacent = (together[1:] == together[:-1]) & (rows[1:] == rows[:-1])
     pairs = hashes[:-1] * _NEXT + hashes[1:]
-    yield _mixed(pairs[adjacent], salt + 1), rows[:-1][adjacent]
+    yield _mix_salt(pairs[adjacent], salt + 1), rows[:-1][adjacent]
 
 
-def _mixed(hashes: Hashes, salt: int) -> Hashes:
+def _mix_salt(hashes: Hashes, salt: int) -> Hashes:
     return splitmix(hashes + np.uint64(salt * int(_NEXT) % 2**64))
 
 
@@ -199,7 +199,7 @@ class _Words:
 
     @functools.cached_property
     def hashes(self) -> Hashes:
-        return self._summed(self.terms)
+        return self._sum_terms(self.terms)
 
     @functools.cached_property
     def rows(self) -> Rows:
@@ -210,7 +210,7 @@ class _Words:
         return np.diff(self.starts, append=len(self.places))
 
     def prefixes(self, length: int) -> Hashes:
-        return self._summed(np.where(self.places < length, self.terms, np.uint64(0)))
+        return self._sum_terms(np.where(self.places < length, self.terms, np.uint64(0)))
 
     def in_title(self) -> Mask:
         """Tell which words stand in the first of several lines of their text."""
@@ -227,7 +227,7 @@ class _Words:
     def _first_letters(self) -> npt.NDArray[np.intp]:
         return np.flatnonzero(self.letters.word)[self.starts]
 
-    def _summed(self, terms: Hashes) -> Hashes:
+    def _sum_terms(self, terms: Hashes) -> Hashes:
         return np.add.reduceat(terms, self.starts) if len(self.starts) else terms
 
 

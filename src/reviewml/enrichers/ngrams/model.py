@@ -54,7 +54,7 @@ class NgramModel:
         }
 
     @classmethod
-    def unlearned(cls, classes: int) -> NgramModel:
+    def make_empty(cls, classes: int) -> NgramModel:
         """Return what is known before anything was learned: nothing."""
         return cls(np.empty(0, np.int64), np.empty((0, classes + 1), np.float32), np.zeros(classes))
 
@@ -96,11 +96,11 @@ def counts_of(texts: pa.Array) -> Any:
 
     # What is stacked begins with no rows, since there may be no texts.
     parts = [sparse.csr_array((0, 1 << BITS), dtype=np.float32)]
-    parts += [_counted(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
+    parts += [_count_ngrams(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
     return sparse.vstack(parts, format="csr")
 
 
-def _counted(texts: pa.Array) -> Any:
+def _count_ngrams(texts: pa.Array) -> Any:
     from scipy import sparse
 
     ngrams = ngrams_of(texts)

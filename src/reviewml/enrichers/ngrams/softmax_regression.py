@@ -41,10 +41,10 @@ def fit_softmax_regression(
     rows, columns = examples.shape
     classes = target.shape[1]
     stretch = np.ones((columns, 1)) if scale is None else scale
-    transposed = _transposed(examples)
+    transposed = _transpose_examples(examples)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
-        weights, bias = _parted(parameters, columns, classes)
+        weights, bias = _split_parameters(parameters, columns, classes)
         margins = examples @ (stretch * weights) + bias
         margins -= margins.max(axis=1, keepdims=True)
         normaliser = np.log(np.exp(margins).sum(axis=1, keepdims=True))
@@ -58,13 +58,13 @@ def fit_softmax_regression(
     # Several threads would add up in another order, and the last bits would tell.
     with threadpool_limits(1, user_api="blas"):
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-    weights, bias = _parted(found.x, columns, classes)
+    weights, bias = _split_parameters(found.x, columns, classes)
     return stretch * weights, bias
 
 
-def _transposed(examples: Any) -> Any:
+def _transpose_examples(examples: Any) -> Any:
     return examples.T if isinstance(examples, np.ndarray) else examples.T.tocsr()
 
 
-def _parted(parameters: Floats, columns: int, classes: int) -> tuple[Floats, Floats]:
+def _split_parameters(parameters: Floats, columns: int, classes: int) -> tuple[Floats, Floats]:
     return parameters[: columns * classes].reshape(columns, classes), parameters[-classes:]

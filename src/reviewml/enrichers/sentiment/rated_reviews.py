@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from reviewml.data.dataset import Dataset
 from reviewml.display.progress import progress
-from reviewml.enrichers.ngrams.features import normalised
+from reviewml.enrichers.ngrams.features import normalise_texts
 from reviewml.enrichers.ngrams.model import counts_of
 from reviewml.enrichers.sentiment.rating_scale import RatingScale, round_ratings
 from reviewml.enrichers.sentiment.scales import NO_GROUP, Scales, ScaleSpec
 from reviewml.errors import SchemaError
 from reviewml.rows.hashing import stable_hash
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 
 NO_LANGUAGE = NO_GROUP
 
@@ -111,11 +111,11 @@ def collect_rated(
         counts.update(part.counts)
         kept.append(part)
         if sum(len(p.hashes) for p in kept) > 2 * most:
-            kept = [_joined(kept, most)]
+            kept = [_join_parts(kept, most)]
     scales = Scales.of(spec, _counts_by_group(counts))
     for warning in scales.warnings():
-        warn_user(warning)
-    joined = _joined(kept, most) if kept else _Part.empty()
+        warn_at_caller(warning)
+    joined = _join_parts(kept, most) if kept else _Part.empty()
     ratings, inside = scales.normalize(joined.ratings, joined.groups)
     return Rated(
         joined.texts.filter(pa.array(inside)),
@@ -167,16 +167,18 @@ class _Part:
 def _parts(rows: Dataset, language: str, by: str | None, name: str) -> Iterator[_Part]:
     for batch in progress(rows.full_batches(), "rated reviews", rows.rows):
         ratings = read_ratings(batch.column("rating"), name)
-        texts = normalised(batch.column("text"))
+        texts = normalise_texts(batch.column("text"))
         useful = pc.and_(pc.is_finite(ratings).fill_null(False), pc.not_equal(texts, ""))
         texts, ratings = texts.filter(useful), np.asarray(ratings.filter(useful))
         if len(texts):
-            languages, groups = (_named(batch, each).filter(useful) for each in (language, by))
+            languages, groups = (
+                _name_groups(batch, each).filter(useful) for each in (language, by)
+            )
             counts = _count_ratings(languages, groups, ratings)
             yield _Part(texts, hashes_of(texts), ratings, groups, counts)
 
 
-def _named(batch: pa.RecordBatch, column: str | None) -> pa.Array:
+def _name_groups(batch: pa.RecordBatch, column: str | None) -> pa.Array:
     if column not in batch.schema.names:
         return pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
     return batch.column(column).cast(pa.string()).fill_null(NO_LANGUAGE)
@@ -237,7 +239,7 @@ def _unread(column: pa.Array, name: str) -> str:
     )
 
 
-def _joined(parts: list[_Part], most: int) -> _Part:
+def _join_parts(parts: list[_Part], most: int) -> _Part:
     hashes = np.concatenate([part.hashes for part in parts])
     ratings = np.concatenate([part.ratings for part in parts])
     groups = pa.chunked_array([part.groups for part in parts]).combine_chunks()

@@ -47,7 +47,7 @@ class ScaleSpec:
     scale: Any = None
     by: str | None = None
 
-    def given(self) -> RatingScale | Mapping[str, RatingScale]:
+    def parse_scales(self) -> RatingScale | Mapping[str, RatingScale]:
         """Return what the user gave, checked; an empty mapping where that is nothing."""
         if isinstance(self.scale, Mapping):
             return {
@@ -108,7 +108,7 @@ class Scales:
         counts
             How often each rating occurs in each group.
         """
-        given = spec.given()
+        given = spec.parse_scales()
         if personal := count_personal(counts):
             raise ParameterError(
                 f"scale_by={spec.by!r}: {personal:,} of {len(counts):,} values look like personal "
@@ -148,7 +148,7 @@ class Scales:
             )
         if len(set(self.scales.values())) > 1 and self.detected:
             yield (
-                f"ratings have several scales, told apart by {self.by!r}: {self._listed()}. Each "
+                f"ratings have several scales, told apart by {self.by!r}: {self._list_scales()}. Each "
                 "is read on its own; say with scale={...} which they are, or with scale=(low, "
                 "high) that they are one."
             )
@@ -167,7 +167,7 @@ class Scales:
                     "hardly any is near its top: give scale=(low, high) if that is not the scale."
                 )
 
-    def _listed(self) -> str:
+    def _list_scales(self) -> str:
         several = sorted(self.scales.items(), key=lambda pair: -sum(self.counts[pair[0]].values()))
         shown = ", ".join(f"{scale} for {group!r}" for group, scale in several[:5])
         return shown + (f" and {len(several) - 5:,} more" if len(several) > 5 else "")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.data.dataset import Dataset
-from reviewml.enrichers.ngrams.features import ngrams_of, normalised
+from reviewml.enrichers.ngrams.features import ngrams_of, normalise_texts
 from reviewml.enrichers.ngrams.model import NgramModel
 from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
 from reviewml.enrichers.sentiment.rated_reviews import NO_LANGUAGE, Rated, collect_rated, hashes_of
@@ -205,7 +205,7 @@ class Sentiment(Enricher):
         return super()._rows_to_fit(dataset)
 
     def _check_scale(self, schema: pa.Schema) -> None:
-        ScaleSpec(self.scale, self.scale_by).given()
+        ScaleSpec(self.scale, self.scale_by).parse_scales()
         by_group = isinstance(self.scale, Mapping) and len(self.scale) > 0
         if self.scale_by is None and by_group:
             raise ParameterError("scale={...} is by group: name their column, scale_by='source'.")
@@ -227,7 +227,7 @@ class Sentiment(Enricher):
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()
-        return _enriched(batch, self._grounds(self.unlearned_), self._scored)
+        return _enrich_batch(batch, self._grounds(self.unlearned_), self._score_texts)
 
     def _grounds(self, unlearned: str) -> Grounds:
         return Grounds(self.rated_rows_, self.min_rated, unlearned)
@@ -239,7 +239,7 @@ class Sentiment(Enricher):
             self._table = self._model.table()
             self._made_of = self.polarity_
 
-    def _scored(self, texts: pa.Array) -> Floats:
+    def _score_texts(self, texts: pa.Array) -> Floats:
         return _probabilities(texts, self._model, self._table)
 
     def summary(self) -> str:
@@ -279,13 +279,13 @@ class CrossFitted(Enricher):
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()
-        return _enriched(batch, self.grounds, self._scored)
+        return _enrich_batch(batch, self.grounds, self._score_texts)
 
     def setup(self) -> None:
         if not hasattr(self, "_tables"):
             self._tables = [model.table() for model in self.models]
 
-    def _scored(self, texts: pa.Array) -> Floats:
+    def _score_texts(self, texts: pa.Array) -> Floats:
         found = np.empty((len(texts), len(LEVELS)))
         part = folds(hashes_of(texts), len(self.models))
         for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):
@@ -312,14 +312,14 @@ def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
 
 def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
     if rated.only is not None or not chosen.any():
-        return NgramModel.unlearned(len(LEVELS))
+        return NgramModel.make_empty(len(LEVELS))
     return fit_polarity(counts[np.flatnonzero(chosen)], rated.ratings[chosen])
 
 
-def _enriched(
+def _enrich_batch(
     batch: pa.RecordBatch, grounds: Grounds, scored: Callable[[pa.Array], Floats]
 ) -> pa.RecordBatch:
-    texts = normalised(batch.column("text"))
+    texts = normalise_texts(batch.column("text"))
     _refuse_unrated(batch, texts, grounds)
     slices = [scored(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
     found = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))

@@ -61,7 +61,7 @@ class TransformerClassifier(TextClassifier):
     @property
     def checkpoint(self) -> Checkpoint:
         """The model and its revision."""
-        return Checkpoint.pinned(os.fspath(self.model), self.revision)
+        return Checkpoint.pin_revision(os.fspath(self.model), self.revision)
 
     @property
     def atol(self) -> float:  # type: ignore[override]
@@ -144,14 +144,14 @@ class TransformerClassifier(TextClassifier):
     def require_measured(self) -> None:
         """Raise `NotFitted` when it runs in a way whose agreement was not measured."""
         self.setup()
-        if not self.exact and self._measured() is None:
+        if not self.exact and self._measured_agreement() is None:
             raise NotFitted(
                 f"{type(self).__name__} runs by {self._way()}, and how far that is from the "
                 "exact answers was not measured: call fit() on some rows first, or fit its "
                 "pipeline; backend='torch' needs no fit."
             )
 
-    def _measured(self) -> dict[str, Any] | None:
+    def _measured_agreement(self) -> dict[str, Any] | None:
         # What was found in one precision says nothing of another.
         found: dict[str, Any] = getattr(self, "agreement_", {})
         return found if found.get("way") == self._way() else None
@@ -174,7 +174,7 @@ class TransformerClassifier(TextClassifier):
         text = f"{self.checkpoint.name} ({licence}), {placement.precision} on {placement.device}"
         if self.exact:
             return text
-        measured = self._measured()
+        measured = self._measured_agreement()
         return (
             f"{text} by {self.backend}, {measured['summary'] if measured else 'not measured yet'}"
         )

@@ -67,7 +67,7 @@ class TextClassifier(Enricher):
         texts, places = distinct(batch.column("text"))
         found = self.probabilities(texts)
         each = rows_of(found.values, places)
-        return answered(self, batch, each, failed_rows(found.failures, places))
+        return append_answers(self, batch, each, failed_rows(found.failures, places))
 
 
 def distinct(texts: pa.Array) -> tuple[list[str], Places]:
@@ -88,7 +88,7 @@ def failed_rows(failures: Mapping[int, Exception], places: Places) -> dict[int, 
     return {int(row): failures[int(places[row])] for row in rows}
 
 
-def answered(
+def append_answers(
     classifier: TextClassifier,
     batch: pa.RecordBatch,
     each: Floats,

@@ -22,7 +22,7 @@ from reviewml.enrichers.transformers.classifier import TransformerClassifier
 from reviewml.enrichers.transformers.text_classifier import (
     Floats,
     Probabilities,
-    answered,
+    append_answers,
     distinct,
     failed_rows,
     rows_of,
@@ -158,7 +158,9 @@ class ZeroShot(TransformerClassifier):
         np.logical_or.at(asked, places, wanted)
         logits, failures = self._logits(texts, asked[:-1])
         each = np.where(wanted[:, :, None], rows_of(logits, places), np.nan)
-        return answered(self, batch, self._scores(each), failed_rows(failures, places) | refused)
+        return append_answers(
+            self, batch, self._scores(each), failed_rows(failures, places) | refused
+        )
 
     def _logits(self, texts: Sequence[str], asked: Wanted) -> tuple[Floats, dict[int, Exception]]:
         """Return the logits of contradiction and entailment, shape ``(texts, labels, 2)``."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from reviewml.backends.snowflake.calls.row_calls import Asked, Question, SqlQuestion
 from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.cortex_budget import Texts
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.tables.query import Rows, Step
@@ -29,38 +29,38 @@ from reviewml.operations.cached_enrich import FIRST_ROWS, CachedEnrich, next_row
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.sql_call import ANSWER, Estimate
 from reviewml.operations.value_store import Shelf
-from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.bookkeeping import narrow_schema
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, columns_behind, roles_of
 
 KEY_NAME = "__key__"
 
-KEY = quoted(KEY_NAME)
+KEY = quote_identifier(KEY_NAME)
 """What rows are found by, the ``KEY`` of tables of answers."""
 
-NUMBER, FAILURES = quoted("__number__"), quoted("__failures__")
+NUMBER, FAILURES = quote_identifier("__number__"), quote_identifier("__failures__")
 
 GONE = "its answer was taken out of the store meanwhile: run it again"
 
 
 def compile_question(operation: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
     """Compile what an enricher asks of the database."""
-    return asked(SqlQuestion.of(operation, before), after)
+    return ask_once(SqlQuestion.of(operation, before), after)
 
 
 def compile_enrich(operation: Enrich, before: pa.Schema, after: pa.Schema) -> Step | None:
     """Compile an enricher that says how a database computes its values; None for others."""
     operation.check_sql()
     enricher = operation.enricher
-    if enricher.sql({name: quoted(name) for name in enricher.needs}) is None:
+    if enricher.sql({name: quote_identifier(name) for name in enricher.needs}) is None:
         return None
     store = operation.store if isinstance(operation, CachedEnrich) else None
     question = AskDatabase(enricher, operation.stage, store)
     return compile_question(question, before, after)
 
 
-def asked(question: Question, after: pa.Schema) -> Step:
+def ask_once(question: Question, after: pa.Schema) -> Step:
     """Return what asks about rows, and gives them with what is answered."""
-    return lambda rows: Asking.of(question, rows).answered(after)
+    return lambda rows: Asking.of(question, rows).join_answers(after)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Asking:
         answers = _answers(question.store, shelf, rows.database)
         schema = rows.schema.append(pa.field(KEY_NAME, pa.string()))
         keyed = rows.select(schema, {KEY_NAME: question.key(rows.database)})
-        return cls(question, keyed.settled(), shelf, answers)
+        return cls(question, keyed.materialize(), shelf, answers)
 
     @functools.cached_property
     def call(self) -> Asked:
@@ -113,13 +113,13 @@ class Asking:
         """Columns of the values in the table of answers."""
         return [f"C{place}" for place in range(len(self.shelf.columns))]
 
-    def answered(self, after: pa.Schema) -> Rows:
+    def join_answers(self, after: pa.Schema) -> Rows:
         """Return the rows with what is answered, once everything is."""
         self._link()
         # Threads that ask the same at once would pay for it twice.
         with self.database.asking:
-            failed = self._failed()
-        return self._joined(failed, after)
+            failed = self._ask_missing()
+        return self._join_results(failed, after)
 
     def distinct(self) -> int:
         """Return how many different rows there are to ask about, answered or not."""
@@ -129,7 +129,7 @@ class Asking:
     def unseen(self) -> str:
         """Return the query of what the enricher is shown of different rows, without answers."""
         shown = self.question.shown
-        any_of = [f"ANY_VALUE({cell}) AS {quoted(name)}" for name, cell in shown.items()]
+        any_of = [f"ANY_VALUE({cell}) AS {quote_identifier(name)}" for name, cell in shown.items()]
         number = f"ROW_NUMBER() OVER (ORDER BY {KEY}) AS {NUMBER}"
         return (
             f"SELECT {', '.join([KEY, *any_of, number])} FROM ({self.rows.query}) "
@@ -137,7 +137,7 @@ class Asking:
             f"GROUP BY {KEY}"
         )
 
-    def _failed(self) -> object:
+    def _ask_missing(self) -> object:
         """Ask what was not asked before, and return the table of what failed."""
         database = self.database
         failed = database.temporary_table(
@@ -215,14 +215,14 @@ class Asking:
             "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
         )
 
-    def _joined(self, failed: object, after: pa.Schema) -> Rows:
-        cells = {name: f"r.{quoted(name)}" for name in self.rows.schema.names}
+    def _join_results(self, failed: object, after: pa.Schema) -> Rows:
+        cells = {name: f"r.{quote_identifier(name)}" for name in self.rows.schema.names}
         for field, column in zip(self.shelf.columns, self.columns, strict=True):
             cells[field.name] = sql_type(field).loaded.format(f"a.{column}")
         gone = error_array(self.question.stage, literal(GONE))
         lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, COALESCE(f.{FAILURES}, {gone}))"
-        cells[ERRORS] = both_errors(f"r.{quoted(ERRORS)}", lost)
-        listed = ", ".join(f"{cells[name]} AS {quoted(name)}" for name in after.names)
+        cells[ERRORS] = both_errors(f"r.{quote_identifier(ERRORS)}", lost)
+        listed = ", ".join(f"{cells[name]} AS {quote_identifier(name)}" for name in after.names)
         # Should an answer stand there twice, rows must not.
         once = (
             f"SELECT * FROM {self.answers} "
@@ -272,7 +272,7 @@ def estimate(rows: Rows, question: AskDatabase) -> Estimate:
         The step.
     """
     needed = (*columns_behind(rows.schema, question.enricher.needs), *BOOKKEEPING)
-    narrow = rows.select(narrowed(rows.schema, needed))
+    narrow = rows.select(narrow_schema(rows.schema, needed))
     asking = Asking.of(SqlQuestion.of(question, narrow.schema), narrow)
     unseen = rows.database.temporary_table(asking.unseen())
     todo = rows.database.count(str(unseen))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.tables.role_expressions import error_array, key_cell, role_cells
 from reviewml.backends.snowflake.tables.types import sql_type
@@ -96,12 +96,12 @@ class SqlQuestion(Question):
         return key_cell(self.schema, self.shown)
 
     def call(self, database: Database) -> Asked:
-        call = self.step.call({name: quoted(name) for name in self.shown})
+        call = self.step.call({name: quote_identifier(name) for name in self.shown})
         fields = [pa.field(name, kind) for name, kind in self.enricher.adds.items()]
-        values = [_carried(field, call.values[field.name]) for field in fields]
+        values = [_to_staged_sql(field, call.values[field.name]) for field in fields]
         return Asked(call.answer, values, error_array(self.stage, call.error), call.price)
 
 
-def _carried(field: pa.Field, cell: str) -> str:
+def _to_staged_sql(field: pa.Field, cell: str) -> str:
     kind = sql_type(field)
     return kind.fetched.format(f"({cell})::{kind.name}")

@@ -15,7 +15,7 @@ def in_container_runtime() -> bool:
     return bool(os.environ.get(IN_RUNTIME))
 
 
-def imported(module: str) -> ModuleType | None:
+def import_runtime_module(module: str) -> ModuleType | None:
     """Return a module of the runtime, None where there is none of that name."""
     try:
         return importlib.import_module(module)

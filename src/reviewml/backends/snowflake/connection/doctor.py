@@ -14,7 +14,7 @@ from reviewml.backends.snowflake.connection.setup import (
     Setup,
     Statement,
 )
-from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.errors import BackendError
 
 Held = set[tuple[str, str, tuple[str, ...]]]
@@ -61,8 +61,8 @@ def examine(connection: Connection = None, named: Mapping[str, Any] = {}) -> lis
     # A connection works without stages: those are looked at that are named.
     setup = Setup(**{"stages": (), **_own(database, named), **named})
     role = setup.role
-    held = _held(database, role, set()) | _held(database, "PUBLIC", set())
-    found = [Finding(f"connected to Snowflake {version} with the role {quoted(current)}")]
+    held = _list_privileges(database, role, set()) | _list_privileges(database, "PUBLIC", set())
+    found = [Finding(f"connected to Snowflake {version} with the role {quote_identifier(current)}")]
     for grant in setup.grants():
         found += _looked_at(grant, role, held)
     return found + [_database_role(name, role, held) for name in DATABASE_ROLES]
@@ -82,15 +82,15 @@ def _own(database: Database, named: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _held(database: Database, role: str, known: set[str]) -> Held:
+def _list_privileges(database: Database, role: str, known: set[str]) -> Held:
     """Return what a role has, also by the roles that it was granted."""
     known.add(role)
     found: Held = set()
-    for row in database.records(f"SHOW GRANTS TO ROLE {quoted(role)}"):
+    for row in database.records(f"SHOW GRANTS TO ROLE {quote_identifier(role)}"):
         kind, parts = row["granted_on"].replace("_", " "), _parts(row["name"])
         found.add((row["privilege"], kind, parts))
         if kind == "ROLE" and parts[-1] not in known:
-            found |= _held(database, parts[-1], known)
+            found |= _list_privileges(database, parts[-1], known)
     return found
 
 
@@ -112,5 +112,5 @@ def _looked_at(grant: Grant, role: str, held: Held) -> Iterator[Finding]:
 
 def _database_role(name: str, role: str, held: Held) -> Finding:
     known = ("USAGE", "DATABASE ROLE", _parts(name)) in held
-    grant = Statement(f"GRANT DATABASE ROLE {name} TO ROLE {quoted(role)}", GRANTS)
+    grant = Statement(f"GRANT DATABASE ROLE {name} TO ROLE {quote_identifier(role)}", GRANTS)
     return Finding(f"database role {name}", None if known else grant)

@@ -9,9 +9,9 @@ from typing import TypeVar
 from snowflake.connector.errors import Error
 from snowflake.snowpark.exceptions import SnowparkClientException
 
-from reviewml.backends.snowflake.connection.safe_messages import marked
+from reviewml.backends.snowflake.connection.safe_messages import extract_marked
 from reviewml.errors import BackendError
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 VALUES = re.compile(r"(?<!\w)(['\"]).*['\"]", re.DOTALL)
 """From the first quoted value of a message to the last."""
@@ -22,22 +22,22 @@ FIRST_OF_DATA = 100_000
 T = TypeVar("T")
 
 
-def tried(work: Callable[[], T]) -> T:
+def translate_errors(work: Callable[[], T]) -> T:
     """Return what work returns, and raise what goes wrong in our words."""
     try:
         return work()
     except (Error, SnowparkClientException) as error:
-        failure = BackendError(said(error))
+        failure = BackendError(server_message(error))
     # Not above: what it came from may quote texts, and would hang on it.
     raise failure
 
 
-def said(error: Exception) -> str:
+def server_message(error: Exception) -> str:
     """Return what Snowflake says of a statement, without the values in it: they may be reviews."""
     number = getattr(error, "errno", None) or -1
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
-    text = masked(" ".join(str(text).split()))
-    ours = marked(text)
+    text = redact(" ".join(str(text).split()))
+    ours = extract_marked(text)
     if ours is not None:
         text = ours
     elif number >= FIRST_OF_DATA or number < 0:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from reviewml.errors import BackendError, ReviewmlError, RowErrors, RowsFailed
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,7 +22,7 @@ MARK = f"reviewml-{uuid.uuid4().hex}"
 """Marks what is told by functions that this process makes; no text of a row can hold it."""
 
 
-def told(error: Exception) -> str:
+def safe_message(error: Exception) -> str:
     """Return what went wrong: in the words of the exception where these cannot quote a text.
 
     Examples
@@ -34,7 +34,7 @@ def told(error: Exception) -> str:
     "No module named 'nothing_of_that_name'"
     """
     where = traceback.extract_tb(error.__traceback__)[-1]
-    words = masked(str(error)) if _has_safe_words(error) else "it may quote a text."
+    words = redact(str(error)) if _has_safe_words(error) else "it may quote a text."
     place = f"{Path(where.filename).name}, line {where.lineno}, in {where.name}"
     return f"{type(error).__name__} ({place}): {' '.join(words.split())}"
 
@@ -62,14 +62,14 @@ def telling(mark: str, what: str, work: Callable[P, T]) -> Callable[P, T]:
         try:
             return work(*args, **options)
         except Exception as error:
-            failure = told(error)
+            failure = safe_message(error)
         # Not above: what it came from would be shown too.
         raise BackendError(f"{mark}<{what}: {failure}>{mark}")
 
     return told_work
 
 
-def marked(text: str) -> str | None:
+def extract_marked(text: str) -> str | None:
     """Return what `telling` told in a message; None where it told nothing."""
     found = re.search(f"{MARK}<(.*)>{MARK}", text, re.DOTALL)
     return found and found[1]

@@ -24,7 +24,7 @@ from snowflake.snowpark import Session
 from snowflake.snowpark.context import get_active_session
 from snowflake.snowpark.exceptions import SnowparkClientException
 
-from reviewml.backends.snowflake.connection.errors import tried
+from reviewml.backends.snowflake.connection.errors import translate_errors
 from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.errors import BackendError, ParameterError, did_you_mean
 
@@ -89,8 +89,8 @@ class Access:
         # Two threads must have one session: temporary tables are not seen from another.
         with _opening:
             _, known = _databases.get(key, (None, None))
-            if known is None or known.closed:
-                known = Database(_opened(self.connection, str(self)))
+            if known is None or known.is_closed:
+                known = Database(_open_session(self.connection, str(self)))
                 known.check_open()
                 # What is kept here cannot hand its number on to another.
                 _databases[key] = self.connection, known
@@ -165,14 +165,14 @@ class Database:
         self._tag: dict[str, str] | None = None
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether somebody has closed the session."""
         is_closed = getattr(self.session.connection, "is_closed", None)
         return bool(is_closed and is_closed())
 
     def check_open(self) -> None:
         """Raise `BackendError` when somebody has closed the session."""
-        if self.closed:
+        if self.is_closed:
             raise BackendError(
                 "the session is closed: give an open one, or the name of a connection in "
                 "connections.toml."
@@ -180,23 +180,23 @@ class Database:
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement and return what it says."""
-        with self._executed(statement) as cursor:
-            return tried(lambda: list(cursor.fetchall()))
+        with self._execute_statement(statement) as cursor:
+            return translate_errors(lambda: list(cursor.fetchall()))
 
     def records(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement and return what it says by the names of the columns."""
-        with self._executed(statement) as cursor:
+        with self._execute_statement(statement) as cursor:
             names = names_of(cursor.description)
-            found = tried(lambda: list(cursor.fetchall()))
+            found = translate_errors(lambda: list(cursor.fetchall()))
         return [dict(zip(names, row, strict=True)) for row in found]
 
     def run_there(self, statement: str) -> str:
         """Run a statement whose rows stay there; return the id by which RESULT_SCAN has them."""
-        with self._executed(statement, later=True) as cursor:
+        with self._execute_statement(statement, later=True) as cursor:
             query = str(cursor.sfqid)
         connection = self.session.connection
         while connection.is_still_running(
-            tried(lambda: connection.get_query_status_throw_if_error(query))
+            translate_errors(lambda: connection.get_query_status_throw_if_error(query))
         ):
             time.sleep(POLL_SECONDS)
         return query
@@ -218,16 +218,16 @@ class Database:
 
     def batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
-        with self._executed(query) as cursor:
+        with self._execute_statement(query) as cursor:
             if not cursor.rowcount:
                 return
-            tables = tried(cursor.fetch_arrow_batches)
-            while (table := tried(lambda: next(tables, None))) is not None:
+            tables = translate_errors(cursor.fetch_arrow_batches)
+            while (table := translate_errors(lambda: next(tables, None))) is not None:
                 yield table
 
     def columns(self, query: str) -> list[ResultMetadata]:
         """Return what the columns of a query are called, and their types."""
-        with self._executed(f"SELECT * FROM ({query}\n) LIMIT 0") as cursor:
+        with self._execute_statement(f"SELECT * FROM ({query}\n) LIMIT 0") as cursor:
             return list(cursor.description)
 
     def temporary_name(self, what: str) -> Name:
@@ -240,11 +240,11 @@ class Database:
 
     def temporary_table(self, query: str) -> TemporaryTable:
         """Return a table of the rows of a query, which stays while somebody refers to it."""
-        table = self.held(self.temporary_name("rows"))
+        table = self.hold_table(self.temporary_name("rows"))
         self.run(f"CREATE TEMPORARY TABLE {table} AS {query}")
         return table
 
-    def held(self, name: Name) -> TemporaryTable:
+    def hold_table(self, name: Name) -> TemporaryTable:
         """Return a reference to a table, which is dropped when the last of them is gone."""
         table = TemporaryTable(name)
         # Not at once: garbage is collected in the middle of anything.
@@ -270,17 +270,19 @@ class Database:
         return Name((Name.parse(database).parts[0], Name.parse(schema).parts[0]))
 
     @contextlib.contextmanager
-    def _executed(self, statement: str, *, later: bool = False) -> Iterator[SnowflakeCursor]:
+    def _execute_statement(
+        self, statement: str, *, later: bool = False
+    ) -> Iterator[SnowflakeCursor]:
         self.check_open()
         if self._tag is None:
             self._tag = self._own_tag()
         with self.session.connection.cursor() as cursor:
-            for name in self._taken():
+            for name in self._take_unused():
                 self._execute(cursor, f"DROP TABLE IF EXISTS {name}")
             self._execute(cursor, statement, later=later)
             yield cursor
 
-    def _taken(self) -> Iterator[Name]:
+    def _take_unused(self) -> Iterator[Name]:
         # Another thread may take the last one first.
         with contextlib.suppress(IndexError):
             while True:
@@ -288,13 +290,13 @@ class Database:
 
     def _execute(self, cursor: SnowflakeCursor, statement: str, *, later: bool = False) -> None:
         execute = cursor.execute_async if later else cursor.execute
-        tried(lambda: execute(statement, _statement_params=self._tag))
+        translate_errors(lambda: execute(statement, _statement_params=self._tag))
 
     def _own_tag(self) -> dict[str, str]:
         with self.session.connection.cursor() as cursor:
             asked = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
-            tried(lambda: cursor.execute(asked))
-            found = tried(cursor.fetchall)
+            translate_errors(lambda: cursor.execute(asked))
+            found = translate_errors(cursor.fetchall)
         return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
 
     def __repr__(self) -> str:
@@ -311,7 +313,7 @@ class TemporaryTable:
         return self.name.sql
 
 
-def _opened(connection: Connection, what: str) -> Session:
+def _open_session(connection: Connection, what: str) -> Session:
     opened, reason = None, ""
     try:
         opened = _session(connection)
@@ -338,18 +340,18 @@ def _session(connection: Connection) -> Session:
         made: Session = Session.builder.configs({"connection": connection}).create()
         return made
     if isinstance(connection, str):
-        return _session(connect(connection_name=_known(connection)))
+        return _session(connect(connection_name=_check_connection_name(connection)))
     if connection is None:
         return _at_hand()
     if callable(connection):
-        return _session(_checked(connection()))
+        return _session(_check_session(connection()))
     raise BackendError(
         f"connection is a {type(connection).__name__}: give a name in connections.toml, an open "
         "session, or a function that opens one."
     )
 
 
-def _checked(opened: Any) -> Session | SnowflakeConnection:
+def _check_session(opened: Any) -> Session | SnowflakeConnection:
     if isinstance(opened, Session | SnowflakeConnection):
         return opened
     raise BackendError(
@@ -366,7 +368,7 @@ def _at_hand() -> Session:
     return _session(connect(**given) if given else str(CONFIG_MANAGER["default_connection_name"]))
 
 
-def _known(name: str) -> str:
+def _check_connection_name(name: str) -> str:
     """Return the name of a connection when ``connections.toml`` has it."""
     known: Any = None
     with contextlib.suppress(ConfigSourceError):

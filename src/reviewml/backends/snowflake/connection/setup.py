@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import Name, literal, quoted
+from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 
 USERS, OBJECTS, GRANTS = "USERADMIN", "SYSADMIN", "SECURITYADMIN"
 """Roles that Snowflake comes with, and that a statement needs; none needs ACCOUNTADMIN."""
@@ -53,7 +53,7 @@ class Grant:
     def statement(self, role: str) -> Statement:
         """Return the statement that grants them to a role."""
         what = f"{', '.join(self.privileges)} ON {self.kind} {self.name}"
-        return Statement(f"GRANT {what} TO ROLE {quoted(role)}", GRANTS)
+        return Statement(f"GRANT {what} TO ROLE {quote_identifier(role)}", GRANTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Setup:
 
     def statements(self) -> list[Statement]:
         """Return all statements, in the order in which they have to be run."""
-        role = quoted(self.role)
+        role = quote_identifier(self.role)
         found = [Statement(f"CREATE ROLE IF NOT EXISTS {role}", USERS)]
-        found += [Statement(sql, OBJECTS) for sql in self._made()]
+        found += [Statement(sql, OBJECTS) for sql in self._create_objects()]
         found += [grant.statement(self.role) for grant in self.grants()]
         found += [
             Statement(f"GRANT DATABASE ROLE {name} TO ROLE {role}", GRANTS)
@@ -97,7 +97,9 @@ class Setup:
         # So that administrators can look after what the role owns.
         found.append(Statement(f"GRANT ROLE {role} TO ROLE {OBJECTS}", GRANTS))
         if self.user is not None:
-            found.append(Statement(f"GRANT ROLE {role} TO USER {quoted(self.user)}", GRANTS))
+            found.append(
+                Statement(f"GRANT ROLE {role} TO USER {quote_identifier(self.user)}", GRANTS)
+            )
         return found
 
     def grants(self) -> list[Grant]:
@@ -127,7 +129,7 @@ class Setup:
                 database.run(f"USE ROLE {statement.role}")
                 database.run(statement.sql)
         finally:
-            database.run(f"USE ROLE {quoted(before)}")
+            database.run(f"USE ROLE {quote_identifier(before)}")
 
     def _lines(self) -> Iterator[str]:
         role = None
@@ -137,22 +139,22 @@ class Setup:
                 yield f"USE ROLE {role};"
             yield f"{statement.sql};"
 
-    def _made(self) -> Iterator[str]:
+    def _create_objects(self) -> Iterator[str]:
         new = "IF NOT EXISTS"
         yield (
-            f"CREATE WAREHOUSE {new} {quoted(self.warehouse)} WAREHOUSE_SIZE = XSMALL "
+            f"CREATE WAREHOUSE {new} {quote_identifier(self.warehouse)} WAREHOUSE_SIZE = XSMALL "
             "AUTO_SUSPEND = 60 AUTO_RESUME = TRUE INITIALLY_SUSPENDED = TRUE"
         )
-        yield f"CREATE DATABASE {new} {quoted(self.database)}"
+        yield f"CREATE DATABASE {new} {quote_identifier(self.database)}"
         yield f"CREATE SCHEMA {new} {self._within()}"
         for stage in self.stages:
             place = self._within(stage)
             yield f"CREATE STAGE {new} {place} ENCRYPTION = (TYPE = {literal('SNOWFLAKE_SSE')})"
         if self.compute_pool is not None:
             yield (
-                f"CREATE COMPUTE POOL {new} {quoted(self.compute_pool)} MIN_NODES = 1 "
+                f"CREATE COMPUTE POOL {new} {quote_identifier(self.compute_pool)} MIN_NODES = 1 "
                 f"MAX_NODES = {int(self.max_nodes)} INSTANCE_FAMILY = "
-                f"{quoted(self.instance_family)} AUTO_SUSPEND_SECS = 300"
+                f"{quote_identifier(self.instance_family)} AUTO_SUSPEND_SECS = 300"
             )
 
     def _within(self, *name: str) -> Name:

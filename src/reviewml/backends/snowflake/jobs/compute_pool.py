@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reviewml.backends.snowflake.connection.errors import tried
+from reviewml.backends.snowflake.connection.errors import translate_errors
 from reviewml.backends.snowflake.connection.session import Access, Connection, Database
 from reviewml.backends.snowflake.identifiers import Name
 from reviewml.backends.snowflake.jobs.job import PREFIX, Job
@@ -99,7 +99,7 @@ class Pool:
         """Run the task that is described in a folder, which `payload` prepared."""
         from snowflake.ml import jobs
 
-        submitted = tried(
+        submitted = translate_errors(
             lambda: jobs.submit_directory(str(folder), entrypoint=ENTRY, **self._settings(name))
         )
         return Job(submitted.id, self.connection)
@@ -114,7 +114,7 @@ class Pool:
             settings = self._settings(name)
             settings["imports"] = [*settings.get("imports", ()), *brought]
             with taken_along(_own_modules(function)):
-                submitted = tried(lambda: jobs.remote(**settings)(function)(*args))
+                submitted = translate_errors(lambda: jobs.remote(**settings)(function)(*args))
         return Job(submitted.id, self.connection)
 
     def _settings(self, name: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Pool:
             "stage_name": Name.parse(self.stage).sql,
             "session": self.database().session,
             "target_instances": self.target_instances,
-            "pip_requirements": [*package_archive.pinned(), *self.pip_requirements],
+            "pip_requirements": [*package_archive.pin_requirements(), *self.pip_requirements],
             "artifact_repositories": [*self.artifact_repositories],
             "name": name,
         }

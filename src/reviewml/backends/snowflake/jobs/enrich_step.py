@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import Access, Database
-from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.jobs.payload import payload
 from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
@@ -21,12 +21,12 @@ from reviewml.backends.snowflake.tables.role_expressions import both_errors
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.backends.snowflake.udf.pickling import Stays
 from reviewml.backends.snowflake.udf.registration import Content
-from reviewml.backends.snowflake.udf.udf_step import brought
+from reviewml.backends.snowflake.udf.udf_step import package_operation
 from reviewml.errors import BackendError, SchemaError
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
-from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.bookkeeping import narrow_schema
 from reviewml.rows.roles import ERRORS, PLACE, roles_of
 from reviewml.storage.temporary import temporary_folder
 
@@ -98,10 +98,10 @@ class JobStep:
         store = _store(operation, pool)
         # Without its store, which may hold a session.
         alone = Enrich(operation.enricher, operation.stage)
-        content = brought(alone, pool.packages).content
+        content = package_operation(alone, pool.packages).content
         # By their ids the values of rows can be forgotten.
-        names = [*operation.reads(before), *roles_of(before).named().get("id", ())]
-        reads, makes = narrowed(before, names), tuple(operation.makes(before))
+        names = [*operation.reads(before), *roles_of(before).list_named().get("id", ())]
+        reads, makes = narrow_schema(before, names), tuple(operation.makes(before))
         try:
             [sql_type(field) for field in [*reads, *map(after.field, makes)]]
         except SchemaError:
@@ -109,34 +109,37 @@ class JobStep:
         return cls(operation.stage, content, pool, store, reads, makes, after)
 
     def __call__(self, rows: Rows) -> Rows:
-        numbered, count = _numbered(rows)
+        numbered, count = _number_rows(rows)
         if not count:
             nothing = {
                 name: f"NULL::{sql_type(self.after.field(name)).name}" for name in self.makes
             }
             return numbered.select(self.after, nothing)
         database = rows.database
-        with _dropped(database, "given") as given, _dropped(database, "made") as made:
-            database.run(SEEN_BY_OTHERS.format(given, self._given(numbered)))
+        with (
+            _drop_afterwards(database, "given") as given,
+            _drop_afterwards(database, "made") as made,
+        ):
+            database.run(SEEN_BY_OTHERS.format(given, self._select_input(numbered)))
             self._run(database, given, made)
-            joined = numbered.of(self._joined(numbered, made), self.after).settled()
+            joined = numbered.of(self._join_results(numbered, made), self.after).materialize()
         log.info("step %s: a job on %s computed it, of %d rows", self.stage, self.pool, count)
         return joined
 
-    def _given(self, rows: Rows) -> str:
+    def _select_input(self, rows: Rows) -> str:
         # Errors from before stay here: they are nothing to the enricher.
-        cells = {PLACE: quoted(NUMBER), ERRORS: NO_ERRORS}
+        cells = {PLACE: quote_identifier(NUMBER), ERRORS: NO_ERRORS}
         return rows.select(self.reads, cells).query
 
-    def _joined(self, rows: Rows, made: Name) -> str:
-        errors = quoted(ERRORS)
-        cells = {name: f"r.{quoted(name)}" for name in self.after.names}
-        cells |= {name: f"m.{quoted(name)}" for name in self.makes}
+    def _join_results(self, rows: Rows, made: Name) -> str:
+        errors = quote_identifier(ERRORS)
+        cells = {name: f"r.{quote_identifier(name)}" for name in self.after.names}
+        cells |= {name: f"m.{quote_identifier(name)}" for name in self.makes}
         cells[ERRORS] = both_errors(f"r.{errors}", f"m.{errors}")
-        listed = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
+        listed = ", ".join(f"{cell} AS {quote_identifier(name)}" for name, cell in cells.items())
         return (
             f"SELECT {listed} FROM ({rows.query}) AS r "
-            f"JOIN {made} AS m ON r.{quoted(NUMBER)} = m.{quoted(PLACE)}"
+            f"JOIN {made} AS m ON r.{quote_identifier(NUMBER)} = m.{quote_identifier(PLACE)}"
         )
 
     def _run(self, database: Database, given: Name, made: Name) -> None:
@@ -156,7 +159,7 @@ class JobStep:
             )
             job = self.pool.submit_folder(folder, name)
         try:
-            job.waited()
+            job.wait_for_status()
             job.result()
         except BackendError as error:
             raise BackendError(f"step {self.stage!r}: {error}") from None
@@ -183,16 +186,16 @@ def _schema_of(store: SnowflakeStore | None, database: Database) -> str | None:
     return Name((*current[: 2 - len(named)], *named)).sql
 
 
-def _numbered(rows: Rows) -> tuple[Rows, int]:
+def _number_rows(rows: Rows) -> tuple[Rows, int]:
     """Return rows that are computed now, each with a number, and how many there are."""
     schema = rows.schema.append(pa.field(NUMBER, pa.string()))
-    number = f"ROW_NUMBER() OVER (ORDER BY {quoted(PLACE)})::TEXT"
-    numbered = rows.select(schema, {NUMBER: number}).settled()
+    number = f"ROW_NUMBER() OVER (ORDER BY {quote_identifier(PLACE)})::TEXT"
+    numbered = rows.select(schema, {NUMBER: number}).materialize()
     return numbered, numbered.count()
 
 
 @contextlib.contextmanager
-def _dropped(database: Database, what: str) -> Iterator[Name]:
+def _drop_afterwards(database: Database, what: str) -> Iterator[Name]:
     """Give a new name for a table, which is dropped afterwards, whatever happens."""
     name = database.temporary_name(what)
     try:

@@ -9,12 +9,12 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from reviewml.backends.snowflake.connection.errors import tried
+from reviewml.backends.snowflake.connection.errors import translate_errors
 from reviewml.backends.snowflake.connection.session import Access, Connection
 from reviewml.backends.snowflake.identifiers import Name
 from reviewml.errors import BackendError
 from reviewml.pipeline import Pipeline, load
-from reviewml.privacy.redaction import masked
+from reviewml.privacy.redaction import redact
 from reviewml.saving.manifest import leads_outside
 from reviewml.storage.temporary import temporary_folder
 
@@ -50,7 +50,7 @@ class Job:
     @property
     def status(self) -> str:
         """As Snowflake says it: ``RUNNING``, ``DONE``, ``FAILED``, ``CANCELLED`` and others."""
-        return str(tried(lambda: self._job().status))
+        return str(translate_errors(lambda: self._job().status))
 
     def logs(self, *, whole: bool = False) -> str:
         """Return what it printed, on its first machine.
@@ -60,7 +60,7 @@ class Job:
         whole
             Also what was printed before it started and after it ended.
         """
-        return str(tried(lambda: self._job().get_logs(verbose=whole)))
+        return str(translate_errors(lambda: self._job().get_logs(verbose=whole)))
 
     def wait(self, timeout: float | None = None) -> str:
         """Return its status once it has ended.
@@ -75,9 +75,9 @@ class Job:
         TimeoutError
             When it takes longer.
         """
-        return str(tried(lambda: self._job().wait(-1 if timeout is None else timeout)))
+        return str(translate_errors(lambda: self._job().wait(-1 if timeout is None else timeout)))
 
-    def waited(self) -> str:
+    def wait_for_status(self) -> str:
         """Return its status once it has ended; what nobody waits for any more is deleted."""
         try:
             return self.wait()
@@ -98,13 +98,13 @@ class Job:
         """
         status = self.wait(timeout)
         if status != "DONE":
-            why = f" {self._said()}" if status in FAILED else ""
+            why = f" {self._read_log()}" if status in FAILED else ""
             raise BackendError(
                 f"job {self.id} ended as {status}.{why} See what jobs.Job(id).logs() says; "
                 "jobs.delete_failed() removes those that failed."
             )
         try:
-            return tried(lambda: self._job().result())
+            return translate_errors(lambda: self._job().result())
         except BackendError:
             raise
         except RuntimeError:
@@ -112,7 +112,7 @@ class Job:
             failure = "left no result that can be read, as when its process was ended"
         raise BackendError(f"job {self.id} {failure}: see what logs(whole=True) says of it.")
 
-    def _said(self) -> str:
+    def _read_log(self) -> str:
         """Return the lines of its log that cannot quote a text.
 
         Those are ours, which begin with its name, and those from before our code ran.
@@ -128,7 +128,7 @@ class Job:
             return " ".join(itertools.chain(*told))
         if any(line.strip() == STARTED for line in lines):
             return "A function of yours raised, or it died without a word, as when memory runs out."
-        return "It did not get to our code. " + masked("\n".join(lines[-LAST_LINES:]))
+        return "It did not get to our code. " + redact("\n".join(lines[-LAST_LINES:]))
 
     def pipeline(self, timeout: float | None = None) -> Pipeline:
         """Return the pipeline that it fitted."""
@@ -152,14 +152,14 @@ class Job:
 
     def cancel(self) -> None:
         """End it."""
-        tried(lambda: self._job().cancel())
+        translate_errors(lambda: self._job().cancel())
 
     def delete(self) -> None:
         """Remove it with its logs, and what it brought and left on the stage."""
         from snowflake.ml import jobs
 
         session = Access(self.connection).database().session
-        tried(lambda: jobs.delete_job(self.id, session=session))
+        translate_errors(lambda: jobs.delete_job(self.id, session=session))
 
     def _job(self) -> Any:
         from snowflake.ml import jobs

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml import plugins, saving
-from reviewml.backends.snowflake.connection.safe_messages import told
+from reviewml.backends.snowflake.connection.safe_messages import safe_message
 from reviewml.backends.snowflake.jobs.payload import NAME, RESULT, TASK
 from reviewml.errors import BackendError
 from reviewml.pipeline import Pipeline
@@ -55,7 +55,7 @@ def run(folder: Path) -> dict[str, Any]:
     except Exception as error:
         # Where there are features alone, nothing has a text.
         said = describe_error(error)
-        failure = said if task["task"] == "train" else told(error)
+        failure = said if task["task"] == "train" else safe_message(error)
     name = (folder / NAME).read_text(encoding="utf-8")
     print(f"{name} {' '.join(failure.split())}", flush=True)  # noqa: T201  what is printed is the log
     # Not above: what it came from would be printed too.
@@ -78,7 +78,7 @@ def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[
         ``target``, ``group``, ``reviews`` of `Pipeline.fit`; ``results``, a place on a stage; and
         ``registry``, the arguments of `SnowflakeRegistry` and of its `log`.
     """
-    steps = [{"step": name, **_described(step)} for name, step in pipeline.steps]
+    steps = [{"step": name, **_describe_component(step)} for name, step in pipeline.steps]
     parameters = {name: getattr(pipeline, name) for name in ROLE_NAMES}
     return {"task": "fit", "steps": steps, "parameters": parameters, "rows": rows, **options}
 
@@ -94,11 +94,11 @@ def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     saved = pipeline.save(folder / RESULT)
     found: dict[str, Any] = {"report": json.loads((saved / "report.json").read_text("utf-8"))}
     if task.get("registry"):
-        found["version"] = _logged(pipeline, task["registry"])
-    return found | _kept(saved, task["results"])
+        found["version"] = _log_pipeline(pipeline, task["registry"])
+    return found | _put_folder(saved, task["results"])
 
 
-def _logged(pipeline: Pipeline, registry: Mapping[str, Any]) -> str:
+def _log_pipeline(pipeline: Pipeline, registry: Mapping[str, Any]) -> str:
     from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 
     return str(SnowflakeRegistry(**registry["at"]).log(pipeline, **registry["log"]))
@@ -133,18 +133,18 @@ def write_enrich_task(
 def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     from reviewml.backends.local.dataset import LocalDataset
     from reviewml.backends.snowflake.connection.session import Access
-    from reviewml.backends.snowflake.identifiers import quoted
+    from reviewml.backends.snowflake.identifiers import quote_identifier
     from reviewml.backends.snowflake.store import SnowflakeStore
-    from reviewml.backends.snowflake.tables.fetch import fetched
+    from reviewml.backends.snowflake.tables.fetch import fetch_batches
     from reviewml.backends.snowflake.tables.query import Rows
     from reviewml.backends.snowflake.tables.upload import upload
 
     database, enricher = Access().database(), _enricher(folder)
     schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(task["schema"])))
-    names = ", ".join(map(quoted, schema.names))
+    names = ", ".join(map(quote_identifier, schema.names))
     given = Rows(database, f"SELECT {names} FROM {task['rows']}", schema)
     store = SnowflakeStore(schema=task["store"]) if task["store"] else None
-    rows = LocalDataset(schema, lambda: fetched(given), store=store)
+    rows = LocalDataset(schema, lambda: fetch_batches(given), store=store)
     enriched = _backend(store).read(rows).enrich(enricher, stage=task["stage"])
     kept = enriched.select(list(enricher.adds))
     made = upload(database, kept.full_batches(), kept.full_schema)
@@ -204,7 +204,7 @@ def write_train_task(
     fields = ("name", "column", "meaning", "kind", "categories")
     task = {
         "task": "train",
-        "trainer": _described(trainer),
+        "trainer": _describe_component(trainer),
         "features": [{field: getattr(f, field) for field in fields} for f in features],
         "target": {"task": examples.target.task, "classes": list(examples.target.classes)},
         "valid": valid is not None,
@@ -226,7 +226,7 @@ def _train(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     saved = folder / RESULT
     saved.mkdir()
     model.save(saved)
-    return _kept(saved, task["results"])
+    return _put_folder(saved, task["results"])
 
 
 def _write(examples: Examples, path: Path) -> None:
@@ -248,7 +248,7 @@ def _read(path: Path, target: Mapping[str, Any]) -> Examples:
 # -- all ----------------------------------------------------------------------------------------
 
 
-def _described(component: Component) -> dict[str, Any]:
+def _describe_component(component: Component) -> dict[str, Any]:
     """Return a component as JSON types; one that holds arrays cannot be described so."""
     from reviewml.saving.json_codec import NotPlain
 
@@ -266,7 +266,7 @@ def _component(described: Mapping[str, Any]) -> Any:
     return rebuild(dict(described), {}, {})
 
 
-def _kept(saved: Path, results: str) -> dict[str, Any]:
+def _put_folder(saved: Path, results: str) -> dict[str, Any]:
     """Put a folder on a stage, and return where it is and the names of its files."""
     from reviewml.backends.snowflake.connection.session import Access
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reviewml.backends.snowflake.connection.errors import tried
+from reviewml.backends.snowflake.connection.errors import translate_errors
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.backends.snowflake.registry.model_versions import version_name
 from reviewml.backends.snowflake.registry.packaged_model import Packaged
 from reviewml.backends.snowflake.udf import package_archive
@@ -60,10 +60,10 @@ def upload(
     options = {**OPTIONS, "method_options": {"explain": {"function_type": "FUNCTION"}}}
     # The client draws a bar on standard output, which is for answers and is one for all threads.
     with _one_at_a_time, contextlib.redirect_stdout(io.StringIO()):
-        tried(
+        translate_errors(
             lambda: _registry(database, name).log_model(
                 scorer(ModelContext(**files)),
-                model_name=quoted(name.parts[-1]),
+                model_name=quote_identifier(name.parts[-1]),
                 version_name=version_name(number),
                 signatures=signatures(packaged),
                 sample_input_data=packaged.example(),
@@ -76,21 +76,23 @@ def upload(
 
 def client_version(database: Database, name: Name, number: int) -> Any:
     """Return a version of a model as Snowflake's client knows it."""
-    model = tried(lambda: _registry(database, name).get_model(quoted(name.parts[-1])))
-    return tried(lambda: model.version(version_name(number)))
+    model = translate_errors(
+        lambda: _registry(database, name).get_model(quote_identifier(name.parts[-1]))
+    )
+    return translate_errors(lambda: model.version(version_name(number)))
 
 
 def _registry(database: Database, name: Name) -> Any:
     from snowflake.ml.registry import Registry
 
-    where, schema, _ = map(quoted, name.parts)
+    where, schema, _ = map(quote_identifier, name.parts)
     return Registry(database.session, database_name=where, schema_name=schema)
 
 
 def requirements(saved: Path) -> list[str]:
     """Return the packages that a saved pipeline needs, at the versions they have here."""
     named = json.loads((saved / "versions.json").read_text(encoding="utf-8"))
-    return sorted(package_archive.pinned({*named, *IMPORTED} - {*OURS}))
+    return sorted(package_archive.pin_requirements({*named, *IMPORTED} - {*OURS}))
 
 
 def signatures(packaged: Packaged) -> dict[str, ModelSignature]:

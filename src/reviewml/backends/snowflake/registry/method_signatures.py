@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import Name, literal, quoted
+from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 from reviewml.errors import DamagedModel, SchemaError, did_you_mean
 
 if TYPE_CHECKING:
@@ -62,16 +62,17 @@ class Method:
             When a column that it takes is missing, or one that it gives is there already.
         """
         _require_known([kind for _, kind in (*self.inputs, *self.outputs)])
-        taken = _found(self.inputs, columns)
+        taken = _match_columns(self.inputs, columns)
         _require_free([name for name, _ in self.outputs], columns)
         arguments = self._arguments(
             _cast(column, columns[column], kind)
             for column, (_, kind) in zip(taken, self.inputs, strict=True)
         )
         given = ", ".join(
-            f"{SAID}[{literal(name)}]::{kind} AS {quoted(name)}" for name, kind in self.outputs
+            f"{SAID}[{literal(name)}]::{kind} AS {quote_identifier(name)}"
+            for name, kind in self.outputs
         )
-        called = f"{place}!{quoted(method)}({arguments})"
+        called = f"{place}!{quote_identifier(method)}({arguments})"
         return (
             f"SELECT * EXCLUDE ({SAID}), {given} FROM (SELECT *, {called} AS {SAID} FROM ({rows}))"
         )
@@ -118,7 +119,7 @@ def version_sql(name: Name, version: str) -> str:
     return f"MODEL({name}, {version})"
 
 
-def _found(inputs: Fields, columns: Mapping[str, Any]) -> list[str]:
+def _match_columns(inputs: Fields, columns: Mapping[str, Any]) -> list[str]:
     """Return the column of each input: of that name, or of the same in upper case."""
     found = []
     for name, _ in inputs:
@@ -144,5 +145,5 @@ def _require_free(names: Sequence[str], columns: Mapping[str, Any]) -> None:
 
 def _cast(column: str, known: str, wanted: str) -> str:
     if wanted == "TIMESTAMP_NTZ" and known.upper().startswith(ZONED):
-        return f"CONVERT_TIMEZONE('UTC', {quoted(column)})::TIMESTAMP_NTZ"
-    return f"{quoted(column)}::{wanted}"
+        return f"CONVERT_TIMEZONE('UTC', {quote_identifier(column)})::TIMESTAMP_NTZ"
+    return f"{quote_identifier(column)}::{wanted}"

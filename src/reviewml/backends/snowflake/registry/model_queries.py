@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.backends.snowflake.registry.method_signatures import Method, version_sql
 from reviewml.backends.snowflake.registry.model_versions import KeptModel, KeptVersion, version_name
 from reviewml.backends.snowflake.tables.described_types import kind_name
@@ -98,7 +98,7 @@ def rows_of(rows: str | DataFrame) -> str:
     return query_of(rows)
 
 
-def enriched(pipeline: Pipeline, rows: str, columns: Collection[str]) -> str:
+def enrich_query(pipeline: Pipeline, rows: str, columns: Collection[str]) -> str:
     """Return a query of rows with the columns of all enrichers, each asked for each row.
 
     Parameters
@@ -139,14 +139,16 @@ def _with_step(
             "and score that with run()."
         )
     _check_columns(name, itertools.chain(*looked_at.values()), call.values, known)
-    values = ", ".join(f"{value} AS {quoted(column)}" for column, value in call.values.items())
+    values = ", ".join(
+        f"{value} AS {quote_identifier(column)}" for column, value in call.values.items()
+    )
     asked = f"SELECT *, {call.answer} AS {ANSWER} FROM ({rows})"
     return f"SELECT * EXCLUDE ({ANSWER}), {values} FROM ({asked})", {*call.values}
 
 
 def _looked_at(enricher: Enrichment, roles: Roles) -> dict[str, Sequence[str]]:
     """Return the columns that each of what an enricher needs stands for."""
-    named = roles.named()
+    named = roles.list_named()
     return {need: named.get(need) or (need,) for need in getattr(enricher, "needs", ())}
 
 

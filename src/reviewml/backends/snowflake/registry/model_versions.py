@@ -111,7 +111,7 @@ class KeptVersion:
     record: Record
     services: tuple[str, ...] = ()
 
-    def described(self, name: str) -> ModelVersion:
+    def describe_version(self, name: str) -> ModelVersion:
         """Return it as registries do."""
         created, metrics = self.record.logged.time, self.record.metrics
         return ModelVersion(name, self.number, created, self.aliases, metrics)
@@ -136,12 +136,12 @@ class KeptModel:
         """Return the versions of ours, oldest first."""
         found = (
             (number, row, Record.parse(row["metadata"]))
-            for row in self._shown()
+            for row in self._show_versions()
             if (number := _number(row["name"])) is not None
         )
         ours = [(number, row, record) for number, row, record in found if record is not None]
         known = {number: _aliases(row["aliases"]) for number, row, _ in ours}
-        aliases = _resolved([record for *_, record in ours], known)
+        aliases = _resolve_aliases([record for *_, record in ours], known)
         kept = [
             KeptVersion(
                 number,
@@ -155,16 +155,16 @@ class KeptModel:
 
     def next_number(self) -> int:
         """Return one more than the newest version has, whoever made that."""
-        return max((_number(row["name"]) or 0 for row in self._shown()), default=0) + 1
+        return max((_number(row["name"]) or 0 for row in self._show_versions()), default=0) + 1
 
     def keep(self, number: int, record: Record) -> None:
         """Write down what is known about a version."""
         text = literal(record.text())
-        self.database.run(f"{self._changed(number)} SET METADATA = {text}")
+        self.database.run(f"{self._modify_version_sql(number)} SET METADATA = {text}")
 
     def comment(self, number: int, text: str) -> None:
         """Have Snowflake show a text beside a version."""
-        self.database.run(f"{self._changed(number)} SET COMMENT = {literal(text)}")
+        self.database.run(f"{self._modify_version_sql(number)} SET COMMENT = {literal(text)}")
 
     def move(self, alias: str, number: int, record: Record) -> None:
         """Point an alias at a version, of which the record says so.
@@ -214,7 +214,7 @@ class KeptModel:
         return next((at for at, aliases in known if alias.upper() in aliases), None)
 
     def _shown_aliases(self) -> dict[int, tuple[str, ...]]:
-        shown = ((_number(row["name"]), row["aliases"]) for row in self._shown())
+        shown = ((_number(row["name"]), row["aliases"]) for row in self._show_versions())
         return {number: _aliases(listed) for number, listed in shown if number is not None}
 
     def fetch(self, version: KeptVersion, folder: Path) -> Path:
@@ -231,13 +231,13 @@ class KeptModel:
             place = name.partition(FOLDER)[2]
             # What others put there may have any name.
             if leads_outside(place):
-                raise self._damaged(version)
+                raise self._damage_error(version)
             self.database.get(root + name, (target / place).parent)
         if fingerprint(target) != version.record.manifest:
-            raise self._damaged(version)
+            raise self._damage_error(version)
         return target
 
-    def _damaged(self, version: KeptVersion) -> DamagedModel:
+    def _damage_error(self, version: KeptVersion) -> DamagedModel:
         return DamagedModel(
             f"the files of {self.name}, version {version_name(version.number)}, are not those "
             "that were logged. Nothing was loaded; log the model again."
@@ -250,13 +250,13 @@ class KeptModel:
             if FOLDER in name:
                 yield name
 
-    def _changed(self, number: int) -> str:
+    def _modify_version_sql(self, number: int) -> str:
         return f"ALTER MODEL {self.name} MODIFY VERSION {version_name(number)}"
 
     def _version(self, number: int) -> str:
         return f"ALTER MODEL {self.name} VERSION {version_name(number)}"
 
-    def _shown(self) -> Sequence[dict[str, Any]]:
+    def _show_versions(self) -> Sequence[dict[str, Any]]:
         return self.database.records(f"SHOW VERSIONS IN MODEL {self.name}")
 
 
@@ -280,13 +280,15 @@ def _aliases(listed: str | None) -> tuple[str, ...]:
     return tuple(a for a in json.loads(listed or "[]") if a not in GIVEN)
 
 
-def happened(records: Iterable[Record]) -> list[Event]:
+def list_events(records: Iterable[Record]) -> list[Event]:
     """Return what happened to versions, oldest first."""
     events = (event for record in records for event in record.events)
     return sorted(events, key=lambda event: event.time)
 
 
-def _resolved(records: Sequence[Record], known: Mapping[int, Sequence[str]]) -> dict[str, int]:
+def _resolve_aliases(
+    records: Sequence[Record], known: Mapping[int, Sequence[str]]
+) -> dict[str, int]:
     """Return the version of each alias.
 
     Parameters
@@ -297,7 +299,7 @@ def _resolved(records: Sequence[Record], known: Mapping[int, Sequence[str]]) -> 
         Aliases that Snowflake has of each version. Should one be another's there, somebody has
         moved it by other means, and since.
     """
-    events = happened(records)
+    events = list_events(records)
     moved = {event.alias: event.version for event in events if event.alias is not None}
     there = {alias: number for number, aliases in known.items() for alias in aliases}
     found = {alias: there.get(alias.upper(), number) for alias, number in moved.items()}

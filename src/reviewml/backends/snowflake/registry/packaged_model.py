@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from reviewml import saving
 from reviewml.errors import RegistryError
-from reviewml.models.scoring import Predict, chosen
+from reviewml.models.scoring import Predict, choose_classes
 from reviewml.steps.featurizer import Featurizer
 from reviewml.steps.model import Model
 
@@ -100,7 +100,7 @@ class Packaged:
         scores = self.model.predict(self._matrix(rows))
         if self.model.task == "regression":
             return pa.table({"prediction": scores})
-        answers = pa.array(self.model.classes).take(pa.array(chosen(scores)))
+        answers = pa.array(self.model.classes).take(pa.array(choose_classes(scores)))
         return pa.table({"prediction": answers, **self._probabilities(scores)})
 
     def predict_proba(self, rows: pd.DataFrame) -> pa.Table:

@@ -17,7 +17,7 @@ from reviewml.backends.snowflake.registry.method_signatures import methods_of
 from reviewml.backends.snowflake.registry.model_queries import (
     Runnable,
     columns_of,
-    enriched,
+    enrich_query,
     rows_of,
 )
 from reviewml.backends.snowflake.registry.model_versions import (
@@ -25,7 +25,7 @@ from reviewml.backends.snowflake.registry.model_versions import (
     KeptModel,
     KeptVersion,
     Record,
-    happened,
+    list_events,
     version_name,
 )
 from reviewml.backends.snowflake.registry.packaged_model import Packaged
@@ -144,30 +144,30 @@ class SnowflakeRegistry(Registry):
 
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
-        name, version = self._found(reference)
+        name, version = self._find_version(reference)
         with temporary_folder() as folder:
             yield self._model(name).fetch(version, folder)
 
     def versions(self, name: str) -> list[ModelVersion]:
-        return [version.described(name) for version in self._kept(name)]
+        return [version.describe_version(name) for version in self._require_versions(name)]
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         self._check_alias(name, alias)
         check_reason(reason)
-        _, found = self._found(f"{name}@{version}")
+        _, found = self._find_version(f"{name}@{version}")
         event = Event(self._next_time(name), ALIAS, found.number, alias, reason)
         record = dataclasses.replace(found.record, moved=(*found.record.moved, event))
         self._keep(name, event, record)
 
     def history(self, name: str) -> list[Event]:
-        return happened(version.record for version in self._kept(name))
+        return list_events(version.record for version in self._require_versions(name))
 
     def names(self) -> list[str]:
         return sorted(name for name in self._all_names() if self._model(name).versions())
 
     def set_default(self, name: str, version: int) -> None:
         """Say which version SQL means that names none; the first one until then."""
-        _, found = self._found(f"{name}@{version}")
+        _, found = self._find_version(f"{name}@{version}")
         target = version_name(found.number)
         self._at().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")
 
@@ -239,7 +239,7 @@ class SnowflakeRegistry(Registry):
         """
         database = self._at()
         given = rows_of(rows)
-        source = enriched(self.load(reference), given, columns_of(database, given))
+        source = enrich_query(self.load(reference), given, columns_of(database, given))
         query = self._runnable(reference).query(source, method)
         database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
 
@@ -250,7 +250,7 @@ class SnowflakeRegistry(Registry):
         rows on a compute pool. Methods have their names in double quotes there:
         ``function_name='"predict"'``.
         """
-        name, version = self._found(reference)
+        name, version = self._find_version(reference)
         return client_version(self._at(), self._name(name), version.number)
 
     # -- inside -------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ class SnowflakeRegistry(Registry):
         return Name((*here[: 3 - len(name.parts)], *name.parts))
 
     def _runnable(self, reference: str) -> Runnable:
-        name, version = self._found(reference)
+        name, version = self._find_version(reference)
         return Runnable(self._model(name), version)
 
     def _model(self, name: str) -> KeptModel:
@@ -278,19 +278,19 @@ class SnowflakeRegistry(Registry):
         found = [row["name"] for row in self._at().records(f"SHOW MODELS IN SCHEMA {schema}")]
         return [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
 
-    def _kept(self, name: str) -> list[KeptVersion]:
+    def _require_versions(self, name: str) -> list[KeptVersion]:
         check_name(name)
-        if versions := self._known(name):
+        if versions := self._list_versions(name):
             return versions
         raise self.not_found(name)
 
-    def _known(self, name: str) -> list[KeptVersion]:
+    def _list_versions(self, name: str) -> list[KeptVersion]:
         """Return the versions of a model, none where there is none."""
         return self._model(name).versions() if name in self._all_names() else []
 
-    def _found(self, reference: str) -> tuple[str, KeptVersion]:
+    def _find_version(self, reference: str) -> tuple[str, KeptVersion]:
         found = self.find(reference)
-        [version] = [v for v in self._kept(found.name) if v.number == found.version]
+        [version] = [v for v in self._require_versions(found.name) if v.number == found.version]
         return found.name, version
 
     def _check_alias(self, name: str, alias: str) -> None:
@@ -299,7 +299,7 @@ class SnowflakeRegistry(Registry):
             raise RegistryError(
                 f"{alias!r} cannot be an alias in Snowflake, which gives {', '.join(GIVEN)} itself."
             )
-        for other in (one for version in self._known(name) for one in version.aliases):
+        for other in (one for version in self._list_versions(name) for one in version.aliases):
             if other != alias and other.upper() == alias.upper():
                 raise RegistryError(
                     f"{alias!r} cannot be told from the alias {other!r} in Snowflake, where case "
@@ -308,7 +308,7 @@ class SnowflakeRegistry(Registry):
 
     def _next_time(self, name: str) -> str:
         """Return the time of what happens now: after all that happened, by whatever clock."""
-        before = happened(version.record for version in self._known(name))
+        before = list_events(version.record for version in self._list_versions(name))
         times = [datetime.datetime.fromisoformat(event.time) for event in before[-1:]]
         later = [time + datetime.timedelta(microseconds=1) for time in times]
         return max([datetime.datetime.fromisoformat(now()), *later]).isoformat()

@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.container_runtime import in_container_runtime
 from reviewml.backends.snowflake.connection.session import Connection, Database
-from reviewml.backends.snowflake.identifiers import Name, literal, quoted
+from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 from reviewml.backends.snowflake.sources import stage_on_ray
 from reviewml.backends.snowflake.sources.stage_listing import FILE, NO_PARQUET, SMALL, Listing
 from reviewml.backends.snowflake.sources.tables import (
     SnowflakeSource,
     check_names,
     full_schema,
-    shown,
+    show_roles,
 )
 from reviewml.backends.snowflake.tables.described_types import JSON, type_named
 from reviewml.backends.snowflake.tables.query import Rows
@@ -28,7 +28,7 @@ from reviewml.errors import SchemaError, SourceError, did_you_mean
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows.columns import MISSING, NEVER_WORDS, YEAR_1, YEAR_10000
 from reviewml.rows.roles import ERRORS, PLACE, Roles, column_names
-from reviewml.rows.row_errors import warn_user
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.review_file import NO_RECORD, NOT_UTF8
 
 Format = Literal["text", "csv", "json", "parquet"]
@@ -146,14 +146,14 @@ class SnowflakeStage(SnowflakeSource):
     def schema(self) -> pa.Schema:
         database = self.access.database()
         if self.format != "text":
-            self._seen(database)
+            self._find_file_with_rows(database)
         return self._columns(database)[0]
 
     def rows_in(self, database: Database) -> Rows:
-        seen = self._seen(database)
+        seen = self._find_file_with_rows(database)
         schema, cells = self._columns(database)
         read, held = self._read(database, seen)
-        listed = [f"{cell} AS {quoted(name)}" for name, cell in cells.items()]
+        listed = [f"{cell} AS {quote_identifier(name)}" for name, cell in cells.items()]
         return Rows(database, f"SELECT {', '.join(listed)} FROM {read}", schema, held)
 
     def ray_read(self) -> RayRead | None:
@@ -165,7 +165,7 @@ class SnowflakeStage(SnowflakeSource):
         rows = self._columns(database)[0]
         return stage_on_ray.ray_read(database, stage, path, self.pattern, rows, self.path)
 
-    def _seen(self, database: Database) -> str | None:
+    def _find_file_with_rows(self, database: Database) -> str | None:
         """Return the path of a file that has a row, None where all are empty."""
         self._check_format()
         some = f"SELECT {METADATA_FILE} FROM {self._from(database, self.format)} LIMIT 1"
@@ -179,7 +179,7 @@ class SnowflakeStage(SnowflakeSource):
     def _warn_of_folders(self, path: str) -> None:
         names = [folder.partition("=")[0] for folder in path.split("/")[:-1] if "=" in folder]
         if names and self.path is None:
-            warn_user(
+            warn_at_caller(
                 f"{self.location!r}: columns in the names of folders, such as {names[0]!r}, are "
                 "not read on a stage: pass path='file' for a column with each row's path."
             )
@@ -228,7 +228,7 @@ class SnowflakeStage(SnowflakeSource):
         return Listing(database, self._stage, self.pattern, seen)
 
     def order(self, schema: pa.Schema) -> list[str]:
-        place = quoted(PLACE)
+        place = quote_identifier(PLACE)
         number = f"SPLIT_PART({place}, '#', -1)"
         return [f"LEFT({place}, LENGTH({place}) - LENGTH({number}))", f"{number}::NUMBER(38, 0)"]
 
@@ -257,9 +257,7 @@ class SnowflakeStage(SnowflakeSource):
 
     def __repr__(self) -> str:
         pattern = f", pattern={self.pattern!r}" if self.pattern else ""
-        return (
-            f"SnowflakeStage({self.location!r}{pattern}, format={self.format!r}{shown(self.roles)})"
-        )
+        return f"SnowflakeStage({self.location!r}{pattern}, format={self.format!r}{show_roles(self.roles)})"
 
     # -- formats --------------------------------------------------------------------------------
 
@@ -293,7 +291,7 @@ class SnowflakeStage(SnowflakeSource):
             if is_text:
                 value, said = f"IFF(CONTAINS(${place}, {REPLACED}), NULL, ${place})", NOT_UTF8
             else:
-                value = _parsed(f"${place}", pa.field(name, kind))
+                value = _parse_cell_sql(f"${place}", pa.field(name, kind))
                 said = f"a value is not {kind}: pass dtypes={{{name!r}: 'string'}}"
             cells.append((name, kind, f"CASE WHEN NOT {missing} THEN {value} END"))
             lost = f"(NOT {missing} AND {value} IS NULL)"
@@ -326,21 +324,21 @@ class SnowflakeStage(SnowflakeSource):
         listed = ", ".join(map(literal, dict.fromkeys(words)))
         return f"({cell} IS NULL OR {shown} IN ({listed}))"
 
-    def _described(self, database: Database) -> tuple[Cells, str]:
+    def _infer_columns(self, database: Database) -> tuple[Cells, str]:
         found = database.run(
             f"SELECT COLUMN_NAME, TYPE FROM TABLE(INFER_SCHEMA(LOCATION => {self._stage}, "
             f"FILE_FORMAT => {literal(str(_file_format(database, self.format)))}))"
         )
         cells = []
         for name, kind in found:
-            cell = f"$1:{quoted(name)}::{kind}"
+            cell = f"$1:{quote_identifier(name)}::{kind}"
             cells.append(
                 (name, type_named(name, kind), f"TO_JSON({cell})" if kind in JSON else cell)
             )
         return cells, "NULL::ARRAY"
 
 
-def _parsed(cell: str, field: pa.Field) -> str:
+def _parse_cell_sql(cell: str, field: pa.Field) -> str:
     """Return the SQL of a text as a value of a type, null where it is none."""
     cast = f"TRY_CAST({cell} AS {sql_type(field).name})"
     if not pa.types.is_timestamp(field.type):
@@ -364,8 +362,8 @@ TEXT_ROLES = Roles(id="id", text=("text",))
 _READERS: dict[str, Callable[[SnowflakeStage, Database], tuple[Cells, str]]] = {
     "text": SnowflakeStage._text,
     "csv": SnowflakeStage._csv,
-    "json": SnowflakeStage._described,
-    "parquet": SnowflakeStage._described,
+    "json": SnowflakeStage._infer_columns,
+    "parquet": SnowflakeStage._infer_columns,
 }
 
 
@@ -400,7 +398,7 @@ def _together(errors: Mapping[str, str]) -> str:
 def _as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
     if isinstance(kind, pa.DataType):
         return kind
-    found = next(_named(kind), None)
+    found = next(_find_type(kind), None)
     if found is None:
         raise SchemaError(
             f"dtypes: {column!r} cannot be {kind!r}; expected an Arrow type such as 'string', "
@@ -409,7 +407,7 @@ def _as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
     return found
 
 
-def _named(kind: str) -> Iterator[pa.DataType]:
+def _find_type(kind: str) -> Iterator[pa.DataType]:
     try:
         yield pa.type_for_alias(kind)
     except ValueError:

@@ -21,9 +21,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.container_runtime import imported
+from reviewml.backends.snowflake.connection.container_runtime import import_runtime_module
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.data.source import RayRead
 from reviewml.errors import BackendError
 from reviewml.rows.bookkeeping import errors_array
@@ -153,7 +153,7 @@ def ray_read(
     column
         For the file that a row is from, if any.
     """
-    found = [getattr(module, DATASOURCE, None) for module in map(imported, MODULES)]
+    found = [getattr(module, DATASOURCE, None) for module in map(import_runtime_module, MODULES)]
     source = found[0] or found[1]
     if source is None:
         log.warning("this runtime has no %s: one process reads the stage", DATASOURCE)
@@ -161,7 +161,7 @@ def ray_read(
     here = database.schema().parts
     in_database, in_schema, own = (*here[: 3 - len(stage.parts)], *stage.parts)
     # It writes database and schema before the stage itself, in quotes.
-    written = own if PLAIN.fullmatch(own) else quoted(own)
+    written = own if PLAIN.fullmatch(own) else quote_identifier(own)
     datasource = source(
         stage_location=f"@{written}/{path}",
         database=in_database,

@@ -14,9 +14,9 @@ from snowflake.connector.cursor import ResultMetadata
 from snowflake.snowpark import DataFrame
 
 from reviewml.backends.snowflake.connection.session import Access, Connection, Database
-from reviewml.backends.snowflake.identifiers import Name, Value, literal, quoted
+from reviewml.backends.snowflake.identifiers import Name, Value, literal, quote_identifier
 from reviewml.backends.snowflake.tables.described_types import JSON, arrow_type, kind_name
-from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.fetch import fetch_batches
 from reviewml.backends.snowflake.tables.provenance_comments import schema_with_origins
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.tables.snowpark_frames import query_of
@@ -89,7 +89,7 @@ class SnowflakePartition(Partition):
 
     def read(self) -> Iterator[pa.RecordBatch]:
         rows = self.source.rows_in(self.source.access.database())
-        return fetched(rows, order=self.source.order(rows.schema))
+        return fetch_batches(rows, order=self.source.order(rows.schema))
 
 
 class _Described(SnowflakeSource):
@@ -109,10 +109,10 @@ class _Described(SnowflakeSource):
         check_names(names)
         fields = [pa.field(column.name, arrow_type(column)) for column in described]
         schema = full_schema(fields, self.roles)
-        cells = [f"{_cell(column)} AS {quoted(column.name)}" for column in described]
+        cells = [f"{_cell(column)} AS {quote_identifier(column.name)}" for column in described]
         cells += [
-            f"{self._place(described)} AS {quoted(PLACE)}",
-            f"{NO_ERRORS} AS {quoted(ERRORS)}",
+            f"{self._place(described)} AS {quote_identifier(PLACE)}",
+            f"{NO_ERRORS} AS {quote_identifier(ERRORS)}",
         ]
         return Rows(database, f"SELECT {', '.join(cells)} FROM {self._table()}", schema)
 
@@ -120,13 +120,13 @@ class _Described(SnowflakeSource):
         begin = literal(f"{self._name()}#")
         if self.roles.id is not None:
             # Row numbers would have all rows sorted, on one machine.
-            return f"{begin} || COALESCE(TO_VARCHAR({quoted(self.roles.id)}), '')"
+            return f"{begin} || COALESCE(TO_VARCHAR({quote_identifier(self.roles.id)}), '')"
         return f"{begin} || ROW_NUMBER() OVER (ORDER BY {', '.join(_sortable(described))})"
 
     def order(self, schema: pa.Schema) -> list[str]:
         if self.roles.id is not None:
-            return [quoted(self.roles.id)]
-        number = f"SPLIT_PART({quoted(PLACE)}, '#', -1)"
+            return [quote_identifier(self.roles.id)]
+        number = f"SPLIT_PART({quote_identifier(PLACE)}, '#', -1)"
         return [f"{number}::NUMBER(38, 0)"]
 
 
@@ -182,7 +182,7 @@ class SnowflakeTable(_Described):
         return Name.parse(self.name).parts[-1]
 
     def __repr__(self) -> str:
-        return f"SnowflakeTable({self.name!r}{shown(self.roles)})"
+        return f"SnowflakeTable({self.name!r}{show_roles(self.roles)})"
 
 
 class SnowflakeQuery(_Described):
@@ -233,10 +233,10 @@ class SnowflakeQuery(_Described):
 
     def __repr__(self) -> str:
         if not isinstance(self.query, str):
-            return f"SnowflakeQuery(<{type(self.query).__name__}>{shown(self.roles)})"
+            return f"SnowflakeQuery(<{type(self.query).__name__}>{show_roles(self.roles)})"
         # Texts in it may be anything.
         query = TOKENS.sub(lambda found: found[0] if found["kept"] else "'…'", self.query)
-        return f"SnowflakeQuery({query!r}{shown(self.roles)})"
+        return f"SnowflakeQuery({query!r}{show_roles(self.roles)})"
 
 
 TOKENS = re.compile(
@@ -293,14 +293,14 @@ def check_names(names: Sequence[str]) -> None:
             raise SourceError(f"{times} columns are called {name!r}: rename all but one.")
 
 
-def shown(roles: Roles) -> str:
+def show_roles(roles: Roles) -> str:
     """Return roles as arguments."""
-    named = {role: c[0] if len(c) == 1 else c for role, c in roles.named().items()}
+    named = {role: c[0] if len(c) == 1 else c for role, c in roles.list_named().items()}
     return "".join(f", {role}={columns!r}" for role, columns in named.items())
 
 
 def _cell(column: ResultMetadata) -> str:
-    name, kind = quoted(column.name), kind_name(column)
+    name, kind = quote_identifier(column.name), kind_name(column)
     if kind in JSON:
         return f"TO_JSON({name})"
     return f"{name}::TIMESTAMP_LTZ" if kind == "TIMESTAMP_TZ" else name
@@ -308,4 +308,4 @@ def _cell(column: ResultMetadata) -> str:
 
 def _sortable(described: Sequence[ResultMetadata]) -> list[str]:
     columns = [c.name for c in described if kind_name(c) not in UNORDERED]
-    return [quoted(name) for name in columns] or ["NULL"]
+    return [quote_identifier(name) for name in columns] or ["NULL"]

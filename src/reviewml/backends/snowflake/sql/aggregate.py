@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sql.timestamps import moment
-from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.fetch import fetch_batches
 from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.udf import partition_statistics
@@ -26,7 +26,7 @@ from reviewml.rows.statistics import (
     Statistic,
     Sum,
     ValueCounts,
-    merged,
+    merge_parts,
     parts_of,
 )
 
@@ -51,7 +51,7 @@ class Answer:
     read: Callable[[list[pa.Array]], Any]
 
 
-def aggregated(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+def compute_statistics(rows: Rows, statistics: Statistics) -> dict[str, Any]:
     """Return what statistics say: by SQL, else by our Python there, else of rows fetched."""
     answers = {name: _answer(one, rows.schema) for name, one in statistics.items()}
     asked = {name: answer for name, answer in answers.items() if answer is not None}
@@ -63,10 +63,10 @@ def aggregated(rows: Rows, statistics: Statistics) -> dict[str, Any]:
     here = {name: one for name, one in others.items() if name not in there}
     if bool(asked) + len(counts) + 2 * bool(there) + bool(here) > 1:
         # What the rows come from is then computed once.
-        rows = rows.select(_narrow(rows.schema, statistics.values())).settled()
-    found = _one_row(rows, asked) | {n: _counted(rows, one) for n, one in counts.items()}
-    found |= _in_python(rows, there, partition_statistics.computed)
-    found |= _in_python(rows, here, _fetched)
+        rows = rows.select(_narrow(rows.schema, statistics.values())).materialize()
+    found = _one_row(rows, asked) | {n: _count_values(rows, one) for n, one in counts.items()}
+    found |= _in_python(rows, there, partition_statistics.compute_parts)
+    found |= _in_python(rows, here, _compute_locally)
     return {name: found[name] for name in statistics}
 
 
@@ -77,7 +77,7 @@ def _one_row(rows: Rows, answers: Mapping[str, Answer]) -> dict[str, Any]:
     names = [f"C{place}" for place in range(len(cells))]
     asked = ", ".join(f"{sql} AS {name}" for (sql, _), name in zip(cells, names, strict=True))
     schema = pa.schema([(name, kind) for name, (_, kind) in zip(names, cells, strict=True)])
-    [row] = fetched(rows.of(f"SELECT {asked} FROM ({rows.query})", schema))
+    [row] = fetch_batches(rows.of(f"SELECT {asked} FROM ({rows.query})", schema))
     values = iter(row.columns)
     return {
         name: answer.read([next(values) for _ in answer.cells]) for name, answer in answers.items()
@@ -92,8 +92,8 @@ def _in_python(
     return compute(rows.select(_narrow(rows.schema, statistics.values())), statistics)
 
 
-def _fetched(rows: Rows, statistics: Statistics) -> dict[str, Any]:
-    found = merged(statistics, (parts_of(statistics, batch) for batch in fetched(rows)))
+def _compute_locally(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+    found = merge_parts(statistics, (parts_of(statistics, batch) for batch in fetch_batches(rows)))
     log.info("statistics %s: this process computed them, of rows fetched", ", ".join(statistics))
     return found
 
@@ -129,7 +129,7 @@ def _number(sql: str) -> Answer:
 
 
 def _count(statistic: Any, schema: pa.Schema) -> Answer:
-    return _number(f"COUNT({quoted(statistic.column)})")
+    return _number(f"COUNT({quote_identifier(statistic.column)})")
 
 
 def _missing(statistic: Any, schema: pa.Schema) -> Answer:
@@ -140,19 +140,19 @@ def _sum(statistic: Any, schema: pa.Schema) -> Answer | None:
     if not pa.types.is_integer(schema.field(statistic.column).type):
         return None
     # As text, since it may be longer than any integer of Arrow's.
-    total = f"TO_VARCHAR(COALESCE(SUM({quoted(statistic.column)}), 0))"
+    total = f"TO_VARCHAR(COALESCE(SUM({quote_identifier(statistic.column)}), 0))"
     return Answer(((total, pa.string()),), lambda values: int(values[0][0].as_py()))
 
 
 def _extreme(function: str) -> Callable[[Any, pa.Schema], Answer | None]:
-    def asked(statistic: Any, schema: pa.Schema) -> Answer | None:
+    def make_answer(statistic: Any, schema: pa.Schema) -> Answer | None:
         field = schema.field(statistic.column)
         if not _is_ordered(field.type):
             return None
         cell = (f"{function}({key_value(field)})", field.type)
         return Answer((cell,), lambda values: statistic.part(_batch(field, values[0])))
 
-    return asked
+    return make_answer
 
 
 def _later(statistic: Any, schema: pa.Schema) -> Answer:
@@ -179,15 +179,15 @@ def _is_countable(statistic: Statistic, schema: pa.Schema) -> bool:
     return bool(_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
-def _counted(rows: Rows, statistic: Any) -> Counter[Any] | None:
-    column, field = quoted(statistic.column), rows.schema.field(statistic.column)
+def _count_values(rows: Rows, statistic: Any) -> Counter[Any] | None:
+    column, field = quote_identifier(statistic.column), rows.schema.field(statistic.column)
     # One more than is wanted tells that there are too many.
     query = (
         f"SELECT {column}, COUNT(*) AS N FROM ({rows.query}) WHERE {column} IS NOT NULL "
         f"GROUP BY {column} LIMIT {statistic.most + 1}"
     )
     counts = pa.schema([field.with_type(_plain(field.type)), pa.field("N", pa.int64())])
-    batches = list(fetched(rows.of(query, counts)))
+    batches = list(fetch_batches(rows.of(query, counts)))
     found = {value: n for batch in batches for value, n in zip(*_lists(batch), strict=True)}
     return None if len(found) > statistic.most else Counter(found)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from reviewml.backends.local.asof import LeftOut, RowsLeftOut
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sql.timestamps import moment
 from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows
@@ -21,7 +21,7 @@ from reviewml.operations.asof import AsofAggregates
 from reviewml.rows.windows import Window
 
 
-def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema) -> Rows:
+def aggregate_asof(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema) -> Rows:
     """Return rows with what happened in windows around the time of each.
 
     Parameters
@@ -38,19 +38,19 @@ def aggregated(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema
     UserWarning
         Of events, and of rows, without a key or a time.
     """
-    events_known = _known(events.schema, (*what.keys.values(), what.event_time))
-    rows_known = _known(rows.schema, (*what.keys, what.time))
-    LeftOut((*what.keys, what.event_time), *_counted(events, events_known)).warn()
-    RowsLeftOut((*what.keys, what.time), *_counted(rows, rows_known)).warn()
+    events_known = _is_known_sql(events.schema, (*what.keys.values(), what.event_time))
+    rows_known = _is_known_sql(rows.schema, (*what.keys, what.time))
+    LeftOut((*what.keys, what.event_time), *_count_unknown(events, events_known)).warn()
+    RowsLeftOut((*what.keys, what.time), *_count_unknown(rows, rows_known)).warn()
     query = _Query(rows, events, what)
     return rows.of(query.sql(schema), schema, *events.held)
 
 
-def _known(schema: pa.Schema, columns: Iterable[str]) -> str:
+def _is_known_sql(schema: pa.Schema, columns: Iterable[str]) -> str:
     return " AND ".join(f"{key_value(schema.field(column))} IS NOT NULL" for column in columns)
 
 
-def _counted(rows: Rows, known: str) -> tuple[int, int]:
+def _count_unknown(rows: Rows, known: str) -> tuple[int, int]:
     asked = f"SELECT COUNT(*), COUNT_IF(NOT ({known})) FROM ({rows.query})"
     [(total, lacking)] = rows.database.run(asked)
     return int(total), int(lacking)
@@ -69,15 +69,14 @@ class _Query:
     what: AsofAggregates
 
     def sql(self, schema: pa.Schema) -> str:
-        added = dict(self._added())
-        cells = [added.get(name, f"r.{quoted(name)}") for name in schema.names]
+        added = dict(self._add_columns())
+        cells = [added.get(name, f"r.{quote_identifier(name)}") for name in schema.names]
         listed = ", ".join(
-            f"{cell} AS {quoted(name)}" for cell, name in zip(cells, schema.names, strict=True)
+            f"{cell} AS {quote_identifier(name)}"
+            for cell, name in zip(cells, schema.names, strict=True)
         )
         joins = " ".join(map(self._look_up, self._bounds))
-        return (
-            f"WITH e AS ({self._running()}) SELECT {listed} FROM ({self._bounded()}) AS r {joins}"
-        )
+        return f"WITH e AS ({self._running()}) SELECT {listed} FROM ({self._bound_windows()}) AS r {joins}"
 
     @property
     def _bounds(self) -> list[int]:
@@ -104,22 +103,22 @@ class _Query:
     def _at_once(self) -> str:
         what, schema = self.what, self.events.schema
         keys = [
-            f"{quoted(column)} AS {name}"
+            f"{quote_identifier(column)} AS {name}"
             for column, name in zip(what.keys.values(), self._keys, strict=True)
         ]
         sums = [
-            f", SUM({quoted(column)}) AS {name}"
+            f", SUM({quote_identifier(column)}) AS {name}"
             for column, name in zip(what.sums, self._sums, strict=True)
         ]
         return (
             f"SELECT {', '.join(keys)}, {moment(schema.field(what.event_time))} AS M, "
             f"COUNT(*) AS C{''.join(sums)} FROM ({self.events.query}) "
-            f"WHERE {_known(schema, (*what.keys.values(), what.event_time))} GROUP BY ALL"
+            f"WHERE {_is_known_sql(schema, (*what.keys.values(), what.event_time))} GROUP BY ALL"
         )
 
-    def _bounded(self) -> str:
+    def _bound_windows(self) -> str:
         schema = self.rows.schema
-        own = [quoted(name) for name in schema.names]
+        own = [quote_identifier(name) for name in schema.names]
         at = moment(schema.field(self.what.time))
         bounds = [f"{at} + ({offset}) AS {_bound(offset)}" for offset in self._bounds]
         keys = [
@@ -133,7 +132,7 @@ class _Query:
     def _key(self, column: str, event_column: str) -> str:
         kind = self.rows.schema.field(column).type
         wanted = self.events.schema.field(event_column).type
-        cell = quoted(column)
+        cell = quote_identifier(column)
         if pa.types.is_floating(kind) and pa.types.is_integer(wanted):
             # A float that is no whole number has no events; large ones must not be rounded.
             whole = f"{cell} = FLOOR({cell}) AND ABS({cell}) < 1e37::FLOAT"
@@ -151,7 +150,7 @@ class _Query:
     def _event(self, offset: int) -> str:
         return f"e{self._bounds.index(offset)}"
 
-    def _added(self) -> Iterator[tuple[str, str]]:
+    def _add_columns(self) -> Iterator[tuple[str, str]]:
         for name, window in self.what.windows.items():
             yield f"{name}_count", self._within(window, "C")
             for column, total in zip(self.what.sums, self._sums, strict=True):
@@ -169,8 +168,8 @@ class _Query:
 
 
 def _bound(offset: int) -> str:
-    return quoted(f"bound {offset}")
+    return quote_identifier(f"bound {offset}")
 
 
 def _row_key(key: str) -> str:
-    return quoted(f"key {key}")
+    return quote_identifier(f"key {key}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.operations.duplicates import DifferingRows, DropDuplicates
 from reviewml.rows.blanks import BLANKS
@@ -32,7 +32,7 @@ def drop_duplicates(rows: Rows, operation: DropDuplicates) -> Rows:
     lacking = _lacking(rows, operation)
     first = (
         f"ROW_NUMBER() OVER (PARTITION BY {_list([*operation.by, *operation.columns])} "
-        f"ORDER BY {quoted(PLACE)}) = 1"
+        f"ORDER BY {quote_identifier(PLACE)}) = 1"
     )
     query = f"SELECT {_list(rows.schema.names)} FROM ({rows.query}) QUALIFY {lacking} OR {first}"
     return rows.of(query, rows.schema)
@@ -58,7 +58,7 @@ def _lacking(rows: Rows, operation: DropDuplicates) -> str:
     return " OR ".join(
         condition
         for name in operation.by
-        for condition in _missing(quoted(name), rows.schema.field(name).type)
+        for condition in _missing(quote_identifier(name), rows.schema.field(name).type)
     )
 
 
@@ -71,4 +71,4 @@ def _missing(column: str, kind: pa.DataType) -> Iterator[str]:
 
 
 def _list(columns: Iterable[str]) -> str:
-    return ", ".join(map(quoted, columns))
+    return ", ".join(map(quote_identifier, columns))

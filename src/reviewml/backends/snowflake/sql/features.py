@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step
 from reviewml.backends.snowflake.tables.types import PER_SECOND, sql_type
 from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, parts_of, python_function
@@ -60,7 +60,7 @@ def cell(expression: Expression, field: pa.Field) -> str | None:
 
 @cell.register
 def _(expression: Number, field: pa.Field) -> str:
-    return _number(quoted(field.name), field.type, expression.offset)
+    return _number(quote_identifier(field.name), field.type, expression.offset)
 
 
 @cell.register
@@ -70,7 +70,7 @@ def _(expression: Element, field: pa.Field) -> str:
     inner = field.type.value_type
     kind = "BOOLEAN" if pa.types.is_boolean(inner) else "FLOAT"
     return _number(
-        f"GET({quoted(field.name)}, {expression.place})::{kind}", inner, expression.offset
+        f"GET({quote_identifier(field.name)}, {expression.place})::{kind}", inner, expression.offset
     )
 
 
@@ -80,12 +80,12 @@ def _(expression: Category, field: pa.Field) -> str:
     cases = [f"WHEN {literal(value)} THEN {place}" for place, value in known]
     if pa.types.is_null(field.type) or not cases:
         return "NULL::FLOAT"
-    return f"(CASE {quoted(field.name)}::TEXT {' '.join(cases)} END)::FLOAT"
+    return f"(CASE {quote_identifier(field.name)}::TEXT {' '.join(cases)} END)::FLOAT"
 
 
 @cell.register
 def _(expression: Seconds, field: pa.Field) -> str:
-    whole = sql_type(field).fetched.format(quoted(field.name))
+    whole = sql_type(field).fetched.format(quote_identifier(field.name))
     per_second = 10 ** PER_SECOND[getattr(field.type, "unit", "s")]
     return _less(f"({whole})::FLOAT / {literal(float(per_second))}", expression.offset)
 
@@ -123,7 +123,7 @@ def _as_float(column: str, kind: pa.DataType) -> str:
 
 def _microseconds(field: pa.Field) -> str:
     """Return a date or moment in whole microseconds since 1970, UTC; digits behind are cut."""
-    column, kind = quoted(field.name), field.type
+    column, kind = quote_identifier(field.name), field.type
     if pa.types.is_null(kind):
         return "NULL::NUMBER(38, 0)"
     if pa.types.is_date(kind):
@@ -177,7 +177,7 @@ class SqlFeatures:
         """Return the columns of numbers."""
         return [pa.field(name, pa.float64()) for name in self.names()]
 
-    def made(self, rows: Rows, kept: pa.Schema) -> Rows:
+    def make_features(self, rows: Rows, kept: pa.Schema) -> Rows:
         """Return rows of some columns and of the features, as columns of numbers.
 
         Parameters
@@ -192,7 +192,7 @@ class SqlFeatures:
         if texts is not None:
             rows = _with_text_features(rows, *texts)
         cells = [
-            f"GET({quoted(TEXTS)}, {next(places)})::FLOAT" if one is None else one
+            f"GET({quote_identifier(TEXTS)}, {next(places)})::FLOAT" if one is None else one
             for one in self.cells
         ]
         schema = pa.schema([*kept, *self.fields()], kept.metadata)
@@ -205,7 +205,7 @@ def _with_text_features(rows: Rows, featurizer: Featurizer, columns: Sequence[st
     function = python_function(
         rows.database, "text_features", parts, kinds, [columns], what="features of texts"
     )
-    call = f"{function}({', '.join(f'{quoted(column)}::TEXT' for column in columns)})"
+    call = f"{function}({', '.join(f'{quote_identifier(column)}::TEXT' for column in columns)})"
     schema = rows.schema.append(pa.field(TEXTS, pa.list_(pa.float64())))
     return rows.select(schema, {TEXTS: call})
 
@@ -273,7 +273,7 @@ def _finish_here(
 ) -> PartialPushdown:
     schema = pa.schema([*kept, *features.fields()], kept.metadata)
     rest = ComputeOfFeatures(operation, tuple(features.names()))
-    return PartialPushdown(lambda rows: features.made(rows, kept), schema, rest, why)
+    return PartialPushdown(lambda rows: features.make_features(rows, kept), schema, rest, why)
 
 
 def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
@@ -299,23 +299,23 @@ def compile_predict(
     kept = kept_columns(before)
     if len(features.cells) > MOST_ARGUMENTS:
         return _finish_here(operation, features, kept, "it looks at too many features")
-    return lambda rows: _scored(features.made(rows, kept), features, operation, after)
+    return lambda rows: _score_rows(features.make_features(rows, kept), features, operation, after)
 
 
-def _scored(rows: Rows, features: SqlFeatures, operation: Predict, after: pa.Schema) -> Rows:
+def _score_rows(rows: Rows, features: SqlFeatures, operation: Predict, after: pa.Schema) -> Rows:
     """Return the answers of the model, which runs in the warehouse."""
     kinds = ["FLOAT"] * len(features.cells) + ["TEXT"]
     parts = parts_of(model=operation.model)
     predict = python_function(rows.database, "scores", parts, kinds, what="the model")
-    arguments = [*map(quoted, features.names()), f"TO_JSON({quoted(ERRORS)})"]
+    arguments = [*map(quote_identifier, features.names()), f"TO_JSON({quote_identifier(ERRORS)})"]
     schema = rows.schema.append(pa.field(SCORES, pa.list_(pa.float64())))
     scored = rows.select(schema, {SCORES: f"{predict}({', '.join(arguments)})"})
     return scored.select(after, _answers(operation, after, roles_of(rows.schema).id or PLACE))
 
 
 def _answers(operation: Predict, after: pa.Schema, id_column: str) -> dict[str, str]:
-    array, model = quoted(SCORES), operation.model
-    cells = {"id": quoted(id_column)}
+    array, model = quote_identifier(SCORES), operation.model
+    cells = {"id": quote_identifier(id_column)}
     if "prediction" in after.names:
         kind = sql_type(after.field("prediction")).name
         cases = [f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(model.classes)]

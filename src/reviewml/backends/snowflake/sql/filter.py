@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.sql.timestamps import moment
 from reviewml.backends.snowflake.tables.query import Step
 from reviewml.operations.filter import Filter
@@ -92,27 +92,27 @@ class _Reader:
     def __init__(self, message: bytes, schema: pa.Schema) -> None:
         self.schema = schema
         self.functions: dict[int, str] = {}
-        fields = list(_decoded(message))
+        fields = list(_decode_message(message))
         for declaration in _all(fields, 2):
-            named = list(_decoded(_one(declaration, 3)))
+            named = list(_decode_message(_one(declaration, 3)))
             self.functions[_integer(named, 2)] = _one(named, 3).decode()
         [referred] = _all(fields, 3)
         self.sql = self._read(_one(referred, 1)).text
 
     def _read(self, expression: bytes) -> Sql:
-        [(number, body)] = _decoded(expression)
+        [(number, body)] = _decode_message(expression)
         readers = {1: _literal, 2: self._column, 3: self._call, 8: self._membership, 11: self._cast}
         if number not in readers or not isinstance(body, bytes):
             raise _Unknown
-        return readers[number](list(_decoded(body)))
+        return readers[number](list(_decode_message(body)))
 
     def _column(self, selection: Fields) -> Sql:
-        segment = list(_decoded(_one(selection, 1)))
-        field = self.schema.field(_integer(list(_decoded(_one(segment, 2))), 1))
+        segment = list(_decode_message(_one(selection, 1)))
+        field = self.schema.field(_integer(list(_decode_message(_one(segment, 2))), 1))
         if pa.types.is_date(field.type) or pa.types.is_timestamp(field.type):
             return Sql(moment(field), "moment")
         real = field.type in (pa.float32(), pa.float64())
-        return Sql(quoted(field.name), "real" if real else "other")
+        return Sql(quote_identifier(field.name), "real" if real else "other")
 
     def _cast(self, cast: Fields) -> Sql:
         inner = self._read(_one(cast, 2))
@@ -134,9 +134,9 @@ class _Reader:
         name = self.functions[_integer(call, 1)]
         if _all(call, 5):
             raise _Unknown
-        arguments = [self._read(_one(list(_decoded(a)), 3)) for a in _bodies(call, 4)]
+        arguments = [self._read(_one(list(_decode_message(a)), 3)) for a in _bodies(call, 4)]
         if name in COMPARISONS:
-            return _compared(name, *arguments)
+            return _compare_sides(name, *arguments)
         texts = [argument.text for argument in arguments]
         if name in ("and", "or"):
             return Sql(f"({f' {name.upper()} '.join(texts)})")
@@ -156,7 +156,7 @@ NAN = "'NaN'::FLOAT"
 COMPARISONS = {"equal": "=", "not_equal": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
-def _compared(name: str, one: Sql, other: Sql) -> Sql:
+def _compare_sides(name: str, one: Sql, other: Sql) -> Sql:
     compared = f"({one.text} {COMPARISONS[name]} {other.text})"
     reals = [side.text for side in (one, other) if side.kind == "real"]
     if not reals:
@@ -172,11 +172,11 @@ def _literal(body: Fields) -> Sql:
         if number == 1:
             return Sql(literal(bool(value)))
         if number in (2, 3, 5, 7) and isinstance(value, int):
-            return Sql(literal(_signed(value)))
+            return Sql(literal(_to_signed(value)))
         if number in (14, 27) and isinstance(value, int):
-            return Sql(literal(_signed(value)), "moment")
+            return Sql(literal(_to_signed(value)), "moment")
         if number == 16 and isinstance(value, int):
-            return Sql(literal(_signed(value) * MICROSECONDS["d"]), "moment")
+            return Sql(literal(_to_signed(value) * MICROSECONDS["d"]), "moment")
         if number in (10, 11) and isinstance(value, bytes):
             [real] = struct.unpack("<f" if number == 10 else "<d", value)
             return Sql(literal(real), "real" if math.isnan(real) else "other")
@@ -185,19 +185,19 @@ def _literal(body: Fields) -> Sql:
     raise _Unknown
 
 
-def _signed(value: int) -> int:
+def _to_signed(value: int) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
 def _is_moment(kind: bytes) -> bool:
-    [(number, _)] = _decoded(kind)
+    [(number, _)] = _decode_message(kind)
     return number in (14, 16, 29, 33, 34)
 
 
 # -- protocol buffers: https://protobuf.dev/programming-guides/encoding/ -------------------------
 
 
-def _decoded(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _decode_message(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     place = 0
     while place < len(message):
         tag, place = _varint(message, place)
@@ -230,7 +230,7 @@ def _bodies(fields: Fields, number: int) -> list[bytes]:
 
 
 def _all(fields: Fields, number: int) -> list[Fields]:
-    return [list(_decoded(body)) for body in _bodies(fields, number)]
+    return [list(_decode_message(body)) for body in _bodies(fields, number)]
 
 
 def _one(fields: Fields, number: int) -> bytes:

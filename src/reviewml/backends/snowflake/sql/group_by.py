@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.sql.filter import condition
 from reviewml.backends.snowflake.tables.keys import key_value
@@ -45,7 +45,7 @@ def compile_measure_groups(
 
 def _key(field: pa.Field) -> str:
     if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-        return without_blanks(quoted(field.name))
+        return without_blanks(quote_identifier(field.name))
     # To add zero makes -0 one with 0.
     return f"{key_value(field)} + 0" if pa.types.is_floating(field.type) else key_value(field)
 
@@ -81,7 +81,7 @@ def _units(value: str, kind: pa.DataType) -> str:
 
 
 def _check_magnitude(rows: Rows, name: str) -> None:
-    large = f"ABS({quoted(name)}) >= {LARGEST:.0f}::FLOAT AND {quoted(name)} <> 'NaN'::FLOAT"
+    large = f"ABS({quote_identifier(name)}) >= {LARGEST:.0f}::FLOAT AND {quote_identifier(name)} <> 'NaN'::FLOAT"
     if rows.database.count(f"(SELECT 1 FROM ({rows.query}) WHERE {large})"):
         raise too_large(name)
 
@@ -95,21 +95,21 @@ def aggregate_groups(rows: Rows, operation: AggregateGroups) -> Rows:
         Of rows that failed.
     """
     _count_failed(rows).warn()
-    keys = [quoted(name) for name in operation.keys]
+    keys = [quote_identifier(name) for name in operation.keys]
     aggregated = [
-        f"{function.upper()}({quoted(name)}) AS {quoted(name)}"
+        f"{function.upper()}({quote_identifier(name)}) AS {quote_identifier(name)}"
         for name, function in operation.functions.items()
     ]
-    place = f"MIN({quoted(PLACE)}) AS {quoted(PLACE)}"
-    cells = ", ".join([*keys, *aggregated, place, f"{NO_ERRORS} AS {quoted(ERRORS)}"])
+    place = f"MIN({quote_identifier(PLACE)}) AS {quote_identifier(PLACE)}"
+    cells = ", ".join([*keys, *aggregated, place, f"{NO_ERRORS} AS {quote_identifier(ERRORS)}"])
     query = f"SELECT {cells} FROM ({rows.query}) GROUP BY {', '.join(keys)}"
     return rows.of(query, operation.schema(rows.schema))
 
 
 def _count_failed(rows: Rows) -> FailedRows:
-    failed = f"{quoted(ERRORS)} IS NOT NULL"
+    failed = f"{quote_identifier(ERRORS)} IS NOT NULL"
     query = (
-        f"SELECT COUNT(*), COUNT_IF({failed}), MIN(IFF({failed}, {quoted(PLACE)}, NULL)) "
+        f"SELECT COUNT(*), COUNT_IF({failed}), MIN(IFF({failed}, {quote_identifier(PLACE)}, NULL)) "
         f"FROM ({rows.query})"
     )
     [(total, count, example)] = rows.database.run(query)

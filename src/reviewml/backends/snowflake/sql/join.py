@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.identifiers import quote_identifier
+from reviewml.backends.snowflake.tables.fetch import fetch_batches
 from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.operations.join import Join, Side, Unmatched, Unreadable
@@ -52,33 +52,35 @@ class SqlJoin:
         if one_right == "one":
             self._check_keys("right", right, operation.right_keys)
         _unreadable(right, operation.right_keys).warn()
-        self._unmatched(left, right).warn()
+        self._count_unmatched(left, right).warn()
         kind = "LEFT JOIN" if operation.how == "left" else "JOIN"
         query = f"SELECT {', '.join(self._cells())} FROM {self._both(left, right, kind)}"
         return left.of(query, self.schema, *right.held)
 
     def _check_keys(self, side: Side, rows: Rows, columns: Sequence[str]) -> None:
-        listed = ", ".join(map(quoted, columns))
+        listed = ", ".join(map(quote_identifier, columns))
         known = _all_known(rows, columns)
         query = (
             f"SELECT {listed}, COUNT(*) AS N FROM ({rows.query}) WHERE {known} "
             f"GROUP BY {listed} HAVING COUNT(*) > 1 ORDER BY {listed} LIMIT 1"
         )
         schema = pa.schema([*map(rows.schema.field, columns), pa.field("N", pa.int64())])
-        for batch in fetched(rows.of(query, schema)):
+        for batch in fetch_batches(rows.of(query, schema)):
             for *key, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 named = dict(zip(columns, key, strict=True))
                 raise self.operation.keys_not_unique(side, named, times)
 
-    def _unmatched(self, left: Rows, right: Rows) -> Unmatched:
-        both, alone = self._both(left, right, "LEFT JOIN"), f"r.{quoted(PLACE)} IS NULL"
+    def _count_unmatched(self, left: Rows, right: Rows) -> Unmatched:
+        both, alone = self._both(left, right, "LEFT JOIN"), f"r.{quote_identifier(PLACE)} IS NULL"
         counted = f"SELECT COUNT(*), COUNT_IF({alone}) FROM {both}"
         [(total, unmatched)] = left.database.run(counted)
         example = None
         if unmatched:
             on_left = self.operation.left_keys
-            cells = ", ".join(f"l.{quoted(key)} AS {quoted(key)}" for key in on_left)
-            place = f"l.{quoted(PLACE)}"
+            cells = ", ".join(
+                f"l.{quote_identifier(key)} AS {quote_identifier(key)}" for key in on_left
+            )
+            place = f"l.{quote_identifier(PLACE)}"
             query = f"SELECT {cells} FROM {both} WHERE {alone} ORDER BY {place} LIMIT 1"
             example = _first(left.of(query, pa.schema([*map(left.schema.field, on_left)])))
         return Unmatched(self.operation.how, int(total), int(unmatched), example)
@@ -95,11 +97,12 @@ class SqlJoin:
         return f"({left.query}) AS l {kind} ({right.query}) AS r ON {' AND '.join(equal)}"
 
     def _cells(self) -> list[str]:
-        mine = [f"l.{name} AS {name}" for name in map(quoted, visible(self.left.names))]
+        mine = [f"l.{name} AS {name}" for name in map(quote_identifier, visible(self.left.names))]
         added = [
-            f"r.{name} AS {name}" for name in map(quoted, self.operation.new_columns(self.right))
+            f"r.{name} AS {name}"
+            for name in map(quote_identifier, self.operation.new_columns(self.right))
         ]
-        place, errors = map(quoted, BOOKKEEPING)
+        place, errors = map(quote_identifier, BOOKKEEPING)
         both = (
             f"CASE WHEN r.{errors} IS NULL THEN l.{errors} WHEN l.{errors} IS NULL "
             f"THEN r.{errors} ELSE ARRAY_CAT(l.{errors}, r.{errors}) END AS {errors}"
@@ -110,8 +113,8 @@ class SqlJoin:
 def _unreadable(right: Rows, keys: Sequence[str]) -> Unreadable:
     # Without a key they match no row that could carry their errors.
     [(rows, example)] = right.database.run(
-        f"SELECT COUNT(*), MIN({quoted(PLACE)}) FROM ({right.query}) "
-        f"WHERE {quoted(ERRORS)} IS NOT NULL AND NOT ({_all_known(right, keys)})"
+        f"SELECT COUNT(*), MIN({quote_identifier(PLACE)}) FROM ({right.query}) "
+        f"WHERE {quote_identifier(ERRORS)} IS NOT NULL AND NOT ({_all_known(right, keys)})"
     )
     return Unreadable(int(rows), example)
 
@@ -121,4 +124,4 @@ def _all_known(rows: Rows, keys: Sequence[str]) -> str:
 
 
 def _first(rows: Rows) -> dict[str, Any]:
-    return dict(next(row for batch in fetched(rows) for row in batch.to_pylist()))
+    return dict(next(row for batch in fetch_batches(rows) for row in batch.to_pylist()))

@@ -7,10 +7,10 @@ import dataclasses
 import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
-from reviewml.backends.snowflake.identifiers import Name, quoted
+from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.backends.snowflake.tables.described_types import kind_name
-from reviewml.backends.snowflake.tables.fetch import failed as failed_rows
-from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.fetch import fetch_batches
+from reviewml.backends.snowflake.tables.fetch import fetch_errors as failed_rows
 from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.provenance_comments import check_same_origins, keep_origins
 from reviewml.backends.snowflake.tables.query import Rows
@@ -69,27 +69,29 @@ def merge(rows: Rows, table: Name) -> tuple[Merged, str | None]:
             "say which one, as in Pipeline(..., id='column')."
         )
     check_same_origins(rows.database, table, rows.schema)
-    kept = rows.settled()
+    kept = rows.materialize()
     _check_ids(kept, key)
     fields = list(hidden(rows.schema))
-    columns = ", ".join(f"{quoted(field.name)} {sql_type(field).name}" for field in fields)
+    columns = ", ".join(
+        f"{quote_identifier(field.name)} {sql_type(field).name}" for field in fields
+    )
     kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
     _widen(kept, table, key, fields)
     keep_origins(kept.database, table, rows.schema)
     # Of a table of ids alone nothing can be updated, and then that is not told.
     [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
     added, changed = int(inserted), sum(map(int, updated))
-    same = max(_known(kept, table, key) - added - changed, 0)
-    failed, said = _failed(kept)
+    same = max(_count_known(kept, table, key) - added - changed, 0)
+    failed, said = _count_failed(kept)
     return Merged(added, changed, same, failed), said
 
 
-def _failed(rows: Rows) -> tuple[int, str | None]:
+def _count_failed(rows: Rows) -> tuple[int, str | None]:
     """Return how many rows failed, and a sentence on them."""
-    bad = rows.select(rows.schema, where=f"{quoted(ERRORS)} IS NOT NULL")
+    bad = rows.select(rows.schema, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
     if not (count := bad.count()):
         return 0, None
-    [first] = failed_rows(bad.limited(1)).slice(0, 1).to_pylist()
+    [first] = failed_rows(bad.limit_rows(1)).slice(0, 1).to_pylist()
     many = "1 row" if count == 1 else f"{count:,} rows"
     return count, (
         f"write: {many} failed and have nulls there; first {first['place']}, in step "
@@ -97,17 +99,21 @@ def _failed(rows: Rows) -> tuple[int, str | None]:
     )
 
 
-def _known(rows: Rows, table: Name, key: str) -> int:
+def _count_known(rows: Rows, table: Name, key: str) -> int:
     """Return how many rows of a table are among the rows; it may have some of them twice."""
     return rows.database.count(f"{table} AS t JOIN ({rows.query}) AS s ON {_same(key)}")
 
 
 def _same(key: str) -> str:
-    return f"t.{quoted(key)} = s.{quoted(key)}"
+    return f"t.{quote_identifier(key)} = s.{quote_identifier(key)}"
 
 
 def _check_ids(rows: Rows, key: str) -> None:
-    name, place, known = quoted(key), quoted(PLACE), key_value(rows.schema.field(key))
+    name, place, known = (
+        quote_identifier(key),
+        quote_identifier(PLACE),
+        key_value(rows.schema.field(key)),
+    )
     [(missing, example)] = rows.database.run(
         f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {known} IS NULL"
     )
@@ -121,7 +127,7 @@ def _check_ids(rows: Rows, key: str) -> None:
         f"SELECT {name}, COUNT(*) AS N FROM ({rows.query}) GROUP BY {name} "
         f"HAVING COUNT(*) > 1 ORDER BY {name} LIMIT 1"
     )
-    for batch in fetched(rows.of(twice, schema)):
+    for batch in fetch_batches(rows.of(twice, schema)):
         for value, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             raise SchemaError(
                 f"write: {key}={describe_value(value)} stands {times} times, so which row is meant "
@@ -144,7 +150,7 @@ def _widen(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> None:
             raise _of_another_type(table, there[name], here[name])
     for field in fields:
         if field.name not in there:
-            column = f"{quoted(field.name)} {sql_type(field).name}"
+            column = f"{quote_identifier(field.name)} {sql_type(field).name}"
             rows.database.run(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
@@ -157,23 +163,25 @@ def _loses(there: ResultMetadata, here: ResultMetadata) -> bool:
 
 def _of_another_type(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
     return SchemaError(
-        f"write: column {here.name!r} is {_described(here)}, and {_described(there)} in {table}: "
+        f"write: column {here.name!r} is {_describe_column(here)}, and {_describe_column(there)} in {table}: "
         "cast it, or write to another table."
     )
 
 
-def _described(column: ResultMetadata) -> str:
+def _describe_column(column: ResultMetadata) -> str:
     places = f" with {column.scale} decimal places" if column.scale else ""
     return f"{kind_name(column)}{places}"
 
 
 def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str:
     others = [field for field in fields if field.name != key]
-    names = [quoted(field.name) for field in fields]
+    names = [quote_identifier(field.name) for field in fields]
     update = ""
     if others:
         differs = " OR ".join(map(_differs, others))
-        values = ", ".join(f"{name} = s.{name}" for name in (quoted(f.name) for f in others))
+        values = ", ".join(
+            f"{name} = s.{name}" for name in (quote_identifier(f.name) for f in others)
+        )
         update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values} "
     return (
         f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON {_same(key)} "
@@ -183,6 +191,6 @@ def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str
 
 
 def _differs(field: pa.Field) -> str:
-    name, nested = quoted(field.name), pa.types.is_nested(field.type)
+    name, nested = quote_identifier(field.name), pa.types.is_nested(field.type)
     one, other = (f"TO_JSON({side}.{name})" if nested else f"{side}.{name}" for side in "ts")
     return f"{one} IS DISTINCT FROM {other}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sql.timestamps import moment
-from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.tables.fetch import fetch_batches
 from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.query import Rows, Step
 from reviewml.backends.snowflake.tables.role_expressions import role_cells
@@ -32,7 +32,7 @@ def compile_mark_followed(operation: MarkFollowed, before: pa.Schema, after: pa.
     """Compile a label."""
     waited = f"{moment(before.field(operation.time))} <= {operation.latest}"
     known = [waited, *(f"{key_value(before.field(key))} IS NOT NULL" for key in operation.keys)]
-    follows = f"{quoted(f'{FOLLOWING}_count')} > 0"
+    follows = f"{quote_identifier(f'{FOLLOWING}_count')} > 0"
     cell = f"CASE WHEN {' AND '.join(known)} THEN {follows} END"
     return lambda rows: rows.select(after, {operation.column: cell})
 
@@ -42,9 +42,9 @@ def compile_fail_on_error(operation: FailOnError, before: pa.Schema, after: pa.S
 
     def check_rows(rows: Rows) -> Rows:
         bookkeeping = pa.schema([rows.schema.field(name) for name in BOOKKEEPING])
-        failed = rows.select(bookkeeping, where=f"{quoted(ERRORS)} IS NOT NULL")
-        query = f"{failed.query} ORDER BY {quoted(PLACE)} LIMIT 1"
-        for first in fetched(rows.of(query, bookkeeping)):
+        failed = rows.select(bookkeeping, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
+        query = f"{failed.query} ORDER BY {quote_identifier(PLACE)} LIMIT 1"
+        for first in fetch_batches(rows.of(query, bookkeeping)):
             operation(first)
         return rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 
 
 def moment(field: pa.Field, column: str | None = None) -> str:
@@ -17,7 +17,7 @@ def moment(field: pa.Field, column: str | None = None) -> str:
     column
         SQL name; that of the field unless given.
     """
-    cell = column or quoted(field.name)
+    cell = column or quote_identifier(field.name)
     if pa.types.is_date(field.type):
         cell = f"{cell}::TIMESTAMP_NTZ"
     return f"DATE_PART(EPOCH_MICROSECOND, {cell})"

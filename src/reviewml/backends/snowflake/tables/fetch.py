@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.types import restored, sql_type
-from reviewml.rows.bookkeeping import ResultErrors, empty_batch, narrowed
+from reviewml.backends.snowflake.tables.types import restore_column, sql_type
+from reviewml.rows.bookkeeping import ResultErrors, empty_batch, narrow_schema
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, roles_of
 
 
-def fetched(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+def fetch_batches(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
     """Yield the rows in exactly their schema; one batch of none where there are no rows.
 
     Parameters
@@ -28,13 +28,13 @@ def fetched(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch
         for batch in table.to_batches():
             if len(batch):
                 some = True
-                yield _restored(batch, rows.schema)
+                yield _restore_batch(batch, rows.schema)
     if not some:
         # Statistics, such as those of a sample, need a batch.
         yield empty_batch(rows.schema)
 
 
-def failed(rows: Rows) -> pa.Table:
+def fetch_errors(rows: Rows) -> pa.Table:
     """Return what went wrong with rows, as `Dataset.errors`; none of the others is sent.
 
     Parameters
@@ -42,9 +42,11 @@ def failed(rows: Rows) -> pa.Table:
     rows
         In the database.
     """
-    schema = narrowed(rows.schema, {roles_of(rows.schema).id, *BOOKKEEPING})
+    schema = narrow_schema(rows.schema, {roles_of(rows.schema).id, *BOOKKEEPING})
     found = ResultErrors(schema)
-    for batch in fetched(rows.select(schema, where=f"{quoted(ERRORS)} IS NOT NULL")):
+    for batch in fetch_batches(
+        rows.select(schema, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
+    ):
         found.add(batch)
     return found.table()
 
@@ -52,13 +54,13 @@ def failed(rows: Rows) -> pa.Table:
 def fetching(rows: Rows, order: Sequence[str] = ()) -> str:
     """Return the query that sends the rows in forms that lose nothing on the way."""
     cells = [
-        f"{sql_type(field).fetched.format(quoted(field.name))} AS {quoted(field.name)}"
+        f"{sql_type(field).fetched.format(quote_identifier(field.name))} AS {quote_identifier(field.name)}"
         for field in rows.schema
     ]
     sorted_by = f" ORDER BY {', '.join(order)}" if order else ""
     return f"SELECT {', '.join(cells)} FROM ({rows.query}){sorted_by}"
 
 
-def _restored(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [restored(c, field) for c, field in zip(batch.columns, schema, strict=True)]
+def _restore_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [restore_column(c, field) for c, field in zip(batch.columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.rows.hashing import holds_floats
 
 
@@ -18,5 +18,7 @@ def key_value(field: pa.Field, table: str | None = None) -> str:
     table
         Name of the table that it is in, where there are several.
     """
-    cell = quoted(field.name) if table is None else f"{table}.{quoted(field.name)}"
+    cell = (
+        quote_identifier(field.name) if table is None else f"{table}.{quote_identifier(field.name)}"
+    )
     return f"NULLIF({cell}, 'NaN'::FLOAT)" if holds_floats(field.type) else cell

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.identifiers import Name, literal, quoted
+from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 from reviewml.errors import SchemaError
 from reviewml.rows.provenance import Origin, origin_of, with_origin
 
@@ -44,7 +44,7 @@ def keep_origins(database: Database, table: Name, schema: pa.Schema) -> None:
     known = _comments(database, table) if origins else {}
     for name, origin in origins.items():
         if name not in known:
-            column = f"{table}.{quoted(name)}"
+            column = f"{table}.{quote_identifier(name)}"
             database.run(f"COMMENT ON COLUMN {column} IS {literal(origin.text)}")
 
 
@@ -55,7 +55,7 @@ def _origins(schema: pa.Schema) -> dict[str, Origin]:
 
 def _comments(database: Database, table: Name) -> dict[str, str]:
     *above, name = table.parts
-    catalogue = ".".join([*map(quoted, above[:-1]), "INFORMATION_SCHEMA", "COLUMNS"])
+    catalogue = ".".join([*map(quote_identifier, above[:-1]), "INFORMATION_SCHEMA", "COLUMNS"])
     schema = literal(above[-1]) if above else "CURRENT_SCHEMA()"
     found = database.run(
         f"SELECT COLUMN_NAME, COMMENT FROM {catalogue} WHERE TABLE_SCHEMA = {schema} "

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import Database
 from reviewml.backends.snowflake.cortex_budget import Budget
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.roles import PLACE
 
@@ -55,7 +55,10 @@ class Rows:
             SQL condition on the columns there are.
         """
         made = dict.fromkeys(schema.names) | dict(cells or {})
-        columns = [f"{cell or quoted(name)} AS {quoted(name)}" for name, cell in made.items()]
+        columns = [
+            f"{cell or quote_identifier(name)} AS {quote_identifier(name)}"
+            for name, cell in made.items()
+        ]
         condition = "" if where is None else f" WHERE {where}"
         query = f"SELECT {', '.join(columns)} FROM ({self.query}){condition}"
         return dataclasses.replace(self, query=query, schema=schema)
@@ -68,17 +71,21 @@ class Rows:
         """Return how many there are."""
         return self.database.count(f"({self.query})")
 
-    def limited(self, n: int, *, ordered: bool = True) -> Rows:
+    def limit_rows(self, n: int, *, ordered: bool = True) -> Rows:
         """Return `n` of the rows: where they are ordered, the same ones each time."""
-        columns = ", ".join(map(quoted, self.schema.names))
+        columns = ", ".join(map(quote_identifier, self.schema.names))
         # Rows of a frame go by their position: 9 stands before 10.
-        order = f"ORDER BY LENGTH({quoted(PLACE)}), {quoted(PLACE)} " if ordered else ""
+        order = (
+            f"ORDER BY LENGTH({quote_identifier(PLACE)}), {quote_identifier(PLACE)} "
+            if ordered
+            else ""
+        )
         return self.of(f"SELECT {columns} FROM ({self.query}) {order}LIMIT {n}", self.schema)
 
-    def settled(self) -> Rows:
+    def materialize(self) -> Rows:
         """Return the same rows, computed now and kept in a temporary table."""
         table = self.database.temporary_table(self.query)
-        columns = ", ".join(map(quoted, self.schema.names))
+        columns = ", ".join(map(quote_identifier, self.schema.names))
         # What the table was made of need not be kept.
         query = f"SELECT {columns} FROM {table}"
         return Rows(self.database, query, self.schema, (table,), self.budget)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import literal, quoted
+from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.tables.keys import key_value
 from reviewml.backends.snowflake.tables.types import sql_type
 from reviewml.rows.blanks import BLANKS
@@ -32,11 +32,11 @@ def role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
 
 
 def _role_cell(schema: pa.Schema, name: str) -> str:
-    columns = roles_of(schema).named().get(name)
+    columns = roles_of(schema).list_named().get(name)
     if columns is None or any(column not in schema.names for column in columns):
         is_text = name == "text" and pa.types.is_string(schema.field(name).type)
-        return without_blanks(quoted(name)) if is_text else quoted(name)
-    return without_blanks(joined_text(columns)) if name == "text" else quoted(columns[0])
+        return without_blanks(quote_identifier(name)) if is_text else quote_identifier(name)
+    return without_blanks(joined_text(columns)) if name == "text" else quote_identifier(columns[0])
 
 
 def without_blanks(text: str) -> str:
@@ -46,7 +46,7 @@ def without_blanks(text: str) -> str:
 
 def joined_text(columns: Sequence[str]) -> str:
     """Return columns as one text, joined by a newline, nulls skipped; null where all are."""
-    joined, *others = (f"{quoted(column)}::TEXT" for column in columns)
+    joined, *others = (f"{quote_identifier(column)}::TEXT" for column in columns)
     for text in others:
         joined = f"COALESCE({joined} || {literal(chr(10))} || {text}, {joined}, {text})"
     return joined
@@ -61,15 +61,15 @@ def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
     ----------
     .. [1] FIPS 180-4, Secure Hash Standard.
     """
-    frames = " || ".join(_framed(schema, name, cell) for name, cell in cells.items())
+    frames = " || ".join(_frame_cell(schema, name, cell) for name, cell in cells.items())
     none = " AND ".join(f"({cell}) IS NULL" for cell in cells.values())
-    return f"IFF({none}, NULL, {_hashed(frames)})"
+    return f"IFF({none}, NULL, {_hash_sql(frames)})"
 
 
 def id_key_cell(field: pa.Field) -> str:
     """Return the hash of an id as SQL; `id_keys_there` are the same of ids that are here."""
     column = key_value(field)
-    return f"IFF({column} IS NULL, NULL, {_hashed(_frame(_written_id(field, column)))})"
+    return f"IFF({column} IS NULL, NULL, {_hash_sql(_frame(_written_id(field, column)))})"
 
 
 def _written_id(field: pa.Field, column: str) -> str:
@@ -84,13 +84,13 @@ def _written_id(field: pa.Field, column: str) -> str:
     if kind.startswith("TIMESTAMP_LTZ"):
         column = f"CONVERT_TIMEZONE('UTC', {column})::TIMESTAMP_NTZ"
     if kind.startswith("TIMESTAMP"):
-        return _shortened(f"TO_CHAR({column}, 'YYYY-MM-DD HH24:MI:SS.FF9')")
+        return _trim_zeros_sql(f"TO_CHAR({column}, 'YYYY-MM-DD HH24:MI:SS.FF9')")
     text = f"{column}::TEXT"
     has_places = kind.startswith("NUMBER") and not kind.endswith(" 0)")
-    return _shortened(text) if has_places else text
+    return _trim_zeros_sql(text) if has_places else text
 
 
-def _shortened(number: str) -> str:
+def _trim_zeros_sql(number: str) -> str:
     return f"RTRIM(RTRIM({number}, '0'), '.')"
 
 
@@ -113,11 +113,11 @@ def _written_here(one: Any) -> Iterator[str]:
             yield uuid.UUID(text).hex.upper()
 
 
-def _hashed(text: str) -> str:
+def _hash_sql(text: str) -> str:
     return f"LEFT(SHA2({text}, 256), {2 * KEY_BYTES})"
 
 
-def _framed(schema: pa.Schema, name: str, cell: str) -> str:
+def _frame_cell(schema: pa.Schema, name: str, cell: str) -> str:
     nested = name in schema.names and pa.types.is_nested(schema.field(name).type)
     text = f"TO_JSON({cell})" if nested else f"({cell})::TEXT"
     return f"IFF(({cell}) IS NULL, '0', {_frame(text)})"

@@ -101,10 +101,10 @@ def _of(kind: pa.DataType) -> SqlType | None:
 
 
 def _as_is(name: str) -> Callable[[pa.DataType], SqlType]:
-    def made(kind: pa.DataType) -> SqlType:
+    def make_type(kind: pa.DataType) -> SqlType:
         return SqlType(name, "{0}", name, "{0}", _cast(kind), _same)
 
-    return made
+    return make_type
 
 
 def _null(kind: pa.DataType) -> SqlType:
@@ -169,7 +169,7 @@ def _bytes(kind: pa.DataType) -> SqlType:
     return SqlType("BINARY", "{0}", "TEXT", "TO_BINARY({0}, 'HEX')", _cast(kind), _hexadecimal)
 
 
-def _nested(kind: pa.DataType) -> SqlType:
+def _make_nested_type(kind: pa.DataType) -> SqlType:
     name = "OBJECT" if pa.types.is_struct(kind) else "ARRAY"
     return SqlType(
         name,
@@ -253,7 +253,7 @@ _TABLE = (
     (pa.types.is_time, _time),
     (pa.types.is_timestamp, _timestamp),
     (_is_bytes, _bytes),
-    (_is_nested, _nested),
+    (_is_nested, _make_nested_type),
 )
 
 
@@ -316,7 +316,7 @@ def _as(kind: pa.DataType, value: Any) -> Any:
     return float(value) if pa.types.is_floating(kind) else value
 
 
-def restored(column: pa.ChunkedArray | pa.Array, field: pa.Field) -> pa.Array:
+def restore_column(column: pa.ChunkedArray | pa.Array, field: pa.Field) -> pa.Array:
     """Return a fetched column in the type that it has in the schema.
 
     Raises

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reviewml.backends.snowflake.connection.session import Database, TemporaryTable
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.tables.types import SqlType, sql_type
 from reviewml.storage.temporary import temporary_folder
@@ -39,15 +39,15 @@ def upload(database: Database, batches: Iterable[pa.RecordBatch], schema: pa.Sch
     """
     types = [sql_type(field) for field in schema]
     places = [f"C{position}" for position in range(len(types))]
-    table = carried(database, batches, types, places)
+    table = stage_batches(database, batches, types, places)
     kept = [
-        f"{kind.loaded.format(place)} AS {quoted(name)}"
+        f"{kind.loaded.format(place)} AS {quote_identifier(name)}"
         for kind, place, name in zip(types, places, schema.names, strict=True)
     ]
-    return Rows(database, f"SELECT {', '.join(kept)} FROM {table}", schema, (table,)).settled()
+    return Rows(database, f"SELECT {', '.join(kept)} FROM {table}", schema, (table,)).materialize()
 
 
-def carried(
+def stage_batches(
     database: Database,
     batches: Iterable[pa.RecordBatch],
     types: Sequence[SqlType],
@@ -64,7 +64,7 @@ def carried(
     names
         That they have there: plain ones, in capitals.
     """
-    table = database.held(database.temporary_name("carried"))
+    table = database.hold_table(database.temporary_name("carried"))
     stage = database.temporary_name("stage")
     columns = [f"{name} {kind.carried}" for name, kind in zip(names, types, strict=True)]
     database.run(f"CREATE TEMPORARY TABLE {table} ({', '.join(columns)})")
@@ -87,7 +87,7 @@ def _files(
     waiting: list[pa.RecordBatch] = []
     with temporary_folder() as folder:
         for batch in batches:
-            waiting.append(_written(batch, types, names))
+            waiting.append(_write_batch(batch, types, names))
             if sum(one.nbytes for one in waiting) > FILE_BYTES:
                 yield from _file(waiting, folder)
                 waiting = []
@@ -107,7 +107,7 @@ def _file(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
         path.unlink()
 
 
-def _written(
+def _write_batch(
     batch: pa.RecordBatch, types: Sequence[SqlType], names: Sequence[str]
 ) -> pa.RecordBatch:
     columns = [kind.written(column) for kind, column in zip(types, batch.columns, strict=True)]

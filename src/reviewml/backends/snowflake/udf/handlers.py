@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from reviewml import saving
 from reviewml.backends.snowflake.udf import statistics_codec, value_codec
-from reviewml.models.scoring import chosen
+from reviewml.models.scoring import choose_classes
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.sample import KeepSample
@@ -60,7 +60,7 @@ def text_features(archive: str, names: Sequence[str]) -> Compute:
     names
         Of the columns of text, in the order of the arguments.
     """
-    [(_, featurizer)] = _saved(archive).steps
+    [(_, featurizer)] = _load_parts(archive).steps
 
     def compute(frame: pd.DataFrame) -> Values:
         columns = [pa.array(frame[place], pa.string(), from_pandas=True) for place in frame]
@@ -77,7 +77,7 @@ def scores(archive: str) -> Compute:
     the position of the likeliest class and the probability of each; of a regression, the
     prediction; nothing for a row that could not be read.
     """
-    model = _saved(archive).model
+    model = _load_parts(archive).model
     assert model is not None
 
     def compute(frame: pd.DataFrame) -> Values:
@@ -87,7 +87,7 @@ def scores(archive: str) -> Compute:
             write_numbers(column.to_numpy(np.float64, na_value=np.nan), matrix[:, place])
         found = model.predict(matrix)
         if model.task != "regression":
-            found = np.column_stack([chosen(found), found])
+            found = np.column_stack([choose_classes(found), found])
         lists = _lists(found.reshape(len(frame), -1))
         return [None if bad else row for row, bad in zip(lists, _unread(errors), strict=True)]
 
@@ -106,8 +106,8 @@ def enriched(
     stage
         One text: name of the step.
     """
-    [(_, enricher)] = _saved(archive).steps
-    return _mapped(Enrich(enricher, stage[0]), schema, names)
+    [(_, enricher)] = _load_parts(archive).steps
+    return _map_operation(Enrich(enricher, stage[0]), schema, names)
 
 
 def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
@@ -123,7 +123,7 @@ def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
     names
         Of the columns that it gives, as `passing.answered` does.
     """
-    return _mapped(_unpickled(archive), schema, names)
+    return _map_operation(_unpickle_archive(archive), schema, names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,17 +195,17 @@ def parts(archive: str, schema: Sequence[str]) -> OfPartition:
     """
     import pandas as pd
 
-    statistics = _unpickled(archive)
+    statistics = _unpickle_archive(archive)
     before = _schema(schema)
 
     def compute(frame: pd.DataFrame) -> pd.DataFrame:
-        pieces = statistics_codec.written(parts_of(statistics, _received(frame, before)))
+        pieces = statistics_codec.encode_parts(parts_of(statistics, _decode_frame(frame, before)))
         return pd.DataFrame({"PIECE": range(len(pieces)), "PART": pieces})
 
     return compute
 
 
-def _mapped(
+def _map_operation(
     operation: BatchOperation,
     schema: Sequence[str],
     names: Sequence[str],
@@ -214,8 +214,8 @@ def _mapped(
     operation.setup()
 
     def compute(frame: pd.DataFrame) -> Texts:
-        made = operation(_received(frame, before))
-        texts = [value_codec.answered(made.column(n), made.schema.field(n)) for n in names]
+        made = operation(_decode_frame(frame, before))
+        texts = [value_codec.encode_result(made.column(n), made.schema.field(n)) for n in names]
         return [list(row) for row in zip(*texts, strict=True)]
 
     return compute
@@ -225,9 +225,9 @@ def _schema(texts: Sequence[str]) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(texts[0])))
 
 
-def _received(frame: pd.DataFrame, schema: pa.Schema) -> pa.RecordBatch:
+def _decode_frame(frame: pd.DataFrame, schema: pa.Schema) -> pa.RecordBatch:
     given = iter([frame[place] for place in frame])
-    columns = [value_codec.received(given, field) for field in schema]
+    columns = [value_codec.decode_argument(given, field) for field in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -243,16 +243,16 @@ def _lists(matrix: npt.NDArray[np.float64]) -> Values:
     return list(values.tolist())
 
 
-def _saved(archive: str) -> saving.Parts:
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_imported(archive)) as file:
+def _load_parts(archive: str) -> saving.Parts:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_find_import(archive)) as file:
         file.extractall(folder)
         return saving.load(Path(folder))
 
 
-def _unpickled(archive: str) -> Any:
-    with zipfile.ZipFile(_imported(archive)) as file:
+def _unpickle_archive(archive: str) -> Any:
+    with zipfile.ZipFile(_find_import(archive)) as file:
         return pickle.loads(file.read(PICKLE))  # noqa: S301  code of the one who runs it
 
 
-def _imported(archive: str) -> Path:
+def _find_import(archive: str) -> Path:
     return Path(sys._xoptions["snowflake_import_directory"]) / archive

@@ -35,7 +35,7 @@ MADE = (2020, 1, 1, 0, 0, 0)
 """Time of all entries, so that the same code is the same archive."""
 
 
-def pinned(packages: Iterable[str] = PACKAGES) -> list[str]:
+def pin_requirements(packages: Iterable[str] = PACKAGES) -> list[str]:
     """Return requirements of packages, at the versions they have here; without those not here."""
     versions = {package: version_of(package) for package in packages}
     return [f"{package}=={version}" for package, version in versions.items() if version]

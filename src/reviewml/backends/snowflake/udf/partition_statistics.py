@@ -13,15 +13,15 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
-from reviewml.backends.snowflake.tables.fetch import fetched
+from reviewml.backends.snowflake.identifiers import quote_identifier
+from reviewml.backends.snowflake.tables.fetch import fetch_batches
 from reviewml.backends.snowflake.tables.query import Rows
 from reviewml.backends.snowflake.udf import statistics_codec, value_codec
 from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, PARTS, python_function
 from reviewml.operations.sample import SmallestHashes
 from reviewml.rows.bookkeeping import empty_batch
 from reviewml.rows.roles import PLACE
-from reviewml.rows.statistics import Parts, Statistic, ValueCounts, merged, parts_of
+from reviewml.rows.statistics import Parts, Statistic, ValueCounts, merge_parts, parts_of
 
 MOST = 256
 """Partitions; where that takes more rows in each, they have more."""
@@ -55,7 +55,7 @@ def _tells_moments(statistic: Statistic, schema: pa.Schema) -> bool:
     return bool(pa.types.is_timestamp(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
-def computed(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
+def compute_parts(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
     """Return what statistics say of rows.
 
     Parameters
@@ -70,13 +70,13 @@ def computed(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
     count = rows.count()
     if not count:
         return nothing
-    return merged(statistics, _parts(rows, statistics, min(MOST, -(-count // ROWS))))
+    return merge_parts(statistics, _parts(rows, statistics, min(MOST, -(-count // ROWS))))
 
 
 def _parts(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> Iterator[Parts]:
     answers = rows.of(_query(rows, statistics, partitions), ANSWERS)
     # Two partitions are never in memory together, however many pieces they are in.
-    pieces = _pieces(fetched(answers, order=["BUCKET", "PIECE"]))
+    pieces = _pieces(fetch_batches(answers, order=["BUCKET", "PIECE"]))
     for _, each in itertools.groupby(pieces, key=lambda piece: piece[0]):
         yield statistics_codec.read("".join(text for _, text in each))
 
@@ -94,7 +94,7 @@ def _query(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> 
         form=PARTS,
     )
     given = [f"{cell} AS A{place}" for place, (cell, _) in enumerate(arguments)]
-    bucket = f"MOD(ABS(HASH({quoted(PLACE)})), {partitions}) AS BUCKET"
+    bucket = f"MOD(ABS(HASH({quote_identifier(PLACE)})), {partitions}) AS BUCKET"
     called = f"{function}({', '.join(f'r.A{place}' for place in range(len(given)))})"
     return (
         "SELECT r.BUCKET AS BUCKET, p.PIECE AS PIECE, p.PART AS PART "
@@ -111,5 +111,5 @@ def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, str]]:
 
 def _arguments(schema: pa.Schema) -> list[tuple[str, str]] | None:
     """Return what the function is given; None when that is too much."""
-    found = [one for f in schema for one in value_codec.arguments(f, quoted(f.name))]
+    found = [one for f in schema for one in value_codec.arguments(f, quote_identifier(f.name))]
     return found if len(found) <= MOST_ARGUMENTS else None

@@ -25,7 +25,7 @@ class Stays(Exception):
     """When something cannot be taken along; says why."""
 
 
-def pickled(function: Any, owner: type, packages: Collection[str]) -> tuple[bytes, bool]:
+def pickle_function(function: Any, owner: type, packages: Collection[str]) -> tuple[bytes, bool]:
     """Return a function as bytes, and whether there is code in them.
 
     Parameters
@@ -44,18 +44,18 @@ def pickled(function: Any, owner: type, packages: Collection[str]) -> tuple[byte
     """
     taken: set[str] = set()
     while True:
-        raw, roots, has_code = _noted(function, taken)
+        raw, roots, has_code = _pickle_and_note(function, taken)
         lacking = {root for root in roots - taken if not _is_there(root, packages)}
         if not lacking:
             return raw, has_code
         for root in sorted(lacking):
-            foreign = root in _installed() and root != _root(owner)
+            foreign = root in _list_installed() and root != _root(owner)
             if foreign or root not in sys.modules:
                 raise Stays(f"it needs the package {root!r}, which is not there")
         taken |= lacking
 
 
-def _noted(function: Any, by_value: Collection[str]) -> tuple[bytes, set[str], bool]:
+def _pickle_and_note(function: Any, by_value: Collection[str]) -> tuple[bytes, set[str], bool]:
     file = io.BytesIO()
     pickler = _Noting(file)
     failure = None
@@ -132,11 +132,11 @@ def _root(found: Any) -> str:
 def _is_there(root: str, packages: Collection[str]) -> bool:
     if root in ("reviewml", "__main__", "cloudpickle") or root in sys.stdlib_module_names:
         return True
-    return any(_plain(name) in map(_plain, packages) for name in _installed().get(root, ()))
+    return any(_plain(name) in map(_plain, packages) for name in _list_installed().get(root, ()))
 
 
 @functools.cache
-def _installed() -> dict[str, list[str]]:
+def _list_installed() -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
 
 

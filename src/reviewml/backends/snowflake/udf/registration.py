@@ -127,7 +127,7 @@ def python_function(
         Version of Python, which code that is pickled depends on.
     """
     with temporary_folder() as folder:
-        archive = zipped(_written(content, folder / "saved"), folder / SAVED)
+        archive = zipped(_write_content(content, folder / "saved"), folder / SAVED)
         text = repr([handler, what, form, runtime, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
@@ -156,7 +156,7 @@ def _function(
         f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS {returns} LANGUAGE PYTHON "
         f"RUNTIME_VERSION = {literal(runtime)} "
         "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
-        f"PACKAGES = ({', '.join(map(literal, package_archive.pinned()))}) IMPORTS = ({imports}) "
+        f"PACKAGES = ({', '.join(map(literal, package_archive.pin_requirements()))}) IMPORTS = ({imports}) "
         f"HANDLER = 'compute' AS {literal(code)}"
     )
     return name
@@ -174,7 +174,7 @@ def this_runtime() -> str | None:
     return version if version in RUNTIMES else None
 
 
-def _written(content: Content, folder: Path) -> Path:
+def _write_content(content: Content, folder: Path) -> Path:
     if isinstance(content, saving.Parts):
         return saving.save(content, folder)
     folder.mkdir()

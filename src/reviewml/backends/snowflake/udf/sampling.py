@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.tables.query import Rows, Step
 from reviewml.backends.snowflake.udf.handlers import MarkSample
 from reviewml.backends.snowflake.udf.udf_step import PythonStep
@@ -18,6 +18,6 @@ def compile_sample(operation: KeepSample, before: pa.Schema, after: pa.Schema) -
 
     def keep_rows(rows: Rows) -> Rows:
         [column] = mark.makes(before)
-        return mark_rows(rows).select(after, where=quoted(column))
+        return mark_rows(rows).select(after, where=quote_identifier(column))
 
     return keep_rows

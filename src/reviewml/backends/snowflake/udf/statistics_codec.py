@@ -16,7 +16,7 @@ LONGEST = 1_000_000
 """Characters of one text: at most 4 MB in UTF-8, where Snowflake takes 16."""
 
 
-def written(parts: Parts) -> list[str]:
+def encode_parts(parts: Parts) -> list[str]:
     """Return parts as texts, which make one when put together.
 
     Parameters

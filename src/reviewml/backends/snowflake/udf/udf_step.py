@@ -7,25 +7,25 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.calls.call_once import asked
+from reviewml.backends.snowflake.calls.call_once import ask_once
 from reviewml.backends.snowflake.calls.row_calls import Asked, Question
 from reviewml.backends.snowflake.connection.session import Access, Database
-from reviewml.backends.snowflake.identifiers import quoted
+from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.store import store_at
 from reviewml.backends.snowflake.tables.query import Rows, Step
 from reviewml.backends.snowflake.tables.role_expressions import role_cells
 from reviewml.backends.snowflake.udf import package_archive, registration, value_codec
 from reviewml.backends.snowflake.udf.handlers import AddRowKeys
-from reviewml.backends.snowflake.udf.pickling import Stays, pickled
+from reviewml.backends.snowflake.udf.pickling import Stays, pickle_function
 from reviewml.errors import ReviewmlError, SchemaError
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation, Map
 from reviewml.operations.sql_call import ANSWER
-from reviewml.rows.bookkeeping import narrowed
+from reviewml.rows.bookkeeping import narrow_schema
 from reviewml.rows.roles import ERRORS, PLACE, visible
-from reviewml.saving.components import describe, learned, refuse_secrets
+from reviewml.saving.components import describe, describe_state, refuse_secrets
 from reviewml.steps.component import Component
 
 ANSWERS = "__answers__"
@@ -60,7 +60,7 @@ def compile_to_udf(
         raise Stays("it is not plain Python")
     match operation:
         case CachedEnrich():
-            return asked(PythonQuestion.of(operation, before, access), after)
+            return ask_once(PythonQuestion.of(operation, before, access), after)
         case _:
             return PythonStep.of(operation, before, after)
 
@@ -92,10 +92,16 @@ class PythonStep:
     @classmethod
     def of(cls, operation: BatchOperation, before: pa.Schema, after: pa.Schema) -> PythonStep:
         """Return it, or raise `Stays`."""
-        reads = narrowed(before, operation.reads(before))
-        found = cls(operation.name, brought(operation), reads, tuple(operation.makes(after)), after)
+        reads = narrow_schema(before, operation.reads(before))
+        found = cls(
+            operation.name,
+            package_operation(operation),
+            reads,
+            tuple(operation.makes(after)),
+            after,
+        )
         try:
-            [value_codec.kept(after.field(name), "") for name in found.makes]
+            [value_codec.to_column_sql(after.field(name), "") for name in found.makes]
             wide = len(found._arguments({})) > registration.MOST_ARGUMENTS
         except SchemaError:
             raise Stays("a column of it has a type that Snowflake cannot hold") from None
@@ -106,9 +112,10 @@ class PythonStep:
     def __call__(self, rows: Rows) -> Rows:
         schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
         called = rows.select(schema, {ANSWERS: self.call(rows.database)})
-        texts = self.texts(quoted(ANSWERS))
+        texts = self.texts(quote_identifier(ANSWERS))
         made = {
-            name: value_codec.kept(self.after.field(name), text) for name, text in texts.items()
+            name: value_codec.to_column_sql(self.after.field(name), text)
+            for name, text in texts.items()
         }
         return called.select(self.after, made)
 
@@ -140,7 +147,9 @@ class PythonStep:
         return {name: f"GET({answers}, {place})::TEXT" for place, name in enumerate(self.makes)}
 
     def _arguments(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
-        cells = [(field, given.get(field.name, quoted(field.name))) for field in self.reads]
+        cells = [
+            (field, given.get(field.name, quote_identifier(field.name))) for field in self.reads
+        ]
         return [one for field, cell in cells for one in value_codec.arguments(field, cell)]
 
 
@@ -188,8 +197,11 @@ class PythonQuestion(Question):
         texts, after = self.values.texts(ANSWER), self.values.after
         return Asked(
             self.values.call(database, NOTHING),
-            [value_codec.carried(after.field(name), texts[name]) for name in self.enricher.adds],
-            value_codec.kept(after.field(ERRORS), texts[ERRORS]),
+            [
+                value_codec.to_staged_sql(after.field(name), texts[name])
+                for name in self.enricher.adds
+            ],
+            value_codec.to_column_sql(after.field(ERRORS), texts[ERRORS]),
         )
 
 
@@ -222,7 +234,7 @@ class Brought:
     runtime: str = registration.RUNTIME
 
 
-def brought(
+def package_operation(
     operation: BatchOperation, packages: Collection[str] = package_archive.PACKAGES
 ) -> Brought:
     """Return an operation as it is taken along: saved where all of it is reviewml's own.
@@ -242,7 +254,7 @@ def brought(
     enricher = _enricher_of(operation)
     if enricher is not None:
         _refuse_secrets(enricher)
-    raw, has_code = pickled(operation, _class_of(operation), packages)
+    raw, has_code = pickle_function(operation, _class_of(operation), packages)
     if enricher is not None and not has_code and _can_be_saved(enricher):
         parts = registration.parts_of([("enricher", enricher)])
         return Brought("enriched", parts, ([operation.name],))
@@ -279,7 +291,7 @@ def _refuse_secrets(component: Component) -> None:
 def _can_be_saved(enricher: Component) -> bool:
     try:
         describe(enricher, {})
-        learned(enricher, {})
+        describe_state(enricher, {})
     except ReviewmlError:
         return False
     return True

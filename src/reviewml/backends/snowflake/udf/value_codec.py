@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.tables.types import WHOLE, restored, sql_type
+from reviewml.backends.snowflake.tables.types import WHOLE, restore_column, sql_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,22 +41,22 @@ def arguments(field: pa.Field, column: str) -> list[tuple[str, str]]:
     return [(f"({kind.fetched.format(column)})::TEXT", "TEXT")]
 
 
-def received(given: Iterator[pd.Series], field: pa.Field) -> pa.Array:
+def decode_argument(given: Iterator[pd.Series], field: pa.Field) -> pa.Array:
     """Return a column of what a function was given, of which it takes as much as is its own."""
     kind = sql_type(field)
     values = next(given)
     if kind.name == "FLOAT":
         null = next(given).to_numpy(bool)
-        return restored(pa.array(values.to_numpy(float), pa.float64(), mask=null), field)
+        return restore_column(pa.array(values.to_numpy(float), pa.float64(), mask=null), field)
     if kind.name == "BINARY":
-        return restored(pa.array(values, pa.binary(), from_pandas=True), field)
+        return restore_column(pa.array(values, pa.binary(), from_pandas=True), field)
     texts = pa.array(values, pa.string(), from_pandas=True)
     if kind.name == "DATE":
         texts = texts.cast(pa.int32()).cast(pa.date32())
-    return restored(texts, field)
+    return restore_column(texts, field)
 
 
-def answered(column: pa.Array, field: pa.Field) -> list[str | None]:
+def encode_result(column: pa.Array, field: pa.Field) -> list[str | None]:
     """Return a column as texts that `kept` makes columns of."""
     kind = sql_type(field)
     written = kind.written(column)
@@ -65,7 +65,7 @@ def answered(column: pa.Array, field: pa.Field) -> list[str | None]:
     return [None if value is None else _text(value) for value in written.to_pylist()]
 
 
-def carried(field: pa.Field, cell: str) -> str:
+def to_staged_sql(field: pa.Field, cell: str) -> str:
     """Return the expression of a column as Parquet holds it, of what `answered` made of it.
 
     Parameters
@@ -81,9 +81,9 @@ def carried(field: pa.Field, cell: str) -> str:
     return cell if kind.carried == "TEXT" else f"{cell}::{kind.carried}"
 
 
-def kept(field: pa.Field, cell: str) -> str:
+def to_column_sql(field: pa.Field, cell: str) -> str:
     """Return the expression of a column; see `carried`."""
-    return sql_type(field).loaded.format(carried(field, cell))
+    return sql_type(field).loaded.format(to_staged_sql(field, cell))
 
 
 def _text(value: Any) -> str:
