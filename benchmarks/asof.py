@@ -21,16 +21,16 @@ import pyarrow as pa
 from reviewml import Frame
 from reviewml.data.frames import as_dataset
 from reviewml.interfaces import Window
-from reviewml.rows.windows import microseconds
+from reviewml.rows.windows import parse_duration
 
-DELAY = microseconds("1d")
+DELAY = parse_duration("1d")
 WINDOWS = {
-    "30d": Window(-DELAY - microseconds("30d"), -DELAY),
-    "365d": Window(-DELAY - microseconds("365d"), -DELAY),
+    "30d": Window(-DELAY - parse_duration("30d"), -DELAY),
+    "365d": Window(-DELAY - parse_duration("365d"), -DELAY),
     "all": Window(None, -DELAY),
 }
 SUMS = [f"sum {number}" for number in range(6)]
-YEARS = 3 * 365 * microseconds("1d")
+YEARS = 3 * 365 * parse_duration("1d")
 
 
 def tables(rows: int) -> tuple[pa.Table, pa.Table]:

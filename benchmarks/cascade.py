@@ -28,7 +28,7 @@ from scipy.special import softmax
 
 from reviewml.enrichers import Cascade, EmbeddingZeroShot
 from reviewml.enrichers.ngrams.softmax_regression import fit_softmax_regression
-from reviewml.enrichers.transformers.candidate_labels import scored_columns, scored_types
+from reviewml.enrichers.transformers.candidate_labels import list_scored_types, make_scored_columns
 from reviewml.enrichers.transformers.embedding_zero_shot import SCALE
 from reviewml.enrichers.transformers.text_classifier import Probabilities, TextClassifier
 from reviewml.errors import TooLittleAgreement
@@ -61,10 +61,10 @@ class Labelling(TextClassifier):
 
     @property
     def adds(self) -> dict[str, pa.DataType]:
-        return scored_types("label", self.labels)
+        return list_scored_types("label", self.labels)
 
     def columns(self, probabilities: np.ndarray) -> dict[str, pa.Array]:
-        return scored_columns("label", self.labels, probabilities)
+        return make_scored_columns("label", self.labels, probabilities)
 
 
 class Head(Labelling):

@@ -40,7 +40,7 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 from reviewml import Files, Pipeline
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.backends.ray.backend import RayBackend
-from reviewml.backends.ray.coordinator import Ledger
+from reviewml.backends.ray.coordinator import Coordinator
 from reviewml.enrichers import ZeroShot
 from reviewml.interfaces import Enricher
 
@@ -190,7 +190,7 @@ def overhead(_: Path) -> None:
             f"{name}: {took / BLOCKS * 1e3:.1f} ms a block on {CORES} cores, of which "
             f"{used / BLOCKS * 1e3:.1f} ms of the process that asked for it"
         )
-    ledger = Ledger.of("benchmark")
+    ledger = Coordinator.of("benchmark")
     began = time.perf_counter()
     for number in range(BLOCKS):
         ledger.begin(str(number))

@@ -36,7 +36,7 @@ from reviewml.featurizers import Features
 from reviewml.fitting.leakage import find_leaks
 from reviewml.interfaces import Examples, Feature, Target
 from reviewml.models import BoosterModel
-from reviewml.models.booster import feature_types
+from reviewml.models.booster import list_feature_types
 from reviewml.models.scoring import Score
 from reviewml.rows.expressions import Number
 from reviewml.rows.roles import Roles
@@ -139,7 +139,7 @@ def predict(rows: pa.Table, repeats: int) -> None:
     batches = list(dataset.full_batches())
     ready = np.ascontiguousarray(np.concatenate([ours.matrix(batch) for batch in batches]))
     target = np.asarray(rows["bought"]).astype(np.float32)
-    types = feature_types(ours.features())
+    types = list_feature_types(ours.features())
     data = xgboost.QuantileDMatrix(ready, target, feature_types=types, enable_categorical=True)
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 5}, data, 200)
     model = BoosterModel(booster, task="binary", classes=(False, True))

@@ -27,8 +27,8 @@ from nli_model import DEPARTMENTS, LEARNED, TEXT, known, write_nli_model
 
 from reviewml.benchmark.architectures import write_random_model
 from reviewml.benchmark.engines import ENGINES
-from reviewml.benchmark.inference import benchmark
-from reviewml.benchmark.machine import cores
+from reviewml.benchmark.inference import run_benchmark
+from reviewml.benchmark.machine import count_cores
 from reviewml.benchmark.setting import Setting
 
 BATCH_SIZES = (1, 2, 3, 4, 8, 16, 32, 64)
@@ -67,7 +67,7 @@ def measure(
     *,
     equal_lengths: bool,
 ) -> None:
-    report = benchmark(
+    report = run_benchmark(
         setting,
         texts,
         rows=rows,
@@ -89,7 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("data", type=Path)
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--threads", type=int, default=count_cores())
     parser.add_argument("--output", type=Path, default=Path("inference"))
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--real-lengths-only", action="store_true")

@@ -146,13 +146,13 @@ def enrich_into(kind: str, folder: Path, *, again: bool) -> Job:
     import store
 
     from reviewml.backends.local.dataset import LocalDataset
-    from reviewml.stores.resolve import store_at
+    from reviewml.stores.resolve import open_store
 
     batches = list(store.reviews(50_000))
     before = "file://" if kind == "shared" else ""
 
     def enrich(place: Path) -> None:
-        opened = store_at(f"{before}{place}")
+        opened = open_store(f"{before}{place}")
         rows = LocalDataset(batches[0].schema, lambda: iter(batches), store=opened)
         rows.enrich(store.Cheap()).count()
 

@@ -31,10 +31,10 @@ from reviewml.errors import StoreError
 from reviewml.interfaces import Enricher, Shelf
 from reviewml.rows.bookkeeping import with_bookkeeping
 from reviewml.rows.roles import Roles, with_roles
-from reviewml.rows.row_keys import row_keys
-from reviewml.storage.shared_files import place_of
-from reviewml.stores.resolve import store_at
-from reviewml.stores.segment_set import Pile
+from reviewml.rows.row_keys import hash_rows
+from reviewml.storage.shared_files import open_shared_files
+from reviewml.stores.resolve import open_store
+from reviewml.stores.segment_set import SegmentSet
 
 IN_BATCH = 16_384
 
@@ -93,7 +93,7 @@ class Made:
 
 def enriched(place: str, rows: int) -> float:
     made = Made(rows)
-    dataset = LocalDataset(next(reviews(1)).schema, made, store=store_at(place))
+    dataset = LocalDataset(next(reviews(1)).schema, made, store=open_store(place))
     started = time.perf_counter()
     assert dataset.enrich(Cheap()).count() == rows
     return time.perf_counter() - started - made.seconds
@@ -101,10 +101,10 @@ def enriched(place: str, rows: int) -> float:
 
 def looked_up(place: str, rows: int) -> None:
     hashing = finding = 0.0
-    shelf, store = Shelf.of(Cheap()), store_at(place)
+    shelf, store = Shelf.of(Cheap()), open_store(place)
     for batch in reviews(rows):
         started = time.process_time()
-        keys = row_keys(batch.select(["text"]))
+        keys = hash_rows(batch.select(["text"]))
         hashed = time.process_time()
         places, _ = store.find(shelf, keys)
         finding += time.process_time() - hashed
@@ -138,7 +138,7 @@ def runs(kind: str, rows: int) -> None:
             print(f"{kind:<6} {name:<11}", run(alone, rows).communicate()[0], end="")
         files = [path for path in Path(folder, "alone").rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
-        [shelf] = store_at(alone).describe()
+        [shelf] = open_store(alone).describe()
         print(
             f"{size / rows:,.0f} bytes/row in {len(files)} files, "
             f"{shelf.bytes / rows:,.0f} of them values"
@@ -154,7 +154,7 @@ def beside(segments: int, rows: int = 2_000) -> None:
     random, shelf = np.random.default_rng(7), Shelf.of(Cheap())
     with tempfile.TemporaryDirectory() as folder:
         store = SharedStore(folder)
-        pile = Pile(place_of(folder, StoreError), f"shelves/{shelf.fingerprint}")
+        pile = SegmentSet(open_shared_files(folder, StoreError), f"shelves/{shelf.fingerprint}")
         for _ in range(segments):
             keys = pa.array([random.bytes(16) for _ in range(rows)], pa.binary(16))
             scores = pa.array(random.random(rows))
@@ -162,7 +162,7 @@ def beside(segments: int, rows: int = 2_000) -> None:
             pile.add(pa.record_batch({"key": keys, "score": scores, "label": labels}))
         keys = pa.array([random.bytes(16) for _ in range(IN_BATCH)], pa.binary(16))
         seconds = [_seconds(lambda: store.known(shelf, keys)) for _ in range(4)]
-        listing = min(_seconds(pile.names) for _ in range(3))
+        listing = min(_seconds(pile.list_names) for _ in range(3))
     print(
         f"{segments:>6,} segments: {seconds[0]:.2f} s of CPU for the first look-up, "
         f"then {min(seconds):.3f} s for {IN_BATCH:,} keys, {listing * 1e3:.1f} ms of them to list"

@@ -19,7 +19,7 @@ from reviewml.interfaces import Dataset, Enricher
 from reviewml.testing import BackendContract, EnricherContract
 from reviewml.testing.backend import Length
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
 CONTRACTS = {
     "sources": ("SourceContract", "source"),
@@ -117,9 +117,9 @@ class Replacing(Length):
 
 @pytest.mark.parametrize("enricher", [Overwriting(), Replacing()], ids=repr)
 def test_an_enricher_that_changes_its_input_breaks_the_contract(enricher: Enricher) -> None:
-    EnricherContract().test_leaves_its_input_untouched(Length(), example_rows())
+    EnricherContract().test_leaves_its_input_untouched(Length(), make_example_rows())
     with pytest.raises(AssertionError, match="column 'text' differs"):
-        EnricherContract().test_leaves_its_input_untouched(enricher, example_rows())
+        EnricherContract().test_leaves_its_input_untouched(enricher, make_example_rows())
 
 
 class Telling(Enricher):
@@ -144,7 +144,7 @@ class Telling(Enricher):
 def test_an_enricher_that_tells_ratings_breaks_the_contract() -> None:
     check = EnricherContract().test_a_rating_is_not_told_by_the_rows_it_was_learned_from
     with pytest.raises(AssertionError, match="'told' knows the rating"):
-        check(Telling(), example_rows())
+        check(Telling(), make_example_rows())
 
 
 def cut(spilled: Spilled) -> Iterator[pa.RecordBatch]:
@@ -164,7 +164,7 @@ SPILLED = Spilled.__call__
 def test_a_backend_that_loses_what_it_persisted_breaks_the_contract(
     read: Callable[[Spilled], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = LocalBackend().read(example_rows(60), ROLES).enrich(Length())
+    rows = LocalBackend().read(make_example_rows(60), ROLES).enrich(Length())
     BackendContract().test_persisted_rows_stay_while_something_is_made_of_them(rows)
     monkeypatch.setattr(Spilled, "__call__", read)
     with pytest.raises(AssertionError):

@@ -34,7 +34,7 @@ from reviewml.forms import (
     WrongForm,
 )
 from reviewml.interfaces import Dataset, Enricher
-from reviewml.parameter_types import fits
+from reviewml.parameter_types import is_of_type
 from reviewml.saving import manifest
 from reviewml.saving.components import describe
 from reviewml.testing.state import assert_state_has_form
@@ -211,7 +211,7 @@ def test_forms(form: Form, good: list[Any], bad: list[Any]) -> None:
     ],
 )
 def test_parameters_are_compared_with_annotations(value: Any, hint: Any, expected: bool) -> None:
-    assert fits(value, hint) is expected
+    assert is_of_type(value, hint) is expected
 
 
 def test_damaged_models_are_told_as_such(pipelines: dict[str, Any], tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from sklearn import metrics
 
 from reviewml.errors import MissingExtra, ParameterError, SchemaError, TargetError, UnknownName
 from reviewml.evaluation import Bootstrap, Estimate, Evaluation, evaluate, paired_difference
-from reviewml.evaluation.binary_metrics import BinaryJudge
-from reviewml.evaluation.calibration import Binned
-from reviewml.evaluation.multiclass_metrics import MulticlassJudge
-from reviewml.evaluation.regression_metrics import RegressionJudge
+from reviewml.evaluation.binary_metrics import BinaryMetrics
+from reviewml.evaluation.calibration import CalibrationBins
+from reviewml.evaluation.multiclass_metrics import MulticlassMetrics
+from reviewml.evaluation.regression_metrics import RegressionMetrics
 from reviewml.evaluation.segments import MISSING, OTHER
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -63,7 +63,7 @@ def test_weighed_binary_figures_are_scikit_learns(rows: int, seed: int, ties: bo
     weights[:2] = 1
     predicted = probability > 0.5
     weighed = {"sample_weight": weights}
-    found = BinaryJudge(target, probability, (0, 1)).compute_weighted(weights[None])
+    found = BinaryMetrics(target, probability, (0, 1)).compute_weighted(weights[None])
     expected = {
         "auc": metrics.roc_auc_score(target, probability, **weighed),
         "pr_auc": metrics.average_precision_score(target, probability, **weighed),
@@ -86,7 +86,7 @@ def test_weighed_multiclass_figures_are_scikit_learns(rows: int, seed: int) -> N
     weights[:3] = 1
     predicted = probabilities.argmax(axis=1)
     every, weighed = [0, 1, 2], {"sample_weight": weights}
-    found = MulticlassJudge(target, probabilities, THREE).compute_weighted(weights[None])
+    found = MulticlassMetrics(target, probabilities, THREE).compute_weighted(weights[None])
     # scikit-learn's multiclass AUC takes no weights: one class after the other.
     areas = [
         metrics.roc_auc_score(target == code, probabilities[:, code], **weighed) for code in every
@@ -109,7 +109,7 @@ def test_weighed_regression_figures_are_scikit_learns(rows: int, seed: int) -> N
     target = random.normal(1e4, 1, rows)
     predicted = target + random.normal(0, 1, rows)
     weights = random.integers(1, 4, rows).astype(float)
-    found = RegressionJudge(target, predicted).compute_weighted(weights[None])
+    found = RegressionMetrics(target, predicted).compute_weighted(weights[None])
     expected = {
         "rmse": metrics.root_mean_squared_error(target, predicted, sample_weight=weights),
         "mae": metrics.mean_absolute_error(target, predicted, sample_weight=weights),
@@ -122,9 +122,9 @@ def test_weighed_regression_figures_are_scikit_learns(rows: int, seed: int) -> N
 def test_figures_without_weights_are_those_with_weights_of_one(task: str) -> None:
     target, probability = binary_rows(200, 0)
     judge: Any = {
-        "binary": BinaryJudge(target, probability, (0, 1)),
-        "multiclass": MulticlassJudge(*multiclass_rows(200, 0), THREE),
-        "regression": RegressionJudge(target, probability),
+        "binary": BinaryMetrics(target, probability, (0, 1)),
+        "multiclass": MulticlassMetrics(*multiclass_rows(200, 0), THREE),
+        "regression": RegressionMetrics(target, probability),
     }[task]
     weighed = judge.weighed(np.ones((1, 200)))
     figures = judge.figures()
@@ -135,16 +135,16 @@ def test_figures_without_weights_are_those_with_weights_of_one(task: str) -> Non
 def test_the_calibration_error_is_the_mean_gap_of_bins_of_equal_size() -> None:
     predicted = np.repeat([0.1, 0.2, 0.9], 20)
     observed = np.repeat([0.0, 1.0], [50, 10])
-    binned = Binned(predicted, observed)
+    binned = CalibrationBins(predicted, observed)
     assert [part.rows for part in binned.table()] == [20, 20, 20]
     assert [part.observed for part in binned.table()] == [0, 0, 0.5]
-    assert binned.error() == pytest.approx((0.1 + 0.2 + 0.4) / 3)
+    assert binned.compute_error() == pytest.approx((0.1 + 0.2 + 0.4) / 3)
 
 
 @given(st.integers(1, 500), SEEDS)
 def test_bins_hold_every_row_once_and_never_part_equal_predictions(rows: int, seed: int) -> None:
     target, probability = binary_rows(max(rows, 2), seed, ties=True)
-    table = Binned(probability, target).table()
+    table = CalibrationBins(probability, target).table()
     assert sum(part.rows for part in table) == len(target)
     assert len(table) <= 10
     for before, after in itertools.pairwise(table):
@@ -206,7 +206,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         target, probability = binary_rows(400, seed)
         said = overconfident(probability)
         tries.append(evaluate(target, said, (0, 1), "binary", random_state=seed).metrics)
-    for name in BinaryJudge.names:
+    for name in BinaryMetrics.names:
         held = [t[name].low <= value(many, name) <= t[name].high for t in tries]  # type: ignore[operator]
         assert np.mean(held) >= 0.9, name
 
@@ -243,7 +243,7 @@ def test_every_resample_draws_as_many_units_as_there_are(
     rows: int, seed: int, grouped: bool
 ) -> None:
     groups = np.arange(rows) // 3 * 7 if grouped else None
-    drawn = list(Bootstrap(resamples=7, random_state=seed).weights(rows, groups))
+    drawn = list(Bootstrap(resamples=7, random_state=seed).draw_weights(rows, groups))
     weights = np.concatenate(drawn)
     assert weights.shape == (7, rows)
     firsts = slice(None) if groups is None else np.unique(groups, return_index=True)[1]
@@ -414,7 +414,7 @@ def test_no_rows_cannot_be_judged(task: Any, shape: Any) -> None:
 # -- two models ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("metric", BinaryJudge.names)
+@pytest.mark.parametrize("metric", BinaryMetrics.names)
 def test_a_model_does_not_differ_from_itself(metric: str) -> None:
     target, probability = binary_rows(200, 0)
     found = paired_difference(target, probability, probability, metric=metric)

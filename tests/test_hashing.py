@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.rows.hashing import digest, stable_hash, unit_interval
+from reviewml.rows.hashing import digest, map_to_unit_interval, stable_hash
 
 texts = st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=30)
 
@@ -65,7 +65,7 @@ def test_hash_is_the_same_in_another_process() -> None:
 
 
 def test_hashes_spread_evenly() -> None:
-    values = unit_interval(stable_hash(pa.array([f"id-{i}" for i in range(20_000)])))
+    values = map_to_unit_interval(stable_hash(pa.array([f"id-{i}" for i in range(20_000)])))
     counts, _ = np.histogram(values, bins=20, range=(0, 1))
     assert counts.min() > 900
     assert counts.max() < 1100
@@ -73,7 +73,7 @@ def test_hashes_spread_evenly() -> None:
 
 def test_seeds_give_unrelated_hashes() -> None:
     column = pa.array([f"id-{i}" for i in range(5_000)])
-    one, other = (unit_interval(stable_hash(column, seed)) for seed in (0, 1))
+    one, other = (map_to_unit_interval(stable_hash(column, seed)) for seed in (0, 1))
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
 
 

@@ -18,7 +18,7 @@ import scipy.sparse
 
 from reviewml import Files, Frame, Pipeline
 from reviewml.data.frames import as_dataset
-from reviewml.enrichers.transformers.candidate_labels import hypotheses
+from reviewml.enrichers.transformers.candidate_labels import fill_template
 from reviewml.errors import ParameterError, ReviewmlError, SchemaError, SourceError
 from reviewml.featurizers import Features
 from reviewml.trainers import LogisticRegression
@@ -349,7 +349,7 @@ def test_levels_of_columns_are_explained() -> None:
 @pytest.mark.parametrize("template", [None, 3, b"{}", ["{}"]])
 def test_a_template_that_is_no_text_is_refused(template: Any) -> None:
     with pytest.raises(ParameterError, match=f"hypothesis_template is a {type(template).__name__}"):
-        hypotheses(template, ["good"])
+        fill_template(template, ["good"])
 
 
 @pytest.mark.parametrize(
@@ -358,12 +358,12 @@ def test_a_template_that_is_no_text_is_refused(template: Any) -> None:
 )
 def test_a_template_takes_nothing_but_the_label(template: str) -> None:
     with pytest.raises(ParameterError, match="cannot be filled in"):
-        hypotheses(template, ["good"])
+        fill_template(template, ["good"])
 
 
 @pytest.mark.parametrize("template", ["{}", "{0}, or {0}", "{{}} {}"])
 def test_labels_are_filled_into_a_template(template: str) -> None:
-    assert hypotheses(template, ["good", "{}"]) == [template.format(x) for x in ("good", "{}")]
+    assert fill_template(template, ["good", "{}"]) == [template.format(x) for x in ("good", "{}")]
 
 
 @pytest.mark.parametrize("role", ["id", "text", "rating", "time", "target"])

@@ -14,13 +14,13 @@ from reviewml.fitting import leakage
 from reviewml.fitting.leakage import Leak, find_leaks
 from reviewml.interfaces import Examples, Feature, Target
 from reviewml.rows.expressions import Category, Number
-from reviewml.rows.hashing import splitmix
+from reviewml.rows.hashing import mix_bits
 
 N = 2_000
 RANDOM = np.random.default_rng(0)
 NOISE = RANDOM.normal(size=N).astype(np.float32)
 YES = (RANDOM.random(N) < 0.3).astype(np.float64)
-HASHES = splitmix(np.arange(N, dtype=np.uint64))
+HASHES = mix_bits(np.arange(N, dtype=np.uint64))
 SIGN = np.where(RANDOM.random(N) < 0.5, -1, 1).astype(np.float32)
 
 

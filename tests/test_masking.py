@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from reviewml.privacy.redaction import holds_secret, is_secret_name, redact, shows_secret
+from reviewml.privacy.redaction import contains_secret, is_secret_name, is_secret_shown, redact
 
 RANDOM = random.Random(0)
 """Not that of `secrets`: processes that run the tests must name them alike."""
@@ -287,14 +287,14 @@ def test_long_texts_of_any_kind_are_masked_in_one_pass() -> None:
 
 @pytest.mark.parametrize("value", [PEM, f"hf_{LETTERS}", f"s3://me:{WORD}@bucket", JWT, AWS_ID])
 def test_values_that_only_secrets_have_are_known(value: str) -> None:
-    assert holds_secret(value)
+    assert contains_secret(value)
 
 
 @pytest.mark.parametrize(
     "value", ["This review is about {}.", "intfloat/e5", "s3://bucket/x", "4711"]
 )
 def test_other_values_are_no_secrets(value: str) -> None:
-    assert not holds_secret(value)
+    assert not contains_secret(value)
 
 
 def test_the_scheme_and_the_host_of_a_url_stay() -> None:
@@ -330,7 +330,7 @@ def test_names_of_no_secrets(name: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_masked_in_a_text_makes_a_value_a_secret(form: str) -> None:
-    assert shows_secret(FORMS[form][0])
+    assert is_secret_shown(FORMS[form][0])
 
 
 @pytest.mark.parametrize(
@@ -343,4 +343,4 @@ def test_what_is_masked_in_a_text_makes_a_value_a_secret(form: str) -> None:
     ],
 )
 def test_a_value_without_a_secret_can_be_saved(value: str) -> None:
-    assert not shows_secret(value)
+    assert not is_secret_shown(value)

@@ -20,7 +20,7 @@ from reviewml.enrichers import Language, Quality, Sentiment
 from reviewml.errors import NotFitted, RowsFailed, SchemaError, TargetError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
-from reviewml.testing.rows import example_rows, shuffle_rows
+from reviewml.testing.rows import make_example_rows, shuffle_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 ROLES: dict[str, Any] = {"id": "id", "text": "text", "rating": "rating", "time": "time"}
@@ -55,7 +55,7 @@ def small(**roles: Any) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def rows() -> pa.Table:
-    return example_rows(600)
+    return make_example_rows(600)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def fitted(rows: pa.Table) -> Pipeline:
 
 
 def test_learns_what_the_texts_say(fitted: Pipeline) -> None:
-    new = example_rows(300, random_state=1)
+    new = make_example_rows(300, random_state=1)
     assert fitted.evaluate(new).metrics["auc"].value > 0.65
 
 

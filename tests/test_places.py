@@ -11,28 +11,28 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import RegistryError
-from reviewml.storage.shared_files import Bucket, Folder, Place, place_of
+from reviewml.storage.shared_files import ObjectStore, SharedFiles, SharedFolder, open_shared_files
 
 
 @pytest.fixture(params=["folder", "memory"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> SharedFiles:
     url = f"memory://{secrets.token_hex(8)}"
-    return place_of(tmp_path / "made" if request.param == "folder" else url, RegistryError)
+    return open_shared_files(tmp_path / "made" if request.param == "folder" else url, RegistryError)
 
 
 def test_kinds(tmp_path: Path) -> None:
-    assert isinstance(place_of(tmp_path, RegistryError), Folder)
-    assert isinstance(place_of(f"file://{tmp_path}", RegistryError), Folder)
-    assert isinstance(place_of("memory://pile", RegistryError), Bucket)
+    assert isinstance(open_shared_files(tmp_path, RegistryError), SharedFolder)
+    assert isinstance(open_shared_files(f"file://{tmp_path}", RegistryError), SharedFolder)
+    assert isinstance(open_shared_files("memory://pile", RegistryError), ObjectStore)
 
 
-def test_what_is_written_is_there_until_it_is_removed(place: Place) -> None:
-    assert (place.names(""), place.names("a/b"), place.find("a")) == ([], [], [])
+def test_what_is_written_is_there_until_it_is_removed(place: SharedFiles) -> None:
+    assert (place.list_names(""), place.list_names("a/b"), place.find("a")) == ([], [], [])
     place.write("a/b/one", b"1")
     place.write("a/two", b"2")
     place.write("a/two", b"3")
     assert place.read("a/two") == b"3"
-    assert (place.names(""), sorted(place.names("a"))) == (["a"], ["b", "two"])
+    assert (place.list_names(""), sorted(place.list_names("a"))) == (["a"], ["b", "two"])
     assert sorted(place.find("a")) == ["a/b/one", "a/two"]
     place.remove(place.find("a"))
     place.remove(["a/two"])
@@ -41,12 +41,12 @@ def test_what_is_written_is_there_until_it_is_removed(place: Place) -> None:
         place.read("a/two")
 
 
-def test_there_is_nothing_in_a_file(place: Place) -> None:
+def test_there_is_nothing_in_a_file(place: SharedFiles) -> None:
     place.write("file", b"")
-    assert place.names("file/below") == []
+    assert place.list_names("file/below") == []
 
 
-def test_of_many_who_create_a_file_one_succeeds(place: Place) -> None:
+def test_of_many_who_create_a_file_one_succeeds(place: SharedFiles) -> None:
     assert place.exclusive
     with ThreadPoolExecutor(8) as threads:
         created = list(threads.map(lambda n: place.create("a/one", bytes([n])), range(40)))
@@ -56,7 +56,7 @@ def test_of_many_who_create_a_file_one_succeeds(place: Place) -> None:
 
 
 def test_storage_that_looks_first_and_writes_then_is_not_exclusive(tmp_path: Path) -> None:
-    assert not place_of(f"simplecache::file://{tmp_path}", RegistryError).exclusive
+    assert not open_shared_files(f"simplecache::file://{tmp_path}", RegistryError).exclusive
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
@@ -66,7 +66,7 @@ def test_only_private_folders_are_closed_to_others(
 ) -> None:
     before = os.umask(0o022)
     try:
-        place = place_of(tmp_path / "made", RegistryError, private=private)
+        place = open_shared_files(tmp_path / "made", RegistryError, private=private)
         place.write("a/one", b"")
         place.create("a/two", b"")
     finally:
@@ -77,11 +77,11 @@ def test_only_private_folders_are_closed_to_others(
 
 def test_what_is_being_written_is_not_there(tmp_path: Path) -> None:
     (tmp_path / ".one.1234.unfinished").write_text("?")
-    place = place_of(tmp_path, RegistryError)
-    assert (place.names(""), place.find("")) == ([], [])
-    place.sweep(older_than=3600)
+    place = open_shared_files(tmp_path, RegistryError)
+    assert (place.list_names(""), place.find("")) == ([], [])
+    place.sweep_leftovers(older_than=3600)
     assert list(tmp_path.iterdir())
-    place.sweep(older_than=0)
+    place.sweep_leftovers(older_than=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -100,11 +100,11 @@ def test_errors_are_those_of_who_asked(
 
     monkeypatch.setattr(os, "fsync", failing)
     with pytest.raises(RegistryError, match=f"^{tmp_path}: {said}"):
-        place_of(tmp_path, RegistryError).write("one", b"")
+        open_shared_files(tmp_path, RegistryError).write("one", b"")
     assert not list(tmp_path.iterdir())
 
 
 def test_no_password_is_shown() -> None:
-    place = place_of("memory://key:secret@bucket/models", RegistryError)
+    place = open_shared_files("memory://key:secret@bucket/models", RegistryError)
     assert str(place) == "memory://…@bucket/models"
     assert "secret" not in f"{place!r} {place.make_error('why')}"

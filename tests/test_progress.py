@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from reviewml import Pipeline
-from reviewml.display.progress import progress
+from reviewml.display.progress import show_progress
 from reviewml.interfaces import Enricher
 
 
@@ -47,10 +47,10 @@ def test_work_that_is_kept_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_is_quick_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = watched(monkeypatch)
-    assert list(progress(["ab", "c"], "letters", 3, part=True)) == ["ab", "c"]
+    assert list(show_progress(["ab", "c"], "letters", 3, part=True)) == ["ab", "c"]
     assert terminal.getvalue().strip() == ""
 
 
 def test_nobody_else_is_shown_any(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(progress(["ab", "c"], "letters", 3)) == ["ab", "c"]
+    assert list(show_progress(["ab", "c"], "letters", 3)) == ["ab", "c"]
     assert capsys.readouterr().err == ""

@@ -36,7 +36,7 @@ from reviewml.rows.hashing import digest
 from reviewml.saving import manifest
 from reviewml.saving.json_codec import NotPlain, decode, encode
 from reviewml.storage import atomic_files
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 
@@ -106,7 +106,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="module")
 def rows() -> pa.Table:
-    return example_rows(200)
+    return make_example_rows(200)
 
 
 def pipeline(*enrichers: tuple[str, Enricher], trainer: Any = None) -> Pipeline:
@@ -138,7 +138,7 @@ def folder(plain_folder: Path, tmp_path: Path) -> Path:
 
 def test_comes_back_as_it_was(fitted: Pipeline, rows: pa.Table, tmp_path: Path) -> None:
     loaded = reviewml.load(fitted.save(tmp_path / "model"))
-    new = example_rows(80, random_state=1)
+    new = make_example_rows(80, random_state=1)
     np.testing.assert_array_equal(loaded.predict_proba(new), fitted.predict_proba(new))
     np.testing.assert_array_equal(loaded.predict(new), fitted.predict(new))
     assert loaded.features_ == fitted.features_

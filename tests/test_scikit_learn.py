@@ -35,7 +35,7 @@ from reviewml import Pipeline
 from reviewml.enrichers import Language, Quality, Sentiment
 from reviewml.errors import NotFitted, ParameterError, ReviewmlError, SchemaError
 from reviewml.featurizers import Features
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 
@@ -50,7 +50,7 @@ ROLES: dict[str, Any] = {"id": "id", "text": "text", "rating": "rating", "time":
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    frame: pd.DataFrame = example_rows(240).to_pandas()
+    frame: pd.DataFrame = make_example_rows(240).to_pandas()
     frame.index = pd.Index(range(1_000, 1_240))
     return frame
 

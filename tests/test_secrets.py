@@ -25,7 +25,7 @@ from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
 from reviewml.privacy.secret_parameters import hide_secrets
 from reviewml.saving.components import refuse_secrets
-from reviewml.stores.resolve import store_at
+from reviewml.stores.resolve import open_store
 from reviewml.stores.shared import SharedStore
 from reviewml.trainers import LogisticRegression
 from reviewml.tuning import Trial, Tuned
@@ -112,7 +112,7 @@ ENTRIES: dict[str, Callable[[Path], Any]] = {
     "a history of MLflow": lambda _: MlflowRegistry(f"nothing{URL}").history("reviews"),
     "an alias of MLflow": lambda _: MlflowRegistry(f"nothing{URL}").alias("reviews", "champion", 1),
     "names of MLflow": lambda _: MlflowRegistry(f"nothing{URL}").names(),
-    "a store": lambda _: store_at(f"nothing{URL}").describe(),
+    "a store": lambda _: open_store(f"nothing{URL}").describe(),
     "a shared store": lambda _: SharedStore(f"nothing{URL}").describe(),
 }
 

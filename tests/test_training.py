@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewml.errors import TargetError
-from reviewml.fitting.examples import canonical_order
+from reviewml.fitting.examples import sort_canonically
 from reviewml.fitting.fit import describe_classes
-from reviewml.steps.target import codes_of, target_of
+from reviewml.steps.target import encode_classes, read_target
 from reviewml.steps.trainer import Target
 
 
@@ -24,8 +24,8 @@ def test_order_does_not_depend_on_arrival(n: int, distinct: int, has_id: bool, s
     arrival = random.permutation(n)
     # Without an id, the hash is that of the position, which moves with the rows.
     moved = hashes[arrival] if has_id else hashes
-    one = canonical_order(hashes, features, target, has_id=has_id)
-    other = canonical_order(moved, features[arrival], target[arrival], has_id=has_id)
+    one = sort_canonically(hashes, features, target, has_id=has_id)
+    other = sort_canonically(moved, features[arrival], target[arrival], has_id=has_id)
     np.testing.assert_array_equal(one.hashes, other.hashes)
     np.testing.assert_array_equal(features[one.rows], features[arrival][other.rows])
     np.testing.assert_array_equal(target[one.rows], target[arrival][other.rows])
@@ -47,37 +47,37 @@ def test_task_follows_from_the_target(
     values: list[object], task: str, classes: tuple[object, ...]
 ) -> None:
     kept = [value for value in values if value is not None]
-    target = target_of(pa.chunked_array([pa.array(kept)]), None, "y")
+    target = read_target(pa.chunked_array([pa.array(kept)]), None, "y")
     assert (target.task, target.classes) == (task, classes)
 
 
 @pytest.mark.parametrize("values", [[], [1, 1], ["a"]])
 def test_a_target_with_nothing_to_learn_is_refused(values: list[object]) -> None:
     with pytest.raises(TargetError, match="nothing to learn"):
-        target_of(pa.chunked_array([pa.array(values, None if values else pa.int64())]), None, "y")
+        read_target(pa.chunked_array([pa.array(values, None if values else pa.int64())]), None, "y")
 
 
 def test_a_binary_task_refuses_three_values() -> None:
     with pytest.raises(TargetError, match="3 values"):
-        target_of(pa.chunked_array([pa.array([1, 2, 3])]), "binary", "y")
+        read_target(pa.chunked_array([pa.array([1, 2, 3])]), "binary", "y")
 
 
 def test_regression_of_text_is_refused() -> None:
     with pytest.raises(TargetError, match="string"):
-        target_of(pa.chunked_array([pa.array(["a", "b"])]), "regression", "y")
+        read_target(pa.chunked_array([pa.array(["a", "b"])]), "regression", "y")
 
 
 def test_codes_of_missing_values_are_nan_and_of_unknown_ones_minus_one() -> None:
-    np.testing.assert_equal(codes_of(pa.array(["b", None, "z"]), ("a", "b")), [1, np.nan, -1])
-    np.testing.assert_equal(codes_of(pa.array([1.0, np.nan, 2.0]), (0, 1)), [1, np.nan, -1])
-    np.testing.assert_equal(codes_of(pa.array([0, 1, 2]), (False, True)), [0, 1, -1])
-    np.testing.assert_equal(codes_of(pa.array(["1", "x"]), (0, 1)), [-1, -1])
+    np.testing.assert_equal(encode_classes(pa.array(["b", None, "z"]), ("a", "b")), [1, np.nan, -1])
+    np.testing.assert_equal(encode_classes(pa.array([1.0, np.nan, 2.0]), (0, 1)), [1, np.nan, -1])
+    np.testing.assert_equal(encode_classes(pa.array([0, 1, 2]), (False, True)), [0, 1, -1])
+    np.testing.assert_equal(encode_classes(pa.array(["1", "x"]), (0, 1)), [-1, -1])
 
 
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
 def test_zeros_of_both_signs_are_one_class_in_every_width(kind: pa.DataType) -> None:
     column = pa.chunked_array([pa.array(np.array([0.0, -0.0, 1.0], np.float64)).cast(kind)])
-    target = target_of(column, None, "y")
+    target = read_target(column, None, "y")
     assert target.classes == (0.0, 1.0)
     assert target.values.tolist() == [0.0, 0.0, 1.0]
 
@@ -85,7 +85,7 @@ def test_zeros_of_both_signs_are_one_class_in_every_width(kind: pa.DataType) -> 
 @pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}]])
 def test_a_target_of_lists_or_records_is_refused(values: list[object]) -> None:
     with pytest.raises(TargetError, match="predict a number, a truth value, a text or a date"):
-        target_of(pa.chunked_array([values]), None, "y")
+        read_target(pa.chunked_array([values]), None, "y")
 
 
 @pytest.mark.parametrize(

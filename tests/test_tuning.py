@@ -19,9 +19,9 @@ from reviewml import Files, Frame, Pipeline, tune
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.enrichers import Language
 from reviewml.errors import ParameterError, SchemaError, TrialsFailed
-from reviewml.evaluation.splits import successive
+from reviewml.evaluation.splits import split_successively
 from reviewml.featurizers import Features
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 from reviewml.tuning import CrossValidation, Tuned
 
@@ -31,7 +31,7 @@ GRID = {"model__C": [0.01, 1.0], "features__exclude": [(), ("price",)]}
 
 @pytest.fixture
 def rows() -> pa.Table:
-    return example_rows(300).select(BEHAVIOUR)
+    return make_example_rows(300).select(BEHAVIOUR)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_rows_may_be_anything(pipe: Pipeline, rows: pa.Table, tmp_path: Path) ->
 
 
 def test_a_source_names_its_roles(tmp_path: Path) -> None:
-    csv.write_csv(example_rows(200), tmp_path / "rows.csv")
+    csv.write_csv(make_example_rows(200), tmp_path / "rows.csv")
     source = Files(str(tmp_path / "rows.csv"), id="id", text="text", rating="rating")
     steps = [("language", Language()), ("features", Features()), ("model", LogisticRegression())]
     space = {"model__C": [0.1, 1.0]}
@@ -240,7 +240,7 @@ def test_a_quantity_is_searched_too(rows: pa.Table) -> None:
 def test_too_few_times_or_groups_are_told(pipe: Pipeline, rows: pa.Table) -> None:
     days = pa.array([START + (n % 3) * DAY for n in range(len(rows))])
     with pytest.raises(SchemaError, match="too few different times for 4 folds"):
-        successive(np.arange(len(rows), dtype=np.uint64), 4, time=days)
+        split_successively(np.arange(len(rows), dtype=np.uint64), 4, time=days)
     grouped = rows.append_column("shop", pa.array(["a", "b"] * (len(rows) // 2)))
     with pytest.raises(SchemaError, match="there are 2 groups"):
         tune(pipe, grouped, target="bought", space=GRID, group="shop")

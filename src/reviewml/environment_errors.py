@@ -106,7 +106,7 @@ def is_environment_error(error: BaseException) -> bool:
     >>> is_environment_error(FileNotFoundError(2, "No such file or directory"))
     False
     """
-    return any(map(_is_of_environment, _shown_causes(error)))
+    return any(map(_is_of_environment, _walk_causes(error)))
 
 
 def _is_of_environment(error: BaseException) -> bool:
@@ -114,7 +114,7 @@ def _is_of_environment(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno in ERRNOS:
         return True
-    if _http_status(error) in HTTP_STATUSES:
+    if _get_http_status(error) in HTTP_STATUSES:
         return True
     if isinstance(error, sqlite3.Error):
         # Extended codes have the primary one in their lowest byte.
@@ -125,7 +125,7 @@ def _is_of_environment(error: BaseException) -> bool:
     return is_from_library and DEVICE_MESSAGE.match(str(error)) is not None
 
 
-def _http_status(error: BaseException) -> int | None:
+def _get_http_status(error: BaseException) -> int | None:
     """Return the status that urllib, requests, httpx and the like keep in their errors."""
     response = getattr(error, "response", None)
     for holder, name in (
@@ -140,7 +140,7 @@ def _http_status(error: BaseException) -> int | None:
     return None
 
 
-def _shown_causes(error: BaseException) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception and those that its traceback shows as its causes, those in groups too."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]

@@ -119,7 +119,7 @@ class NotFitted(ReviewmlError, ValueError, AttributeError):
     # scikit-learn takes long to import, and this module is imported first: the base class is
     # added when an instance is made.
     def __new__(cls, *args: Any) -> Self:
-        kind: type[Self] = _not_fitted_error() if cls is NotFitted else cls
+        kind: type[Self] = _make_not_fitted_error() if cls is NotFitted else cls
         return super().__new__(kind, *args)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -127,7 +127,7 @@ class NotFitted(ReviewmlError, ValueError, AttributeError):
 
 
 @functools.cache
-def _not_fitted_error() -> Any:
+def _make_not_fitted_error() -> Any:
     from sklearn.exceptions import NotFittedError
 
     namespace = {"__doc__": NotFitted.__doc__, "__module__": NotFitted.__module__}
@@ -247,7 +247,7 @@ class UntrustedModel(RegistryError, ValueError):
     """When a signature was asked for, and a saved model has none by a key that was named."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def suggest_names(name: str, known: Iterable[str]) -> str:
     """Return a sentence that offers the nearest known names, or lists them all.
 
     Examples

@@ -13,7 +13,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def masks_errors(make: Callable[[str], Exception]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def mask_errors(make: Callable[[str], Exception]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Have a function raise errors of ours in place of those of the library that it calls.
 
     Parameters

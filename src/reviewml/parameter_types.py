@@ -78,24 +78,24 @@ def check_arguments(function: Any, values: Mapping[str, Any], called: str) -> No
     ParameterError
         Naming the parameter and the type that is expected.
     """
-    hints, defaults = declared_types(function)
+    hints, defaults = find_declared_types(function)
     for name, value in values.items():
         hint = hints.get(name, Any)
         if value is defaults.get(name, inspect.Parameter.empty):
             continue
-        if isinstance(value, str) and not _takes_text(hint):
+        if isinstance(value, str) and not _accepts_text(hint):
             raise ParameterError(
                 f"{called}({name}={value[:LONGEST_SHOWN]!r}) is one text: give a list, "
                 f"[{value[:LONGEST_SHOWN]!r}]."
             )
-        if not fits(value, hint):
+        if not is_of_type(value, hint):
             raise ParameterError(_explain(called, name, value, hint))
 
 
-def _takes_text(hint: Any) -> bool:
+def _accepts_text(hint: Any) -> bool:
     """Tell whether text is no mistake: a sequence of texts takes it, letter by letter."""
     # Of a text that is none of a few choices.
-    return not fits("\0", hint) or str in _members(hint) or hint is Any
+    return not is_of_type("\0", hint) or str in _list_members(hint) or hint is Any
 
 
 def _explain(called: str, name: str, value: Any, hint: Any) -> str:
@@ -112,20 +112,20 @@ def _explain(called: str, name: str, value: Any, hint: Any) -> str:
 
 def list_choices(hint: Any) -> list[Any]:
     """List the values that a type consists of, None included; nothing for other types."""
-    members = _members(hint)
+    members = _list_members(hint)
     if not all(get_origin(member) is Literal or member is types.NoneType for member in members):
         return []
     values = (get_args(member) or (None,) for member in members)
     return [value for choices in values for value in choices]
 
 
-def _members(hint: Any) -> tuple[Any, ...]:
+def _list_members(hint: Any) -> tuple[Any, ...]:
     is_union = get_origin(hint) in (typing.Union, types.UnionType)
     return get_args(hint) if is_union else (hint,)
 
 
 @functools.cache
-def declared_types(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def find_declared_types(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Find the types and the defaults of parameters; types that cannot be named now are left out.
 
     Parameters
@@ -160,7 +160,7 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
         return inspect.Parameter.empty
 
 
-def fits(value: Any, hint: Any) -> bool:
+def is_of_type(value: Any, hint: Any) -> bool:
     """Tell whether a value is of a type; numbers that are equal to whole ones are whole ones.
 
     Types that are not known here are not looked at.
@@ -171,7 +171,7 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if origin in (typing.Union, types.UnionType):
-        return any(fits(value, argument) for argument in arguments)
+        return any(is_of_type(value, argument) for argument in arguments)
     if origin is Literal:
         return any(type(value) is type(argument) and value == argument for argument in arguments)
     if hint in (int, float) and isinstance(value, bool):
@@ -189,7 +189,7 @@ def fits(value: Any, hint: Any) -> bool:
         return False
     if issubclass(kind, Mapping) and arguments:
         pairs = cast("Mapping[Any, Any]", value).items()
-        return all(fits(k, arguments[0]) and fits(v, arguments[1]) for k, v in pairs)
+        return all(is_of_type(k, arguments[0]) and is_of_type(v, arguments[1]) for k, v in pairs)
     return True
 
 
@@ -206,8 +206,8 @@ def _is_sequence(value: Any, kind: Any, arguments: tuple[Any, ...]) -> bool:
         return False
     if kind is tuple and arguments[-1:] != (...,):
         pairs = zip(value, arguments, strict=False)
-        return len(value) == len(arguments) and all(fits(*pair) for pair in pairs)
-    return all(fits(element, arguments[0]) for element in value) if arguments else True
+        return len(value) == len(arguments) and all(is_of_type(*pair) for pair in pairs)
+    return all(is_of_type(element, arguments[0]) for element in value) if arguments else True
 
 
 def show_type(hint: Any) -> str:

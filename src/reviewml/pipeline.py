@@ -20,17 +20,17 @@ from reviewml.data.frames import is_frame
 from reviewml.data.source import with_keys
 from reviewml.errors import NotFitted, ParameterError, SchemaError, TargetError
 from reviewml.evaluation import Evaluation
-from reviewml.evaluation.score_rows import explain_rows, known_target, score_rows
+from reviewml.evaluation.score_rows import explain_rows, read_known_target, score_rows
 from reviewml.explanation import Explanation
 from reviewml.fitting.array_rows import name_columns
-from reviewml.fitting.backtest import HOLDOUT, backtest
+from reviewml.fitting.backtest import HOLDOUT, run_backtest
 from reviewml.fitting.cost_plan import Plan, plan
 from reviewml.fitting.fit import fit, fit_enrichers
 from reviewml.fitting.fitted_columns import FittedColumns
-from reviewml.fitting.sklearn_compatible import TARGET, Estimator, read_target, with_target
-from reviewml.fitting.steps import Chain, Steps, looking_at
+from reviewml.fitting.sklearn_compatible import TARGET, SklearnCompatible, read_target, with_target
+from reviewml.fitting.steps import PipelineSteps, Steps, with_reviews
 from reviewml.models.scoring import ComputeNumbers, Predict, choose_classes
-from reviewml.operations.keys import names_of
+from reviewml.operations.keys import list_names
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows import row_errors
 from reviewml.rows.provenance import check_origins, origin_of
@@ -42,12 +42,12 @@ OnError = Literal["keep", "raise"]
 
 
 def _has_probabilities(pipeline: Pipeline) -> bool:
-    if pipeline._task() == "regression":
+    if pipeline._infer_task() == "regression":
         raise SchemaError("a regression has no probabilities: use predict().")
     return True
 
 
-class Pipeline(Estimator):
+class Pipeline(SklearnCompatible):
     """Enrichers, then a featurizer, then a trainer, fitted and applied as one.
 
     Given a data frame it behaves as a scikit-learn estimator and answers with arrays. Given a
@@ -143,8 +143,8 @@ class Pipeline(Estimator):
         TargetError
             When the target has no values, or only one.
         """
-        chain = self._chain(self.steps)
-        X = with_keys(name_columns(X, None, type(self).__name__), names_of(group))
+        chain = self._make_steps(self.steps)
+        X = with_keys(name_columns(X, None, type(self).__name__), list_names(group))
         rows = self._read_to_fit(X, y, target, needs_target=chain.trainer is not None)
         fitted = fit(chain, rows, group=group, strict=on_error == "raise")
         self.steps_ = fitted.steps
@@ -192,7 +192,7 @@ class Pipeline(Estimator):
 
     def _require_roles(self, rows: Dataset) -> Dataset:
         """Raise when a column that the pipeline names is missing, and the rows name no other."""
-        for role, columns in self._own_roles().list_named().items():
+        for role, columns in self._list_own_roles().list_named().items():
             if getattr(rows.roles, role) is None:
                 for column in columns:
                     require(rows.full_schema, column, f"Pipeline({role}={column!r})")
@@ -222,10 +222,10 @@ class Pipeline(Estimator):
             ``prediction`` and, for classes, ``probability`` (one column for each class when
             there are more than two); null for a row that could not be read.
         """
-        self._featurizer()
+        self._get_featurizer()
         X = self._name_columns(X)
         if is_frame(X):
-            scores = self._scores(X, reviews, on_error)
+            scores = self._compute_scores(X, reviews, on_error)
             return scores if self.task_ == "regression" else self.classes_[choose_classes(scores)]
         outputs = (
             ("prediction",)
@@ -251,10 +251,10 @@ class Pipeline(Estimator):
             dataset of ``id`` and ``probability``, that of the second class, or
             ``probability_<class>`` for each of more than two.
         """
-        self._featurizer()
+        self._get_featurizer()
         X = self._name_columns(X)
         if is_frame(X):
-            return self._scores(X, reviews, on_error)
+            return self._compute_scores(X, reviews, on_error)
         return self._predict_rows(X, ("probability",), reviews, on_error)
 
     @check_argument_types
@@ -274,7 +274,7 @@ class Pipeline(Estimator):
             enriched = self._enrich_rows(self._read_again(X), reviews)
         else:
             rows = self._read(X)
-            _, enriched = fit_enrichers(self._chain(looking_at(self.steps, reviews)), rows)
+            _, enriched = fit_enrichers(self._make_steps(with_reviews(self.steps, reviews)), rows)
         return enriched.raise_on_error() if on_error == "raise" else enriched
 
     @check_argument_types
@@ -283,7 +283,7 @@ class Pipeline(Estimator):
 
         It is an array, or the frame that `set_output` asks for.
         """
-        featurizer = self._featurizer()
+        featurizer = self._get_featurizer()
         X = self._name_columns(X)
         rows = self._enrich_rows(self._read_again(X), reviews)
         return self._as_output(X, ComputeNumbers(featurizer).gather(rows, in_order=is_frame(X))[0])
@@ -333,18 +333,18 @@ class Pipeline(Estimator):
         reviews
             As in `predict`.
         """
-        X = with_keys(self._name_columns(X), names_of(group))
+        X = with_keys(self._name_columns(X), list_names(group))
         self._require_fitted("model_", "or use backtest(), which fits a copy on the earlier rows")
         if target is None and y is None:
             target = self.roles_.target
         if target == TARGET:
             raise SchemaError("evaluate: give y, as in fit, or target='column'.")
-        columns = self._fitted_columns()
+        columns = self._make_fitted_columns()
         rows = self._read_to_fit(columns.describe(X), y, target, needs_target=True)
         scored = score_rows(
             self._enrich_rows(columns.fill(rows), reviews),
-            self._chain(self.steps_).enrichers,
-            self._featurizer(),
+            self._make_steps(self.steps_).enrichers,
+            self._get_featurizer(),
             self.model_,
             segments=segments,
             group=group,
@@ -390,9 +390,9 @@ class Pipeline(Estimator):
         SchemaError
             When no column has the role `time`, or all rows have one time.
         """
-        X = with_keys(self._name_columns(X), names_of(group))
-        return backtest(
-            self._chain(looking_at(self.steps, reviews)),
+        X = with_keys(self._name_columns(X), list_names(group))
+        return run_backtest(
+            self._make_steps(with_reviews(self.steps, reviews)),
             self._read_to_fit(X, y, target, needs_target=True),
             holdout,
             ablation=ablation,
@@ -408,14 +408,14 @@ class Pipeline(Estimator):
         self._require_fitted("model_")
         X = self._name_columns(X)
         rows = self._enrich_rows(self._read_again(X).limit(limit), reviews)
-        return explain_rows(rows, self._featurizer(), self.model_, in_order=is_frame(X))
+        return explain_rows(rows, self._get_featurizer(), self.model_, in_order=is_frame(X))
 
     @check_argument_types
     def plan(self, X: Any) -> Plan:
         """Say what enriching these rows would cost, before it is spent."""
         X = self._name_columns(X)
         fitted = hasattr(self, "steps_")
-        chain = self._chain(self.steps_ if fitted else self.steps)
+        chain = self._make_steps(self.steps_ if fitted else self.steps)
         return plan(chain, self._read_again(X) if fitted else self._read(X), fitted=fitted)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -425,12 +425,12 @@ class Pipeline(Estimator):
         model = self._require_fitted("model_")
         X = self._name_columns(X)
         judge = r2_score if model.task == "regression" else accuracy_score
-        known = known_target(read_target(X, y), model, "y")
+        known = read_known_target(read_target(X, y), model, "y")
         if missing := int(np.isnan(known).sum()):
             raise TargetError(
                 f"y has no value in {missing:,} of {len(known):,} rows: leave them out."
             )
-        return float(judge(known, known_target(read_target(X, self.predict(X)), model, "y")))
+        return float(judge(known, read_known_target(read_target(X, self.predict(X)), model, "y")))
 
     # -- places -------------------------------------------------------------------------------
 
@@ -454,7 +454,7 @@ class Pipeline(Estimator):
         if isinstance(backend, str):
             backend = plugins.load("backends", backend)(**options)
         other.backend = backend
-        other._chain(self.steps)
+        other._make_steps(self.steps)
         return other
 
     @check_argument_types
@@ -497,19 +497,19 @@ class Pipeline(Estimator):
     @property
     def features_(self) -> Sequence[Feature]:
         """Names and meanings of the columns of the matrix."""
-        return self._featurizer().features()
+        return self._get_featurizer().features()
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _chain(self, steps: Steps) -> Chain:
-        chain = Chain.of(steps)
+    def _make_steps(self, steps: Steps) -> PipelineSteps:
+        chain = PipelineSteps.of(steps)
         if not hasattr(self, "steps_"):
             # Of fitted ones it would take longer than to predict a row.
             chain.check_parameters()
-        chain.check_runs_on(self._backend())
+        chain.check_runs_on(self._choose_backend())
         return chain
 
-    def _backend(self) -> Backend:
+    def _choose_backend(self) -> Backend:
         if isinstance(self.backend, Backend):
             return self.backend
         if not isinstance(self.backend, str):
@@ -522,47 +522,51 @@ class Pipeline(Estimator):
 
     def _read(self, X: Any, roles: Roles = Roles()) -> Dataset:
         # What cannot run there is said before anybody connects to read.
-        self._chain(self.steps)
+        self._make_steps(self.steps)
         learned: Roles = getattr(self, "roles_", Roles())
-        return self._backend().read(X, roles.filled_from(self._own_roles()).filled_from(learned))
+        return self._choose_backend().read(
+            X, roles.filled_from(self._list_own_roles()).filled_from(learned)
+        )
 
     def _read_again(self, X: Any) -> Dataset:
         """Read rows to apply the fitted pipeline to, whose types are those it was fitted on."""
-        columns = self._fitted_columns()
+        columns = self._make_fitted_columns()
         return columns.fill(self._read(columns.describe(X)))
 
-    def _fitted_columns(self) -> FittedColumns:
-        chain = self._chain(self._require_fitted("steps_"))
+    def _make_fitted_columns(self) -> FittedColumns:
+        chain = self._make_steps(self._require_fitted("steps_"))
         features = chain.featurizer[1].features() if chain.featurizer else ()
         used = (feature.expression.column for feature in features)
         return FittedColumns.of(self.schema_, used, self.roles_)
 
-    def _own_roles(self) -> Roles:
+    def _list_own_roles(self) -> Roles:
         return Roles.of(
             id=self.id, text=self.text, rating=self.rating, time=self.time, target=self.target
         )
 
     def _enrich_rows(self, rows: Dataset, reviews: Any = None) -> Dataset:
         check_origins(getattr(self, "origins_", {}), rows.full_schema)
-        return self._chain(looking_at(self._require_fitted("steps_"), reviews)).enrich_rows(rows)
+        return self._make_steps(with_reviews(self._require_fitted("steps_"), reviews)).enrich_rows(
+            rows
+        )
 
     def _predict_rows(
         self, X: Any, outputs: tuple[str, ...], reviews: Any, on_error: OnError
     ) -> Dataset:
-        predict = Predict(self._featurizer(), self._require_fitted("model_"), outputs)
+        predict = Predict(self._get_featurizer(), self._require_fitted("model_"), outputs)
         scored = self._enrich_rows(self._read_again(X), reviews).apply(predict)
         return scored.raise_on_error() if on_error == "raise" else scored
 
-    def _scores(self, X: Any, reviews: Any, on_error: OnError) -> npt.NDArray[np.float64]:
-        compute = ComputeNumbers(self._featurizer(), self._require_fitted("model_"))
+    def _compute_scores(self, X: Any, reviews: Any, on_error: OnError) -> npt.NDArray[np.float64]:
+        compute = ComputeNumbers(self._get_featurizer(), self._require_fitted("model_"))
         rows = self._enrich_rows(self._read_again(X), reviews)
         rows = rows.raise_on_error() if on_error == "raise" else rows
         scores, errors = compute.gather(rows, in_order=True)
         row_errors.warn(errors, len(scores))
         return scores
 
-    def _featurizer(self) -> Featurizer:
-        chain = self._chain(self._require_fitted("steps_"))
+    def _get_featurizer(self) -> Featurizer:
+        chain = self._make_steps(self._require_fitted("steps_"))
         if chain.featurizer is None:
             raise SchemaError("this pipeline only enriches: it has no featurizer and no trainer.")
         return chain.featurizer[1]

@@ -24,19 +24,19 @@ from sklearn.model_selection import (
 
 from reviewml.data.backend import Backend, Outcome, Setting
 from reviewml.data.dataset import Dataset
-from reviewml.display.text_tables import Table
-from reviewml.errors import ParameterError, ReviewmlError, SchemaError, TrialsFailed, did_you_mean
-from reviewml.evaluation.splits import successive
-from reviewml.fitting.fit import looks_ahead
+from reviewml.display.text_tables import TextTable
+from reviewml.errors import ParameterError, ReviewmlError, SchemaError, TrialsFailed, suggest_names
+from reviewml.evaluation.splits import split_successively
+from reviewml.fitting.fit import get_label_horizon
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline
 from reviewml.privacy.redaction import describe_error
 from reviewml.privacy.secret_parameters import hide_secrets
-from reviewml.rows.bookkeeping import has_target, row_ids, unreadable
+from reviewml.rows.bookkeeping import find_unreadable, has_target, identify_rows
 from reviewml.rows.columns import as_array
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import require, roles_of, visible
-from reviewml.steps.target import target_of
+from reviewml.steps.target import read_target
 
 FOLDS = 5
 """Times that rows are split, unless another number is asked for."""
@@ -102,7 +102,7 @@ class Tuned:
 
     @property
     def _best(self) -> Trial:
-        return max((trial for trial in self.results if trial.error is None), key=_mean)
+        return max((trial for trial in self.results if trial.error is None), key=_get_mean)
 
     def __str__(self) -> str:
         ranked = sorted(self.results, key=lambda trial: np.nan_to_num(-trial.mean, nan=np.inf))
@@ -111,10 +111,10 @@ class Tuned:
             (*(str(shown.get(name, "")) for name in names), *_format_trial(trial))
             for trial, shown in ((trial, hide_secrets(trial.params)) for trial in ranked)
         ]
-        return Table(self.split, (*names, "score", "seconds"), rows).text()
+        return TextTable(self.split, (*names, "score", "seconds"), rows).text()
 
 
-def _mean(trial: Trial) -> float:
+def _get_mean(trial: Trial) -> float:
     return trial.mean
 
 
@@ -184,7 +184,7 @@ def tune(
     """
     if cv is not None and cv < 2:
         raise ParameterError(f"cv={cv}: expected 2 folds at least.")
-    settings = _settings(pipeline, space, n_trials, random_state)
+    settings = _draw_settings(pipeline, space, n_trials, random_state)
     examples = _Examples.of(pipeline._read_to_fit(X, y, target, needs_target=True), group)
     try:
         folds, how = examples.folds(FOLDS if cv is None else cv, pipeline, random_state)
@@ -196,7 +196,7 @@ def tune(
     trial = CrossValidation(
         examples.name_roles(pipeline), examples.table, examples.target, group, folds, scorer
     )
-    outcomes = pipeline._backend().try_each(trial, settings)
+    outcomes = pipeline._choose_backend().try_each(trial, settings)
     results = tuple(
         Trial(setting, **outcome) for setting, outcome in zip(settings, outcomes, strict=True)
     )
@@ -261,15 +261,15 @@ class CrossValidation:
 # -- settings -----------------------------------------------------------------------------------
 
 
-def _settings(
+def _draw_settings(
     pipeline: Pipeline, space: Space, n_trials: int | None, random_state: int
 ) -> list[Setting]:
     known = pipeline.get_params()
     for part in [space] if isinstance(space, Mapping) else space:
         for name in part:
             if name not in known:
-                raise ParameterError(f"space: no parameter {name!r}. {did_you_mean(name, known)}")
-    with _told_of_space():
+                raise ParameterError(f"space: no parameter {name!r}. {suggest_names(name, known)}")
+    with _explain_space_errors():
         settings: list[Setting] = list(
             ParameterGrid(space)
             if n_trials is None
@@ -289,7 +289,7 @@ def _find_scorer(pipeline: Pipeline, scoring: Any) -> Callable[..., float]:
 
 
 @contextlib.contextmanager
-def _told_of_space() -> Iterator[None]:
+def _explain_space_errors() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -319,10 +319,10 @@ class _Examples:
         if group is not None:
             require(rows.full_schema, group, "group")
         kept = [
-            batch.filter(pa.array(has_target(batch, roles) & ~unreadable(batch)))
+            batch.filter(pa.array(has_target(batch, roles) & ~find_unreadable(batch)))
             for batch in rows.full_batches()
         ]
-        ids = np.concatenate([stable_hash(row_ids(batch, roles)) for batch in kept])
+        ids = np.concatenate([stable_hash(identify_rows(batch, roles)) for batch in kept])
         # A cluster does not keep the order of rows, and folds must be the same there.
         order = np.argsort(ids, kind="stable")
         table = pa.Table.from_batches(kept, rows.full_schema).take(order)
@@ -337,11 +337,11 @@ class _Examples:
 
     def folds(self, n: int, pipeline: Pipeline, random_state: int) -> tuple[list[Fold], str]:
         """Return the positions of each fold, and how they were chosen."""
-        codes = self._codes(pipeline)
+        codes = self._encode_target(pipeline)
         time = roles_of(self.rows.full_schema).time
         if time is not None and len(self.table.column(time).unique().drop_null()) > 1:
-            return self._by_time(n, time, codes)
-        together = self._groups()
+            return self._split_by_time(n, time, codes)
+        together = self._hash_groups()
         if together is not None and len(np.unique(together)) < n:
             raise SchemaError(
                 f"cv={n}: there are {len(np.unique(together))} groups; ask for fewer."
@@ -358,27 +358,27 @@ class _Examples:
         how += ["with the same share of each class"] if codes is not None else []
         return list(kind(n, **shuffled).split(placeholder, given, together)), ", ".join(how)
 
-    def _by_time(
+    def _split_by_time(
         self, n: int, time: str, codes: npt.NDArray[np.int64] | None
     ) -> tuple[list[Fold], str]:
-        splits = successive(
+        splits = split_successively(
             self.ids,
             n,
             time=self.table.column(time),
             target=codes,
-            groups=None if self.group is None else self._groups(),
-            gap=looks_ahead(self.rows),
+            groups=None if self.group is None else self._hash_groups(),
+            gap=get_label_horizon(self.rows),
         )
         folds = [(np.flatnonzero(s.train), np.flatnonzero(s.valid)) for s in splits]
         return folds, f"{n} folds of {len(self.table):,} rows, each later than what it learns from"
 
-    def _codes(self, pipeline: Pipeline) -> npt.NDArray[np.int64] | None:
-        task: Any = pipeline._task()
+    def _encode_target(self, pipeline: Pipeline) -> npt.NDArray[np.int64] | None:
+        task: Any = pipeline._infer_task()
         values = self.table.column(self.target)
-        target = target_of(values, None if task == "auto" else task, self.target)
+        target = read_target(values, None if task == "auto" else task, self.target)
         return None if target.task == "regression" else target.values.astype(np.int64)
 
-    def _groups(self) -> npt.NDArray[np.uint64] | None:
+    def _hash_groups(self) -> npt.NDArray[np.uint64] | None:
         if self.group is not None:
             return stable_hash(as_array(self.table.column(self.group)))
         return self.ids if len(np.unique(self.ids)) < len(self.ids) else None

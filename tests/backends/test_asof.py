@@ -82,13 +82,13 @@ def test_events_that_do_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_keys_that_do_not_fit_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index.Line, "keys", 7)
+    monkeypatch.setattr(index.TimeLine, "keys", 7)
     rows, events = rows_and_events()
     assert counted(rows, events) == expected(rows, events)
 
 
 def test_keys_that_share_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest, tried = index.key_hashes, []
+    honest, tried = index.hash_keys, []
 
     def weak(keys: list[pa.Array], seed: int = 0) -> Any:
         tried.append(seed)

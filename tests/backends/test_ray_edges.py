@@ -120,7 +120,7 @@ def test_work_that_failed_warns_of_nothing_later() -> None:
 
 @pytest.mark.usefixtures("small_shards")
 def test_threads_are_told_of_their_own_rows() -> None:
-    coordinator._notes.cache_clear()
+    coordinator._get_actor.cache_clear()
     rows, found = pa.table({"k": range(40)}), []
 
     def join(matches: int) -> None:
@@ -178,7 +178,7 @@ def test_errors_of_written_rows_with_and_without_ids(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_takes_many_workers_with_it_is_survived() -> None:
-    notes = coordinator.Notes()
+    notes = coordinator.CoordinatorActor()
     workers = [str(number) for number in range(3 * coordinator.MOST_DEATHS)]
     assert {notes.count_restart("work", "step", one, "process") for one in workers} == {1}
     # A task asks for each block.

@@ -28,7 +28,7 @@ from reviewml.backends.ray import coordinator  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.errors import BackendError  # noqa: E402
 from reviewml.interfaces import Dataset, Enricher, Shelf  # noqa: E402
-from reviewml.rows.row_keys import row_keys  # noqa: E402
+from reviewml.rows.row_keys import hash_rows  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -166,7 +166,7 @@ def check_complete(done: Dataset) -> None:
 
 def check_store(store: LocalStore, step: Enricher) -> None:
     texts = ["x" * length for length in range(1, 978)]
-    keys = row_keys(pa.record_batch({"text": texts}))
+    keys = hash_rows(pa.record_batch({"text": texts}))
     places, values = store.find(Shelf.of(step), keys)
     found = np.asarray(values.column("characters"))
     np.testing.assert_array_equal(found, places + 1)

@@ -23,7 +23,7 @@ from reviewml import Files  # noqa: E402
 from reviewml.backends.ray import cluster as machines  # noqa: E402
 from reviewml.backends.ray import nodes  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
-from reviewml.backends.ray.worker import Steps  # noqa: E402
+from reviewml.backends.ray.worker import WorkerSteps  # noqa: E402
 from reviewml.enrichers import Language  # noqa: E402
 from reviewml.errors import BackendError, VersionMismatch  # noqa: E402
 
@@ -137,7 +137,7 @@ def test_a_machine_that_joins_later_is_asked_too(cluster: Cluster, tmp_path: Pat
 
 
 def test_a_worker_with_other_versions_than_the_driver_does_not_begin() -> None:
-    versions = machines.decisive_versions() | {"xgboost": "0.1"}
-    steps = Steps(SCHEMA, (), SCHEMA, "language", 1, ledger=None, versions=versions)
+    versions = machines.list_decisive_versions() | {"xgboost": "0.1"}
+    steps = WorkerSteps(SCHEMA, (), SCHEMA, "language", 1, ledger=None, versions=versions)
     with pytest.raises(VersionMismatch, match=r"xgboost is 0\.1 here and .* on the machine"):
         steps.setup()

@@ -34,7 +34,7 @@ from reviewml.featurizers import Features  # noqa: E402
 from reviewml.interfaces import Enricher, Resources  # noqa: E402
 from reviewml.rows.blanks import null_blanks  # noqa: E402
 from reviewml.rows.roles import Roles  # noqa: E402
-from reviewml.testing.rows import example_rows  # noqa: E402
+from reviewml.testing.rows import make_example_rows  # noqa: E402
 from reviewml.trainers import LogisticRegression  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -91,7 +91,7 @@ class Unready(Enricher):
 
 
 def test_a_step_that_cannot_start_says_why() -> None:
-    rows = RayBackend(store=None).read(example_rows(60), ROLES)
+    rows = RayBackend(store=None).read(make_example_rows(60), ROLES)
     with pytest.raises(BackendError, match=r"failed: OSError: no model in this folder$"):
         rows.enrich(Unready()).to_arrow()
 
@@ -127,13 +127,13 @@ def test_what_ray_reads_is_read() -> None:
 
 
 def test_rows_of_another_backend_are_brought() -> None:
-    rows = example_rows(30)
+    rows = make_example_rows(30)
     here = LocalBackend().read(rows, ROLES)
     assert RayBackend().read(here).to_arrow().sort_by("id").equals(rows.sort_by("id"))
 
 
 def test_steps_claim_fractions_of_devices() -> None:
-    rows = RayBackend().read(example_rows(60), ROLES)
+    rows = RayBackend().read(make_example_rows(60), ROLES)
     found = rows.enrich(Where()).to_arrow()
     assert set(found.column("process").to_pylist()) == {1}
     assert set(found.column("device").to_pylist()) == {"0"}
@@ -151,9 +151,9 @@ def test_options_name_steps_that_are_there() -> None:
 
 def test_another_cluster_than_the_one_connected_is_refused() -> None:
     with pytest.raises(BackendError, match="connected to the Ray cluster"):
-        RayBackend(address="elsewhere:6379").read(example_rows(5), ROLES).count()
+        RayBackend(address="elsewhere:6379").read(make_example_rows(5), ROLES).count()
     with pytest.raises(BackendError, match="runtime_env= is for the first connection"):
-        RayBackend(runtime_env={"pip": ["x"]}).read(example_rows(5), ROLES).count()
+        RayBackend(runtime_env={"pip": ["x"]}).read(make_example_rows(5), ROLES).count()
 
 
 def test_no_secret_is_shown() -> None:
@@ -167,17 +167,17 @@ def test_no_secret_is_shown() -> None:
 @pytest.mark.parametrize("kind", [LocalStore, SharedStore])
 def test_values_are_kept_and_found(tmp_path: Path, kind: type[LocalStore]) -> None:
     store = kind(tmp_path / "store")
-    rows = RayBackend(store=store).read(example_rows(60), ROLES)
+    rows = RayBackend(store=store).read(make_example_rows(60), ROLES)
     first = rows.enrich(Kept()).to_arrow().sort_by("id")
     assert rows.enrich(Kept()).to_arrow().sort_by("id").equals(first)
     [shelf] = store.describe()
-    texts = set(null_blanks(example_rows(60).column("text").combine_chunks()).to_pylist())
+    texts = set(null_blanks(make_example_rows(60).column("text").combine_chunks()).to_pylist())
     assert shelf.rows == len(texts)
     assert shelf.hits >= len(texts)
 
 
 def test_writes_a_folder_of_files(tmp_path: Path) -> None:
-    rows = example_rows(200)
+    rows = make_example_rows(200)
     for part in range(4):
         pq.write_table(rows.slice(part * 50, 50), tmp_path / f"{part}.parquet")
     folder = tmp_path / "written"
@@ -216,7 +216,7 @@ def test_errors_of_written_rows_are_known(tmp_path: Path) -> None:
 
 
 def test_steps_are_measured() -> None:
-    RayBackend().read(example_rows(60), ROLES).enrich(Language(), stage="tongue").count()
+    RayBackend().read(make_example_rows(60), ROLES).enrich(Language(), stage="tongue").count()
     [node] = ray.nodes()
     address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     for _ in range(100):

@@ -28,9 +28,9 @@ from ray.data._internal.datasource.binary_datasource import BinaryDatasource  # 
 from reviewml import Files, Pipeline  # noqa: E402
 from reviewml.backends.ray.backend import RayBackend  # noqa: E402
 from reviewml.backends.snowflake.connection.container_runtime import IN_RUNTIME  # noqa: E402
-from reviewml.backends.snowflake.connection.session import Access  # noqa: E402
+from reviewml.backends.snowflake.connection.session import ConnectionConfig  # noqa: E402
 from reviewml.backends.snowflake.sources.stage import SnowflakeStage  # noqa: E402
-from reviewml.backends.snowflake.sources.stage_on_ray import MODULES, Place  # noqa: E402
+from reviewml.backends.snowflake.sources.stage_on_ray import MODULES, StagePlace  # noqa: E402
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable  # noqa: E402
 from reviewml.data.frames import as_dataset  # noqa: E402
 from reviewml.data.source import Source  # noqa: E402
@@ -133,7 +133,7 @@ def files(tmp_path: Path) -> Path:
 
 def staged(files: Path, session: Session, stage: str, folder: str = "new") -> None:
     """Put the files on a stage of the double, and where the stand-in reads."""
-    database = Access(session).database()
+    database = ConnectionConfig(session).database()
     database.run(f'CREATE OR REPLACE STAGE "{stage}"')
     for file in files.rglob("*.*"):
         below = file.relative_to(files).parent
@@ -141,7 +141,7 @@ def staged(files: Path, session: Session, stage: str, folder: str = "new") -> No
         database.run(f"PUT 'file://{file}' '{place}' AUTO_COMPRESS = FALSE")
     there = files.parent / stage
     shutil.copytree(files, there / folder)
-    StageFolder.folders[*database.schema().parts, stage] = there
+    StageFolder.folders[*database.qualify_schema().parts, stage] = there
 
 
 def rows_and_errors(source: Source, backend: RayBackend | None = None) -> tuple[Any, Any]:
@@ -204,8 +204,8 @@ def test_rows_are_those_of_the_same_files_here(
 def test_a_pipeline_reads_a_stage_of_another_schema_and_any_name(
     files: Path, session: Session, in_runtime: types.ModuleType
 ) -> None:
-    database = Access(session).database()
-    here = database.schema().parts
+    database = ConnectionConfig(session).database()
+    here = database.qualify_schema().parts
     database.run("CREATE SCHEMA OTHER")
     database.run("USE SCHEMA OTHER")
     stage = "it's; my stage"
@@ -266,7 +266,7 @@ def test_columns_that_are_not_known_are_told(
 def test_a_stage_with_nothing_to_read_is_told(
     session: Session, in_runtime: types.ModuleType
 ) -> None:
-    Access(session).database().run("CREATE STAGE BARE")
+    ConnectionConfig(session).database().run("CREATE STAGE BARE")
     with pytest.raises(SourceError, match="nothing to read"):
         RayBackend(store=None).read(SnowflakeStage("@bare", connection=session)).to_arrow()
 
@@ -283,17 +283,17 @@ def test_a_stage_with_nothing_to_read_is_told(
     ],
 )
 def test_a_file_is_known_by_its_path_on_the_stage(name: str) -> None:
-    assert Place("TEXTS", "new/", ".*txt").within(name) == "new/a.txt"
-    assert Place("TEXTS", "new", ".*csv").within(name) is None
+    assert StagePlace("TEXTS", "new/", ".*txt").find_path_within(name) == "new/a.txt"
+    assert StagePlace("TEXTS", "new", ".*csv").find_path_within(name) is None
     if name != "new/a.txt":
-        assert Place("TEXTS", "", None).within(name) == "new/a.txt"
+        assert StagePlace("TEXTS", "", None).find_path_within(name) == "new/a.txt"
 
 
 @pytest.mark.parametrize("path", ["", "new/"])
 @pytest.mark.parametrize("name", ["/tmp/a.txt", "https://host/a.txt?signed", "@OTHER/a.txt"])
 def test_a_file_of_no_such_place_is_told(path: str, name: str) -> None:
     with pytest.raises(BackendError, match='is no path on the stage "TEXTS"'):
-        Place("TEXTS", path, None).within(name)
+        StagePlace("TEXTS", path, None).find_path_within(name)
 
 
 @on_cluster

@@ -24,10 +24,10 @@ from reviewml.featurizers import Features
 from reviewml.interfaces import Model, Trainer
 from reviewml.steps.trainer import Examples, Target, Task
 from reviewml.testing import TrainerContract
-from reviewml.testing.trainer import example_features, examples
+from reviewml.testing.trainer import make_example_features, make_examples
 from reviewml.trainers import XGBoost
 from reviewml.trainers import xgboost as xgboost_trainer
-from reviewml.trainers.boosting import Boosting, Rows
+from reviewml.trainers.boosting import Boosting, TrainingRows
 
 ray = pytest.importorskip("ray")
 
@@ -57,8 +57,8 @@ class TestRayXGBoost(TrainerContract):
     def model(self, trainer: Trainer, task: Task) -> Model:
         # Starting workers takes seconds: one model serves all that ask what it says.
         if task not in self.made:
-            valid = examples(task, 200, seed=1)
-            self.made[task] = trainer.train(examples(task), example_features(), valid)
+            valid = make_examples(task, 200, seed=1)
+            self.made[task] = trainer.train(make_examples(task), make_example_features(), valid)
         return self.made[task]
 
 
@@ -120,9 +120,9 @@ def test_what_trained_it_is_told_and_saved(tmp_path: Path) -> None:
 
 def test_few_rows_to_stop_by_are_enough_and_ctrl_c_still_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
-    valid = examples("binary", 200, seed=1).take(np.array([3]))
+    valid = make_examples("binary", 200, seed=1).take(np.array([3]))
     trainer = RayXGBoost(n_estimators=10)
-    assert trainer.train(examples("binary"), example_features(), valid).workers == 2
+    assert trainer.train(make_examples("binary"), make_example_features(), valid).workers == 2
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -131,7 +131,7 @@ def test_a_wrong_parameter_raises_as_it_does_here(parameter: dict[str, Any]) -> 
     raised = []
     for trainer in (XGBoost(**parameter), RayXGBoost(**parameter)):
         with pytest.raises(Exception, match=r".") as error:
-            trainer.train(examples("binary"), example_features())
+            trainer.train(make_examples("binary"), make_example_features())
         raised.append((error.type, str(error.value).splitlines()[-1]))
     assert raised[0][0] is raised[1][0]
 
@@ -139,12 +139,12 @@ def test_a_wrong_parameter_raises_as_it_does_here(parameter: dict[str, Any]) -> 
 @pytest.mark.parametrize("parameter", [{"num_workers": 0}, {"cpus_per_worker": 0}])
 def test_no_workers_and_no_threads_are_refused(parameter: dict[str, int]) -> None:
     with pytest.raises(ParameterError, match=f"{next(iter(parameter))}=0"):
-        RayXGBoost(**parameter).train(examples("binary"), example_features())
+        RayXGBoost(**parameter).train(make_examples("binary"), make_example_features())
 
 
 def test_fewer_rows_than_workers_are_refused() -> None:
     with pytest.raises(ParameterError, match="there are 3 rows to learn from"):
-        RayXGBoost(num_workers=4).train(examples("binary", 3), example_features())
+        RayXGBoost(num_workers=4).train(make_examples("binary", 3), make_example_features())
 
 
 # -- workers that are lost ----------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Dying(Boosting):
 
     mark: Path | None = None
 
-    def train(self, rows: Rows, valid: Rows | None) -> Any:
+    def train(self, rows: TrainingRows, valid: TrainingRows | None) -> Any:
         dies = os.getpid() != HERE and ray.train.get_context().get_world_rank() == 1
         if dies and (self.mark is None or not self.mark.exists()):
             if self.mark is not None:
@@ -176,7 +176,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Dying]]:
 
 
 def trained() -> Model:
-    return RayXGBoost(n_estimators=30).train(examples("binary"), example_features())
+    return RayXGBoost(n_estimators=30).train(make_examples("binary"), make_example_features())
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_a_worker_that_is_killed_costs_time_alone(
     monkeypatch.setattr(dying, "mark", tmp_path / "killed")
     model = trained()
     assert (tmp_path / "killed").exists()
-    features = examples("binary", 500, seed=2).features
+    features = make_examples("binary", 500, seed=2).features
     np.testing.assert_array_equal(model.predict(features), undisturbed.predict(features))
 
 
@@ -227,7 +227,7 @@ def test_a_worker_that_dies_at_the_start_costs_time_alone(
     monkeypatch.setattr(failing, "failures", 1)
     model = trained()
     assert failing.failures == 0
-    features = examples("binary", 500, seed=2).features
+    features = make_examples("binary", 500, seed=2).features
     np.testing.assert_array_equal(model.predict(features), undisturbed.predict(features))
 
 

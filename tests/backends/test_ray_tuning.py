@@ -14,7 +14,7 @@ from reviewml import Pipeline, tune
 from reviewml.featurizers import Features
 from reviewml.models.linear import LinearModel
 from reviewml.steps.trainer import Examples
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 ray = pytest.importorskip("ray")
@@ -48,7 +48,7 @@ def pipeline(trainer: Any) -> Pipeline:
     ids=["logistic", "xgboost"],
 )
 def test_scores_are_the_same_as_here(trainer: Any, space: dict[str, Any]) -> None:
-    rows = example_rows(400).select(BEHAVIOUR)
+    rows = make_example_rows(400).select(BEHAVIOUR)
     given: dict[str, Any] = {"target": "bought", "space": space, "cv": 3, "scoring": "roc_auc"}
     here = tune(pipeline(trainer), rows, **given)
     there = tune(pipeline(trainer).on("ray"), rows, **given)
@@ -67,7 +67,7 @@ class Told(LogisticRegression):
 
 
 def test_a_trial_has_a_thread_for_its_cpu() -> None:
-    rows = example_rows(60).select(BEHAVIOUR)
+    rows = make_example_rows(60).select(BEHAVIOUR)
     space = {"model": [LogisticRegression(), Told()]}
     found = tune(pipeline(Told()).on("ray"), rows, target="bought", space=space, cv=2)
     assert [trial.error for trial in found.results] == [None, "RuntimeError: threads: 1"]
@@ -82,7 +82,7 @@ class Dying(LogisticRegression):
 
 
 def test_a_trial_whose_process_dies_costs_only_itself() -> None:
-    rows = example_rows(60).select(BEHAVIOUR)
+    rows = make_example_rows(60).select(BEHAVIOUR)
     space = {"model": [LogisticRegression(), Dying()]}
     found = tune(pipeline(Dying()).on("ray"), rows, target="bought", space=space, cv=2)
     good, dead = found.results

@@ -16,7 +16,7 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.connection.session import ConnectionConfig
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.sources.stage import SnowflakeStage
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
@@ -28,8 +28,8 @@ from reviewml.interfaces import Backend, Enricher
 from reviewml.rows.roles import Roles
 from reviewml.testing import BackendContract, StoreContract
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import example_rows
-from reviewml.testing.store import SHELF, keys_of
+from reviewml.testing.rows import make_example_rows
+from reviewml.testing.store import SHELF, hash_texts
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ class TestSnowflakeStore(StoreContract):
     def store(self, double: Double) -> EnrichmentStore:
         DOUBLES.append(double)
         schema = f"S{next(SCHEMAS)}"
-        Access(connected).database().run(f"CREATE SCHEMA {schema}")
+        ConnectionConfig(connected).database().run(f"CREATE SCHEMA {schema}")
         return SnowflakeStore(connected, schema=f"reviews.{schema}")
 
     @pytest.mark.parametrize("years", [-2, 2])
@@ -70,7 +70,7 @@ class TestSnowflakeStore(StoreContract):
         now = time.time
         monkeypatch.setattr(time, "time", lambda: now() + years * 365 * 86_400)
         filled.prepare(SHELF)
-        filled.find(SHELF, keys_of("abcd"))
+        filled.find(SHELF, hash_texts("abcd"))
         [shelf] = filled.describe()
         assert abs(shelf.last_used.timestamp() - now()) < 86_400
         assert filled.prune("90d") == 0
@@ -112,7 +112,7 @@ class TestMerging:
 
     def test_a_rerun_changes_nothing(self, backend: SnowflakeBackend, double: Double) -> None:
         table = 'public."It\'s; DROP TABLE ""x"" --"'
-        rows = example_rows(30).append_column("more", pa.array([[0.1, None], None, []] * 10))
+        rows = make_example_rows(30).append_column("more", pa.array([[0.1, None], None, []] * 10))
         dataset = backend.read(rows, ROLES)
         assert dataset.merge(table) == Merged(30, 0, 0)
         with double.watch() as watch:

@@ -212,17 +212,17 @@ def test_what_was_answered_before_a_crash_is_kept(
     monkeypatch.setattr(call_once, "FIRST_ROWS", 4)
     monkeypatch.setattr(call_once, "next_rows", lambda *_: 4)
     rows = reviews(*(f"text {number}" for number in range(10)))
-    answers, keep = double.cortex.translate, call_once.Asking._keep
+    answers, keep = double.cortex.translate, call_once.CachedCall._keep
 
     def die(self: Any, answered: object) -> None:
         if double.cortex.calls["AI_TRANSLATE"] > 4:
             raise BackendError("the line is cut")
         keep(self, answered)
 
-    monkeypatch.setattr(call_once.Asking, "_keep", die)
+    monkeypatch.setattr(call_once.CachedCall, "_keep", die)
     with pytest.raises(BackendError, match="cut"):
         said(backend, rows, CortexTranslate("de"))
-    monkeypatch.setattr(call_once.Asking, "_keep", keep)
+    monkeypatch.setattr(call_once.CachedCall, "_keep", keep)
     double.cortex.calls.clear()
     assert len(said(backend, rows, CortexTranslate("de"))) == 10
     assert answers is double.cortex.translate

@@ -24,7 +24,7 @@ from reviewml.featurizers import Features
 from reviewml.models.scoring import ComputeNumbers
 from reviewml.rows.named_lists import named_list
 from reviewml.rows.roles import Roles
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 pytest.importorskip("snowflake.snowpark")
@@ -140,7 +140,7 @@ def test_random_columns_of_every_type(backend: SnowflakeBackend, table: pa.Table
 
 
 def examples() -> pa.Table:
-    return example_rows(60)
+    return make_example_rows(60)
 
 
 ROLES = Roles.of(id="id", time="time", target="bought")
@@ -285,9 +285,9 @@ assert not {{"snowflake.snowpark", "snowflake.connector", "ray"}} & set(sys.modu
 @pytest.mark.slow
 def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     pipe = fitted()
-    parts = registration.parts_of(model=pipe.model_)
+    parts = registration.make_parts(model=pipe.model_)
     folder = saving.save(parts, tmp_path / "saved")
     registration.zipped(folder, tmp_path / "saved.zip")
-    archive = package_archive.archive(tmp_path)
+    archive = package_archive.write_archive(tmp_path)
     code = ALONE.format(archive=str(archive), folder=f"{tmp_path}/", width=len(pipe.features_))
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

@@ -28,7 +28,7 @@ from reviewml.backends.snowflake.registry.method_signatures import Method
 from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
 from reviewml.backends.snowflake.sql import merge
 from reviewml.backends.snowflake.sql.merge import Merged
-from reviewml.backends.snowflake.tables.described_types import type_named
+from reviewml.backends.snowflake.tables.described_types import parse_type
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate
 from reviewml.errors import BackendError, DamagedModel, SchemaError, TargetError
 from reviewml.featurizers import Features
@@ -171,7 +171,7 @@ def test_what_another_session_has_answered_is_not_asked(
     monkeypatch.setattr(call_once, "FIRST_ROWS", 4)
     monkeypatch.setattr(call_once, "next_rows", lambda *_: 4)
     other = SnowflakeBackend(session=double.session())
-    keep, slow = call_once.Asking._keep, CortexTranslate("de")
+    keep, slow = call_once.CachedCall._keep, CortexTranslate("de")
     went: list[int] = []
 
     def after_the_other(self: Any, answered: object) -> None:
@@ -180,7 +180,7 @@ def test_what_another_session_has_answered_is_not_asked(
             went.append(1)
             other.read(many(20), ROLES).enrich(slow).count()
 
-    monkeypatch.setattr(call_once.Asking, "_keep", after_the_other)
+    monkeypatch.setattr(call_once.CachedCall, "_keep", after_the_other)
     found = backend.read(many(20), ROLES).enrich(slow).to_arrow()
     assert (len(found), found["translation"].null_count) == (20, 0)
     assert double.cortex.calls == {"AI_TRANSLATE": 20}
@@ -214,7 +214,7 @@ def test_a_merge_that_dies_is_done_again(
     backend: SnowflakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = backend.read(many(9), ROLES)
-    statement = merge._statement
+    statement = merge._write_statement
     monkeypatch.setattr(merge, "_statement", lambda *_: "SELECT 1 FROM nowhere")
     with pytest.raises(BackendError):
         rows.merge("DYING")
@@ -244,7 +244,7 @@ def test_decimals_are_not_rounded(backend: SnowflakeBackend) -> None:
     with pytest.raises(SchemaError, match="'price' is FIXED with 2 decimal places, and FIXED in"):
         backend.read(rows, Roles.of(id="id")).merge("WHOLE")
     # Refused before anything was changed.
-    assert len(backend.database().columns("SELECT * FROM WHOLE")) == 2
+    assert len(backend.database().describe_columns("SELECT * FROM WHOLE")) == 2
 
 
 # -- tables that are not as they were -----------------------------------------------------------
@@ -340,7 +340,7 @@ def test_types_in_metadata_are_no_way_in() -> None:
 
 def test_types_of_files_are_no_way_in() -> None:
     with pytest.raises(SchemaError, match="'price' is TEXT"):
-        type_named("price", "TEXT(1)) FROM x; DROP TABLE y --")
+        parse_type("price", "TEXT(1)) FROM x; DROP TABLE y --")
 
 
 # -- secrets ------------------------------------------------------------------------------------

@@ -358,4 +358,4 @@ def test_containers_say_how_to_log_in(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "here")
     monkeypatch.delenv("SNOWFLAKE_USER", raising=False)
     given = {"account": "here", "authenticator": "oauth", "token_file_path": str(token)}
-    assert given.items() <= sessions._environment().items()
+    assert given.items() <= sessions._read_environment().items()

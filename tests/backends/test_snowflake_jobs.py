@@ -20,7 +20,7 @@ from snowflake_double import Double, snowflake_double
 from reviewml.backends.snowflake import jobs, together
 from reviewml.backends.snowflake.connection.container_runtime import IN_RUNTIME
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
-from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.payload import write_payload
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
@@ -31,8 +31,8 @@ from reviewml.pipeline import Pipeline
 from reviewml.steps.model import Task
 from reviewml.steps.trainer import Examples
 from reviewml.testing import TrainerContract
-from reviewml.testing.rows import example_rows
-from reviewml.testing.trainer import example_features, examples
+from reviewml.testing.rows import make_example_rows
+from reviewml.testing.trainer import make_example_features, make_examples
 from reviewml.trainers import XGBoost
 
 
@@ -52,7 +52,11 @@ def double() -> Iterator[Double]:
 def test_a_job_trains_the_same_bytes(double: Double, tmp_path: Path) -> None:
     settings = {"n_estimators": 30, "learning_rate": 0.2, "n_jobs": 1}
     pool = {"compute_pool": "POOL", "stage": "JOBS", "connection": double.session()}
-    given = (examples("multiclass"), example_features(), examples("multiclass", 200, seed=1))
+    given = (
+        make_examples("multiclass"),
+        make_example_features(),
+        make_examples("multiclass", 200, seed=1),
+    )
     for name, trainer in {
         "here": XGBoost(**settings),
         "there": SnowflakeXGBoost(**settings, **pool),
@@ -102,7 +106,9 @@ def test_training_that_nobody_waits_for_leaves_nothing(
     with double.session() as session:
         pool = {"compute_pool": "POOL", "stage": "LEFT", "connection": session}
         with pytest.raises(KeyboardInterrupt):
-            SnowflakeXGBoost(n_jobs=1, **pool).train(examples("binary"), example_features())
+            SnowflakeXGBoost(n_jobs=1, **pool).train(
+                make_examples("binary"), make_example_features()
+            )
         assert not [job for job, _ in jobs.list(session) if "TRAIN" in job.id]
         assert not session.sql("LIST @LEFT").collect()
 
@@ -113,9 +119,9 @@ def test_what_is_deleted_leaves_nothing_on_the_stage(double: Double) -> None:
         pool = Pool("POOL", "DELETED", session)
         name = pool.name("train")
         with tempfile.TemporaryDirectory() as folder:
-            payload(Path(folder), name)
+            write_payload(Path(folder), name)
             trainer = SnowflakeXGBoost(n_estimators=3, n_jobs=1)
-            given = (examples("binary"), example_features(), None)
+            given = (make_examples("binary"), make_example_features(), None)
             write_train_task(Path(folder), trainer, *given, pool.results(name))
             job = pool.submit_folder(Path(folder), name)
         assert job.wait(60) == "DONE"
@@ -159,7 +165,7 @@ def long() -> None:
 def test_a_pool_needs_a_stage() -> None:
     trainer = SnowflakeXGBoost(compute_pool="POOL")
     with pytest.raises(ParameterError, match="stage"):
-        trainer.train(examples("binary"), example_features())
+        trainer.train(make_examples("binary"), make_example_features())
 
 
 @pytest.mark.slow
@@ -176,7 +182,7 @@ def test_a_job_wants_rows_by_name(double: Double) -> None:
 
 
 def test_a_pipeline_is_fitted_there_and_logged(double: Double) -> None:
-    table = example_rows(200).select(["price", "clicks", "mobile", "layout", "bought"])
+    table = make_example_rows(200).select(["price", "clicks", "mobile", "layout", "bought"])
     session = double.session()
     session.create_dataframe(table.to_pandas()).write.save_as_table("VIEWS")
     pipeline = Pipeline([("features", Features()), ("model", XGBoost(n_estimators=20, n_jobs=1))])
@@ -263,8 +269,8 @@ def numbers(given: Examples) -> Examples:
 @pytest.mark.usefixtures("runtime")
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_parameters_mean_the_same_to_snowflakes_estimator(double: Double, task: Task) -> None:
-    given, valid = numbers(examples(task)), numbers(examples(task, 200, seed=1))
-    features = example_features()[:3]
+    given, valid = numbers(make_examples(task)), numbers(make_examples(task, 200, seed=1))
+    features = make_example_features()[:3]
     here = XGBoost(**SETTINGS).train(given, features, valid)
     with double.session() as session:
         trainer = SnowflakeXGBoost(**SETTINGS, connection=session)
@@ -272,13 +278,13 @@ def test_parameters_mean_the_same_to_snowflakes_estimator(double: Double, task: 
     assert there.summary() == here.summary()
     assert here.booster.num_boosted_rounds() < 300  # stopped early
     assert there.booster.feature_names == here.booster.feature_names
-    new = numbers(examples(task, 100, seed=2)).features
+    new = numbers(make_examples(task, 100, seed=2)).features
     np.testing.assert_allclose(there.predict(new), here.predict(new), rtol=0, atol=1e-6)
 
 
 @pytest.mark.usefixtures("runtime")
 def test_machines_are_asked_for(double: Double) -> None:
-    given, features = examples("binary"), example_features()
+    given, features = make_examples("binary"), make_example_features()
     with double.session() as session:
         trainer = SnowflakeXGBoost(**SETTINGS, connection=session, target_instances=3)
         model = trainer.train(given, features)
@@ -294,12 +300,12 @@ def test_machines_are_asked_for(double: Double) -> None:
 def test_snowflakes_estimator_has_no_weights() -> None:
     trainer = SnowflakeXGBoost(class_weight="balanced")
     with pytest.raises(ParameterError, match=r"class_weight='balanced'.*has no weights"):
-        trainer.train(examples("binary"), example_features())
+        trainer.train(make_examples("binary"), make_example_features())
 
 
 def test_there_is_no_estimator_outside_of_the_container_runtime() -> None:
     with pytest.raises(BackendError, match="in Snowflake's Container Runtime alone"):
-        SnowflakeXGBoost().train_together(examples("binary"), example_features())
+        SnowflakeXGBoost().train_together(make_examples("binary"), make_example_features())
 
 
 @pytest.mark.parametrize(
@@ -308,7 +314,7 @@ def test_there_is_no_estimator_outside_of_the_container_runtime() -> None:
 def test_machines_are_those_of_a_pool(instances: int, message: str) -> None:
     trainer = SnowflakeXGBoost(target_instances=instances)
     with pytest.raises(ParameterError, match=message):
-        trainer.train(examples("binary"), example_features())
+        trainer.train(make_examples("binary"), make_example_features())
 
 
 @pytest.mark.slow
@@ -318,7 +324,7 @@ def test_a_job_of_several_machines_asks_for_the_estimator(double: Double) -> Non
         trainer = SnowflakeXGBoost(**SETTINGS, **pool, target_instances=2)
         # The double's jobs are no Container Runtime.
         with pytest.raises(BackendError, match=r"FAILED.*by which several machines train"):
-            trainer.train(examples("binary"), example_features())
+            trainer.train(make_examples("binary"), make_example_features())
         jobs.delete_failed(session)
 
 

@@ -33,7 +33,7 @@ from reviewml.testing import (
     SqlEnricherContract,
     StoreContract,
 )
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import XGBoost
 
 CONNECTION = os.environ.get("REVIEWML_SNOWFLAKE")
@@ -87,7 +87,7 @@ class TestTable(SourceContract):
     def expected(self) -> pa.Table:
         return self.ROWS
 
-    ROWS = example_rows(60).sort_by("id")
+    ROWS = make_example_rows(60).sort_by("id")
 
 
 class TestRegistry(RegistryContract):
@@ -125,7 +125,7 @@ class TestTranslate(Asked):
 
 
 def test_a_pipeline_is_that_of_this_machine(backend: SnowflakeBackend) -> None:
-    rows = example_rows(200)
+    rows = make_example_rows(200)
     backend.read(Frame(rows, id="id")).merge("EXAMPLES")
     table = SnowflakeTable("EXAMPLES", id="id", text="text", time="time")
     steps = [("features", Features(text_statistics=True)), ("model", XGBoost(n_estimators=20))]

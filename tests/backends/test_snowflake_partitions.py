@@ -313,6 +313,6 @@ def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     registration.zipped(tmp_path / "saved", tmp_path / "saved.zip")
     schema = pa.schema([("text", pa.string())]).serialize().to_pybytes().hex()
     code = ALONE.format(
-        archive=str(package_archive.archive(tmp_path)), folder=f"{tmp_path}/", schema=schema
+        archive=str(package_archive.write_archive(tmp_path)), folder=f"{tmp_path}/", schema=schema
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

@@ -32,7 +32,7 @@ from reviewml.operations.operation import BatchOperation
 from reviewml.operations.resources import PLAIN, Resources
 from reviewml.rows.bookkeeping import with_columns
 from reviewml.rows.roles import Roles
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression
 
 pytest.importorskip("snowflake.snowpark")
@@ -42,11 +42,11 @@ from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.connection.safe_messages import MARK
-from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.connection.session import ConnectionConfig
 from reviewml.backends.snowflake.dataset import StreamedDataset
 from reviewml.backends.snowflake.identifiers import literal
 from reviewml.backends.snowflake.udf import package_archive, registration
-from reviewml.backends.snowflake.udf.pickling import Stays, pickle_function, taken_along
+from reviewml.backends.snowflake.udf.pickling import CannotShip, pickle_function, register_by_value
 from reviewml.backends.snowflake.udf.udf_step import compile_to_udf, package_operation
 
 if TYPE_CHECKING:
@@ -389,7 +389,7 @@ def test_a_history_is_the_same_and_no_row_leaves_for_it(
 
 
 def test_only_what_is_needed_is_given(running: Double, backend: SnowflakeBackend) -> None:
-    rows = backend.read(example_rows(5), Roles.of(id="id", text="text"))
+    rows = backend.read(make_example_rows(5), Roles.of(id="id", text="text"))
     with running.watch() as seen:
         rows.enrich(Shouting()).persist()
     [made] = [sql for sql in seen.sql if sql.startswith("CREATE TEMPORARY FUNCTION")]
@@ -398,7 +398,7 @@ def test_only_what_is_needed_is_given(running: Double, backend: SnowflakeBackend
 
 def test_components_are_saved_and_others_pickled() -> None:
     assert package_operation(Enrich(Language(), "language")).handler == "enriched"
-    [own, version] = [package_operation(Enrich(Shouting(), "own")), registration.this_runtime()]
+    [own, version] = [package_operation(Enrich(Shouting(), "own")), registration.find_runtime()]
     assert (own.handler, own.runtime) == ("called", version)
 
 
@@ -419,14 +419,14 @@ def test_modules_are_taken_along_as_long_as_somebody_takes_them() -> None:
         return __name__ in cloudpickle.list_registry_pickle_by_value()
 
     with contextlib.ExitStack() as one, contextlib.ExitStack() as other:
-        one.enter_context(taken_along([__name__]))
-        other.enter_context(taken_along([__name__]))
+        one.enter_context(register_by_value([__name__]))
+        other.enter_context(register_by_value([__name__]))
         # As of two threads: who came first may go first.
         one.close()
         assert is_taken()
     assert not is_taken()
     cloudpickle.register_pickle_by_value(module)
-    with taken_along([__name__]):
+    with register_by_value([__name__]):
         pass
     assert is_taken()
     cloudpickle.unregister_pickle_by_value(module)
@@ -491,8 +491,8 @@ def test_stored_values_stay() -> None:
 
     operation = CachedEnrich(Shouting(), "mine", Store())  # type: ignore[arg-type]
     schema = as_dataset(reviews(), ROLES).full_schema
-    with pytest.raises(Stays, match="is not in this account"):
-        compile_to_udf(operation, schema, operation.schema(schema), Access())
+    with pytest.raises(CannotShip, match="is not in this account"):
+        compile_to_udf(operation, schema, operation.schema(schema), ConnectionConfig())
 
 
 def test_a_package_of_the_users_goes_with_the_class(
@@ -521,9 +521,9 @@ def test_a_package_of_the_users_goes_with_the_class(
 
 
 def test_packages_that_the_warehouse_lacks_are_named() -> None:
-    with pytest.raises(Stays, match="'pytest'"):
+    with pytest.raises(CannotShip, match="'pytest'"):
         pickle_function(Foreign(), Foreign, ["pyarrow"])
-    with pytest.raises(Stays, match="'pyarrow'"):
+    with pytest.raises(CannotShip, match="'pyarrow'"):
         pickle_function(Shouting(), Shouting, ["numpy"])
 
 
@@ -553,7 +553,7 @@ def test_a_users_class_needs_nothing_of_the_user_there(tmp_path: Path) -> None:
     registration.zipped(folder, tmp_path / "saved.zip")
     schema = as_dataset(pa.table({"text": ["a"]}), Roles.of(text="text")).full_schema
     code = ALONE.format(
-        archive=str(package_archive.archive(tmp_path)),
+        archive=str(package_archive.write_archive(tmp_path)),
         folder=f"{tmp_path}/",
         schema=schema.serialize().to_pybytes().hex(),
         own=__name__,

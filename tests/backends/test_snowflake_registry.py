@@ -22,11 +22,11 @@ from snowflake_double import Double, snowflake_double
 from snowflake_double.models.catalogue import models_at
 
 from reviewml import Frame, plugins
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.registry import registry as registry_module
-from reviewml.backends.snowflake.registry.model_versions import GIVEN, KeptModel
-from reviewml.backends.snowflake.registry.packaged_model import Packaged
+from reviewml.backends.snowflake.registry.model_versions import GIVEN, ModelHandle
+from reviewml.backends.snowflake.registry.packaged_model import PackagedModel
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.datasets import make_shop
 from reviewml.enrichers import Language, Quality, ReviewHistory
@@ -44,7 +44,7 @@ from reviewml.registries.base import ModelVersion
 from reviewml.rows.roles import Roles
 from reviewml.steps.sql_enricher import SqlEnricher
 from reviewml.testing import RegistryContract
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 
@@ -72,7 +72,7 @@ class TestSnowflakeRegistry(RegistryContract):
 
 
 def rows() -> pa.Table:
-    return example_rows(150).select(["price", "clicks", "mobile", "layout", "time", "bought"])
+    return make_example_rows(150).select(["price", "clicks", "mobile", "layout", "time", "bought"])
 
 
 def fitted(table: pa.Table, trainer: Any = None) -> Pipeline:
@@ -87,12 +87,12 @@ def in_a_table(registry: SnowflakeRegistry, name: str, table: pa.Table) -> None:
     named = ", ".join(
         f"{quote_identifier(name)} {kind}" for name, kind in {**columns, "n": "BIGINT"}.items()
     )
-    registry._at().run(f"CREATE OR REPLACE TABLE {name} ({named})")
+    registry._open_session().run(f"CREATE OR REPLACE TABLE {name} ({named})")
     written = [
         "(" + ", ".join(written_value(v) for v in [*row.values(), n]) + ")"
         for n, row in enumerate(table.to_pylist())
     ]
-    registry._at().run(f"INSERT INTO {name} VALUES {', '.join(written)}")
+    registry._open_session().run(f"INSERT INTO {name} VALUES {', '.join(written)}")
 
 
 def written_value(value: Any) -> str:
@@ -170,9 +170,9 @@ def test_a_view_asks_and_scores(registry: SnowflakeRegistry, shouting: type[Shou
     in_a_table(registry, '"Raw ""Reviews"""', given)
 
     registry.create_view('"Scored; DROP"', '"Raw ""Reviews"""', "purchase")
-    view = ordered(registry._at().session.sql('SELECT * FROM "Scored; DROP"'))
+    view = ordered(registry._open_session().session.sql('SELECT * FROM "Scored; DROP"'))
     assert view["shouting"].to_pylist() == [t and t.count("!") for t in texts]
-    packaged = Packaged.of(pipeline.steps_, pipeline.model_)
+    packaged = PackagedModel.of(pipeline.steps_, pipeline.model_)
     expected = packaged.predict(table.to_pandas())
     np.testing.assert_allclose(view["probability"], expected["probability"], atol=1e-6)
 
@@ -196,7 +196,7 @@ def test_a_view_of_other_rows_is_refused(
 
 
 def test_a_view_refuses_what_is_computed_in_python(registry: SnowflakeRegistry) -> None:
-    table = example_rows(120).select(["text", "price", "bought"])
+    table = make_example_rows(120).select(["text", "price", "bought"])
     steps = [("quality", Quality()), ("features", Features()), ("model", LogisticRegression())]
     registry.log(Pipeline(steps, text="text").fit(table, target="bought"), name="purchase")
     in_a_table(registry, "VIEWS", table.select(["text", "price"]))
@@ -208,7 +208,7 @@ def test_a_view_refuses_what_is_computed_in_python(registry: SnowflakeRegistry) 
 
 def test_no_text_of_a_training_row_is_uploaded(registry: SnowflakeRegistry, double: Double) -> None:
     secret = "my neighbour Quetzalcoatl"
-    table = example_rows(200).select(["text", "price", "layout", "bought"])
+    table = make_example_rows(200).select(["text", "price", "layout", "bought"])
     texts = [f"{secret} {text} {n}" for n, text in enumerate(table["text"].to_pylist())]
     table = table.set_column(0, "text", pa.array(texts))
     registry.log(
@@ -262,7 +262,7 @@ def test_aliases_that_snowflake_gives_are_refused(registry: SnowflakeRegistry) -
 
 def sql_of(registry: SnowflakeRegistry, name: str) -> list[list[str]]:
     """Return the aliases that Snowflake knows of each version."""
-    rows = registry._at().records(f'SHOW VERSIONS IN MODEL "{name}"')
+    rows = registry._open_session().select_records(f'SHOW VERSIONS IN MODEL "{name}"')
     return [[a for a in json.loads(row["aliases"]) if a not in GIVEN] for row in rows]
 
 
@@ -285,14 +285,14 @@ def test_an_alias_that_somebody_moves_by_sql_is_moved(registry: SnowflakeRegistr
     pipeline = fitted(rows(), LogisticRegression())
     for alias in ("champion", None):
         registry.log(pipeline, name="purchase", alias=alias)
-    registry._at().run('ALTER MODEL "purchase" VERSION champion UNSET ALIAS')
+    registry._open_session().run('ALTER MODEL "purchase" VERSION champion UNSET ALIAS')
     # Taken from one and not yet given to the other: it stands for what it did.
     assert registry.find("purchase@champion").version == 1
-    registry._at().run('ALTER MODEL "purchase" VERSION V2 SET ALIAS = champion')
+    registry._open_session().run('ALTER MODEL "purchase" VERSION V2 SET ALIAS = champion')
     assert registry.find("purchase@champion").version == 2
     registry.alias("purchase", "champion", 1)
     assert registry.find("purchase@champion").version == 1
-    registry._at().run('ALTER MODEL "purchase" VERSION V2 SET ALIAS = THEIRS')
+    registry._open_session().run('ALTER MODEL "purchase" VERSION V2 SET ALIAS = THEIRS')
     assert registry.find("purchase@THEIRS").version == 2
 
 
@@ -300,15 +300,15 @@ def test_an_alias_that_sql_cannot_have_is_told_and_kept(registry: SnowflakeRegis
     pipeline = fitted(rows(), LogisticRegression())
     registry.log(pipeline, name="purchase")
     registry.log(pipeline, name="purchase")
-    run = Database.run
+    run = SnowflakeSession.run
 
-    def refuse(self: Database, sql: str, *rest: Any) -> Any:
+    def refuse(self: SnowflakeSession, sql: str, *rest: Any) -> Any:
         if "SET ALIAS =" in sql:
             raise BackendError("not allowed")
         return run(self, sql, *rest)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Database, "run", refuse)
+        patched.setattr(SnowflakeSession, "run", refuse)
         with pytest.warns(UserWarning, match="in SQL it does not: not allowed") as told:
             registry.alias("purchase", "champion", 1)
     assert told[0].filename == __file__
@@ -382,7 +382,7 @@ def test_the_version_that_sql_means_can_be_set(registry: SnowflakeRegistry) -> N
     for _ in range(2):
         registry.log(fitted(rows()), name="purchase")
     registry.set_default("purchase", 2)
-    [model] = registry._at().records("SHOW MODELS IN SCHEMA REVIEWS.PUBLIC")
+    [model] = registry._open_session().select_records("SHOW MODELS IN SCHEMA REVIEWS.PUBLIC")
     assert model["default_version_name"] == "V2"
 
 
@@ -408,7 +408,9 @@ def test_other_tasks_and_types_are_scored_there(registry: SnowflakeRegistry, tas
     pipeline = fitted(learned, XGBoost(task=task, n_estimators=5, n_jobs=1))
     registry.log(pipeline, name="purchase")
     in_a_table(registry, "VIEWS", table)
-    registry._at().run('CREATE TABLE MORE AS SELECT *, NULL::ARRAY AS "scores" FROM VIEWS')
+    registry._open_session().run(
+        'CREATE TABLE MORE AS SELECT *, NULL::ARRAY AS "scores" FROM VIEWS'
+    )
 
     scored = ordered(registry.run("purchase", "MORE"))
     blank = table.append_column("scores", pa.nulls(150, pa.list_(pa.float64(), 2)))
@@ -419,16 +421,16 @@ def test_other_tasks_and_types_are_scored_there(registry: SnowflakeRegistry, tas
 def test_a_log_that_dies_leaves_no_version(
     registry: SnowflakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline, keep = fitted(rows(), LogisticRegression()), KeptModel.keep
+    pipeline, keep = fitted(rows(), LogisticRegression()), ModelHandle.keep
 
-    def die(self: KeptModel, number: int, record: Any) -> None:
+    def die(self: ModelHandle, number: int, record: Any) -> None:
         raise BackendError("the line is cut")
 
-    monkeypatch.setattr(KeptModel, "keep", die)
+    monkeypatch.setattr(ModelHandle, "keep", die)
     with pytest.raises(BackendError, match="cut"):
         registry.log(pipeline, name="dying", alias="champion")
     assert registry.names() == []
-    monkeypatch.setattr(KeptModel, "keep", keep)
+    monkeypatch.setattr(ModelHandle, "keep", keep)
     again = registry.log(pipeline, name="dying", alias="champion")
     # What was uploaded stays there, and its number is not given again.
     assert [version.version for version in registry.versions("dying")] == [2]
@@ -441,8 +443,8 @@ def test_files_are_copied_into_their_folder_alone(
 ) -> None:
     registry.log(fitted(rows(), LogisticRegression()), name="purchase")
     copied: list[Path] = []
-    monkeypatch.setattr(KeptModel, "_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
-    monkeypatch.setattr(Database, "get", lambda self, place, folder: copied.append(folder))
+    monkeypatch.setattr(ModelHandle, "_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
+    monkeypatch.setattr(SnowflakeSession, "get", lambda self, place, folder: copied.append(folder))
     with pytest.raises(DamagedModel, match="are not those that were logged"):
         registry.load("purchase")
     assert copied == []

@@ -27,12 +27,12 @@ from reviewml.data.frames import as_dataset
 from reviewml.errors import BackendError, JoinError, ParameterError, RowsFailed, SchemaError
 from reviewml.interfaces import Dataset, Window
 from reviewml.operations.aggregates import Aggregate, Mean, Share
-from reviewml.rows.expressions import earlier
+from reviewml.rows.expressions import make_earlier
 from reviewml.rows.roles import Roles
 from reviewml.rows.statistics import Count, Later, Max, Min, Missing, Sum, ValueCounts
 from reviewml.sources.files import Files
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import ODD, example_rows
+from reviewml.testing.rows import ODD, make_example_rows
 
 HOSTILE = [
     'a"b',
@@ -207,9 +207,9 @@ CONDITIONS = [
     FIELD("s") == "a'b",
     FIELD("s") > "a",
     FIELD("s").is_valid(),
-    earlier("t", pa.timestamp("us", "UTC"), 4),
-    ~earlier("n", pa.timestamp("us"), 0),
-    earlier("d", pa.date32(), 4 * 86_400_000_000),
+    make_earlier("t", pa.timestamp("us", "UTC"), 4),
+    ~make_earlier("n", pa.timestamp("us"), 0),
+    make_earlier("d", pa.date32(), 4 * 86_400_000_000),
     FIELD("d") < pa.scalar(2, pa.date32()),
     pc.scalar(False),
     FIELD("i") + 1 > 2,
@@ -254,7 +254,7 @@ def test_sums_are_exact_beyond_64_bits(backend: SnowflakeBackend) -> None:
 
 
 def test_statistics_move_a_row_and_a_filter_none(backend: SnowflakeBackend, double: Double) -> None:
-    dataset = backend.read(example_rows(240), ROLES).persist()
+    dataset = backend.read(make_example_rows(240), ROLES).persist()
     with double.watch() as watch:
         dear = dataset.filter(pc.field("price") > 40)
         dear.aggregate({"n": Count("price"), "clicks": Sum("clicks"), "last": Max("time")})
@@ -331,7 +331,7 @@ def test_no_events_at_all(backend: SnowflakeBackend) -> None:
 
 
 def test_labels_are_the_same_and_stay_there(backend: SnowflakeBackend, double: Double) -> None:
-    rows = example_rows(120)
+    rows = make_example_rows(120)
     labels = []
     for read in (backend.read, as_dataset):
         dataset = read(rows, ROLES)
@@ -345,7 +345,7 @@ def test_labels_are_the_same_and_stay_there(backend: SnowflakeBackend, double: D
 
 
 def test_samples_are_the_same(backend: SnowflakeBackend) -> None:
-    rows = example_rows(120)
+    rows = make_example_rows(120)
     for by in (None, "layout", "price"):
         found, expected = (
             read(rows, ROLES).sample(5, by=by, random_state=3).to_arrow().sort_by("id")
@@ -355,7 +355,7 @@ def test_samples_are_the_same(backend: SnowflakeBackend) -> None:
 
 
 def test_no_row_leaves_that_is_not_in_a_sample(backend: SnowflakeBackend, double: Double) -> None:
-    rows = backend.read(example_rows(400), ROLES)
+    rows = backend.read(make_example_rows(400), ROLES)
     with double.watch() as watched:
         assert rows.sample(7).count() == 7
     assert watched.rows < 12
@@ -365,7 +365,7 @@ def test_no_row_leaves_that_is_not_in_a_sample(backend: SnowflakeBackend, double
 
 
 def test_rows_are_grouped_there(double: Double, backend: SnowflakeBackend) -> None:
-    rows = backend.read(example_rows(90), ROLES).persist()
+    rows = backend.read(make_example_rows(90), ROLES).persist()
     aggregates: dict[str, Aggregate] = {
         "rows": Count(),
         "stars": Mean("rating"),
@@ -377,7 +377,7 @@ def test_rows_are_grouped_there(double: Double, backend: SnowflakeBackend) -> No
     # The groups, how many rows failed, and whether a rating is too large.
     assert watch.rows == len(groups) + 2
     assert sum("GROUP BY" in sql for sql in watch.sql) == 1
-    here = as_dataset(example_rows(90), ROLES).group_by("layout").aggregate(aggregates)
+    here = as_dataset(make_example_rows(90), ROLES).group_by("layout").aggregate(aggregates)
     assert same(groups.sort_by("layout"), here.to_arrow().sort_by("layout"))
 
 
@@ -385,11 +385,13 @@ def test_conditions_that_sql_lacks_are_decided_by_python_there(
     double: Double, backend: SnowflakeBackend
 ) -> None:
     long = pc.utf8_length(pc.field("text")) > 20
-    rows = backend.read(example_rows(90), ROLES).persist()
+    rows = backend.read(make_example_rows(90), ROLES).persist()
     with double.watch() as watch:
         groups = rows.group_by("layout").aggregate({"long": Share(long)}).to_arrow()
     assert watch.rows == len(groups) + 1
-    here = as_dataset(example_rows(90), ROLES).group_by("layout").aggregate({"long": Share(long)})
+    here = (
+        as_dataset(make_example_rows(90), ROLES).group_by("layout").aggregate({"long": Share(long)})
+    )
     assert same(groups.sort_by("layout"), here.to_arrow().sort_by("layout"))
 
 
@@ -447,7 +449,7 @@ def test_keys_that_stand_twice_are_refused(backend: SnowflakeBackend, side: str)
 
 
 def test_a_join_moves_no_rows(backend: SnowflakeBackend, double: Double) -> None:
-    left = backend.read(example_rows(240), ROLES).persist()
+    left = backend.read(make_example_rows(240), ROLES).persist()
     right = backend.read(pa.table({"layout": ["grid", "list", "hero"], "w": [3, 1, 2]})).persist()
     with double.watch() as watch, pytest.warns(UserWarning, match="found no match"):
         left.join(right, on="layout").count()

@@ -27,8 +27,8 @@ from reviewml.featurizers import Features
 from reviewml.testing.pipeline import (
     HistoryPipelineContract,
     ReviewPipelineContract,
-    by_id,
-    differing,
+    list_differing,
+    sort_by_id,
 )
 from reviewml.trainers import LogisticRegression
 
@@ -86,12 +86,15 @@ class TestReviews(ReviewPipelineContract):
     ) -> None:
         table = make_reviews(600, random_state=6)
         here = self.unfitted().fit(table)
-        assert differing(here, self.unfitted().on(backend).fit(table), tmp_path) == []
+        assert list_differing(here, self.unfitted().on(backend).fit(table), tmp_path) == []
 
     def test_enriches_the_same(
         self, backend: SnowflakeBackend, local: Pipeline, reviews: SnowflakeTable
     ) -> None:
-        here, there = by_id(local.enrich(reviews)), by_id(local.on(backend).enrich(reviews))
+        here, there = (
+            sort_by_id(local.enrich(reviews)),
+            sort_by_id(local.on(backend).enrich(reviews)),
+        )
         pd.testing.assert_frame_equal(here, there, check_exact=True)
 
     def test_explains_and_plans_the_same(
@@ -115,11 +118,11 @@ class TestReviews(ReviewPipelineContract):
         tmp_path: Path,
     ) -> None:
         registry.log(remote, name="recommended", alias="champion")
-        assert differing(remote, registry.load("recommended@champion"), tmp_path) == []
+        assert list_differing(remote, registry.load("recommended@champion"), tmp_path) == []
         remote.enrich(reviews).merge("ENRICHED")
         ran = registry.run("recommended@champion", "ENRICHED").to_pandas()
         ran = ran.sort_values("id").reset_index(drop=True)
-        expected = by_id(remote.predict(reviews))
+        expected = sort_by_id(remote.predict(reviews))
         np.testing.assert_allclose(ran["probability"], expected["probability"], atol=1e-6)
         assert ran["prediction"].tolist() == expected["prediction"].tolist()
         told = registry.run("recommended", "ENRICHED", method="explain").to_pandas()
@@ -161,12 +164,12 @@ class TestHistory(HistoryPipelineContract):
         registry.log(remote, name="purchase")
         remote.enrich(shop["views"]).merge("SEEN")
         ran = registry.run("purchase", "SEEN").to_pandas().sort_values("view_id")
-        expected = by_id(remote.predict(shop["views"]))
+        expected = sort_by_id(remote.predict(shop["views"]))
         np.testing.assert_allclose(ran["probability"], expected["probability"], atol=1e-6)
         loaded = registry.load("purchase").on(backend)
         with pytest.raises(NotFitted, match=r"looks at reviews, and a saved pipeline holds none"):
             loaded.predict(shop["views"])
-        again = by_id(loaded.predict(shop["views"], reviews=shop["reviews"]))
+        again = sort_by_id(loaded.predict(shop["views"], reviews=shop["reviews"]))
         pd.testing.assert_frame_equal(again, expected)
         with pytest.raises(CapabilityError, match="step 'product'"):
             registry.create_view("SCORED_VIEWS", "VIEWS", "purchase")
@@ -189,4 +192,4 @@ def test_rows_are_read_with_the_types_fitted_on(there: SnowflakeBackend, tmp_pat
     nulls = pa.table({"id": ["1"], "price": pa.nulls(1, pa.string()), "body": ["x"]})
     for rows in (Frame(table, **roles), Files(tmp_path / "today.csv", **roles), Frame(nulls)):
         here, found = pipe.predict(rows), pipe.on(there).predict(rows)
-        pd.testing.assert_frame_equal(by_id(found), by_id(here), rtol=0, atol=1e-6)
+        pd.testing.assert_frame_equal(sort_by_id(found), sort_by_id(here), rtol=0, atol=1e-6)

@@ -21,7 +21,7 @@ from snowflake_double.services.catalogue import services_of
 from reviewml import Pipeline, SnowflakeRegistry
 from reviewml.errors import ParameterError, RegistryError, SchemaError, UnknownName
 from reviewml.featurizers import Features
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import XGBoost
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ HOSTILE = 'it\'s "quoted"; DROP TABLE x; -- \\ 😀'
 
 
 def rows() -> pa.Table:
-    table = example_rows(150).select(["price", "clicks", "mobile", "layout", "time", "bought"])
+    table = make_example_rows(150).select(["price", "clicks", "mobile", "layout", "time", "bought"])
     layouts = [
         HOSTILE if n % 7 == 0 else value for n, value in enumerate(table["layout"].to_pylist())
     ]

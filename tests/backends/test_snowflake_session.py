@@ -22,7 +22,7 @@ from snowflake_double import Double, snowflake_double
 from reviewml import Pipeline
 from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.connection import session as sessions
-from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.connection.session import ConnectionConfig
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.enrichers import Quality
@@ -117,20 +117,20 @@ def test_the_default_of_connections_toml(
 def test_a_name_that_is_not_in_connections_toml(double: Double, connections_toml: Path) -> None:
     write_settings(connections_toml, "shop", double)
     with pytest.raises(BackendError, match=r"no connection 'shpo' in .*Did you mean 'shop'\?"):
-        Access("shpo").database()
+        ConnectionConfig("shpo").database()
 
 
 def test_no_connection_at_all(connections_toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "get_active_session", no_session)
     with pytest.raises(BackendError, match=r"toml\. It has none\. Add .*or set SNOWFLAKE_ACC"):
-        Access().database()
+        ConnectionConfig().database()
 
 
 def test_what_is_no_toml_is_not_quoted(connections_toml: Path) -> None:
     connections_toml.write_text(f"[shop\npassword = {SECRET}")
     connections_toml.chmod(0o600)
     with pytest.raises(BackendError, match="it is not TOML") as caught:
-        Access("shop").database()
+        ConnectionConfig("shop").database()
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
@@ -146,7 +146,7 @@ def test_the_users_own_tag_stays(double: Double) -> None:
         with double.session() as session:
             if own:
                 session.sql(f"ALTER SESSION SET QUERY_TAG = '{own}'").collect()
-            database = Access(session).database()
+            database = ConnectionConfig(session).database()
             database.run("SELECT 1")
             assert (database._tag == {"QUERY_TAG": "reviewml"}) is ours
 

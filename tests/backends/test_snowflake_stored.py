@@ -19,7 +19,7 @@ from reviewml.operations.resources import PLAIN, Resources
 from reviewml.operations.value_store import Shelf
 from reviewml.rows.named_lists import named_list
 from reviewml.rows.roles import Roles
-from reviewml.rows.row_keys import row_keys
+from reviewml.rows.row_keys import hash_rows
 from reviewml.testing.store import COLUMNS, VALUES
 
 pytest.importorskip("snowflake.snowpark")
@@ -248,7 +248,7 @@ def test_values_of_every_type_are_kept_to_the_last_bit(
     assert repr(found.to_pylist()) == repr(VALUES.to_pylist())
     store = backend.enrichment_store()
     assert store is not None
-    keys = row_keys(pa.record_batch({"body": numbers}))
+    keys = hash_rows(pa.record_batch({"body": numbers}))
     places, values = store.find(Shelf.of(Many()), keys)
     assert repr(values.take(pc.sort_indices(pa.array(places))).to_pylist()) == repr(
         VALUES.to_pylist()

@@ -12,8 +12,8 @@ import transformers
 
 from reviewml.benchmark import running
 from reviewml.benchmark.architectures import ARCHITECTURES, write_random_model
-from reviewml.benchmark.engines import ENGINES, Exact, Pipeline
-from reviewml.benchmark.memory import PROCESSES, peak_memory, reset_peak
+from reviewml.benchmark.engines import ENGINES, Exact, PipelineEngine
+from reviewml.benchmark.memory import PROCESSES, measure_peak_memory, reset_peak
 from reviewml.benchmark.running import Run, measure, plan_runs
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload
@@ -25,7 +25,7 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def expected(setting: Setting, texts: list[str]) -> np.ndarray:
-    pipeline = Pipeline(setting)
+    pipeline = PipelineEngine(setting)
     pipeline.load([])
     return pipeline.scores(texts[:5])
 
@@ -73,7 +73,7 @@ def test_an_unknown_engine() -> None:
 
 
 def test_processes_have_the_threads_of_the_setting(setting: Setting) -> None:
-    environment = running._environment(setting)
+    environment = running._make_environment(setting)
     assert environment["OMP_NUM_THREADS"] == "1"
     assert environment["HF_HUB_OFFLINE"] == "1"
 
@@ -107,22 +107,22 @@ linux = pytest.mark.skipif(not (PROCESSES / "self").exists(), reason="Linux says
 @linux
 def test_peak_memory_counts_what_is_gone_again() -> None:
     reset_peak()
-    before = peak_memory()
+    before = measure_peak_memory()
     np.ones(100 * MEGABYTE, np.uint8)
-    assert peak_memory() - before > 90 * MEGABYTE
+    assert measure_peak_memory() - before > 90 * MEGABYTE
     reset_peak()
-    assert peak_memory() - before < 50 * MEGABYTE
+    assert measure_peak_memory() - before < 50 * MEGABYTE
 
 
 @linux
 def test_peak_memory_counts_processes_below() -> None:
-    alone = peak_memory()
+    alone = measure_peak_memory()
     code = "data = bytearray(100 * 2**20); print('ready', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         child.stdout.readline()
-        assert peak_memory() - alone > 90 * MEGABYTE
+        assert measure_peak_memory() - alone > 90 * MEGABYTE
         child.communicate(b"\n")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from reviewml.benchmark.flops import count, operations_of
+from reviewml.benchmark.flops import count, count_operations
 from reviewml.benchmark.setting import Setting
 from reviewml.inference.checkpoint import Checkpoint
 
@@ -78,9 +78,9 @@ def test_an_encoder_and_a_decoder_do_what_the_formulas_say(n: int) -> None:
 def test_three_lengths_tell_all_others(config, n: int, tmp_path: Path) -> None:
     model = made(config)
     model.save_pretrained(tmp_path)
-    assert operations_of(Checkpoint(str(tmp_path)))(n) == count(model, n)
+    assert count_operations(Checkpoint(str(tmp_path)))(n) == count(model, n)
 
 
 def test_the_model_of_a_setting(setting: Setting) -> None:
-    operations = operations_of(setting.checkpoint)
+    operations = count_operations(setting.checkpoint)
     assert operations(100) > 2 * operations(50)

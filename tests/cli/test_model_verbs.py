@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml import Files, LocalRegistry, Pipeline, load
-from reviewml.display.text_tables import Table
+from reviewml.display.text_tables import TextTable
 from reviewml.featurizers import Features
 from reviewml.trainers import LogisticRegression
 
@@ -228,5 +228,5 @@ def test_no_name_steers_a_terminal(run, files, tmp_path: Path) -> None:
 
 
 def test_tables_write_what_steers_a_terminal_as_text() -> None:
-    shown = Table("", ("column", "share"), [(f"a{STEERING}\nb", "1")]).text()
+    shown = TextTable("", ("column", "share"), [(f"a{STEERING}\nb", "1")]).text()
     assert shown.splitlines()[1].startswith(r"a\u001b]0;owned\u0007\u009b31m\u202e\u0008\nb")

@@ -16,8 +16,8 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import cli
-from reviewml.backends.snowflake.connection.doctor import examine
-from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.connection.doctor import inspect_account
+from reviewml.backends.snowflake.connection.session import ConnectionConfig
 from reviewml.backends.snowflake.connection.setup import DATABASE_ROLES, Setup
 from reviewml.errors import BackendError
 
@@ -62,40 +62,40 @@ def test_names_stay_names() -> None:
 @pytest.mark.parametrize("setup", [Setup(compute_pool="POOL", user="ANNA"), HOSTILE])
 def test_what_was_set_up_is_found(double: Double, setup: Setup) -> None:
     session = double.session()
-    database = Access(session).database()
+    database = ConnectionConfig(session).database()
     named = {**dataclasses.asdict(setup), "role": "DOUBLE_ROLE"}
-    before = examine(session, named)
+    before = inspect_account(session, named)
     assert sum(finding.missing is not None for finding in before) == len(before) - 1
     setup.apply(database)
     setup.apply(database)
     for finding in before:
         if finding.missing is not None:
             database.run(finding.missing.sql)
-    assert [f.what for f in examine(session, named) if f.missing] == []
+    assert [f.what for f in inspect_account(session, named) if f.missing] == []
 
 
 def test_by_default_what_the_connection_has_is_looked_at(double: Double) -> None:
     session = double.session()
-    found = examine(session)
+    found = inspect_account(session)
     assert {f.missing.sql for f in found if f.missing} == {
         f'GRANT DATABASE ROLE {name} TO ROLE "DOUBLE_ROLE"' for name in DATABASE_ROLES
     }
-    database = Access(session).database()
+    database = ConnectionConfig(session).database()
     [[here]] = database.run("SELECT CURRENT_DATABASE()")
     assert f'owns database "{here}"' in [f.what for f in found]
-    lacking = [f.what for f in examine(session, {"warehouse": "OTHER", "stages": ["S"]})]
+    lacking = [f.what for f in inspect_account(session, {"warehouse": "OTHER", "stages": ["S"]})]
     assert 'USAGE on warehouse "OTHER"' in lacking
     assert f'READ on stage "{here}"."PUBLIC"."S"' in lacking
 
 
 def test_what_a_role_has_by_another_counts(double: Double) -> None:
     session = double.session()
-    Setup().apply(Access(session).database())
+    Setup().apply(ConnectionConfig(session).database())
     named = {"role": "SYSADMIN", "warehouse": "REVIEWML", "database": "REVIEWML"}
-    found = examine(session, named | {"schema": "REVIEWS", "stages": ["JOBS"]})
+    found = inspect_account(session, named | {"schema": "REVIEWS", "stages": ["JOBS"]})
     assert [f.what for f in found if f.missing] == []
     named["role"] = "USERADMIN"
-    assert [f.what for f in examine(session, named) if f.missing]
+    assert [f.what for f in inspect_account(session, named) if f.missing]
 
 
 def test_a_connection_without_a_database_says_so(double: Double) -> None:
@@ -103,7 +103,7 @@ def test_a_connection_without_a_database_says_so(double: Double) -> None:
     name = session.get_current_database()
     session.sql(f"DROP DATABASE {name}").collect()
     with pytest.raises(BackendError, match="the connection has no database: name one"):
-        examine(session)
+        inspect_account(session)
 
 
 def test_the_doctor_looks_at_the_connection(

@@ -16,15 +16,15 @@ import reviewml
 from reviewml import Pipeline
 from reviewml.data.frames import as_dataset
 from reviewml.enrichers import ZeroShot
-from reviewml.enrichers.transformers.classifier import some_texts
+from reviewml.enrichers.transformers.classifier import sample_texts
 from reviewml.errors import NotFitted, ParameterError
 from reviewml.interfaces import Enricher
 from reviewml.rows.blanks import null_blanks
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
 pytestmark = pytest.mark.usefixtures("keep_models")
 
-ROWS = example_rows(40)
+ROWS = make_example_rows(40)
 MIXED = ROWS.take(np.random.default_rng(0).permutation(len(ROWS)))
 
 
@@ -78,10 +78,10 @@ def test_what_was_measured_does_not_make_other_values(zero_shot: ZeroShot) -> No
 
 
 def test_the_texts_compared_are_few_different_and_those_of_any_order() -> None:
-    found = [some_texts(as_dataset(rows), 7) for rows in (ROWS, MIXED)]
+    found = [sample_texts(as_dataset(rows), 7) for rows in (ROWS, MIXED)]
     assert len(set(found[0])) == 7
     assert found[0] == found[1]
-    assert None not in some_texts(as_dataset(ROWS), 10_000)
+    assert None not in sample_texts(as_dataset(ROWS), 10_000)
 
 
 def test_labels_that_often_differ_are_warned_of(

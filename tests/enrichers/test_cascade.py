@@ -19,11 +19,11 @@ from reviewml import Pipeline, hookimpl, plugins
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Cascade, Sentiment, TransformerSentiment, ZeroShot
-from reviewml.enrichers.cascade.distillation import Lesson
+from reviewml.enrichers.cascade.distillation import TeacherLabels
 from reviewml.enrichers.cascade.risk_control import (
+    bound_disagreements,
     choose_threshold,
     lower_bound,
-    most_disagreements,
 )
 from reviewml.enrichers.transformers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.errors import MissingExtra, ModelUnavailable, ParameterError, TooLittleAgreement
@@ -185,16 +185,16 @@ def test_a_text_that_the_student_fails_on_is_the_teachers() -> None:
 
     texts = np.array([f"text {at}" for at in range(60)], object)
     answers = np.vstack([[0.0, 1.0], np.tile([1.0, 0.0], (59, 1))])
-    lesson = Lesson(texts, np.full(60, "(none)", object), answers, np.zeros(60, np.int64))
-    _, report = lesson.judge(Failing(), ("bad", "good"), 0.95, 0.95)  # type: ignore[arg-type]
+    lesson = TeacherLabels(texts, np.full(60, "(none)", object), answers, np.zeros(60, np.int64))
+    _, report = lesson.choose_threshold(Failing(), ("bad", "good"), 0.95, 0.95)  # type: ignore[arg-type]
     assert report["answered"] == 59 / 60
     assert report["estimate"] == 1.0
 
 
 def test_bounds_are_exact() -> None:
     # 0.95 ** 59 is the first power below 0.05.
-    assert most_disagreements(58, 0.95, 0.95) is None
-    assert most_disagreements(59, 0.95, 0.95) == 0
+    assert bound_disagreements(58, 0.95, 0.95) is None
+    assert bound_disagreements(59, 0.95, 0.95) == 0
     assert lower_bound(0, 59, 0.95) == pytest.approx(0.05 ** (1 / 59))
     # With a true agreement at the bound, so few disagreements are as likely as it says.
     assert binom.cdf(3, 100, 1 - lower_bound(3, 100, 0.95)) == pytest.approx(0.05)

@@ -20,7 +20,7 @@ from reviewml.enrichers import (
 )
 from reviewml.interfaces import Enricher, Enrichment
 from reviewml.testing import EnricherContract
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
 pytestmark = pytest.mark.usefixtures("keep_models")
 
@@ -56,13 +56,13 @@ class TestSentimentByLanguage(EnricherContract):
 
     @pytest.fixture
     def rows(self) -> pa.Table:
-        return Language().transform(example_rows(300).filter(pa.compute.field("text") != ""))
+        return Language().transform(make_example_rows(300).filter(pa.compute.field("text") != ""))
 
 
 class TestReviewHistory(EnricherContract):
     @pytest.fixture
     def enricher(self) -> Enrichment:
-        reviews = example_rows(random_state=1)
+        reviews = make_example_rows(random_state=1)
         return ReviewHistory(
             Frame(reviews, text="text", rating="rating", time="time"),
             by="layout",
@@ -89,7 +89,7 @@ class TestZeroShotOfTheLabelsInEachRow(EnricherContract):
 
     @pytest.fixture
     def rows(self) -> pa.Table:
-        rows = example_rows()
+        rows = make_example_rows()
         sets = [["quality", "price"], None, ["size"], ["size", "quality"]]
         asked = [sets[row % len(sets)] for row in range(len(rows))]
         return rows.append_column("asked", pa.array(asked, pa.list_(pa.string())))
@@ -110,4 +110,4 @@ class TestEmbeddingZeroShot(EnricherContract):
     @pytest.fixture
     def rows(self) -> pa.Table:
         # Real weights take their time: as few rows as have every odd text.
-        return example_rows(100)
+        return make_example_rows(100)

@@ -11,7 +11,7 @@ import pytest
 from reviewml import Frame, Pipeline
 from reviewml.enrichers import CortexClassify, CortexSentiment, CortexTranslate, ReviewHistory
 from reviewml.errors import CapabilityError, ParameterError
-from reviewml.featurizers.column_kinds import kind_of
+from reviewml.featurizers.column_kinds import find_kind
 from reviewml.interfaces import Call, SqlEnricher
 from reviewml.rows.roles import Roles
 
@@ -44,7 +44,7 @@ def test_sentiment_has_the_columns_and_types_of_the_one_that_learns() -> None:
 def test_what_was_answered_is_no_feature() -> None:
     for enricher in (CortexSentiment(["fit"]), CortexClassify(["a", "b"])):
         answers = [kind for name, kind in enricher.adds.items() if name.endswith("_answer")]
-        assert [kind_of(kind) for kind in answers] == [None]
+        assert [find_kind(kind) for kind in answers] == [None]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reviewml import Frame
 from reviewml.enrichers import ReviewHistory, Sentiment
-from reviewml.enrichers.history.key_statistics import common_magnitude
+from reviewml.enrichers.history.key_statistics import find_common_magnitude
 from reviewml.enrichers.sentiment.rating_scale import detect_scale
 from reviewml.errors import ParameterError, SchemaError
 
@@ -231,4 +231,4 @@ def test_a_column_to_tell_scales_apart_by_that_is_missing_is_named() -> None:
 def test_few_wild_numbers_do_not_decide_how_all_are_kept(
     counts: dict[int, int], size: float, beyond: int
 ) -> None:
-    assert common_magnitude(counts) == (size, beyond)
+    assert find_common_magnitude(counts) == (size, beyond)

@@ -17,12 +17,12 @@ from reviewml import Pipeline
 from reviewml.data.frames import as_dataset
 from reviewml.enrichers import Sentiment
 from reviewml.enrichers.ngrams.features import normalise_texts
-from reviewml.enrichers.sentiment.rated_reviews import hashes_of
+from reviewml.enrichers.sentiment.rated_reviews import hash_texts
 from reviewml.errors import SchemaError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Dataset
 from reviewml.rows.hashing import digest
-from reviewml.testing.rows import example_rows, near_duplicates, shuffle_rows
+from reviewml.testing.rows import make_example_rows, make_near_duplicates, shuffle_rows
 from reviewml.trainers import LogisticRegression
 
 
@@ -46,14 +46,14 @@ def reasons(dataset: Dataset) -> set[str]:
 
 
 def hashed(*texts: str) -> npt.NDArray[np.uint64]:
-    return hashes_of(normalise_texts(pa.array(texts)))
+    return hash_texts(normalise_texts(pa.array(texts)))
 
 
 # -- no leak ------------------------------------------------------------------------------------
 
 
 def test_near_duplicates_do_not_give_away_each_others_rating() -> None:
-    rows = near_duplicates(example_rows(2_400))
+    rows = make_near_duplicates(make_example_rows(2_400))
     scored = Sentiment(text="text", rating="rating").fit_transform(rows)
     found = np.corrcoef(scored.column("sentiment").to_numpy(), rows.column("rating").to_numpy())
     assert abs(found[0, 1]) < 0.1
@@ -78,7 +78,7 @@ def test_other_texts_have_other_hashes() -> None:
 
 
 def test_copies_with_one_rating_are_learned_in_any_order() -> None:
-    rows = near_duplicates(example_rows(400))
+    rows = make_near_duplicates(make_example_rows(400))
     states = [
         Sentiment(text="text", rating="rating", max_rows=250).fit(changed).state
         for changed in (rows, shuffle_rows(rows, 1), shuffle_rows(rows, 2))

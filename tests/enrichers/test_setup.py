@@ -9,7 +9,7 @@ from py3langid.langid import LanguageIdentifier
 from reviewml.enrichers import Language, Quality, Sentiment
 from reviewml.enrichers.ngrams.model import NgramModel
 from reviewml.interfaces import Enricher
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
 TEXT = pa.table({"text": ["Sehr gute Qualität, ich bin zufrieden."]})
 
@@ -35,13 +35,13 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: type, method: str) -> list[o
 def test_what_was_learned_is_unfolded_once(
     enricher: Enricher, owner: type, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enricher.fit(example_rows(200))
+    enricher.fit(make_example_rows(200))
     calls = counted(monkeypatch, owner, method)
     for _ in range(3):
         enricher.transform(TEXT)
     assert len(calls) == 1
     before = enricher.transform(TEXT)
-    enricher.fit(example_rows(150, random_state=2))
+    enricher.fit(make_example_rows(150, random_state=2))
     calls.clear()
     after = enricher.transform(TEXT)
     assert len(calls) == 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewml.inference.engine import Engine, Inputs
-from reviewml.inference.packing import Budget, pack_lengths
+from reviewml.inference.packing import TokenBudget, pack_lengths
 from reviewml.inference.sequences import TokenSequence
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=60)
@@ -39,7 +39,7 @@ class Recorder:
 
 
 def engine(forward: Recorder, tokens: int = 256) -> Engine:
-    return Engine(forward, pad_id=0, n_outputs=2, budget=Budget(tokens))
+    return Engine(forward, pad_id=0, n_outputs=2, budget=TokenBudget(tokens))
 
 
 @given(LENGTHS)
@@ -52,7 +52,7 @@ def test_outputs_are_in_the_order_of_the_sequences(lengths: list[int]) -> None:
 
 @given(LENGTHS, st.integers(64, 1_000))
 def test_batches_keep_to_the_budget(lengths: list[int], tokens: int) -> None:
-    budget = Budget(tokens)
+    budget = TokenBudget(tokens)
     batches = list(pack_lengths(lengths, budget))
     assert sorted(np.concatenate(batches).tolist() if batches else []) == list(range(len(lengths)))
     for batch in batches:
@@ -62,7 +62,7 @@ def test_batches_keep_to_the_budget(lengths: list[int], tokens: int) -> None:
 
 def test_there_is_little_padding() -> None:
     lengths = np.random.default_rng(0).integers(5, 200, 2_000).tolist()
-    running = Engine(Recorder(), pad_id=0, n_outputs=2, budget=Budget(4_096, most=4_096))
+    running = Engine(Recorder(), pad_id=0, n_outputs=2, budget=TokenBudget(4_096, most=4_096))
     running.run(sequences(lengths))
     assert running.work.tokens == sum(lengths)
     assert running.work.padded < 1.05 * running.work.tokens
@@ -136,7 +136,7 @@ def test_a_device_that_fails_is_no_failure_of_a_sequence(
 
 def test_a_model_is_not_given_more_than_it_has_positions_for() -> None:
     forward = Recorder()
-    running = Engine(forward, pad_id=0, n_outputs=2, budget=Budget(512), longest=40)
+    running = Engine(forward, pad_id=0, n_outputs=2, budget=TokenBudget(512), longest=40)
     found = running.run(sequences([30, 41, 40]))
     assert str(found.failures[1]) == "41 tokens, and the model takes 40 at most"
     assert found.values[[0, 2], 0].tolist() == [30, 40]
@@ -168,9 +168,9 @@ def test_an_answer_that_is_no_number_is_a_failure() -> None:
 # -- the budget ---------------------------------------------------------------------------------
 
 
-def tokens_after(budget: Budget, speed: dict[int, float], batches: int = 60) -> int:
+def tokens_after(budget: TokenBudget, speed: dict[int, float], batches: int = 60) -> int:
     for _ in range(batches):
-        budget.took(budget.tokens, budget.tokens / speed.get(budget.tokens, 1.0))
+        budget.note_time(budget.tokens, budget.tokens / speed.get(budget.tokens, 1.0))
     return budget.tokens
 
 
@@ -183,10 +183,10 @@ def tokens_after(budget: Budget, speed: dict[int, float], batches: int = 60) -> 
     ],
 )
 def test_the_budget_settles_at_the_fastest(speed: dict[int, float], best: int) -> None:
-    assert tokens_after(Budget(1_024), speed) == best
+    assert tokens_after(TokenBudget(1_024), speed) == best
 
 
 def test_a_budget_that_memory_set_is_not_exceeded_again() -> None:
-    budget = Budget(1_024)
+    budget = TokenBudget(1_024)
     budget.halve()
     assert tokens_after(budget, {512: 1.0, 1_024: 100.0, 2_048: 100.0}) == 512

@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 import torch
 import transformers
 
-from reviewml.inference.fused import PackedLinear, _is_supported, fuse
+from reviewml.inference.fused import PackedLinear, _is_supported, fuse_model
 
 ARCHITECTURES = (
     "bart",
@@ -38,7 +38,7 @@ def test_the_logits_are_the_same(architecture: str, tiny_model: Any) -> None:
     folder = tiny_model(architecture)
     plain = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     linear = [m for m in plain.modules() if type(m) is torch.nn.Linear]
-    fused = fuse(copy.deepcopy(plain))
+    fused = fuse_model(copy.deepcopy(plain))
     assert len(packed(fused)) == len(linear)
     ids = torch.randint(5, 90, (3, 17))
     ids[:, -1] = plain.config.eos_token_id or 2
@@ -53,7 +53,7 @@ def test_the_logits_are_the_same(architecture: str, tiny_model: Any) -> None:
 def test_gelu_goes_into_the_layer_before_it(architecture: str, tiny_model: Any) -> None:
     folder = tiny_model(architecture)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    activated = [layer for layer in packed(fuse(model)) if layer.activation == "gelu"]
+    activated = [layer for layer in packed(fuse_model(model)) if layer.activation == "gelu"]
     assert len(activated) == (4 if architecture == "bart" else 2)
 
 
@@ -62,7 +62,7 @@ def test_gelu_goes_into_the_layer_before_it(architecture: str, tiny_model: Any) 
 def test_another_activation_stays_as_it_is(activation: str, tiny_model: Any) -> None:
     folder = tiny_model("bert", hidden_act=activation)
     plain = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    fused = fuse(copy.deepcopy(plain))
+    fused = fuse_model(copy.deepcopy(plain))
     assert {layer.activation for layer in packed(fused)} == {"none"}
     ids = torch.randint(5, 90, (3, 17))
     with torch.inference_mode():

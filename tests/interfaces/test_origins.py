@@ -16,7 +16,7 @@ from reviewml.featurizers import Features
 from reviewml.rows.provenance import ORIGIN, Origin, origin_of
 from reviewml.testing.backend import Length
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression
 
 
@@ -27,7 +27,7 @@ class Stretched(Length):
 
 
 def enriched(path: Path, enricher: Length) -> Path:
-    rows = as_dataset(example_rows(200), ROLES).enrich(enricher)
+    rows = as_dataset(make_example_rows(200), ROLES).enrich(enricher)
     return rows.select(["id", "characters", "bought"]).write(path)
 
 
@@ -62,21 +62,21 @@ def test_columns_of_the_same_enricher_and_of_none_are_taken(tmp_path: Path) -> N
     learned = enriched(tmp_path / "learned.parquet", Length())
     pipe = fitted(learned)
     expected = pipe.predict(str(learned)).to_arrow()
-    bare = as_dataset(example_rows(200), ROLES).enrich(Length())
+    bare = as_dataset(make_example_rows(200), ROLES).enrich(Length())
     frame = bare.select(["id", "characters", "bought"]).to_pandas()
     assert list(pipe.predict(frame)) == expected.column("prediction").to_pylist()
 
 
 def test_nothing_is_remembered_of_what_the_pipeline_enriches_itself(tmp_path: Path) -> None:
     steps = [("length", Length()), ("features", Features()), ("model", LogisticRegression())]
-    pipe = Pipeline(steps, text="text", target="bought", id="id").fit(example_rows(200))
+    pipe = Pipeline(steps, text="text", target="bought", id="id").fit(make_example_rows(200))
     assert pipe.origins_ == {}
 
 
 def test_cross_fitted_columns_come_from_the_sentiment_they_stand_for() -> None:
     sentiment = Sentiment()
-    rows = sentiment.fit_enrich(as_dataset(example_rows(), ROLES))
-    later = as_dataset(example_rows(), ROLES).enrich(sentiment)
+    rows = sentiment.fit_enrich(as_dataset(make_example_rows(), ROLES))
+    later = as_dataset(make_example_rows(), ROLES).enrich(sentiment)
     for name in sentiment.adds:
         found = origin_of(rows.schema.field(name))
         assert found is not None
@@ -84,9 +84,9 @@ def test_cross_fitted_columns_come_from_the_sentiment_they_stand_for() -> None:
 
 
 def test_what_is_fitted_anew_has_another_origin() -> None:
-    one = Sentiment().fit(as_dataset(example_rows(), ROLES))
+    one = Sentiment().fit(as_dataset(make_example_rows(), ROLES))
     before = one.origin()
-    one.fit(as_dataset(example_rows(40), ROLES))
+    one.fit(as_dataset(make_example_rows(40), ROLES))
     assert one.origin() != before
 
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewml.rows.row_keys import id_keys, row_keys
+from reviewml.rows.row_keys import hash_id_column, hash_rows
 
 TEXTS = ["great", "", None, "größer", "great"]
 
 
 def keys(**columns: pa.Array) -> list[bytes]:
-    found = row_keys(pa.record_batch(columns))
+    found = hash_rows(pa.record_batch(columns))
     assert found.null_count == 0
     return found.to_pylist()
 
@@ -82,7 +82,7 @@ def test_columns_do_not_run_into_each_other(rows: list[tuple[str, str]]) -> None
 
 def test_rows_that_show_nothing_are_one() -> None:
     nothing = pa.RecordBatch.from_struct_array(pa.array([{}] * 3, pa.struct([])))
-    assert len(set(row_keys(nothing).to_pylist())) == 1
+    assert len(set(hash_rows(nothing).to_pylist())) == 1
 
 
 def test_keys_stay_what_they_are() -> None:
@@ -91,14 +91,19 @@ def test_keys_stay_what_they_are() -> None:
 
 
 def test_ids_are_found_however_they_are_typed() -> None:
-    assert id_keys(pa.array([5, None])).to_pylist() == id_keys(pa.array(["5", None])).to_pylist()
-    assert id_keys(pa.array([5.0])) == id_keys(pa.array(["5"]))
-    assert id_keys(pa.array(["5", None]))[1].as_py() is None
+    assert (
+        hash_id_column(pa.array([5, None])).to_pylist()
+        == hash_id_column(pa.array(["5", None])).to_pylist()
+    )
+    assert hash_id_column(pa.array([5.0])) == hash_id_column(pa.array(["5"]))
+    assert hash_id_column(pa.array(["5", None]))[1].as_py() is None
     one = uuid.uuid4()
-    assert id_keys(pa.array([one.bytes, None], pa.uuid())) == id_keys(pa.array([str(one), None]))
+    assert hash_id_column(pa.array([one.bytes, None], pa.uuid())) == hash_id_column(
+        pa.array([str(one), None])
+    )
     moment = datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)
     for kind in (pa.timestamp("ns", "Asia/Tokyo"), pa.timestamp("ms")):
         stored = pa.array([1_500], pa.int64()).cast(pa.timestamp("ms")).cast(kind)
-        assert id_keys(stored) == id_keys(pa.array([moment]))
-        assert id_keys(stored) == id_keys(pa.array(["1970-01-01 00:00:01.5"]))
-    assert id_keys(pa.array([Decimal("1200.00")])) == id_keys(pa.array(["1200"]))
+        assert hash_id_column(stored) == hash_id_column(pa.array([moment]))
+        assert hash_id_column(stored) == hash_id_column(pa.array(["1970-01-01 00:00:01.5"]))
+    assert hash_id_column(pa.array([Decimal("1200.00")])) == hash_id_column(pa.array(["1200"]))

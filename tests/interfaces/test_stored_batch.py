@@ -17,7 +17,7 @@ from reviewml.operations import cached_enrich as module
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.rows.blanks import null_blanks
 from reviewml.rows.roles import Roles
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
 CALLS: list[list[str | None]] = []
 """The texts of each call of `enrich`, of all enrichers below."""
@@ -85,14 +85,14 @@ def reviews(*said: str | None) -> pa.Table:
 
 
 def test_values_are_those_without_a_store(store: LocalStore) -> None:
-    rows = example_rows(300)
+    rows = make_example_rows(300)
     expected = enriched(None, rows).to_arrow()
     for _ in range(2):
         assert enriched(store, rows).to_arrow().equals(expected)
 
 
 def test_the_second_run_computes_nothing(store: LocalStore) -> None:
-    rows = example_rows(300)
+    rows = make_example_rows(300)
     enriched(store, rows).to_arrow()
     shown = null_blanks(rows.column("text").unique()).unique().to_pylist()
     assert sorted(map(str, texts())) == sorted(map(str, shown))
@@ -192,7 +192,7 @@ def test_work_is_kept_a_few_rows_at_a_time(
     [(256, 0.01, 256, 1024), (256, 7680.0, 256, 1), (256, 1e5, 256, 1), (100, 60.0, 256, 50)],
 )
 def test_the_pace_follows_the_work(rows: int, seconds: float, before: int, expected: int) -> None:
-    assert module.next_rows(rows, seconds, before) == expected
+    assert module.choose_next_rows(rows, seconds, before) == expected
 
 
 def test_what_was_done_before_a_crash_is_kept(
@@ -223,7 +223,7 @@ def test_unseen_rows_can_be_counted(store: LocalStore) -> None:
     dataset = LocalBackend(store=store).read(reviews("c", "b", "c", "d"), Roles.of(text="text"))
     step = CachedEnrich(Loud(), "loud", store)
     step.setup()
-    assert [len(step.looked_up(batch)[0]) for batch in dataset.full_batches()] == [2]
+    assert [len(step.look_up(batch)[0]) for batch in dataset.full_batches()] == [2]
     assert [shelf.hits for shelf in store.describe()] == [shelf.hits for shelf in before]
 
 

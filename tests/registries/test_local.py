@@ -19,7 +19,7 @@ from reviewml import LocalRegistry, Pipeline, SharedRegistry
 from reviewml.errors import DamagedModel, ModelNotFound, RegistryError
 from reviewml.featurizers import Features
 from reviewml.registries.history import History
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression
 
 PROCESSES, LOGS = 3, 5
@@ -27,7 +27,7 @@ PROCESSES, LOGS = 3, 5
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    rows = example_rows(80).select(["price", "clicks", "bought"])
+    rows = make_example_rows(80).select(["price", "clicks", "bought"])
     steps = [("features", Features()), ("model", LogisticRegression())]
     return Pipeline(steps).fit(rows, target="bought")
 

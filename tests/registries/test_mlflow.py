@@ -14,7 +14,7 @@ import pytest
 from reviewml import MlflowRegistry, Pipeline
 from reviewml.errors import MissingExtra, ModelNotFound, RegistryError
 from reviewml.featurizers import Features
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression
 
 mlflow = pytest.importorskip("mlflow")
@@ -23,7 +23,9 @@ pyfunc = pytest.importorskip("mlflow.pyfunc")
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    frame: pd.DataFrame = example_rows(80).select(["id", "price", "layout", "bought"]).to_pandas()
+    frame: pd.DataFrame = (
+        make_example_rows(80).select(["id", "price", "layout", "bought"]).to_pandas()
+    )
     return frame
 
 

@@ -24,7 +24,7 @@ from reviewml import MlflowRegistry, Pipeline
 from reviewml.enrichers import Language, Sentiment
 from reviewml.featurizers import Features
 from reviewml.registries.mlflow_signature import sign
-from reviewml.testing.rows import GOOD, example_rows
+from reviewml.testing.rows import GOOD, make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 pytest.importorskip("mlflow")
@@ -40,7 +40,7 @@ def rows_with_times() -> pa.Table:
     days = [
         SOON + datetime.timedelta(hours=int(hours)) for hours in random.integers(0, 9_000, ROWS)
     ]
-    texts = example_rows(ROWS).column("text").to_pylist()
+    texts = make_example_rows(ROWS).column("text").to_pylist()
     return pa.table(
         {
             "id": [f"r{row}" for row in range(ROWS)],

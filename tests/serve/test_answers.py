@@ -18,12 +18,12 @@ from reviewml.errors import MissingExtra, ParameterError, RegistryError, SchemaE
 from reviewml.featurizers import Features
 from reviewml.registries.base import ModelVersion
 from reviewml.rows.bookkeeping import with_bookkeeping
-from reviewml.rows.roles import arrow_type
+from reviewml.rows.roles import parse_arrow_type
 from reviewml.serve import Limits, create_app
-from reviewml.serve.loaded_model import Served
-from reviewml.serve.output_columns import answers
+from reviewml.serve.loaded_model import LoadedModel
+from reviewml.serve.output_columns import answer_requests
 from reviewml.serve.page import render_page
-from reviewml.serve.request_schema import Column
+from reviewml.serve.request_schema import RequestColumn
 from reviewml.trainers import LogisticRegression
 
 Any_ = Any
@@ -69,7 +69,7 @@ def test_reviews_are_sorted_once(with_history, views, shop_reviews, monkeypatch)
     monkeypatch.setattr(
         event_index.EventIndex, "build", lambda *given: built.append(given) or build(*given)
     )
-    served = Served(ModelVersion("m", 1, ""), with_history, shop_reviews)
+    served = LoadedModel(ModelVersion("m", 1, ""), with_history, shop_reviews)
     assert len(built) == 1
     names = [column.name for column in served.columns]
     row = with_bookkeeping(views.select(names).to_batches()[0].slice(0, 1), pa.array(["0"]))
@@ -109,7 +109,7 @@ def test_values_of_enrichers_are_kept(serve, reviews, new, json_rows, tmp_path) 
     pipe = Pipeline(steps, id="id", text="text", rating="rating")
     pipe = pipe.on("local", store=None).fit(reviews.slice(0, 600), target="recommended")
     store = LocalStore(tmp_path / "store")
-    served = Served(ModelVersion("m", 1, ""), pipe.on("local", store=store))
+    served = LoadedModel(ModelVersion("m", 1, ""), pipe.on("local", store=store))
     names = [column.name for column in served.columns]
     table = new.select(names).combine_chunks()
     batch = with_bookkeeping(
@@ -121,11 +121,11 @@ def test_values_of_enrichers_are_kept(serve, reviews, new, json_rows, tmp_path) 
 
 
 def test_one_request_that_cannot_be_predicted_fails_alone(simple, new) -> None:
-    served = Served(ModelVersion("m", 1, ""), simple)
+    served = LoadedModel(ModelVersion("m", 1, ""), simple)
     batch = new.select([column.name for column in served.columns]).to_batches()[0].slice(0, 1)
     good = with_bookkeeping(batch, pa.array(["0"]))
     wrong = good.set_column(0, "id", pa.array([1]))
-    first, second, third = answers(served, [good, wrong, good])
+    first, second, third = answer_requests(served, [good, wrong, good])
     assert isinstance(second, Exception)
     assert isinstance(first, bytes)
     assert first == third
@@ -190,23 +190,25 @@ def test_a_page_shows_names_as_they_are() -> None:
     ],
 )
 def test_each_type_has_a_form(kind: str, value: Any_, bad: Any_) -> None:
-    column = Column.of("x", kind)
+    column = RequestColumn.of("x", kind)
     assert str(column.type) == kind
-    assert column.array([value, None]).null_count == 1
+    assert column.convert_values([value, None]).null_count == 1
     with pytest.raises(ValueError, match=r"row 1, column 'x': expected a|row 1, .* true or false"):
-        column.array([None, bad])
+        column.convert_values([None, bad])
 
 
 def test_moments_are_those_that_were_written() -> None:
-    column = Column.of("x", "timestamp[us, tz=Europe/Paris]")
-    found = column.array(["2026-01-31T12:00:00+01:00"]).cast(arrow_type("timestamp[us, tz=UTC]"))
+    column = RequestColumn.of("x", "timestamp[us, tz=Europe/Paris]")
+    found = column.convert_values(["2026-01-31T12:00:00+01:00"]).cast(
+        parse_arrow_type("timestamp[us, tz=UTC]")
+    )
     assert pc.hour(found).to_pylist() == [11]
 
 
 @pytest.mark.parametrize("kind", ["duration[us]", "struct<a: int64>", "time64[us]", "binary"])
 def test_a_type_without_a_form_is_refused(kind: str) -> None:
     with pytest.raises(SchemaError, match=r"column 'x' is .*, which requests cannot give"):
-        Column.of("x", kind)
+        RequestColumn.of("x", kind)
 
 
 def test_parameters_are_checked(registry) -> None:

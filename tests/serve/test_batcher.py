@@ -13,7 +13,7 @@ import pytest
 
 from reviewml import LocalRegistry
 from reviewml.serve import Limits, create_app
-from reviewml.serve.loaded_model import Served
+from reviewml.serve.loaded_model import LoadedModel
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Hold predictions back until it is opened, and note how many rows each has."""
     opened = threading.Event()
     opened.sizes = []
-    predict = Served.predict
+    predict = LoadedModel.predict
 
-    def waiting(self: Served, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def waiting(self: LoadedModel, batch: pa.RecordBatch) -> pa.RecordBatch:
         opened.sizes.append(len(batch))
         assert opened.wait(30)
         return predict(self, batch)
 
     opened.set()
-    monkeypatch.setattr(Served, "predict", waiting)
+    monkeypatch.setattr(LoadedModel, "predict", waiting)
     return opened
 
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from reviewml.errors import RequestRefused
 from reviewml.serve import Limits
 from reviewml.serve.json_rows import read_rows
-from reviewml.serve.request_body import rows_of
-from reviewml.serve.request_schema import Column
+from reviewml.serve.request_body import parse_rows
+from reviewml.serve.request_schema import RequestColumn
 
 LONG = 20.0
 """Seconds for what takes far less on any machine, and took minutes once."""
 
-COLUMNS = [Column.of("x", "int64"), Column.of("t", "string")]
+COLUMNS = [RequestColumn.of("x", "int64"), RequestColumn.of("t", "string")]
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=8)
@@ -51,7 +51,7 @@ def longest(rows: list[Any], body: bytes) -> int:
 
 def refuse(body: bytes, **limits: Any) -> RequestRefused:
     with pytest.raises(RequestRefused) as refused:
-        rows_of(body, COLUMNS, Limits(**limits))
+        parse_rows(body, COLUMNS, Limits(**limits))
     return refused.value
 
 
@@ -165,30 +165,30 @@ def test_numbers_of_any_length_are_read_or_refused(digits: str) -> None:
     ],
 )
 def test_whole_numbers_state_their_bounds_and_keep_them(kind: str, least: int, most: int) -> None:
-    column = Column.of("x", kind)
+    column = RequestColumn.of("x", kind)
     assert (column.schema["minimum"], column.schema["maximum"]) == (least, most)
-    assert column.array([least, most]).to_pylist() == [least, most]
-    items = Column.of("x", f"list<item: {kind}>").schema["items"]
+    assert column.convert_values([least, most]).to_pylist() == [least, most]
+    items = RequestColumn.of("x", f"list<item: {kind}>").schema["items"]
     assert (items["minimum"], items["maximum"]) == (least, most)
     for beyond in (least - 1, most + 1):
         with pytest.raises(RequestRefused, match=rf"expected a whole number \({kind}\)"):
-            column.array([0, beyond])
+            column.convert_values([0, beyond])
 
 
 @pytest.mark.parametrize("kind", ["list<item: int64>", "fixed_size_list<item: int8>[2]"])
 def test_lists_of_whole_numbers_lose_no_fraction(kind: str) -> None:
-    column = Column.of("x", kind)
+    column = RequestColumn.of("x", kind)
     assert column.schema["items"]["type"] == "integer"
-    assert column.array([[1, 2], None]).to_pylist() == [[1, 2], None]
+    assert column.convert_values([[1, 2], None]).to_pylist() == [[1, 2], None]
     with pytest.raises(RequestRefused, match="row 1, column 'x': expected a list of numbers"):
-        column.array([[1, 2], [1, 2.5]])
+        column.convert_values([[1, 2], [1, 2.5]])
 
 
 @pytest.mark.parametrize(("kind", "number"), [("float", 2**24 + 1), ("double", 2**64)])
 def test_lists_of_floats_take_whole_numbers_as_floats_do(kind: str, number: int) -> None:
-    [alone] = Column.of("x", kind).array([number]).to_pylist()
-    column = Column.of("x", f"list<item: {kind}>")
-    assert column.array([[number, 0.5], None, []]).to_pylist() == [[alone, 0.5], None, []]
+    [alone] = RequestColumn.of("x", kind).convert_values([number]).to_pylist()
+    column = RequestColumn.of("x", f"list<item: {kind}>")
+    assert column.convert_values([[number, 0.5], None, []]).to_pylist() == [[alone, 0.5], None, []]
 
 
 @given(st.lists(st.sampled_from([1, None, "a", 2**63, True, [], 1.0]), min_size=1, max_size=40))
@@ -197,25 +197,25 @@ def test_the_first_value_that_does_not_fit_is_named(given_: list[Any]) -> None:
     wrong = [place for place, value in enumerate(given_) if not (value is None or value is given_)]
     wrong = [place for place in wrong if type(given_[place]) is not int or given_[place] == 2**63]
     if not wrong:
-        assert column.array(given_).equals(pa.array(given_, pa.int64()))
+        assert column.convert_values(given_).equals(pa.array(given_, pa.int64()))
         return
     with pytest.raises(RequestRefused, match=f"^row {wrong[0]}, column 'x': expected"):
-        column.array(given_)
+        column.convert_values(given_)
 
 
 def test_a_wrong_value_behind_many_right_ones_is_found_by_halves() -> None:
     started = time.monotonic()
     with pytest.raises(RequestRefused, match="row 2000000, column"):
-        COLUMNS[1].array(["a"] * 2_000_000 + ["\0"])
+        COLUMNS[1].convert_values(["a"] * 2_000_000 + ["\0"])
     assert time.monotonic() - started < LONG
 
 
 def test_wide_models_answer_wrong_names_as_fast_as_others() -> None:
-    columns = [Column.of(f"column_{number}", "int64") for number in range(2_000)]
+    columns = [RequestColumn.of(f"column_{number}", "int64") for number in range(2_000)]
     started = time.monotonic()
     for _ in range(200):
         with pytest.raises(RequestRefused, match=r"no column 'colum'. GET /model lists the 2,000"):
-            rows_of(b'{"rows": [{"colum": 1}]}', columns, Limits())
+            parse_rows(b'{"rows": [{"colum": 1}]}', columns, Limits())
     assert time.monotonic() - started < LONG
     with pytest.raises(RequestRefused, match=r"and 1,990 more: send every column"):
-        rows_of(b'{"rows": [{}]}', columns, Limits())
+        parse_rows(b'{"rows": [{}]}', columns, Limits())

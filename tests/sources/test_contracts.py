@@ -16,9 +16,9 @@ from reviewml.sources.files import Files
 from reviewml.sources.frame import Frame
 from reviewml.sources.table import Table
 from reviewml.testing import SourceContract
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
-ROWS = example_rows(240)
+ROWS = make_example_rows(240)
 
 
 def written(path: Path, rows: pa.Table = ROWS) -> Path:

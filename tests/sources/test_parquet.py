@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from reviewml.data.frames import as_dataset
 from reviewml.errors import SourceError
-from reviewml.rows.roles import PLACE, column_names
+from reviewml.rows.roles import PLACE, name_columns
 from reviewml.sources.files import Files
 from reviewml.sources.find_files import File
 from reviewml.sources.parquet import Parquet
@@ -232,7 +232,7 @@ def test_columns_of_one_name_are_named_as_in_other_files(tmp_path: Path) -> None
     table = pa.table([pa.array([n]) for n in range(4)], names=names)
     written(table, tmp_path / "x.parquet")
     (tmp_path / "x.csv").write_text("a,a,,a\n0,1,2,3\n")
-    expected = dict(zip(column_names(names), range(4), strict=True))
+    expected = dict(zip(name_columns(names), range(4), strict=True))
     assert rows(tmp_path / "x.parquet") == rows(tmp_path / "x.csv") == [expected]
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from reviewml.data.frames import as_dataset
 from reviewml.errors import ParameterError, SourceError
-from reviewml.rows.roles import column_names
+from reviewml.rows.roles import name_columns
 from reviewml.sources import decode, record_splitter
-from reviewml.sources.encodings import encoding_advice
+from reviewml.sources.encodings import advise_encoding
 from reviewml.sources.files import Files
 
 BLOCKS = pytest.mark.parametrize("size", [16, 1 << 20])
@@ -266,7 +266,7 @@ def test_a_header_longer_than_what_is_read_at_first(csv: Path) -> None:
 
 def test_names_of_many_columns() -> None:
     cells = ["", "a"] * 50_000
-    names = column_names(cells)
+    names = name_columns(cells)
     assert len(set(names)) == len(cells) and names[:3] == ["column_0", "a", "column_2"]
 
 
@@ -323,7 +323,7 @@ def test_options_travel_with_partitions(csv: Path) -> None:
     ],
 )
 def test_advice_on_bytes_leads_to_no_other_letters(content: bytes, advice: str) -> None:
-    assert advice in encoding_advice(content)
+    assert advice in advise_encoding(content)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "txt"])

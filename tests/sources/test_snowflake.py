@@ -15,7 +15,7 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake_double import Double, snowflake_double
 
 from reviewml import Files
-from reviewml.backends.snowflake.connection.session import Access
+from reviewml.backends.snowflake.connection.session import ConnectionConfig
 from reviewml.backends.snowflake.sources.stage import SnowflakeStage
 from reviewml.backends.snowflake.sources.stage_listing import Listing
 from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
@@ -24,9 +24,9 @@ from reviewml.data.frames import as_dataset
 from reviewml.data.source import Source
 from reviewml.errors import SourceError
 from reviewml.testing import SourceContract
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 
-ROWS = example_rows(60)
+ROWS = make_example_rows(60)
 
 TEXTS = ['it"s', "two\nlines, 客户 👍🏽", "", '""', "plain", "\\ 'quoted' \\n ;--", "\u202eodd\t"]
 
@@ -42,7 +42,7 @@ def double() -> Iterator[Double]:
     with snowflake_double() as double:
         DOUBLES.append(double)
         rows = as_dataset(ROWS)
-        database = Access(connected).database()
+        database = ConnectionConfig(connected).database()
         kept = upload(database, rows.full_batches(), rows.full_schema).select(rows.schema)
         database.run(f'CREATE TABLE "Raw ""Reviews""" AS {kept.query}')
         yield double
@@ -73,7 +73,7 @@ class TestSnowflakeQuery(SourceContract):
 
 
 def put(folder: Path, stage: str) -> None:
-    database = Access(connected).database()
+    database = ConnectionConfig(connected).database()
     database.run(f"CREATE OR REPLACE STAGE {stage}")
     for file in folder.iterdir():
         database.run(f"PUT 'file://{file}' '@{stage}/new' AUTO_COMPRESS = FALSE")
@@ -154,7 +154,7 @@ STAGES = {"empties": "@empties/new/", '"it\'s; a ""stage"""': '@"it\'s; a ""stag
 
 
 def put_contents(contents: dict[str, bytes], stage: str, folder: Path) -> None:
-    database = Access(connected).database()
+    database = ConnectionConfig(connected).database()
     database.run(f"CREATE OR REPLACE STAGE {stage}")
     for name, content in contents.items():
         file = folder / name
@@ -248,7 +248,7 @@ def test_the_names_of_files_that_may_be_empty_stay_there(double: Double, tmp_pat
     put_contents({f"r{n}.txt": b'"r","x"' if n % 3 else b"" for n in range(60)}, "many", tmp_path)
     source = SnowflakeStage("@many", connection=connected)
     with double.watch() as watched:
-        source.rows_in(source.access.database())
+        source.query_rows(source.access.database())
     assert any(one.sql.startswith("LIST") for one in watched.statements)
     assert watched.rows <= 4
 
@@ -256,7 +256,7 @@ def test_the_names_of_files_that_may_be_empty_stay_there(double: Double, tmp_pat
 def test_large_files_alone_are_read_as_they_are(tmp_path: Path) -> None:
     put_contents({"r.txt": CONTENTS["long.txt"]}, "large", tmp_path)
     source = SnowflakeStage("@large", connection=connected)
-    assert "JOIN" not in source.rows_in(source.access.database()).query
+    assert "JOIN" not in source.query_rows(source.access.database()).query
     assert rows_of(source)[1] == []
 
 
@@ -264,7 +264,7 @@ def test_an_empty_file_that_is_filled_is_one_row(tmp_path: Path) -> None:
     put_contents({"a.txt": b"", "b.txt": b'"b","x"'}, "filled", tmp_path)
     source = SnowflakeStage("@filled", connection=connected)
     database = source.access.database()
-    rows = source.rows_in(database)
+    rows = source.query_rows(database)
     (tmp_path / "a.txt").write_bytes(b'"a","now"')
     database.run(f"PUT 'file://{tmp_path}/a.txt' '@filled/new' AUTO_COMPRESS=FALSE OVERWRITE=TRUE")
     read = sorted(database.run(f'SELECT "id", "text" FROM ({rows.query})'))
@@ -300,14 +300,14 @@ def test_empty_files_that_should_be_parquet_are_named(tmp_path: Path) -> None:
     [("stage/", "a.txt"), ("s3://bucket/", "in/a.txt"), ("azure://host/container/", "a.txt")],
 )
 def test_names_of_a_listing_are_parted(before: str, seen: str) -> None:
-    listing = Listing(Access(connected).database(), "'@none'", None, seen)
+    listing = Listing(ConnectionConfig(connected).database(), "'@none'", None, seen)
     names = ", ".join(f"('{before}{name}', 0)" for name in (f"sub/{seen}", seen, f"x{seen}"))
     listed = f'(SELECT column1 AS "name", column2 AS "size" FROM VALUES {names})'
-    assert listing._before(listed, "TRUE") == len(before)
-    assert listing._before(listed, '"size" > 0') is None
+    assert listing._count_prefix(listed, "TRUE") == len(before)
+    assert listing._count_prefix(listed, '"size" > 0') is None
     strange = Listing(listing.database, "'@none'", None, "strange.txt")
     with pytest.warns(UserWarning, match=r"is not known.*'strange.txt'"):
-        assert strange._before(listed, "TRUE") is None
+        assert strange._count_prefix(listed, "TRUE") is None
 
 
 def test_files_of_another_header_are_refused(tmp_path: Path) -> None:

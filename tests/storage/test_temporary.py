@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from reviewml.storage import temporary
-from reviewml.storage.temporary import remove_leftovers, temporary_file, temporary_folder
+from reviewml.storage.temporary import (
+    create_temporary_file,
+    create_temporary_folder,
+    remove_leftovers,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes as POSIX does")
 
@@ -41,14 +45,14 @@ def test_the_next_one_removes_what_a_killed_process_left(
     tmp_path: Path, kind: str, name: str
 ) -> None:
     leave(kind, tmp_path / name)
-    with temporary_file(tmp_path / name) as made:
+    with create_temporary_file(tmp_path / name) as made:
         assert list(tmp_path.iterdir()) == [made]
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_in_use_stays(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
-    with temporary_file(path) as file, temporary_folder(path) as folder:
+    with create_temporary_file(path) as file, create_temporary_folder(path) as folder:
         remove_leftovers(path)
         subprocess.run(
             [
@@ -70,7 +74,7 @@ def test_those_that_begin_and_end_at_once_do_not_disturb_each_other(tmp_path: Pa
     path = tmp_path / "version"
 
     def write_and_read(number: int) -> list[str]:
-        with temporary_folder(path) as folder, temporary_file(path) as file:
+        with create_temporary_folder(path) as folder, create_temporary_file(path) as file:
             (folder / "rows").write_text(str(number))
             file.write_text(str(number))
             remove_leftovers(path)
@@ -115,13 +119,13 @@ def test_a_name_that_exists_is_never_opened(
     target.write_text("precious")
     monkeypatch.setattr(temporary.secrets, "token_hex", lambda size: "0" * 2 * size)
     (tmp_path / f".out.csv.{'0' * 16}.unfinished").symlink_to(target)
-    with pytest.raises(FileExistsError), temporary_file(tmp_path / "out.csv"):
+    with pytest.raises(FileExistsError), create_temporary_file(tmp_path / "out.csv"):
         pass
     assert target.read_text() == "precious"
 
 
 def test_a_folder_is_closed_to_others(tmp_path: Path) -> None:
-    with temporary_folder(tmp_path / "rows") as folder:
+    with create_temporary_folder(tmp_path / "rows") as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -137,7 +141,7 @@ def test_a_large_folder_is_not_looked_through_for_each_file(
     planted = tmp_path / ".out.csv.1234.unfinished"
     for _ in range(50):
         planted.touch()
-        with temporary_file(tmp_path / "out.csv"):
+        with create_temporary_file(tmp_path / "out.csv"):
             pass
     assert len(looks) * files < 50 * 2 * temporary.ENTRIES_AT_ONCE
     remove_leftovers(tmp_path / "out.csv")
@@ -148,5 +152,5 @@ def test_a_small_folder_is_looked_through_each_time(tmp_path: Path) -> None:
     planted = tmp_path / ".out.csv.1234.unfinished"
     for _ in range(5):
         planted.touch()
-        with temporary_file(tmp_path / "out.csv"):
+        with create_temporary_file(tmp_path / "out.csv"):
             assert not planted.exists()

@@ -21,7 +21,7 @@ from reviewml.errors import ReviewmlError, WriteError
 from reviewml.featurizers import Features
 from reviewml.storage.atomic_files import replace_file, write_text
 from reviewml.storage.figures import save_figure
-from reviewml.testing.store import NO_LINKS, SHELF, VALUES, keys_of
+from reviewml.testing.store import NO_LINKS, SHELF, VALUES, hash_texts
 from reviewml.trainers import XGBoost
 
 ROWS = pa.table({"id": [f"r{n}" for n in range(2_000)], "v": [str(n) * 9 for n in range(2_000)]})
@@ -63,7 +63,7 @@ def run_command(path: Path, _: Pipeline) -> None:
 
 def keep(store: LocalStore | SharedStore) -> None:
     values = pa.concat_batches([VALUES] * 50)
-    store.add(SHELF, keys_of(map(str, range(len(values)))), values, NO_LINKS)
+    store.add(SHELF, hash_texts(map(str, range(len(values)))), values, NO_LINKS)
 
 
 FILES: dict[str, Callable[[Path, Pipeline], Any]] = {

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewml.interfaces import Shelf
-from reviewml.storage.shared_files import place_of
+from reviewml.storage.shared_files import open_shared_files
 from reviewml.stores import lease as turns
 from reviewml.stores import shared
-from reviewml.stores.resolve import store_at
-from reviewml.testing.store import NO_LINKS, keys_of
+from reviewml.stores.resolve import open_store
+from reviewml.testing.store import NO_LINKS, hash_texts
 
 COLUMNS = pa.schema({"score": pa.float64()})
 
@@ -40,11 +40,11 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, years: Clock) -> None:
 
 def use(place: str, shelf: Shelf) -> None:
     # Each use is another process's.
-    shared._files.cache_clear()
-    store = store_at(place)
+    shared._make_files.cache_clear()
+    store = open_store(place)
     store.prepare(shelf)
-    store.add(shelf, keys_of(["text"]), VALUES, NO_LINKS)
-    store.find(shelf, keys_of(["text"]))
+    store.add(shelf, hash_texts(["text"]), VALUES, NO_LINKS)
+    store.find(shelf, hash_texts(["text"]))
 
 
 @pytest.mark.parametrize("kind", ["", "file://"], ids=["local", "shared"])
@@ -63,10 +63,10 @@ def test_what_was_used_last_is_kept(
             set_clock(monkeypatch, clock)
             use(place, SHELVES[shelf])
         set_clock(monkeypatch, pruner)
-        shared._files.cache_clear()
-        store = store_at(place)
+        shared._make_files.cache_clear()
+        store = open_store(place)
         store.prune("90d")
-        assert store.known(SHELVES[uses[-1][0]], keys_of(["text"])).all()
+        assert store.known(SHELVES[uses[-1][0]], hash_texts(["text"])).all()
         store.prune("0s")
         assert store.describe() == []
 
@@ -80,8 +80,8 @@ def test_shelves_that_nobody_used_for_long_go(
     use(place, SHELVES[0])
     set_clock(monkeypatch, 0)
     use(place, SHELVES[1])
-    assert store_at(place).prune("90d") == 1
-    assert [shelf.enricher for shelf in store_at(place).describe()] == ["B"]
+    assert open_store(place).prune("90d") == 1
+    assert [shelf.enricher for shelf in open_store(place).describe()] == ["B"]
 
 
 @pytest.mark.parametrize("kind", ["", "file://"], ids=["local", "shared"])
@@ -92,32 +92,32 @@ def test_a_clock_that_is_ahead_prunes_nothing_and_is_warned_of(
     use(place, SHELVES[0])
     set_clock(monkeypatch, 2)
     with pytest.warns(UserWarning, match="ages are counted from then"):
-        assert store_at(place).prune("90d") == 0
+        assert open_store(place).prune("90d") == 0
     set_clock(monkeypatch, -2)
     with pytest.warns(UserWarning, match="this clock or another is wrong"):
-        assert store_at(place).prune("90d") == 0
+        assert open_store(place).prune("90d") == 0
 
 
 def test_a_turn_that_is_over_keeps_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = place_of(tmp_path, RuntimeError)
+    place = open_shared_files(tmp_path, RuntimeError)
     set_clock(monkeypatch, 2)
-    with turns.required_turn(place):
+    with turns.require_turn(place):
         pass
     set_clock(monkeypatch, -2)
-    with turns.turn(place) as taken:
+    with turns.take_turn(place) as taken:
         assert taken
 
 
 def test_a_turn_that_ends_years_ahead_keeps_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = place_of(tmp_path, RuntimeError)
+    place = open_shared_files(tmp_path, RuntimeError)
     set_clock(monkeypatch, 2)
     assert turns._take_turn(place)
     set_clock(monkeypatch, 0)
     monkeypatch.setattr(turns, "LEASE", 0.2)
     monkeypatch.setattr(turns, "PAUSE", 0.05)
-    with turns.required_turn(place) as taken:
+    with turns.require_turn(place) as taken:
         taken.renew()

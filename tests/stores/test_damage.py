@@ -21,7 +21,7 @@ from reviewml import LocalStore
 from reviewml.errors import StoreError
 from reviewml.interfaces import Shelf
 from reviewml.stores import checked_rows, sqlite_file
-from reviewml.testing.store import COLUMNS, NO_LINKS, SHELF, VALUES, keys_of, links_between
+from reviewml.testing.store import COLUMNS, NO_LINKS, SHELF, VALUES, hash_texts, make_links_between
 
 DAMAGED = int(os.environ.get("REVIEWML_DAMAGED_FILES", "150"))
 
@@ -47,7 +47,7 @@ KEPT = ((SHELF, MANY_VALUES), (LABELS, LABEL_VALUES))
 def fill(folder: Path) -> LocalStore:
     store = LocalStore(folder)
     for shelf, values in KEPT:
-        store.add(shelf, keys_of(TEXTS), values, links_between(TEXTS, TEXTS))
+        store.add(shelf, hash_texts(TEXTS), values, make_links_between(TEXTS, TEXTS))
     return store
 
 
@@ -60,7 +60,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     holder = sqlite3.connect(live.folder / FILE)
     holder.execute("PRAGMA wal_autocheckpoint = 0")
     holder.execute("SELECT count(*) FROM links").fetchone()
-    live.add(LABELS, keys_of(["more"]), LABEL_VALUES.slice(0, 1), NO_LINKS)
+    live.add(LABELS, hash_texts(["more"]), LABEL_VALUES.slice(0, 1), NO_LINKS)
     shutil.copytree(live.folder, folder / "killed")
     holder.close()
     assert (folder / "killed" / f"{FILE}-wal").stat().st_size
@@ -154,7 +154,7 @@ def wrong_values(store: LocalStore) -> int:
     wrong = 0
     for shelf, values in KEPT:
         try:
-            places, found = store.find(shelf, keys_of(TEXTS))
+            places, found = store.find(shelf, hash_texts(TEXTS))
         except StoreError:
             continue
         assert found.schema == shelf.columns
@@ -170,9 +170,11 @@ def use(store: LocalStore) -> None:
     """Do all else that can be done with a store; each may be refused."""
     uses: list[Callable[[], object]] = [
         store.describe,
-        lambda: store.known(LABELS, keys_of(TEXTS)),
-        lambda: store.add(LABELS, keys_of(TEXTS), LABEL_VALUES, links_between(TEXTS, TEXTS)),
-        lambda: store.link(links_between(["other"], [TEXTS[0]])),
+        lambda: store.known(LABELS, hash_texts(TEXTS)),
+        lambda: store.add(
+            LABELS, hash_texts(TEXTS), LABEL_VALUES, make_links_between(TEXTS, TEXTS)
+        ),
+        lambda: store.link(make_links_between(["other"], [TEXTS[0]])),
         lambda: store.forget(TEXTS[:3]),
         lambda: store.prune("1d"),
     ]
@@ -209,15 +211,15 @@ def test_a_damaged_value_is_a_miss_that_is_warned_of_once_and_computed_again(
         connection.execute("UPDATE values_2 SET c0 = 'another label' WHERE rowid <= 2")
     connection.close()
     with pytest.warns(UserWarning, match="2 values of Labels are not what was kept"):
-        places, _ = store.find(LABELS, keys_of(TEXTS))
+        places, _ = store.find(LABELS, hash_texts(TEXTS))
     assert len(places) == len(TEXTS) - 2
     [labels] = [shelf for shelf in store.describe() if shelf.enricher == "Labels"]
     assert (labels.hits, labels.misses) == (len(TEXTS) - 2, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        store.find(LABELS, keys_of(TEXTS))
-        store.add(LABELS, keys_of(TEXTS), LABEL_VALUES, NO_LINKS)
-        assert len(store.find(LABELS, keys_of(TEXTS))[0]) == len(TEXTS)
+        store.find(LABELS, hash_texts(TEXTS))
+        store.add(LABELS, hash_texts(TEXTS), LABEL_VALUES, NO_LINKS)
+        assert len(store.find(LABELS, hash_texts(TEXTS))[0]) == len(TEXTS)
     assert wrong_values(store) == 0
 
 
@@ -228,10 +230,10 @@ def test_no_cell_takes_the_place_of_another(tmp_path: Path, name: str, cell: obj
     shelf = Shelf("c" * 64, "One", pa.schema([COLUMNS.field(name)]))
     for row in range(len(VALUES)):
         value = VALUES.select([name]).slice(row, 1)
-        store.add(shelf, keys_of([TEXTS[row]]), value, NO_LINKS)
+        store.add(shelf, hash_texts([TEXTS[row]]), value, NO_LINKS)
     with sqlite3.connect(tmp_path / FILE) as connection:
         connection.execute("UPDATE values_1 SET c0 = ?", (cell,))
     connection.close()
-    places, found = store.find(shelf, keys_of(TEXTS[: len(VALUES)]))
+    places, found = store.find(shelf, hash_texts(TEXTS[: len(VALUES)]))
     kept = VALUES.select([name]).take(pa.array(places))
     assert repr(found.to_pylist()) == repr(kept.to_pylist())

@@ -19,7 +19,7 @@ from reviewml.rows.roles import Roles
 from reviewml.stores import sqlite_file
 from reviewml.stores.resolve import default_store
 from reviewml.testing import StoreContract
-from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, keys_of, links_between
+from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, hash_texts, make_links_between
 
 SECRET = "a label that nobody must find"
 
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> LocalStore:
 def filled(store: LocalStore) -> LocalStore:
     labels = VALUES.column("label").to_pylist()
     values = VALUES.set_column(2, "label", pa.array([SECRET, *labels[1:]]))
-    store.add(SHELF, keys_of("abcd"), values, links_between([1, 2, 3, 4], "abcd"))
+    store.add(SHELF, hash_texts("abcd"), values, make_links_between([1, 2, 3, 4], "abcd"))
     return store
 
 
@@ -48,7 +48,7 @@ def contents(store: LocalStore) -> bytes:
 
 
 def test_only_the_owner_reads_it(filled: LocalStore) -> None:
-    filled.find(SHELF, keys_of("ab"))
+    filled.find(SHELF, hash_texts("ab"))
     modes = {path.name: path.stat().st_mode & 0o777 for path in filled.folder.iterdir()}
     assert set(modes.values()) == {0o600}
     assert filled.folder.stat().st_mode & 0o777 == 0o700
@@ -59,20 +59,20 @@ def test_nothing_of_a_text_or_an_id_is_in_it(store: LocalStore) -> None:
     backend = LocalBackend(store=store)
     assert backend.read(rows, Roles.of(id="id", text="text")).enrich(Measured()).count() == 1
     written = contents(store)
-    assert keys_of(["a very private complaint"])[0].as_py() in written
+    assert hash_texts(["a very private complaint"])[0].as_py() in written
     for secret in (b"private", b"4711"):
         assert secret not in written
 
 
 @pytest.mark.parametrize("ids", [[1], ["1", 2, 3, 4]])
 def test_what_is_forgotten_is_gone_from_the_files(filled: LocalStore, ids: list[int]) -> None:
-    key = keys_of("a")[0].as_py()
+    key = hash_texts("a")[0].as_py()
     assert SECRET.encode() in contents(filled)
     assert key in contents(filled)
     filled.forget(ids)
     assert SECRET.encode() not in contents(filled)
     assert key not in contents(filled)
-    assert links_between([1], "a").column("id")[0].as_py() not in contents(filled)
+    assert make_links_between([1], "a").column("id")[0].as_py() not in contents(filled)
 
 
 def test_what_is_forgotten_among_much_is_gone_from_the_files(store: LocalStore) -> None:
@@ -82,8 +82,8 @@ def test_what_is_forgotten_among_much_is_gone_from_the_files(store: LocalStore) 
     shelf = type(SHELF)("c" * 64, "Labels", values.schema)
     for start in range(0, 3_000, 500):
         part = slice(start, start + 500)
-        links = links_between(texts[part], texts[part])
-        store.add(shelf, keys_of(texts[part]), values.slice(start, 500), links)
+        links = make_links_between(texts[part], texts[part])
+        store.add(shelf, hash_texts(texts[part]), values.slice(start, 500), links)
     assert store.forget(texts[::2]) == 1_500
     written = contents(store)
     kept = [f"{SECRET} {number:04}".encode() in written for number in range(3_000)]
@@ -99,7 +99,7 @@ def test_bytes_that_somebody_reads_are_said_to_stay(
     reader.execute("SELECT count(*) FROM links").fetchone()
     with pytest.raises(StoreError, match="their bytes are still there"):
         filled.forget([1])
-    assert not filled.known(SHELF, keys_of("a")).any()
+    assert not filled.known(SHELF, hash_texts("a")).any()
     reader.close()
     assert filled.forget([1]) == 0
     assert SECRET.encode() not in contents(filled)
@@ -119,7 +119,7 @@ def test_a_store_that_is_held_is_waited_for_and_then_said(
 
 def test_pruned_bytes_are_given_back(filled: LocalStore) -> None:
     values = pa.concat_batches([VALUES] * 2_000)
-    filled.add(SHELF, keys_of([f"t{n}" for n in range(len(values))]), values, NO_LINKS)
+    filled.add(SHELF, hash_texts([f"t{n}" for n in range(len(values))]), values, NO_LINKS)
     before = len(contents(filled))
     filled.prune("0s")
     assert len(contents(filled)) < before / 5
@@ -128,7 +128,7 @@ def test_pruned_bytes_are_given_back(filled: LocalStore) -> None:
 
 def test_pruning_keeps_links_to_what_stays(filled: LocalStore) -> None:
     other = type(SHELF)("d" * 64, "Young", SHELF.columns)
-    filled.add(other, keys_of("ab"), VALUES.slice(0, 2), NO_LINKS)
+    filled.add(other, hash_texts("ab"), VALUES.slice(0, 2), NO_LINKS)
     with sqlite3.connect(filled.folder / "values.sqlite") as connection:
         connection.execute("UPDATE shelves SET last_used = 0 WHERE enricher = 'Many'")
     connection.close()
@@ -139,7 +139,7 @@ def test_pruning_keeps_links_to_what_stays(filled: LocalStore) -> None:
 def test_a_rerun_writes_no_links(filled: LocalStore) -> None:
     file = filled.folder / "values.sqlite"
     before = file.stat().st_mtime_ns, file.read_bytes()
-    filled.link(links_between([4, 3, 2], "dcb"))
+    filled.link(make_links_between([4, 3, 2], "dcb"))
     assert (file.stat().st_mtime_ns, file.read_bytes()) == before
 
 
@@ -165,7 +165,7 @@ def test_damage_is_said(filled: LocalStore) -> None:
     raw[4096:] = os.urandom(len(raw) - 4096)
     file.write_bytes(raw)
     with pytest.raises(StoreError, match="damaged: move it away"):
-        filled.find(SHELF, keys_of("ab"))
+        filled.find(SHELF, hash_texts("ab"))
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_disk_that_takes_no_more_keeps_what_it_has(filled: LocalStore) -> None
         [sys.executable, "-c", FULL, filled.folder], capture_output=True, text=True
     )
     assert "StoreUnwritable: the store in " in ended.stderr
-    assert filled.known(SHELF, keys_of("abcd")).all()
+    assert filled.known(SHELF, hash_texts("abcd")).all()
     assert [shelf.rows for shelf in filled.describe()] == [4]
 
 

@@ -21,8 +21,8 @@ from reviewml.interfaces import Enricher, Shelf
 from reviewml.operations import cached_enrich
 from reviewml.rows.roles import Roles
 from reviewml.stores import lease, segment_set
-from reviewml.stores.resolve import store_at
-from reviewml.testing.store import keys_of
+from reviewml.stores.resolve import open_store
+from reviewml.testing.store import hash_texts
 
 ROWS = 4_000
 IN_BATCH = 500
@@ -108,12 +108,12 @@ def ended(process: Any) -> int:
 
 
 def held(store: str) -> int:
-    keys = keys_of([f"text {number}" for number in range(ROWS // 2)])
-    return int(store_at(store).known(Shelf.of(Slow()), keys).sum())
+    keys = hash_texts([f"text {number}" for number in range(ROWS // 2)])
+    return int(open_store(store).known(Shelf.of(Slow()), keys).sum())
 
 
 def check_store(store: str) -> None:
-    assert store_at(store).forget(range(ROWS)) == ROWS // 2
+    assert open_store(store).forget(range(ROWS)) == ROWS // 2
 
 
 @pytest.fixture(params=["", "file://"], ids=["local", "shared"])

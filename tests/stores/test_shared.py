@@ -19,11 +19,11 @@ from reviewml.cli import main
 from reviewml.errors import MissingExtra, StoreError
 from reviewml.interfaces import EnrichmentStore, Shelf
 from reviewml.rows.roles import Roles
-from reviewml.storage.shared_files import place_of
+from reviewml.storage.shared_files import open_shared_files
 from reviewml.stores import segment_set, shared, usage
-from reviewml.stores.resolve import default_store, store_at
+from reviewml.stores.resolve import default_store, open_store
 from reviewml.testing import StoreContract
-from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, keys_of, links_between
+from reviewml.testing.store import NO_LINKS, SHELF, VALUES, Measured, hash_texts, make_links_between
 
 SECRET = "a label that nobody must find"
 
@@ -60,7 +60,7 @@ def store(tmp_path: Path) -> SharedStore:
 def filled(store: SharedStore) -> SharedStore:
     labels = VALUES.column("label").to_pylist()
     values = VALUES.set_column(2, "label", pa.array([SECRET, *labels[1:]]))
-    store.add(SHELF, keys_of("abcd"), values, links_between([1, 2, 3, 4], "abcd"))
+    store.add(SHELF, hash_texts("abcd"), values, make_links_between([1, 2, 3, 4], "abcd"))
     return store
 
 
@@ -73,7 +73,7 @@ def contents(store: SharedStore) -> bytes:
 
 
 def test_only_the_owner_reads_it(filled: SharedStore) -> None:
-    filled.find(SHELF, keys_of("ab"))
+    filled.find(SHELF, hash_texts("ab"))
     filled.forget([4])
     root = Path(filled.path)
     modes = {path.is_dir(): path.stat().st_mode & 0o777 for path in [root, *root.rglob("*")]}
@@ -85,15 +85,15 @@ def test_nothing_of_a_text_or_an_id_is_in_it(store: SharedStore) -> None:
     backend = LocalBackend(store=store)
     assert backend.read(rows, Roles.of(id="id", text="text")).enrich(Measured()).count() == 1
     written = contents(store)
-    assert keys_of(["a very private complaint"])[0].as_py() in written
+    assert hash_texts(["a very private complaint"])[0].as_py() in written
     for secret in (b"private", b"4711"):
         assert secret not in written
 
 
 @pytest.mark.parametrize("ids", [[1], ["1", 2, 3, 4]])
 def test_what_is_forgotten_is_gone_from_the_files(filled: SharedStore, ids: list[Any]) -> None:
-    key = keys_of("a")[0].as_py()
-    hashed = links_between([1], "a").column("id")[0].as_py()
+    key = hash_texts("a")[0].as_py()
+    hashed = make_links_between([1], "a").column("id")[0].as_py()
     # Of a writer that was killed.
     unfinished = Path(filled.path, "shelves", f".{'0' * 8}.unfinished")
     unfinished.write_text(SECRET)
@@ -103,9 +103,9 @@ def test_what_is_forgotten_is_gone_from_the_files(filled: SharedStore, ids: list
 
 
 def test_what_others_forgot_is_not_found(filled: SharedStore) -> None:
-    other = shared._Files(place_of(filled.path, StoreError))
+    other = shared._Files(open_shared_files(filled.path, StoreError))
     pile = other.shelf(SHELF.fingerprint)
-    keys = shared.comparable(keys_of("abcd"))
+    keys = shared.to_comparable(hash_texts("abcd"))
     assert pile.contains_keys(keys).all()
     filled.forget([1])
     assert pile.contains_keys(keys).tolist() == [False, True, True, True]
@@ -128,8 +128,8 @@ def test_what_a_killed_writer_began_is_swept_away_later(filled: SharedStore) -> 
 
 def test_a_value_that_is_there_is_not_written_again(filled: SharedStore) -> None:
     before = {path for path in paths(filled) if path.suffix == ".arrow"}
-    filled.add(SHELF, keys_of("dcb"), VALUES.slice(0, 3), links_between([4], "d"))
-    filled.link(links_between([4, 3, 2], "dcb"))
+    filled.add(SHELF, hash_texts("dcb"), VALUES.slice(0, 3), make_links_between([4], "d"))
+    filled.link(make_links_between([4, 3, 2], "dcb"))
     assert {path for path in paths(filled) if path.suffix == ".arrow"} == before
 
 
@@ -139,11 +139,11 @@ def test_many_small_segments_become_one(
     monkeypatch.setattr(segment_set, "MANY", 5)
     texts = [f"text {number}" for number in range(20)]
     for number, text in enumerate(texts):
-        links = links_between([number], [text])
-        store.add(SHELF, keys_of([text]), VALUES.slice(number % 4, 1), links)
+        links = make_links_between([number], [text])
+        store.add(SHELF, hash_texts([text]), VALUES.slice(number % 4, 1), links)
     arrows = [path for path in paths(store) if path.suffix == ".arrow"]
     assert len(arrows) <= 2 * 6
-    assert store.known(SHELF, keys_of(texts)).all()
+    assert store.known(SHELF, hash_texts(texts)).all()
     assert [shelf.rows for shelf in store.describe()] == [20]
     assert store.forget(range(20)) == 20
 
@@ -158,16 +158,16 @@ def test_a_shelf_whose_uses_are_lost_is_described(filled: SharedStore) -> None:
 
 
 def test_damage_is_said_and_values_are_computed_again(filled: SharedStore) -> None:
-    assert filled.known(SHELF, keys_of("abcd")).all()
+    assert filled.known(SHELF, hash_texts("abcd")).all()
     [segment] = Path(filled.path, "shelves").rglob("*.arrow")
     segment.write_bytes(segment.read_bytes()[:-100])
     # What this process has read stays as it was.
-    assert filled.known(SHELF, keys_of("abcd")).all()
-    shared._files.cache_clear()
+    assert filled.known(SHELF, hash_texts("abcd")).all()
+    shared._make_files.cache_clear()
     with pytest.raises(StoreError, match=rf"{segment.name} is damaged, .*: delete that file"):
-        filled.find(SHELF, keys_of("ab"))
+        filled.find(SHELF, hash_texts("ab"))
     segment.unlink()
-    assert not filled.known(SHELF, keys_of("abcd")).any()
+    assert not filled.known(SHELF, hash_texts("abcd")).any()
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_folder_that_is_read_only_is_said(filled: SharedStore) -> None:
         path.chmod(0o500)
     try:
         with pytest.raises(StoreError, match="cannot be read or written: see who may"):
-            filled.add(SHELF, keys_of("e"), VALUES.slice(0, 1), NO_LINKS)
+            filled.add(SHELF, hash_texts("e"), VALUES.slice(0, 1), NO_LINKS)
     finally:
         for path in folders:
             path.chmod(0o700)
@@ -196,7 +196,9 @@ def test_no_password_is_shown(tmp_path: Path) -> None:
         assert "secret" not in repr(shown)
         assert "bucket/store" in repr(shown)
     store = SharedStore(url)
-    shared._files("memory://key:secret@bucket/store", os.getpid()).place.write("uses/x/y.json", b"")
+    shared._make_files("memory://key:secret@bucket/store", os.getpid()).place.write(
+        "uses/x/y.json", b""
+    )
     with pytest.raises(StoreError, match=r"bucket/store: uses/x/y\.json is damaged") as raised:
         store.describe()
     assert "secret" not in str(raised.value)
@@ -214,15 +216,15 @@ def test_an_unknown_kind_of_url_is_said() -> None:
 
 
 def test_no_handle_travels(filled: SharedStore) -> None:
-    assert filled.known(SHELF, keys_of("a")).all()
+    assert filled.known(SHELF, hash_texts("a")).all()
     assert len(pickle.dumps(filled)) < 300
 
 
 def test_a_store_is_chosen_by_what_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert isinstance(store_at(tmp_path), LocalStore)
-    assert isinstance(store_at("s3://bucket/store"), SharedStore)
+    assert isinstance(open_store(tmp_path), LocalStore)
+    assert isinstance(open_store("s3://bucket/store"), SharedStore)
     monkeypatch.setenv("REVIEWML_STORE", "s3://key:secret@bucket/store")
     assert repr(default_store()) == "SharedStore('s3://…@bucket/store')"
 
@@ -231,7 +233,9 @@ def test_a_backend_takes_a_url(tmp_path: Path) -> None:
     rows = pa.table({"text": ["good", "bad"]})
     dataset = LocalBackend(store=f"memory:/{tmp_path}").read(rows, Roles.of(text="text"))
     assert dataset.enrich(Measured()).count() == 2
-    assert SharedStore(f"memory:/{tmp_path}").known(Shelf.of(Measured()), keys_of(["good"])).all()
+    assert (
+        SharedStore(f"memory:/{tmp_path}").known(Shelf.of(Measured()), hash_texts(["good"])).all()
+    )
 
 
 def test_the_command_line_takes_a_url(filled: SharedStore, monkeypatch: pytest.MonkeyPatch) -> None:

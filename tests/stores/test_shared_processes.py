@@ -19,9 +19,9 @@ import pytest
 from reviewml import SharedStore
 from reviewml.errors import StoreError
 from reviewml.interfaces import Shelf
-from reviewml.storage.shared_files import place_of
+from reviewml.storage.shared_files import open_shared_files
 from reviewml.stores import lease, segment_set, shared
-from reviewml.testing.store import keys_of, links_between
+from reviewml.testing.store import hash_texts, make_links_between
 
 SHELF = Shelf("f" * 64, "Doubled", pa.schema({"double": pa.int64()}))
 
@@ -40,13 +40,13 @@ def write(folder: Path, number: int, committed: Connection) -> None:
         numbers = range(start, start + AT_ONCE)
         texts = list(map(str, numbers))
         values = pa.record_batch({"double": pa.array([2 * one for one in numbers])})
-        store.add(SHELF, keys_of(texts), values, links_between(numbers, texts))
+        store.add(SHELF, hash_texts(texts), values, make_links_between(numbers, texts))
         committed.send(start + AT_ONCE)
 
 
 def check(folder: Path, committed: int) -> None:
     """Look all committed values up."""
-    places, values = SharedStore(folder).find(SHELF, keys_of(list(map(str, range(committed)))))
+    places, values = SharedStore(folder).find(SHELF, hash_texts(list(map(str, range(committed)))))
     assert sorted(places.tolist()) == list(range(committed))
     assert values.column("double").to_pylist() == [2 * place for place in places.tolist()]
 
@@ -70,7 +70,7 @@ def test_writers_that_are_killed_while_they_merge(tmp_path: Path) -> None:
         committed = last(receiver, committed)
         check(tmp_path, committed)
     assert committed > 0
-    shared._files.cache_clear()
+    shared._make_files.cache_clear()
     check(tmp_path, committed)
     # Values of the last commit may be there, too, without having been said to be.
     assert SharedStore(tmp_path).forget(range(committed)) == committed
@@ -90,7 +90,7 @@ def answer(folder: Path, mine: int) -> None:
     store = SharedStore(folder)
     for number in map(str, range(50)):
         value = pa.record_batch({"double": pa.array([mine])})
-        store.add(SHELF, keys_of([number]), value, links_between([number], [number]))
+        store.add(SHELF, hash_texts([number]), value, make_links_between([number], [number]))
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_of_two_answers_all_find_one(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0]
-    keys = keys_of(list(map(str, range(50))))
+    keys = hash_texts(list(map(str, range(50))))
 
     def found() -> list[int]:
         places, values = SharedStore(tmp_path).find(SHELF, keys)
@@ -110,10 +110,10 @@ def test_of_two_answers_all_find_one(tmp_path: Path) -> None:
 
     first = found()
     assert len(first) == 50
-    files = shared._Files(place_of(tmp_path, StoreError))
+    files = shared._Files(open_shared_files(tmp_path, StoreError))
     pile = files.shelf(SHELF.fingerprint)
-    pile.merge([pile.names()], lambda: None)
-    assert len(pile.names()) == 1
+    pile.merge([pile.list_names()], lambda: None)
+    assert len(pile.list_names()) == 1
     assert found() == first
-    shared._files.cache_clear()
+    shared._make_files.cache_clear()
     assert found() == first

@@ -18,8 +18,8 @@ from reviewml import Frame, LocalStore, Pipeline, SharedStore
 from reviewml.errors import StoreUnwritable
 from reviewml.interfaces import Enricher
 from reviewml.stores import checked_rows, sqlite_file
-from reviewml.stores.resolve import store_at
-from reviewml.testing.store import NO_LINKS, SHELF, VALUES, keys_of, links_between
+from reviewml.stores.resolve import open_store
+from reviewml.testing.store import NO_LINKS, SHELF, VALUES, hash_texts, make_links_between
 
 SECRET = b"a secret label"
 
@@ -51,7 +51,7 @@ def shout(store: LocalStore | SharedStore, numbers: range, ids: str = "r") -> li
 
 @pytest.fixture(params=["", "file://"], ids=["local", "shared"])
 def store(request: pytest.FixtureRequest, disk: Any) -> LocalStore | SharedStore:
-    made = store_at(f"{request.param}{disk.folder / 'store'}")
+    made = open_store(f"{request.param}{disk.folder / 'store'}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         shout(made, range(300))
@@ -67,7 +67,7 @@ def test_a_warm_store_is_read(store: Any, disk: Any, state: str, ids: str) -> No
     assert Shouted.rows == 0
     assert len([one for one in warned if "Values in it are used" in str(one.message)]) == 1
     assert [shelf.rows for shelf in store.describe()] == [300]
-    assert store.known(SHELF, keys_of(["text"])).tolist() == [False]
+    assert store.known(SHELF, hash_texts(["text"])).tolist() == [False]
 
 
 @pytest.mark.parametrize("state", ["full", "read-only"])
@@ -122,12 +122,12 @@ def test_a_full_disk_forgets_in_a_local_store(disk: Any) -> None:
     store = LocalStore(disk.folder / "store")
     labels = pa.array([SECRET.decode(), "x", "y", "z"])
     values = VALUES.set_column(2, "label", labels)
-    store.add(SHELF, keys_of("abcd"), values, links_between([1, 2, 3, 4], "abcd"))
+    store.add(SHELF, hash_texts("abcd"), values, make_links_between([1, 2, 3, 4], "abcd"))
     disk.fill()
     assert SECRET in contents(store.folder)
     assert store.forget([1]) == 1
     assert SECRET not in contents(store.folder)
-    assert store.known(SHELF, keys_of("abcd")).tolist() == [False, True, True, True]
+    assert store.known(SHELF, hash_texts("abcd")).tolist() == [False, True, True, True]
 
 
 def test_a_read_only_disk_says_that_it_did_not_forget(store: Any, disk: Any) -> None:
@@ -141,7 +141,7 @@ def test_a_read_only_disk_says_that_it_did_not_forget(store: Any, disk: Any) -> 
 
 def test_what_a_killed_process_left_in_the_log_is_read_from_a_full_disk(disk: Any) -> None:
     store = LocalStore(disk.folder / "store")
-    store.add(SHELF, keys_of("ab"), VALUES.slice(0, 2), NO_LINKS)
+    store.add(SHELF, hash_texts("ab"), VALUES.slice(0, 2), NO_LINKS)
     script = (
         "import os, signal, sqlite3, sys\n"
         "from reviewml import LocalStore\n"
@@ -156,7 +156,7 @@ def test_what_a_killed_process_left_in_the_log_is_read_from_a_full_disk(disk: An
     assert died.returncode == -signal.SIGKILL
     assert (store.folder / "values.sqlite-wal").stat().st_size
     disk.fill()
-    assert len(store.find(SHELF, keys_of("abcd"))[0]) == 4
+    assert len(store.find(SHELF, hash_texts("abcd"))[0]) == 4
 
 
 def as_earlier_version_wrote(store: LocalStore) -> None:
@@ -170,13 +170,13 @@ def as_earlier_version_wrote(store: LocalStore) -> None:
 
 def filled(folder: Path) -> LocalStore:
     store = LocalStore(folder)
-    store.add(SHELF, keys_of("abcd"), VALUES, links_between([1, 2, 3, 4], "abcd"))
+    store.add(SHELF, hash_texts("abcd"), VALUES, make_links_between([1, 2, 3, 4], "abcd"))
     as_earlier_version_wrote(store)
     return store
 
 
 def check_values(store: LocalStore) -> None:
-    places, found = store.find(SHELF, keys_of("abcd"))
+    places, found = store.find(SHELF, hash_texts("abcd"))
     assert repr(found.to_pylist()) == repr(VALUES.take(pa.array(places)).to_pylist())
     assert len(places) == 4
 
@@ -191,14 +191,14 @@ def test_values_of_an_earlier_version_are_found_and_get_checksums(tmp_path: Path
         connection.execute("UPDATE values_1 SET c2 = 'another' WHERE rowid = 1")
     connection.close()
     with pytest.warns(UserWarning) if not checked_rows._warned else contextlib.nullcontext():
-        assert len(store.find(SHELF, keys_of("abcd"))[0]) == 3
+        assert len(store.find(SHELF, hash_texts("abcd"))[0]) == 3
 
 
 def test_values_of_an_earlier_version_are_deleted_without_being_changed(tmp_path: Path) -> None:
     store = filled(tmp_path)
     assert store.forget([1]) == 1
     assert store.prune("1d") == 0
-    assert len(store.find(SHELF, keys_of("abcd"))[0]) == 3
+    assert len(store.find(SHELF, hash_texts("abcd"))[0]) == 3
     assert store.prune("0s") == 3
 
 
@@ -212,9 +212,9 @@ def test_values_of_an_earlier_version_are_read_from_a_disk_that_is_read_only(dis
 
 @pytest.mark.parametrize("kind", ["", "file://"], ids=["local", "shared"])
 def test_of_processes_that_prune_at_once_one_deletes(tmp_path: Path, kind: str) -> None:
-    store, texts = store_at(f"{kind}{tmp_path}"), [f"text {number}" for number in range(1_000)]
+    store, texts = open_store(f"{kind}{tmp_path}"), [f"text {number}" for number in range(1_000)]
     values = pa.concat_batches([VALUES] * 250)
-    store.add(SHELF, keys_of(texts), values, links_between(texts, texts))
+    store.add(SHELF, hash_texts(texts), values, make_links_between(texts, texts))
     script = (
         "import sys\nfrom reviewml.stores.resolve import store_at\n"
         "print(store_at(sys.argv[1]).prune('0s'))"

@@ -8,44 +8,46 @@ from pathlib import Path
 import pytest
 
 from reviewml.errors import StoreError
-from reviewml.storage.shared_files import Place, place_of
+from reviewml.storage.shared_files import SharedFiles, open_shared_files
 from reviewml.stores import usage as counting
-from reviewml.stores.usage import Uses
+from reviewml.stores.usage import UsageStats
 from reviewml.testing.store import SHELF
 
 
 @pytest.fixture(params=["folder", "memory"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return place_of(tmp_path if request.param == "folder" else f"memory:/{tmp_path}", StoreError)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> SharedFiles:
+    return open_shared_files(
+        tmp_path if request.param == "folder" else f"memory:/{tmp_path}", StoreError
+    )
 
 
-def counted(place: Place, processes: int) -> list[Uses]:
+def counted(place: SharedFiles, processes: int) -> list[UsageStats]:
     """Let each process find one and miss two."""
-    made = [Uses(place) for _ in range(processes)]
+    made = [UsageStats(place) for _ in range(processes)]
     for uses in made:
         uses.count(SHELF, hits=1)
         uses.count(SHELF, misses=2)
     return made
 
 
-def test_all_processes_count(place: Place) -> None:
+def test_all_processes_count(place: SharedFiles) -> None:
     counted(place, 3)
-    use = Uses(place).of(SHELF.fingerprint)
+    use = UsageStats(place).of(SHELF.fingerprint)
     assert use is not None
     assert (use.enricher, use.hits, use.misses) == ("Many", 3, 6)
-    assert len(place.names(f"uses/{SHELF.fingerprint}")) == 3
+    assert len(place.list_names(f"uses/{SHELF.fingerprint}")) == 3
 
 
 def test_those_of_processes_that_ended_become_one(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: SharedFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = counted(place, 4)
     before = made[0].of(SHELF.fingerprint)
     made[0].sum_up(SHELF.fingerprint)
-    assert len(place.names(f"uses/{SHELF.fingerprint}")) == 4, "they may still be written"
+    assert len(place.list_names(f"uses/{SHELF.fingerprint}")) == 4, "they may still be written"
     monkeypatch.setattr(counting, "IDLE", 0.0)
     made[0].sum_up(SHELF.fingerprint)
-    assert len(place.names(f"uses/{SHELF.fingerprint}")) == 1
+    assert len(place.list_names(f"uses/{SHELF.fingerprint}")) == 1
     assert made[0].of(SHELF.fingerprint) == before
     # One of them had only rested, and counts nothing twice.
     made[0].count(SHELF, hits=1)
@@ -56,7 +58,7 @@ def test_those_of_processes_that_ended_become_one(
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no json"])
-def test_damage_is_said(place: Place, content: bytes) -> None:
+def test_damage_is_said(place: SharedFiles, content: bytes) -> None:
     place.write("uses/x/file.json", content)
     with pytest.raises(StoreError, match=r"uses/x/file\.json is damaged: delete that file"):
-        Uses(place).of("x")
+        UsageStats(place).of("x")

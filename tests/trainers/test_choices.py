@@ -10,7 +10,7 @@ from reviewml import Pipeline
 from reviewml.errors import ParameterError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Trainer
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression, XGBoost
 
 TYPOS: list[tuple[Trainer, str]] = [
@@ -24,7 +24,7 @@ TYPOS: list[tuple[Trainer, str]] = [
 
 @pytest.mark.parametrize(("trainer", "said"), TYPOS, ids=repr)
 def test_a_typo_is_refused_when_work_starts(trainer: Trainer, said: str) -> None:
-    rows = example_rows(80).select(["price", "clicks", "bought"])
+    rows = make_example_rows(80).select(["price", "clicks", "bought"])
     pipeline = Pipeline([("features", Features()), ("model", trainer)])
     with pytest.raises(ParameterError, match=said):
         pipeline.fit(rows, target="bought")

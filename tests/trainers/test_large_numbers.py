@@ -22,7 +22,7 @@ from reviewml.errors import DamagedModel, TargetError
 from reviewml.featurizers import Features
 from reviewml.models.target_scale import TargetScale
 from reviewml.rows.expressions import subtract
-from reviewml.steps.target import target_of
+from reviewml.steps.target import read_target
 from reviewml.steps.trainer import Trainer
 from reviewml.trainers import LogisticRegression, XGBoost
 
@@ -229,11 +229,11 @@ def test_a_wild_target_is_counted() -> None:
 def test_whole_targets_that_64_bits_do_not_hold_are_refused() -> None:
     column = pa.chunked_array([pa.array(SMALL + 2**60)])
     with pytest.raises(TargetError, match=r"'y' is int64 and has whole numbers beyond 2\*\*53"):
-        target_of(column, "regression", "y")
+        read_target(column, "regression", "y")
 
 
 def test_zeros_of_both_signs_are_one_class() -> None:
-    target = target_of(pa.chunked_array([pa.array([0.0, -0.0, 1.0, -0.0])]), None, "y")
+    target = read_target(pa.chunked_array([pa.array([0.0, -0.0, 1.0, -0.0])]), None, "y")
     assert target.task == "binary"
     assert target.classes == (0.0, 1.0)
     assert target.values.tolist() == [0, 0, 1, 0]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from reviewml.errors import UnknownName, did_you_mean
-from reviewml.inference.loading import quiet
+from reviewml.errors import UnknownName, suggest_names
+from reviewml.inference.loading import silence_transformers
 from reviewml.plugins import optional
 
 LABELS = ("contradiction", "neutral", "entailment")
@@ -23,24 +23,24 @@ SPECIAL = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
 LONGEST = 512
 
 
-def _transformers() -> Any:
+def _import_transformers() -> Any:
     return optional("transformers", "a benchmark of transformers")
 
 
-def _bart_large() -> Any:
-    return _transformers().BartConfig()
+def _make_bart_large() -> Any:
+    return _import_transformers().BartConfig()
 
 
-def _bert_base() -> Any:
-    return _transformers().BertConfig()
+def _make_bert_base() -> Any:
+    return _import_transformers().BertConfig()
 
 
-def _distilbert() -> Any:
-    return _transformers().DistilBertConfig()
+def _make_distilbert() -> Any:
+    return _import_transformers().DistilBertConfig()
 
 
-def _mdeberta_base() -> Any:
-    return _transformers().DebertaV2Config(
+def _make_mdeberta_base() -> Any:
+    return _import_transformers().DebertaV2Config(
         vocab_size=251_000,
         hidden_size=768,
         num_hidden_layers=12,
@@ -56,18 +56,18 @@ def _mdeberta_base() -> Any:
     )
 
 
-def _tiny() -> Any:
-    return _transformers().BertConfig(
+def _make_tiny() -> Any:
+    return _import_transformers().BertConfig(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
     )
 
 
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
-    "bart-large": _bart_large,
-    "bert-base": _bert_base,
-    "distilbert": _distilbert,
-    "mdeberta-v3-base": _mdeberta_base,
-    "tiny": _tiny,
+    "bart-large": _make_bart_large,
+    "bert-base": _make_bert_base,
+    "distilbert": _make_distilbert,
+    "mdeberta-v3-base": _make_mdeberta_base,
+    "tiny": _make_tiny,
 }
 """Name to configuration: those of facebook/bart-large-mnli, bert-base and distilbert-base, that of
 the default of `ZeroShot`, and one to try things out."""
@@ -91,23 +91,23 @@ def write_random_model(architecture: str, texts: Iterable[str], folder: Path) ->
         When there is no such architecture.
     """
     if architecture not in ARCHITECTURES:
-        hint = did_you_mean(architecture, ARCHITECTURES)
+        hint = suggest_names(architecture, ARCHITECTURES)
         raise UnknownName(f"no architecture {architecture!r}. {hint}")
     config = ARCHITECTURES[architecture]()
-    tokenizer = _tokenizer(texts, has_types=getattr(config, "type_vocab_size", 0) > 0)
+    tokenizer = _make_tokenizer(texts, has_types=getattr(config, "type_vocab_size", 0) > 0)
     for name in ("bos", "pad", "eos"):
         setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
     config.id2label = dict(enumerate(LABELS))
     config.label2id = {label: at for at, label in enumerate(LABELS)}
     optional("torch", "a benchmark of transformers").manual_seed(0)
-    model = _transformers().AutoModelForSequenceClassification.from_config(config)
-    with quiet():
+    model = _import_transformers().AutoModelForSequenceClassification.from_config(config)
+    with silence_transformers():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def _tokenizer(texts: Iterable[str], *, has_types: bool) -> Any:
+def _make_tokenizer(texts: Iterable[str], *, has_types: bool) -> Any:
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
@@ -127,7 +127,7 @@ def _tokenizer(texts: Iterable[str], *, has_types: bool) -> Any:
         pair=f"<s> $A </s> $B:{second} </s>:{second}",
         special_tokens=[(token, made.token_to_id(token)) for token in ("<s>", "</s>")],
     )
-    return _transformers().PreTrainedTokenizerFast(
+    return _import_transformers().PreTrainedTokenizerFast(
         tokenizer_object=made,
         model_max_length=LONGEST,
         model_input_names=[

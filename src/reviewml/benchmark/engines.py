@@ -86,7 +86,7 @@ class ZeroShotEngine(ABC):
         return Answers(scores, time.perf_counter() - started)
 
 
-class Pipeline(ZeroShotEngine):
+class PipelineEngine(ZeroShotEngine):
     """transformers' ``pipeline("zero-shot-classification")``; its default batch size is 1 [1]_.
 
     References
@@ -123,7 +123,7 @@ class PipelineActor:
     """What Ray starts for `RayPipeline`: the pipeline in an actor, loaded and warmed up once."""
 
     def __init__(self, setting: Setting, warm_up: Sequence[str]) -> None:
-        self.pipeline = Pipeline(setting)
+        self.pipeline = PipelineEngine(setting)
         self.pipeline.load(warm_up)
         self.pipeline.scores(warm_up)
 
@@ -202,7 +202,7 @@ class DaftClassifyText(ZeroShotEngine):
             daft.col("text"), labels=labels, provider="transformers", model=self.setting.model
         )
         frame = daft.from_pydict({"text": list(texts)}).with_column("label", label)
-        return np.array([[one == other for other in labels] for one in _column(frame)], float)
+        return np.array([[one == other for other in labels] for one in _read_labels(frame)], float)
 
     def run(self, texts: Sequence[str], warm_up: Sequence[str]) -> Answers:
         # The first query of a process also imports what it needs.
@@ -233,13 +233,13 @@ class SentenceTransformers(ZeroShotEngine):
         )
 
     def scores(self, texts: Sequence[str]) -> Floats:
-        from reviewml.enrichers.transformers.zero_shot import entailment, softmax_of_known
+        from reviewml.enrichers.transformers.zero_shot import compute_known_softmax, find_entailment
 
         sentences = self.setting.hypotheses
         pairs = [(text, sentence) for text in texts for sentence in sentences]
         logits = self._model.predict(pairs, show_progress_bar=False)
-        entails = logits[:, entailment(self._model.config)[1]]
-        return softmax_of_known(entails.reshape(len(texts), len(sentences)).astype(np.float64))
+        entails = logits[:, find_entailment(self._model.config)[1]]
+        return compute_known_softmax(entails.reshape(len(texts), len(sentences)).astype(np.float64))
 
 
 class Exact(ZeroShotEngine):
@@ -290,7 +290,7 @@ class OpenVinoInt8(OpenVino):
 
 
 ENGINES: dict[str, type[ZeroShotEngine]] = {
-    "pipeline": Pipeline,
+    "pipeline": PipelineEngine,
     "ray": RayPipeline,
     "daft": DaftClassifyText,
     "cross-encoder": SentenceTransformers,
@@ -307,6 +307,6 @@ def _is_there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _column(frame: Any) -> list[str]:
+def _read_labels(frame: Any) -> list[str]:
     found: list[str] = frame.select("label").to_pydict()["label"]
     return found

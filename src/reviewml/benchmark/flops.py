@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from reviewml.inference.checkpoint import Checkpoint
-from reviewml.inference.loading import quiet
+from reviewml.inference.loading import silence_transformers
 from reviewml.plugins import optional
 
 LENGTHS = (16, 32, 64)
@@ -17,7 +17,7 @@ Operations = Callable[[int], int]
 """Length of a sequence, in tokens, to operations of one forward pass on it."""
 
 
-def operations_of(checkpoint: Checkpoint) -> Operations:
+def count_operations(checkpoint: Checkpoint) -> Operations:
     """Return how many operations a classifier does on a sequence of a length.
 
     A product of shapes (m, k) and (k, n) is 2 m k n operations. Those of a transformer grow with
@@ -38,13 +38,13 @@ def operations_of(checkpoint: Checkpoint) -> Operations:
     .. [2] ``torch.utils.flop_counter``.
     """
     transformers = optional("transformers", "a benchmark of transformers")
-    with quiet():
+    with silence_transformers():
         model = checkpoint.load_class(
             transformers.AutoModelForSequenceClassification,
             attn_implementation="eager",
             dtype="float32",
         )
-    return polynomial({length: count(model, length) for length in LENGTHS})
+    return fit_polynomial({length: count(model, length) for length in LENGTHS})
 
 
 def count(model: Any, length: int) -> int:
@@ -69,7 +69,7 @@ def count(model: Any, length: int) -> int:
     return int(counter.get_total_flops())
 
 
-def polynomial(points: Mapping[int, int]) -> Operations:
+def fit_polynomial(points: Mapping[int, int]) -> Operations:
     """Return the polynomial through some points (Lagrange's form, in exact fractions).
 
     Examples
@@ -78,13 +78,13 @@ def polynomial(points: Mapping[int, int]) -> Operations:
     100
     """
 
-    def value(x: int) -> int:
-        return int(sum(y * _basis(at, list(points), x) for at, y in points.items()))
+    def evaluate_at(x: int) -> int:
+        return int(sum(y * _compute_basis(at, list(points), x) for at, y in points.items()))
 
-    return value
+    return evaluate_at
 
 
-def _basis(at: int, places: list[int], x: int) -> Fraction:
+def _compute_basis(at: int, places: list[int], x: int) -> Fraction:
     product = Fraction(1)
     for other in places:
         if other != at:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reviewml.benchmark.engines import ENGINES
-from reviewml.benchmark.flops import operations_of
-from reviewml.benchmark.machine import hardware, matrix_peak, versions
+from reviewml.benchmark.flops import count_operations
+from reviewml.benchmark.machine import describe_hardware, list_versions, measure_matrix_peak
 from reviewml.benchmark.report import Report
 from reviewml.benchmark.running import Runner, Say, plan_runs
 from reviewml.benchmark.section import Section
@@ -21,7 +21,7 @@ EFFICIENCY = 0.5
 """Share of the peak that engines reach on the average, for the estimate."""
 
 
-def benchmark(
+def run_benchmark(
     setting: Setting,
     texts: Sequence[str],
     *,
@@ -65,7 +65,7 @@ def benchmark(
     if rows < 1 or repeats < 1:
         raise ParameterError(f"rows={rows} and repeats={repeats}: give 1 or more.")
     runs, left_out = plan_runs(engines, batch_sizes)
-    workloads = Workloads(setting, operations_of(setting.checkpoint), texts)
+    workloads = Workloads(setting, count_operations(setting.checkpoint), texts)
     chosen = [workloads.real(rows), *([workloads.equal(rows)] if equal_lengths else [])]
     say(_estimate_duration(chosen, len(runs) * repeats))
     runner = Runner(setting, repeats, say)
@@ -80,10 +80,10 @@ def benchmark(
         )
         for workload, results in found
     ]
-    return Report(setting, hardware(), versions(), sections, left_out | runner.failed)
+    return Report(setting, describe_hardware(), list_versions(), sections, left_out | runner.failed)
 
 
 def _estimate_duration(chosen: Sequence[Workload], runs: int) -> str:
     work = sum(workload.operations for workload in chosen)
-    seconds = runs * (work / (EFFICIENCY * matrix_peak()) + START_UP * len(chosen))
+    seconds = runs * (work / (EFFICIENCY * measure_matrix_peak()) + START_UP * len(chosen))
     return f"{runs * len(chosen)} measurements; about {seconds / 60:,.0f} min"

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reviewml.saving.package_versions import version_of
+from reviewml.saving.package_versions import find_version
 
 LIBRARIES = (
     "reviewml",
@@ -31,31 +31,31 @@ ARITHMETIC = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "DNNL_")
 """How names of environment variables begin that change how fast arithmetic is."""
 
 
-def hardware() -> dict[str, Any]:
+def describe_hardware() -> dict[str, Any]:
     """Return the processor, its cores, the memory, and settings that its speed depends on."""
     return {
-        "processor": _processor(),
-        "cores": cores(),
-        "memory_bytes": _memory(),
+        "processor": _describe_processor(),
+        "cores": count_cores(),
+        "memory_bytes": _measure_memory(),
         "system": f"{platform.system()} {platform.release()}",
         "environment": {n: v for n, v in sorted(os.environ.items()) if n.startswith(ARITHMETIC)},
     }
 
 
-def cores() -> int:
+def count_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """Return the versions of Python and of what takes part, without what is not installed."""
-    found = {name: version_of(name) for name in LIBRARIES}
+    found = {name: find_version(name) for name in LIBRARIES}
     return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
 
 
-def matrix_peak() -> float:
+def measure_matrix_peak() -> float:
     """Return the operations per second of the fastest product of float32 matrices.
 
     A product of shapes (m, k) and (k, n) is 2 m k n operations, a multiplication and an
@@ -74,7 +74,7 @@ def matrix_peak() -> float:
     return best
 
 
-def _processor() -> str:
+def _describe_processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -83,7 +83,7 @@ def _processor() -> str:
     return named[0] if named else platform.machine()
 
 
-def _memory() -> int | None:
+def _measure_memory() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

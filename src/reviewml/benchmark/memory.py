@@ -16,7 +16,7 @@ def reset_peak() -> None:
         (PROCESSES / "self" / "clear_refs").write_text("5", encoding="ascii")
 
 
-def peak_memory() -> int | None:
+def measure_peak_memory() -> int | None:
     """Return the most bytes that this process had in memory, with those of processes below it.
 
     Each process's own peak is added up, which is an upper bound where there are several; memory
@@ -24,7 +24,7 @@ def peak_memory() -> int | None:
     where the system does not say.
     """
     if (PROCESSES / "self" / "status").exists():
-        return sum(_high_water(process) for process in _family(os.getpid()))
+        return sum(_read_high_water(process) for process in _list_family(os.getpid()))
     try:
         import resource
     except ImportError:
@@ -33,15 +33,15 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _family(process: int) -> list[int]:
-    parents = {int(path.name): _parent(path) for path in PROCESSES.glob("[0-9]*")}
+def _list_family(process: int) -> list[int]:
+    parents = {int(path.name): _read_parent(path) for path in PROCESSES.glob("[0-9]*")}
     found = [process]
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found
 
 
-def _parent(path: Path) -> int | None:
+def _read_parent(path: Path) -> int | None:
     try:
         # The name before it stands in parentheses and may hold anything.
         return int((path / "stat").read_text().rpartition(")")[2].split()[1])
@@ -49,7 +49,7 @@ def _parent(path: Path) -> int | None:
         return None
 
 
-def _high_water(process: int) -> int:
+def _read_high_water(process: int) -> int:
     try:
         lines = (PROCESSES / str(process) / "status").read_text().splitlines()
     except OSError:

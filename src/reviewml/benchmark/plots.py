@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def plot_speeds(sections: Sequence[Section], path: Path) -> Path:
     """Draw reviews per second of all runs, from the slowest turn to the fastest."""
-    return _draw_panels(sections, path, _speeds)
+    return _draw_panels(sections, path, _plot_speeds)
 
 
 def plot_batch_sizes(sections: Sequence[Section], path: Path) -> Path:
@@ -39,7 +39,7 @@ def _draw_panels(
     return save_figure(figure, path)
 
 
-def _speeds(section: Section, axes: Axes) -> None:
+def _plot_speeds(section: Section, axes: Axes) -> None:
     runs = list(section.results)[::-1]
     speeds = [section.figures(run)["reviews_per_second"] for run in runs]
     middle = [each["median"] for each in speeds]

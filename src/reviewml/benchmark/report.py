@@ -11,7 +11,7 @@ from typing import Any
 from reviewml.benchmark.engines import BASELINE
 from reviewml.benchmark.section import Section
 from reviewml.benchmark.setting import TEMPLATE, Setting
-from reviewml.display.text_tables import Table
+from reviewml.display.text_tables import TextTable
 from reviewml.errors import MissingExtra
 from reviewml.storage.atomic_files import write_text
 
@@ -68,16 +68,16 @@ class Report:
 
     def __str__(self) -> str:
         tables = [section.table().text() for section in self.sections]
-        return "\n\n".join([*tables, *self._left_out(), LEGEND, *self._weights()])
+        return "\n\n".join([*tables, *self._describe_left_out(), LEGEND, *self._describe_weights()])
 
     def markdown(self) -> str:
         """Return it as a page of Markdown."""
-        tables = [f"## {s.table().title}\n\n{_markdown(s.table())}" for s in self.sections]
-        left_out = [f"- {line}" for line in self._left_out()]
+        tables = [f"## {s.table().title}\n\n{_to_markdown(s.table())}" for s in self.sections]
+        left_out = [f"- {line}" for line in self._describe_left_out()]
         facts = {**self.versions, **self.hardware, "threads": self.setting.threads}
         machine = [f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()]
         model = f"Model: {self.setting.name}. Labels: {', '.join(self.setting.labels)}."
-        parts = ["# Inference", model, *self._weights(), *tables, LEGEND]
+        parts = ["# Inference", model, *self._describe_weights(), *tables, LEGEND]
         parts += ["\n".join(left_out)] if left_out else []
         return "\n\n".join([*parts, "## Machine", "\n".join(machine)]) + "\n"
 
@@ -93,10 +93,10 @@ class Report:
         return [
             write_text(folder / "report.json", document + "\n"),
             write_text(folder / "report.md", self.markdown()),
-            *self._plots(folder),
+            *self._write_plots(folder),
         ]
 
-    def _plots(self, folder: Path) -> list[Path]:
+    def _write_plots(self, folder: Path) -> list[Path]:
         from reviewml.benchmark.plots import plot_batch_sizes, plot_speeds
 
         try:
@@ -107,13 +107,13 @@ class Report:
         except MissingExtra:
             return []
 
-    def _left_out(self) -> list[str]:
+    def _describe_left_out(self) -> list[str]:
         return [f"{name} is left out: {why}" for name, why in self.left_out.items()]
 
-    def _weights(self) -> list[str]:
+    def _describe_weights(self) -> list[str]:
         return [RANDOM] if self.setting.architecture else []
 
 
-def _markdown(table: Table) -> str:
+def _to_markdown(table: TextTable) -> str:
     rule = ["---", *["---:"] * (len(table.header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (table.header, rule, *table.rows))

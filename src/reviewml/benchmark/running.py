@@ -15,7 +15,7 @@ import numpy.typing as npt
 from reviewml.benchmark.engines import BASELINE, ENGINES
 from reviewml.benchmark.setting import Setting
 from reviewml.benchmark.texts import Workload
-from reviewml.errors import UnknownName, did_you_mean
+from reviewml.errors import UnknownName, suggest_names
 from reviewml.privacy.redaction import redact
 
 Say = Callable[[str], None]
@@ -87,7 +87,7 @@ def plan_runs(
     names = list(dict.fromkeys([BASELINE, *engines]))
     for name in names:
         if name not in ENGINES:
-            raise UnknownName(f"no engine {name!r}. {did_you_mean(name, ENGINES)}")
+            raise UnknownName(f"no engine {name!r}. {suggest_names(name, ENGINES)}")
     left_out = {name: why for name in names if (why := ENGINES[name].missing())}
     there = [name for name in names if name not in left_out]
     runs = [
@@ -156,7 +156,7 @@ def measure(setting: Setting, run: Run, workload: Workload) -> Measurement:
     ended = subprocess.run(
         [sys.executable, "-m", "reviewml.benchmark.worker"],
         input=json.dumps(job),
-        env=_environment(setting),
+        env=_make_environment(setting),
         capture_output=True,
         text=True,
         check=False,
@@ -170,7 +170,7 @@ def measure(setting: Setting, run: Run, workload: Workload) -> Measurement:
     )
 
 
-def _environment(setting: Setting) -> dict[str, str]:
+def _make_environment(setting: Setting) -> dict[str, str]:
     threads = dict.fromkeys(THREADS, str(setting.threads))
     offline = {"HF_HUB_OFFLINE": "1"} if setting.checkpoint.folder is not None else {}
     # All engines are measured on the CPU, and some take a GPU of their own accord.

@@ -11,8 +11,8 @@ import numpy as np
 from reviewml.benchmark.engines import BASELINE, ENGINES
 from reviewml.benchmark.running import Measurement, Run
 from reviewml.benchmark.texts import Workload, spread
-from reviewml.display.text_tables import Table
-from reviewml.inference.backend_agreement import agreement
+from reviewml.display.text_tables import TextTable
+from reviewml.inference.backend_agreement import measure_agreement
 
 Results = Mapping[Run, Sequence[Measurement]]
 
@@ -54,12 +54,12 @@ class Section:
     def best(self) -> Run | None:
         """The baseline's engine at its fastest batch size."""
         sizes = [run for run in self.results if run.engine == BASELINE]
-        return min(sizes, key=lambda run: np.median(_seconds(self.results[run])), default=None)
+        return min(sizes, key=lambda run: np.median(_list_seconds(self.results[run])), default=None)
 
     def figures(self, run: Run) -> dict[str, Any]:
         """Return the figures of one run as plain data."""
         made = self.results[run]
-        seconds = _seconds(made)
+        seconds = _list_seconds(made)
         texts, tokens = len(self.workload.texts), sum(self.workload.tokens)
         peaks = np.array([one.peak for one in made])
         memory = [one.memory for one in made if one.memory is not None]
@@ -72,21 +72,21 @@ class Section:
             "share_of_peak": spread((self.workload.operations / seconds / peaks).tolist()),
             "peak": spread(peaks.tolist()),
             "memory_bytes": max(memory, default=None),
-            "times_default": self._times(seconds, Run(BASELINE)),
-            "times_best": self._times(seconds, self.best),
-            **self._answers(run),
+            "times_default": self._compare_times(seconds, Run(BASELINE)),
+            "times_best": self._compare_times(seconds, self.best),
+            **self._compare_answers(run),
         }
 
-    def _times(self, seconds: Any, other: Run | None) -> dict[str, float] | None:
+    def _compare_times(self, seconds: Any, other: Run | None) -> dict[str, float] | None:
         if other is None or other not in self.results:
             return None
-        return spread((_seconds(self.results[other]) / seconds).tolist())
+        return spread((_list_seconds(self.results[other]) / seconds).tolist())
 
-    def _answers(self, run: Run) -> dict[str, Any]:
+    def _compare_answers(self, run: Run) -> dict[str, Any]:
         if Run(BASELINE) not in self.results:
             return {"score_difference": None, "agreement": None}
         expected, found = self.results[Run(BASELINE)][0].scores, self.results[run][0].scores
-        compared = agreement(expected, found, self.labels)
+        compared = measure_agreement(expected, found, self.labels)
         return {
             "score_difference": compared["largest_difference"]
             if ENGINES[run.engine].scored
@@ -100,28 +100,28 @@ class Section:
         """Return it as plain data."""
         return {**self.workload.to_dict(), "results": [self.figures(run) for run in self.results]}
 
-    def _peak(self) -> dict[str, float]:
+    def _summarize_peak(self) -> dict[str, float]:
         return spread([one.peak / 1e9 for made in self.results.values() for one in made])
 
-    def table(self) -> Table:
+    def table(self) -> TextTable:
         """Return the figures as a table."""
-        rows = [_row(run.name, self.figures(run)) for run in self.results]
+        rows = [_format_row(run.name, self.figures(run)) for run in self.results]
         work = self.workload.to_dict()
         each = work["tokens_of_a_pair"]
         title = (
             f"{work['texts']:,} reviews × {len(self.labels)} labels, lengths {work['lengths']}: "
             f"{work['tokens']:,} tokens, {each['min']} to {each['max']} a pair, "
             f"{work['operations'] / 1e9:,.3g} billion operations; the fastest matrix product did "
-            f"{_spread(self._peak(), ',.0f')} billion a second"
+            f"{_spread(self._summarize_peak(), ',.0f')} billion a second"
         )
-        return Table(title, HEADER, rows)
+        return TextTable(title, HEADER, rows)
 
 
-def _seconds(made: Sequence[Measurement]) -> Any:
+def _list_seconds(made: Sequence[Measurement]) -> Any:
     return np.array([one.seconds for one in made])
 
 
-def _row(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
+def _format_row(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
     memory, difference = figures["memory_bytes"], figures["score_difference"]
     agreed = figures["agreement"]
     return (

@@ -75,19 +75,19 @@ class Workloads:
 
     def real(self, rows: int) -> Workload:
         """Return the first texts, whatever their lengths."""
-        chosen = self._enough(rows)
-        return self._workload("as they are", chosen)
+        chosen = self._require_texts(rows)
+        return self._make_workload("as they are", chosen)
 
     def equal(self, rows: int) -> Workload:
         """Return the texts whose lengths are nearest to the median of all."""
-        self._enough(rows)
-        lengths = [sum(each) for each in self._lengths(self.texts)]
+        self._require_texts(rows)
+        lengths = [sum(each) for each in self._count_tokens(self.texts)]
         middle = statistics.median_low(lengths)
         order = sorted(range(len(lengths)), key=lambda at: (abs(lengths[at] - middle), at))
         chosen = [self.texts[at] for at in order[: rows + WARM_UP]]
-        return self._workload("about equal", chosen)
+        return self._make_workload("about equal", chosen)
 
-    def _enough(self, rows: int) -> list[str]:
+    def _require_texts(self, rows: int) -> list[str]:
         if len(self.texts) < rows + WARM_UP:
             raise ParameterError(
                 f"{rows:,} texts and {WARM_UP} to warm up with are needed, and there are "
@@ -95,12 +95,12 @@ class Workloads:
             )
         return self.texts[: rows + WARM_UP]
 
-    def _workload(self, name: str, chosen: Sequence[str]) -> Workload:
+    def _make_workload(self, name: str, chosen: Sequence[str]) -> Workload:
         warm_up, texts = tuple(chosen[:WARM_UP]), tuple(chosen[WARM_UP:])
-        tokens = tuple(length for each in self._lengths(texts) for length in each)
+        tokens = tuple(length for each in self._count_tokens(texts) for length in each)
         return Workload(name, texts, warm_up, tokens, sum(map(self.operations, tokens)))
 
-    def _lengths(self, texts: Sequence[str]) -> list[list[int]]:
+    def _count_tokens(self, texts: Sequence[str]) -> list[list[int]]:
         rows = self.tokens.pairs(texts, self.setting.hypotheses)
         return [[len(sequence) for sequence in row] for row in rows]
 

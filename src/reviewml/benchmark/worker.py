@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 from reviewml.benchmark.engines import ENGINES
-from reviewml.benchmark.machine import matrix_peak
-from reviewml.benchmark.memory import peak_memory, reset_peak
+from reviewml.benchmark.machine import measure_matrix_peak
+from reviewml.benchmark.memory import measure_peak_memory, reset_peak
 from reviewml.benchmark.setting import Setting
 
 
@@ -36,14 +36,14 @@ def measure_engine(job: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(setting.threads)
     engine = ENGINES[job["engine"]](setting, job["batch_size"])
     engine.load(job["warm_up"])
-    before = matrix_peak()
+    before = measure_matrix_peak()
     reset_peak()
     answers = engine.run(job["texts"], job["warm_up"])
-    memory = peak_memory()
+    memory = measure_peak_memory()
     return {
         "scores": answers.scores.tolist(),
         "seconds": answers.seconds,
-        "peak": max(before, matrix_peak()),
+        "peak": max(before, measure_matrix_peak()),
         "memory": memory,
     }
 

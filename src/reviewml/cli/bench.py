@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer
-from reviewml.storage.temporary import temporary_folder
+from reviewml.cli.output import print_answer
+from reviewml.storage.temporary import create_temporary_folder
 
 if TYPE_CHECKING:
     from reviewml.sources.files import Files
@@ -29,7 +29,7 @@ def _split_names(_: click.Context, __: click.Parameter, given: str | None) -> li
     return None if given is None else [part.strip() for part in given.split(",") if part.strip()]
 
 
-def _sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[int]:
+def _parse_sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[int]:
     parts = _split_names(ctx, parameter, given) or []
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise click.BadParameter(f"{given!r} should be numbers with commas between, as 1,8,32.")
@@ -55,7 +55,7 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[i
     metavar="SIZES",
     default="8,32",
     show_default=True,
-    callback=_sizes,
+    callback=_parse_sizes,
     help="For the pipeline, beside its default.",
 )
 @click.option("--rows", type=click.IntRange(1), default=64, show_default=True, help="Reviews.")
@@ -90,19 +90,19 @@ def inference(
     if revision is not None and model is None:
         raise click.UsageError("--revision is that of a --model.")
     from reviewml.benchmark.engines import ENGINES
-    from reviewml.benchmark.inference import benchmark
-    from reviewml.benchmark.machine import cores
+    from reviewml.benchmark.inference import run_benchmark
+    from reviewml.benchmark.machine import count_cores
     from reviewml.benchmark.running import plan_runs
     from reviewml.benchmark.setting import Setting
 
     # Before a model is made, which takes longer than to find out that an engine is misspelt.
     plan_runs(engines or list(ENGINES), batch_sizes)
-    texts = _texts(source, text, POOL * rows)
-    with temporary_folder() as folder:
+    texts = _read_texts(source, text, POOL * rows)
+    with create_temporary_folder() as folder:
         shape = architecture if model is None else None
-        made = model or _random(architecture, texts, folder)
-        setting = Setting(made, revision, labels or LABELS, threads or cores(), shape)
-        report = benchmark(
+        made = model or _make_random_model(architecture, texts, folder)
+        setting = Setting(made, revision, labels or LABELS, threads or count_cores(), shape)
+        report = run_benchmark(
             setting,
             texts,
             rows=rows,
@@ -110,14 +110,14 @@ def inference(
             engines=engines or list(ENGINES),
             batch_sizes=batch_sizes,
             equal_lengths=equal_lengths,
-            say=_say,
+            say=_print_progress,
         )
     written = [str(path) for path in report.save(Path(output))] if output else []
     document = {**report.to_dict(), "written": written}
-    answer(as_json, document, "\n".join([str(report), *written]))
+    print_answer(as_json, document, "\n".join([str(report), *written]))
 
 
-def _texts(source: Files | None, text: str | None, most: int) -> list[str]:
+def _read_texts(source: Files | None, text: str | None, most: int) -> list[str]:
     import pyarrow as pa
 
     from reviewml.data.frames import as_dataset
@@ -134,12 +134,12 @@ def _texts(source: Files | None, text: str | None, most: int) -> list[str]:
     return given
 
 
-def _random(architecture: str, texts: list[str], folder: Path) -> str:
+def _make_random_model(architecture: str, texts: list[str], folder: Path) -> str:
     from reviewml.benchmark.architectures import write_random_model
 
     known = [text for text in texts if text]
     return str(write_random_model(architecture, known, folder / architecture))
 
 
-def _say(progress: str) -> None:
+def _print_progress(progress: str) -> None:
     click.echo(progress, err=True)

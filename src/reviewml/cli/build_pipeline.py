@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reviewml import plugins
-from reviewml.errors import CapabilityError, UnknownName, did_you_mean
+from reviewml.errors import CapabilityError, UnknownName, suggest_names
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -45,7 +45,7 @@ def build(names: Sequence[str], settings: Settings, *, trainer: str | None = Non
     known = [step for step, _, _ in kinds]
     for step in settings:
         if step not in known:
-            raise UnknownName(f"--set: no step {step!r}. {did_you_mean(step, known)}")
+            raise UnknownName(f"--set: no step {step!r}. {suggest_names(step, known)}")
     steps = [
         (step, _make_component(kind, name, settings.get(step, {}), step))
         for step, kind, name in kinds
@@ -64,7 +64,7 @@ def _make_component(kind: str, name: str, parameters: Mapping[str, Any], step: s
     signature = inspect.signature(component)
     for parameter in parameters:
         if parameter not in signature.parameters:
-            near = did_you_mean(parameter, signature.parameters)
+            near = suggest_names(parameter, signature.parameters)
             raise UnknownName(f"{step!r} has no parameter {parameter!r}. {near}")
     needed = [p.name for p in signature.parameters.values() if _is_needed(p)]
     for parameter in needed:

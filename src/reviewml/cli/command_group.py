@@ -12,7 +12,7 @@ import click
 import reviewml
 from reviewml import plugins
 from reviewml.display.text_tables import escape_controls
-from reviewml.errors import PluginError, ReviewmlError, UnknownName, did_you_mean
+from reviewml.errors import PluginError, ReviewmlError, UnknownName, suggest_names
 from reviewml.privacy.redaction import describe_error, redact
 
 
@@ -32,7 +32,7 @@ class Verbs(click.Group):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, context_settings={"help_option_names": ["-h", "--help"]})
-        self.params.append(_version_option())
+        self.params.append(_make_version_option())
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all verbs, sorted."""
@@ -51,7 +51,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb that was typed, or say which are near."""
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = did_you_mean(args[0], self.list_commands(ctx))
+            near = suggest_names(args[0], self.list_commands(ctx))
             ctx.fail(f"there is no command {args[0]!r}. {near}")
         return super().resolve_command(ctx, args)
 
@@ -87,11 +87,11 @@ def _load_command(entry: plugins.Entry) -> click.Command:
             raise PluginError(f"{entry.target} is not a click command")
     except Exception as error:
         # One that cannot be imported must not take the others with it.
-        return _broken(entry, describe_error(error))
+        return _make_broken_command(entry, describe_error(error))
     return command
 
 
-def _broken(entry: plugins.Entry, why: str) -> click.Command:
+def _make_broken_command(entry: plugins.Entry, why: str) -> click.Command:
     def fail(**_: Any) -> NoReturn:
         raise Failed(f"{entry.name!r} of {entry.package} cannot be loaded: {why}")
 
@@ -105,7 +105,7 @@ def _broken(entry: plugins.Entry, why: str) -> click.Command:
     )
 
 
-def _version_option() -> click.Option:
+def _make_version_option() -> click.Option:
     def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted:
             click.echo(f"reviewml {reviewml.__version__}")

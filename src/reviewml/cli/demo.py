@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 
 if TYPE_CHECKING:
     from reviewml.evaluation import Evaluation
@@ -40,23 +40,25 @@ def demo(views: int, output: str, seed: int, as_json: bool) -> None:
 
     folder = Path(output)
     _write(folder, views, seed)
-    _say(f"made a synthetic shop with {views:,} views of products in {folder}")
+    _print_progress(f"made a synthetic shop with {views:,} views of products in {folder}")
     orders = Files(str(folder / "orders.csv"), time="ordered_at")
     reviews = Files(
         str(folder / "reviews.csv"), id="review_id", text="body", rating="stars", time="posted_at"
     )
     rows = Files(str(folder / "views.csv"), id="view_id", time="viewed_at")
     rows = rows.label(orders, by=KEYS, within="7d", name="bought")
-    pipeline = _pipeline(reviews)
-    _say("learning from the earlier three quarters, with and without reviews; judging on the rest")
+    pipeline = _make_pipeline(reviews)
+    _print_progress(
+        "learning from the earlier three quarters, with and without reviews; judging on the rest"
+    )
     evaluation = pipeline.backtest(rows, target="bought", ablation=True)
-    _say("learning from all of it")
+    _print_progress("learning from all of it")
     pipeline.fit(rows, target="bought")
     registry = LocalRegistry(folder / "models")
     version = registry.log(
         pipeline, name=NAME, alias=ALIAS, metrics=evaluation.metrics, reason="reviewml demo"
     )
-    _say(f"logged as {version}")
+    _print_progress(f"logged as {version}")
     again = registry.load(f"{NAME}@{ALIAS}")
     predictions = again.predict(rows, reviews=reviews).write(folder / "predictions.csv")
     explanation = again.explain(rows, reviews=reviews)
@@ -68,7 +70,7 @@ def demo(views: int, output: str, seed: int, as_json: bool) -> None:
         "report": str(report),
     }
     document = {**found, "evaluation": evaluation.to_dict(), "explanation": explanation.to_dict()}
-    answer(as_json, document, _text(evaluation, explanation, found))
+    print_answer(as_json, document, _write_text(evaluation, explanation, found))
 
 
 def _write(folder: Path, views: int, seed: int) -> None:
@@ -84,7 +86,7 @@ def _write(folder: Path, views: int, seed: int) -> None:
             csv.write_csv(getattr(shop, name), temporary)
 
 
-def _pipeline(reviews: Files) -> Pipeline:
+def _make_pipeline(reviews: Files) -> Pipeline:
     from reviewml import Pipeline
     from reviewml.enrichers import Quality, ReviewHistory, Sentiment
     from reviewml.featurizers import Features
@@ -100,10 +102,10 @@ def _pipeline(reviews: Files) -> Pipeline:
     )
 
 
-def _text(evaluation: Evaluation, explanation: Explanation, found: dict[str, str]) -> str:
+def _write_text(evaluation: Evaluation, explanation: Explanation, found: dict[str, str]) -> str:
     places = "\n".join(f"{what + ':':<12} {where}" for what, where in found.items())
     return f"\n{evaluation}\n\n{explanation}\n\n{places}"
 
 
-def _say(progress: str) -> None:
+def _print_progress(progress: str) -> None:
     click.echo(progress, err=True)

@@ -8,7 +8,7 @@ import click
 
 from reviewml.cli import options
 from reviewml.cli.build_pipeline import Settings, build
-from reviewml.cli.output import answer_rows
+from reviewml.cli.output import print_rows
 
 if TYPE_CHECKING:
     from reviewml.sources.files import Files
@@ -35,4 +35,4 @@ def enrich(
     if not names:
         raise click.UsageError("nothing to add: name the text with --text COL, or give --steps.")
     rows = build(names, settings).enrich(source, on_error=on_error)
-    answer_rows(rows, output, as_json)
+    print_rows(rows, output, as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -68,4 +68,4 @@ def evaluate(
         from reviewml.report import write_report
 
         write_report(pipeline, found, pipeline.explain(source, reviews=reviews), report)
-    answer(as_json, found.to_dict(), found)
+    print_answer(as_json, found.to_dict(), found)

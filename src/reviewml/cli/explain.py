@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 
 if TYPE_CHECKING:
     from reviewml.explanation import Explanation
@@ -44,13 +44,13 @@ def explain(
     folder, glob or URL.
     """
     found = pipeline.explain(source, limit=limit, reviews=reviews)
-    shown: Any = found if row is None else found.row(_id(found, row), occurrence=occurrence)
+    shown: Any = found if row is None else found.row(_parse_id(found, row), occurrence=occurrence)
     if plot is not None:
         shown.plot(plot)
-    answer(as_json, shown.to_dict(), shown)
+    print_answer(as_json, shown.to_dict(), shown)
 
 
-def _id(explanation: Explanation, typed: str) -> Any:
+def _parse_id(explanation: Explanation, typed: str) -> Any:
     import pyarrow as pa
 
     try:

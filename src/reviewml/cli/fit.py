@@ -10,7 +10,7 @@ import click
 
 from reviewml.cli import options
 from reviewml.cli.build_pipeline import FEATURES, Settings, build
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def fit(
     pipeline = build(names, settings, trainer=trainer)
     pipeline.fit(source, target=target, group=group, on_error=on_error)
     kept = keeper.keep(pipeline)
-    answer(as_json, {**kept, "report": pipeline.report_}, _text(pipeline.report_, kept))
+    print_answer(as_json, {**kept, "report": pipeline.report_}, _write_text(pipeline.report_, kept))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,15 +97,15 @@ class Keeper:
         if self.folder is not None:
             kept["folder"] = str(pipeline.save(self.folder, key=self.key))
         if self.registry is not None and self.name is not None:
-            from reviewml.registries.resolve import registry_at
+            from reviewml.registries.resolve import open_registry
 
-            registry = registry_at(self.registry, key=self.key)
+            registry = open_registry(self.registry, key=self.key)
             version = registry.log(pipeline, name=self.name, alias=self.alias)
             kept |= {"registry": redact(self.registry), "version": str(version)}
         return kept
 
 
-def _text(report: dict[str, Any], kept: dict[str, str]) -> str:
+def _write_text(report: dict[str, Any], kept: dict[str, str]) -> str:
     rows = ", ".join(
         f"{count:,} {what.replace('_', ' ')}" for what, count in report["rows"].items()
     )

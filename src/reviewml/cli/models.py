@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer
-from reviewml.display.text_tables import Table
+from reviewml.cli.output import print_answer
+from reviewml.display.text_tables import TextTable
 from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 @options.as_json
 def models(name: str | None, registry: str, as_json: bool) -> None:
     """List the models of a registry, or one with its history."""
-    from reviewml.registries.resolve import registry_at
+    from reviewml.registries.resolve import open_registry
 
-    kept = registry_at(registry)
+    kept = open_registry(registry)
     versions = [
         version for each in ([name] if name else kept.names()) for version in kept.versions(each)
     ]
     found: dict[str, Any] = {"versions": [dataclasses.asdict(version) for version in versions]}
-    text = _versions(versions) if versions else f"no models in {redact(registry)}"
+    text = _write_versions(versions) if versions else f"no models in {redact(registry)}"
     if name:
         history = kept.history(name)
         found["history"] = [dataclasses.asdict(event) for event in history]
-        text = f"{text}\n\n{_history(history)}"
-    answer(as_json, found, text)
+        text = f"{text}\n\n{_write_history(history)}"
+    print_answer(as_json, found, text)
 
 
-def _versions(versions: Sequence[ModelVersion]) -> str:
+def _write_versions(versions: Sequence[ModelVersion]) -> str:
     rows = [
         (
             f"{version.name}@{version.version}",
@@ -48,10 +48,10 @@ def _versions(versions: Sequence[ModelVersion]) -> str:
         )
         for version in versions
     ]
-    return Table("", ("model", "aliases", "created", "metrics"), rows).text()
+    return TextTable("", ("model", "aliases", "created", "metrics"), rows).text()
 
 
-def _history(history: Sequence[Event]) -> str:
+def _write_history(history: Sequence[Event]) -> str:
     lines = []
     for event in history:
         alias = f" @{event.alias}" if event.alias else ""

@@ -86,7 +86,7 @@ on_error = click.option(
 WRITTEN = (".parquet", ".csv", ".jsonl")
 
 
-def _checked_output(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
+def _check_output(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
     # Before hours of work, not after.
     if path is not None and not path.endswith(WRITTEN):
         raise click.BadParameter(f"{path!r} should end in {', '.join(WRITTEN)}.")
@@ -96,7 +96,7 @@ def _checked_output(_: click.Context, __: click.Parameter, path: str | None) -> 
 output = click.option(
     "--output",
     metavar="FILE",
-    callback=_checked_output,
+    callback=_check_output,
     help="A .parquet, .csv or .jsonl file; without it rows are printed as CSV.",
 )
 
@@ -112,14 +112,14 @@ PYTHON = {"True": True, "False": False, "None": None}
 DRAWN = (".png", ".svg", ".pdf")
 
 
-def _checked_plot(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
+def _check_plot(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
     if path is not None and not path.endswith(DRAWN):
         raise click.BadParameter(f"{path!r} should end in {', '.join(DRAWN)}.")
     return path
 
 
 plot = click.option(
-    "--plot", metavar="FILE", callback=_checked_plot, help="Draw it, as .png, .svg or .pdf."
+    "--plot", metavar="FILE", callback=_check_plot, help="Draw it, as .png, .svg or .pdf."
 )
 
 
@@ -155,15 +155,15 @@ def data(verb: Verb) -> Verb:
 
     Goes below `pipeline`, whose roles are then the source's.
     """
-    return _data(verb, required=True)
+    return _add_data(verb, required=True)
 
 
 def optional_data(verb: Verb) -> Verb:
     """Add ``DATA`` for a verb that can do without; its `source` is then None."""
-    return _data(verb, required=False)
+    return _add_data(verb, required=False)
 
 
-def _data(verb: Verb, required: bool) -> Verb:
+def _add_data(verb: Verb, required: bool) -> Verb:
     @click.argument("data", metavar="DATA" if required else "[DATA]", required=required)
     @click.option("--encoding", default="utf-8", show_default=True, help="Of text files.")
     @click.option("--delimiter", help="Between the cells of CSV files; found out unless given.")
@@ -220,14 +220,14 @@ def pipeline(verb: Verb) -> Verb:
         "settings",
         metavar="STEP.PARAMETER=VALUE",
         multiple=True,
-        callback=_settings,
+        callback=_parse_settings,
         help="Parameter of a step, as JSON or plain text; may be repeated.",
     )
     @functools.wraps(verb)
     def with_pipeline(*, steps: str | None, **given: Any) -> Any:
         roles = {role: given.pop(role) for role in ("id", "text", "rating", "time")}
         roles = {role: columns for role, columns in roles.items() if columns}
-        return verb(roles=roles, names=_names(steps, roles), **given)
+        return verb(roles=roles, names=_list_names(steps, roles), **given)
 
     return with_pipeline
 
@@ -257,12 +257,12 @@ def _load_model(model: str, registry: str | None, verify: list[str] | None) -> A
         from reviewml import load
 
         return load(model, verify=verify)
-    from reviewml.registries.resolve import registry_at
+    from reviewml.registries.resolve import open_registry
 
-    return registry_at(registry, verify=verify).load(model)
+    return open_registry(registry, verify=verify).load(model)
 
 
-def _names(steps: str | None, roles: dict[str, Any]) -> list[str]:
+def _list_names(steps: str | None, roles: dict[str, Any]) -> list[str]:
     if steps is not None:
         return [] if steps == "none" else [name.strip() for name in steps.split(",")]
     if "text" not in roles:
@@ -270,7 +270,7 @@ def _names(steps: str | None, roles: dict[str, Any]) -> list[str]:
     return ["language", "quality", *(["sentiment"] if "rating" in roles else [])]
 
 
-def _settings(
+def _parse_settings(
     _: click.Context, __: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
     settings: dict[str, dict[str, Any]] = {}
@@ -279,11 +279,11 @@ def _settings(
         step, dot, parameter = path.partition(".")
         if not (step and dot and parameter and equals):
             raise click.BadParameter(f"{setting!r} should read STEP.PARAMETER=VALUE.")
-        settings.setdefault(step, {})[parameter] = _value(value)
+        settings.setdefault(step, {})[parameter] = _parse_value(value)
     return settings
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     if text in PYTHON:
         return PYTHON[text]
     try:

@@ -22,14 +22,14 @@ SHOWN = 20
 """Most errors of rows that a JSON answer lists; all of them are counted."""
 
 
-def answer(as_json: bool, data: Any, text: object) -> None:
+def print_answer(as_json: bool, data: Any, text: object) -> None:
     """Print `data` as JSON, or `text`."""
     if as_json:
-        text = json.dumps(_plain(data), ensure_ascii=False, indent=2, default=str)
+        text = json.dumps(_to_plain(data), ensure_ascii=False, indent=2, default=str)
     click.echo(escape_controls(str(text)))
 
 
-def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
+def print_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
     """Write rows to a file, or as CSV on standard output, and say how many failed.
 
     Parameters
@@ -48,7 +48,7 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
     """
     # What failed is said below, as of the other ways.
     from reviewml.operations.write_files import write
-    from reviewml.rows.row_errors import steps_failed_on_all
+    from reviewml.rows.row_errors import find_steps_failed_on_all
 
     counted = CountRows()
     rows = rows.map(counted, rows.full_schema)
@@ -59,10 +59,10 @@ def answer_rows(rows: Dataset, output: str | None, as_json: bool) -> None:
         document["result"] = rows.to_arrow().to_pylist()
     else:
         _print_csv(rows)
-    document |= {"rows": counted.rows, **failures(rows.errors)}
+    document |= {"rows": counted.rows, **report_failures(rows.errors)}
     if as_json or output is not None:
-        answer(as_json, document, f"{counted.rows:,} rows written to {output}")
-    for step in steps_failed_on_all(rows.errors, counted.rows):
+        print_answer(as_json, document, f"{counted.rows:,} rows written to {output}")
+    for step in find_steps_failed_on_all(rows.errors, counted.rows):
         raise Failed(f"step {step!r} failed on all {counted.rows:,} rows: it added nothing.")
 
 
@@ -77,7 +77,7 @@ class CountRows:
         return batch
 
 
-def failures(errors: pa.Table) -> dict[str, Any]:
+def report_failures(errors: pa.Table) -> dict[str, Any]:
     """Return what failed as plain data, after saying so on standard error."""
     found = errors.to_pylist()
     failed = len({error["place"] for error in found})
@@ -94,20 +94,20 @@ def failures(errors: pa.Table) -> dict[str, Any]:
 def _print_csv(rows: Dataset) -> None:
     from pyarrow import csv
 
-    from reviewml.operations.write_files import csv_schema
+    from reviewml.operations.write_files import make_csv_schema
     from reviewml.rows.named_lists import spread
 
     stream = sys.stdout.buffer
-    with csv.CSVWriter(stream, csv_schema(rows.schema)) as file:
+    with csv.CSVWriter(stream, make_csv_schema(rows.schema)) as file:
         for batch in map(spread, rows.batches()):
             file.write_batch(batch)
     stream.flush()
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     # JSON has no NaN and no infinity.
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+        return {str(key): _to_plain(part) for key, part in value.items()}
+    return [_to_plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -8,7 +8,7 @@ import click
 
 from reviewml.cli import options
 from reviewml.cli.build_pipeline import Settings, build
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 
 if TYPE_CHECKING:
     from reviewml.sources.files import Files
@@ -21,4 +21,4 @@ if TYPE_CHECKING:
 def plan(source: Files, names: list[str], settings: Settings, as_json: bool) -> None:
     """Say how long enriching would take, from a few rows."""
     found = build(names, settings).plan(source)
-    answer(as_json, found.to_dict(), found)
+    print_answer(as_json, found.to_dict(), found)

@@ -9,7 +9,7 @@ import click
 
 from reviewml import plugins as catalogue
 from reviewml.cli import options
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 
 
 @click.command()
@@ -27,10 +27,10 @@ def plugins(kind: str | None, as_json: bool) -> None:
         }
         for entry in catalogue.get_catalogue().entries(kind)
     ]
-    answer(as_json, found, _text(found))
+    print_answer(as_json, found, _write_text(found))
 
 
-def _text(found: Sequence[Mapping[str, str | None]]) -> str:
+def _write_text(found: Sequence[Mapping[str, str | None]]) -> str:
     formatter = click.HelpFormatter()
     for kind, lines in itertools.groupby(found, key=lambda line: line["kind"]):
         with formatter.section(str(kind)):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer_rows
+from reviewml.cli.output import print_rows
 
 if TYPE_CHECKING:
     from reviewml.pipeline import Pipeline
@@ -34,4 +34,4 @@ def predict(
     MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
     folder, glob or URL.
     """
-    answer_rows(pipeline.predict(source, reviews=reviews, on_error=on_error), output, as_json)
+    print_rows(pipeline.predict(source, reviews=reviews, on_error=on_error), output, as_json)

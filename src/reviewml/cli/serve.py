@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reviewml.cli import options
-from reviewml.cli.output import answer
-from reviewml.errors import ParameterError, did_you_mean
+from reviewml.cli.output import print_answer
+from reviewml.errors import ParameterError, suggest_names
 
 if TYPE_CHECKING:
     from reviewml.serve import Limits
@@ -69,19 +69,21 @@ def serve(
     and no request is lost.
     """
     from reviewml import plugins
-    from reviewml.registries.resolve import registry_at
+    from reviewml.registries.resolve import open_registry
     from reviewml.serve import configure_server, create_app
 
-    kept = registry_at(registry, verify=verify)
+    kept = open_registry(registry, verify=verify)
     kept.find(model)
     bounds = _parse_limits(limits)
     app = create_app(kept, model, reviews=reviews, refresh=refresh, reread=reread, limits=bounds)
     if check:
-        _say(app.state.champion, as_json)
+        _print_champion(app.state.champion, as_json)
         return
     uvicorn = plugins.optional("uvicorn", "reviewml serve")
-    answer(as_json, {"url": f"http://{host}:{port}", "model": model}, f"http://{host}:{port}/docs")
-    config = configure_server(app, host=host, port=port, log_config=_logging(uvicorn))
+    print_answer(
+        as_json, {"url": f"http://{host}:{port}", "model": model}, f"http://{host}:{port}/docs"
+    )
+    config = configure_server(app, host=host, port=port, log_config=_configure_logging(uvicorn))
     # Threads that predict and parse take turns with the one that answers. With the 5 ms of Python
     # a busy one makes the others, which give up their turn at each call of a library, very slow.
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -99,7 +101,7 @@ def _parse_limits(given: tuple[str, ...]) -> Limits:
         name, _, number = limit.partition("=")
         if name not in types:
             raise ParameterError(
-                f"--limit {limit}: unknown limit {name!r}. {did_you_mean(name, types)}"
+                f"--limit {limit}: unknown limit {name!r}. {suggest_names(name, types)}"
             )
         try:
             limits[name] = float(number) if types[name] == "float" else int(number)
@@ -109,7 +111,7 @@ def _parse_limits(given: tuple[str, ...]) -> Limits:
     return Limits(**limits)
 
 
-def _logging(uvicorn: Any) -> dict[str, Any]:
+def _configure_logging(uvicorn: Any) -> dict[str, Any]:
     """Return uvicorn's settings with our lines among its own, all on standard error."""
     settings = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     settings["handlers"]["access"]["stream"] = "ext://sys.stderr"
@@ -117,9 +119,9 @@ def _logging(uvicorn: Any) -> dict[str, Any]:
     return dict(settings)
 
 
-def _say(champion: Champion, as_json: bool) -> None:
+def _print_champion(champion: Champion, as_json: bool) -> None:
     """Load the model and say what its rows are."""
     served = champion.load()
     described: dict[str, Any] = dict(served.describe_model())
     columns = "\n".join(f"  {name}: {kind}" for name, kind in described["columns"].items())
-    answer(as_json, described, f"{served.name}, {described['task']}\n{columns}")
+    print_answer(as_json, described, f"{served.name}, {described['task']}\n{columns}")

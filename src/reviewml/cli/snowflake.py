@@ -11,7 +11,7 @@ import click
 
 from reviewml import plugins
 from reviewml.cli import options
-from reviewml.cli.output import answer
+from reviewml.cli.output import print_answer
 
 if TYPE_CHECKING:
     from reviewml.backends.snowflake.connection.doctor import Finding
@@ -37,7 +37,7 @@ def snowflake() -> None:
     """Prepare Snowflake for reviewml, and find out what is missing."""
 
 
-def _names(defaults: Mapping[str, str | None], otherwise: str = "") -> Callable[[Verb], Verb]:
+def _add_names(defaults: Mapping[str, str | None], otherwise: str = "") -> Callable[[Verb], Verb]:
     """Add the options that name what is there; the verb gets those that are, as `named`."""
 
     def with_options(verb: Verb) -> Verb:
@@ -62,7 +62,7 @@ def _names(defaults: Mapping[str, str | None], otherwise: str = "") -> Callable[
 
 
 @snowflake.command()
-@_names(NAMES)
+@_add_names(NAMES)
 @click.option(
     "--stage",
     metavar="NAME",
@@ -92,18 +92,18 @@ def setup(
     as_json: bool,
 ) -> None:
     """Print the SQL that makes what reviewml needs, with as few privileges as that takes."""
-    made = _setup(**named, stages=stage, instance_family=instance_family, user=user)
+    made = _import_setup(**named, stages=stage, instance_family=instance_family, user=user)
     if apply:
         session = plugins.optional(
             "reviewml.backends.snowflake.connection.session", "reviewml snowflake"
         )
         made.apply(session.Access(connection).database())
     found = [dataclasses.asdict(statement) for statement in made.statements()]
-    answer(as_json, {"applied": apply, "statements": found}, made.script())
+    print_answer(as_json, {"applied": apply, "statements": found}, made.script())
 
 
 @snowflake.command()
-@_names({}, "; that of the connection unless given")
+@_add_names({}, "; that of the connection unless given")
 @click.option("--stage", metavar="NAME", multiple=True, help="A stage to look at; may be repeated.")
 @connection
 @options.as_json
@@ -124,18 +124,18 @@ def doctor(
         "reviewml.backends.snowflake.connection.doctor", "reviewml snowflake"
     )
     found = examining.examine(connection, {**named, "stages": stage})
-    answer(as_json, [dataclasses.asdict(finding) for finding in found], _text(found))
+    print_answer(as_json, [dataclasses.asdict(finding) for finding in found], _write_text(found))
     if any(finding.missing for finding in found):
         context.exit(1)
 
 
-def _setup(**named: Any) -> Setup:
+def _import_setup(**named: Any) -> Setup:
     module = plugins.optional("reviewml.backends.snowflake.connection.setup", "reviewml snowflake")
     made: Setup = module.Setup(**named)
     return made
 
 
-def _text(found: Sequence[Finding]) -> str:
+def _write_text(found: Sequence[Finding]) -> str:
     lines = []
     for finding in found:
         if finding.missing is None:

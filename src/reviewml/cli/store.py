@@ -10,8 +10,8 @@ import click
 
 from reviewml.cli import options
 from reviewml.cli.build_pipeline import Settings, build
-from reviewml.cli.output import answer
-from reviewml.display.text_tables import Table
+from reviewml.cli.output import print_answer
+from reviewml.display.text_tables import TextTable
 from reviewml.errors import StoreError
 from reviewml.privacy.redaction import redact
 
@@ -40,7 +40,7 @@ def show(as_json: bool) -> None:
     """List what the store holds, by enricher."""
     shelves = _store().describe()
     found = [dataclasses.asdict(shelf) | {"hit_rate": shelf.hit_rate} for shelf in shelves]
-    answer(as_json, found, _table(shelves) if shelves else "the store is empty")
+    print_answer(as_json, found, _write_table(shelves) if shelves else "the store is empty")
 
 
 @store.command()
@@ -86,7 +86,7 @@ def seed(source: Files, names: Sequence[str], settings: Settings, as_json: bool)
     lines = [
         f"{name}: {rows:,} rows that had no values have them now" for name, rows in found.items()
     ]
-    answer(as_json, found, "\n".join(lines))
+    print_answer(as_json, found, "\n".join(lines))
 
 
 @store.command()
@@ -94,7 +94,7 @@ def seed(source: Files, names: Sequence[str], settings: Settings, as_json: bool)
 def path(as_json: bool) -> None:
     """Print the folder or URL of the store."""
     place = redact(str(_store().path))
-    answer(as_json, {"path": place}, place)
+    print_answer(as_json, {"path": place}, place)
 
 
 def _store() -> LocalStore | SharedStore:
@@ -107,10 +107,10 @@ def _store() -> LocalStore | SharedStore:
 
 
 def _report_deleted(rows: int, as_json: bool) -> None:
-    answer(as_json, {"deleted": rows}, f"{rows:,} values deleted")
+    print_answer(as_json, {"deleted": rows}, f"{rows:,} values deleted")
 
 
-def _table(shelves: Sequence[ShelfSummary]) -> str:
+def _write_table(shelves: Sequence[ShelfSummary]) -> str:
     header = ("enricher", "rows", "MB", "found", "last used", "fingerprint")
     rows = [
         (
@@ -123,4 +123,4 @@ def _table(shelves: Sequence[ShelfSummary]) -> str:
         )
         for shelf in shelves
     ]
-    return Table("", header, rows).text()
+    return TextTable("", header, rows).text()

@@ -13,7 +13,7 @@ from reviewml.data.dataset import Dataset, EnrichmentStep
 from reviewml.data.frames import is_frame
 from reviewml.data.source import Source
 from reviewml.errors import CapabilityError, SourceError
-from reviewml.rows.roles import Roles, existing_roles
+from reviewml.rows.roles import Roles, keep_existing_roles
 
 Setting = Mapping[str, Any]
 """Values of parameters, by name."""
@@ -90,7 +90,7 @@ class Backend(ABC):
             left out, since new rows lack a target, say.
         """
         dataset = data if isinstance(data, Dataset) else self._scan_and_apply(as_source(data))
-        filled = dataset.roles.filled_from(existing_roles(dataset.full_schema, roles))
+        filled = dataset.roles.filled_from(keep_existing_roles(dataset.full_schema, roles))
         return dataset if filled == dataset.roles else dataset.with_roles(filled)
 
     def try_each(

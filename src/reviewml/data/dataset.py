@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reviewml.data.source import with_keys
 from reviewml.operations.ask_database import AskDatabase
-from reviewml.operations.asof import time_of
+from reviewml.operations.asof import require_time
 from reviewml.operations.fail_on_error import FailOnError
 from reviewml.operations.group_by import GroupBy
 from reviewml.operations.label import Label
@@ -21,15 +21,15 @@ from reviewml.operations.relation import Relation
 from reviewml.operations.resources import Resources
 from reviewml.operations.sample import KeepSample, Sample
 from reviewml.operations.select import AssignRoles
-from reviewml.operations.sql_call import Estimate
+from reviewml.operations.sql_call import CallEstimate
 from reviewml.operations.value_store import ValueStore
 from reviewml.operations.write_files import write
 from reviewml.rows import row_errors
-from reviewml.rows.bookkeeping import ResultErrors, hidden, resize_batches
-from reviewml.rows.columns import table_to_pandas
+from reviewml.rows.bookkeeping import ResultErrors, drop_bookkeeping, resize_batches
+from reviewml.rows.columns import convert_table_to_pandas
 from reviewml.rows.conversion import convert
 from reviewml.rows.roles import Roles, roles_of, visible
-from reviewml.rows.statistics import Statistic, merge_parts, parts_of
+from reviewml.rows.statistics import Statistic, compute_parts, merge_parts
 from reviewml.rows.time_range import TimeRange, TimesByDay
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Dataset(Relation):
     def persist(self) -> Dataset:
         """Compute the rows once and keep them outside memory, until nobody refers to them."""
 
-    def estimate(self, question: AskDatabase) -> Estimate | None:
+    def estimate(self, question: AskDatabase) -> CallEstimate | None:
         """Return what it would cost to ask the database that holds the rows, without asking.
 
         Returns
@@ -107,7 +107,7 @@ class Dataset(Relation):
     @property
     def schema(self) -> pa.Schema:
         """Columns and their types, without bookkeeping."""
-        return hidden(self.full_schema)
+        return drop_bookkeeping(self.full_schema)
 
     @property
     def roles(self) -> Roles:
@@ -188,7 +188,7 @@ class Dataset(Relation):
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         """Compute exact statistics in one pass over the rows."""
         return merge_parts(
-            statistics, (parts_of(statistics, batch) for batch in self.full_batches())
+            statistics, (compute_parts(statistics, batch) for batch in self.full_batches())
         )
 
     def count(self) -> int:
@@ -219,7 +219,9 @@ class Dataset(Relation):
         Whole numbers and truth values with nulls among them have pandas' own types for that,
         such as ``Int64`` and ``boolean``: as floats they would be rounded.
         """
-        return convert(table_to_pandas, self.to_arrow(), table_to_pandas, "a pandas frame")
+        return convert(
+            convert_table_to_pandas, self.to_arrow(), convert_table_to_pandas, "a pandas frame"
+        )
 
     def head(self, n: int = 5) -> pa.Table:
         """Return the first `n` rows as an Arrow table."""
@@ -241,15 +243,15 @@ def add_label(rows: Dataset, label: Label) -> Dataset:
     """Count the events that follow each row, and make a label of the count."""
     events = rows.read_other(with_keys(label.events, label.event_keys))
     count = label.count_following(rows.full_schema, events)
-    mark = label.mark_followed(rows.full_schema, _time_range(events, label))
+    mark = label.mark_followed(rows.full_schema, _find_time_range(events, label))
     return rows.apply(count).apply(mark)
 
 
-def _time_range(events: Dataset, label: Label) -> TimeRange | None:
+def _find_time_range(events: Dataset, label: Label) -> TimeRange | None:
     """Find when the events were, where the label does not say up to when they are known."""
     if label.until is not None:
         return None
-    days = events.aggregate({"times": TimesByDay(time_of(events.full_schema, "events"))})
+    days = events.aggregate({"times": TimesByDay(require_time(events.full_schema, "events"))})
     return TimeRange.of(days.get("times", {}))
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from reviewml import plugins
 from reviewml.rows import row_errors
-from reviewml.rows.columns import column_to_pandas
+from reviewml.rows.columns import convert_column_to_pandas
 from reviewml.rows.roles import Roles
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def is_frame(data: Any) -> bool:
     return isinstance(data, pa.RecordBatch) or nw.dependencies.is_into_dataframe(data)
 
 
-def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
+def append_to_frame(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
     """Return a frame as it was given with the added columns, or the dataset itself."""
     if not is_frame(given):
         return dataset
@@ -50,7 +50,7 @@ def like(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
         return pa.RecordBatch.from_arrays(columns, [*given.schema.names, *added])
     frame = nw.from_native(given, eager_only=True)
     new = nw.from_native(values, eager_only=True)
-    series = [_series(new[name], frame) for name in added]
+    series = [_make_series(new[name], frame) for name in added]
     return frame.with_columns(*series).to_native()
 
 
@@ -70,12 +70,12 @@ def convert_frame(frame: Any, kind: str) -> Any:
     return native.to_pandas() if kind == "pandas" else native.to_polars()
 
 
-def _series(values: Any, frame: Any) -> Any:
+def _make_series(values: Any, frame: Any) -> Any:
     if frame.implementation.is_pyarrow():
         return values
     native = values.to_arrow()
     if frame.implementation.is_pandas():
-        converted = column_to_pandas(native)
+        converted = convert_column_to_pandas(native)
         converted.index = frame.to_native().index
         converted.name = values.name
         return nw.from_native(converted, series_only=True)

@@ -17,9 +17,9 @@ from reviewml.errors import NotFitted, ParameterError, SchemaError
 from reviewml.operations.enrich import SelectRoles
 from reviewml.operations.protocols import BatchStep
 from reviewml.operations.value_store import Shelf
-from reviewml.rows.named_lists import has_names, names_of
+from reviewml.rows.named_lists import get_names, has_names
 from reviewml.rows.roles import require, roles_of
-from reviewml.rows.row_keys import links_of, links_to, row_keys
+from reviewml.rows.row_keys import hash_rows, make_links, select_links
 from reviewml.rows.windows import Duration
 
 
@@ -229,14 +229,14 @@ class EnrichmentStore(ABC):
             [batch.column(field.name).cast(field.type) for field in shelf.columns],
             schema=shelf.columns,
         )
-        keys = row_keys(view.columns(batch, roles_of(batch.schema)))
-        links = links_of(batch, keys)
+        keys = hash_rows(view.columns(batch, roles_of(batch.schema)))
+        links = make_links(batch, keys)
         said = np.zeros(len(batch), bool)
         for column in values.columns:
             said |= np.asarray(column.is_valid())
         keys, values = keys.filter(pa.array(said)), values.filter(pa.array(said))
         new = keys.filter(pa.array(~self.known(shelf, keys))).unique()
-        self.add(shelf, keys, values, links_to(links, keys))
+        self.add(shelf, keys, values, select_links(links, keys))
         return len(new)
 
 
@@ -250,14 +250,14 @@ def _check_types(shelf: Shelf, schema: pa.Schema) -> None:
                 "cast it, so that what is found later is what would have been computed."
             )
         if pa.types.is_fixed_size_list(given) and has_names(given) and has_names(field.type):
-            _check_places(shelf, field, names_of(given))
+            _check_places(shelf, field, get_names(given))
 
 
 def _check_places(shelf: Shelf, field: pa.Field, given: list[str]) -> None:
-    if given != names_of(field.type):
+    if given != get_names(field.type):
         raise SchemaError(
             f"seed: column {field.name!r} has values for {given}, and {shelf.enricher} adds them "
-            f"for {names_of(field.type)}: they were scored with other labels, or in another order."
+            f"for {get_names(field.type)}: they were scored with other labels, or in another order."
         )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reviewml.datasets.draws import Draws, Floats, Names
 from reviewml.datasets.writing import ASPECTS, CHOICES, Choices, write
-from reviewml.errors import UnknownName, did_you_mean
+from reviewml.errors import UnknownName, suggest_names
 from reviewml.parameter_types import check_argument_types
 
 LANGUAGES = ("en", "de", "es", "fr", "ja", "zh", "ar")
@@ -100,10 +100,11 @@ def make_reviews(
             "text": pa.array(review.texts(draws, written_in, department), pa.string()),
             "written_in": written_in,
             "rating": review.ratings(draws),
-            "time": _times(draws),
+            "time": _draw_times(draws),
             "department": department,
             **visit,
-            "recommended": draws.uniform("recommended") < _probability(review.opinions, visit),
+            "recommended": draws.uniform("recommended")
+            < _compute_probability(review.opinions, visit),
         }
     )
 
@@ -157,7 +158,7 @@ def _visit(draws: Draws) -> dict[str, Any]:
     }
 
 
-def _probability(opinions: Floats, visit: Mapping[str, Any]) -> Floats:
+def _compute_probability(opinions: Floats, visit: Mapping[str, Any]) -> Floats:
     seconds = visit["page_load_seconds"]
     logit = (
         0.5
@@ -172,7 +173,7 @@ def _probability(opinions: Floats, visit: Mapping[str, Any]) -> Floats:
     return probability
 
 
-def _times(draws: Draws) -> pa.Array:
+def _draw_times(draws: Draws) -> pa.Array:
     year = 365 * 24 * 60 * 60
     seconds = (draws.uniform("time") * year).astype(np.int64)
     start = np.datetime64("2025-01-01", "us")
@@ -184,4 +185,4 @@ def _check(languages: Sequence[str]) -> None:
         raise UnknownName("languages is empty: name one at least.")
     for language in languages:
         if language not in LANGUAGES:
-            raise UnknownName(f"no phrases in {language!r}. {did_you_mean(language, LANGUAGES)}")
+            raise UnknownName(f"no phrases in {language!r}. {suggest_names(language, LANGUAGES)}")

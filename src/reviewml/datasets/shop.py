@@ -122,9 +122,9 @@ def make_shop(
         raise SchemaError("make_shop needs one product, one customer and one view at least.")
     views = _Views.draw_views(n_products, n_customers, n_views, random_state)
     quality = Draws(n_products, random_state).normal("quality")
-    past = _past_reviews(n_products, n_customers, quality, random_state)
-    follow = _follow(views, quality, past, review_effect, random_state)
-    reviews = _Reviews.join_reviews(past, follow.reviews)
+    past = _draw_past_reviews(n_products, n_customers, quality, random_state)
+    follow = _simulate_year(views, quality, past, review_effect, random_state)
+    reviews = _ShopReviews.join_reviews(past, follow.reviews)
     return Shop(
         views.table(random_state),
         reviews.table(n_products, random_state),
@@ -184,10 +184,10 @@ class _Views:
     def table(self, random_state: int) -> pa.Table:
         return pa.table(
             {
-                "view_id": _ids("v", len(self.time)),
+                "view_id": _make_ids("v", len(self.time)),
                 "customer_id": _name_ids("c", self.customer),
                 "product_id": _name_ids("p", self.product),
-                "viewed_at": _times(self.time),
+                "viewed_at": _make_times(self.time),
                 "price": self.price,
                 "source": self.source,
                 "mobile": self.mobile,
@@ -198,7 +198,7 @@ class _Views:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Reviews:
+class _ShopReviews:
     time: Integers
     customer: Integers
     product: Integers
@@ -209,7 +209,7 @@ class _Reviews:
     @classmethod
     def about(
         cls, draws: Draws, time: Integers, customer: Integers, product: Integers, quality: Floats
-    ) -> _Reviews:
+    ) -> _ShopReviews:
         """Draw what reviews say; better products get better ones."""
         pleased = 1 / (1 + np.exp(-(0.8 + 1.6 * quality[product])))[:, None]
         good = draws.uniform("good", len(ASPECTS)) < pleased
@@ -219,7 +219,7 @@ class _Reviews:
         return cls(time, customer, product, opinions, np.clip(stars.round(), 1, 5))
 
     @classmethod
-    def join_reviews(cls, one: _Reviews, other: _Reviews) -> _Reviews:
+    def join_reviews(cls, one: _ShopReviews, other: _ShopReviews) -> _ShopReviews:
         """Return both, by time."""
         fields = [field.name for field in dataclasses.fields(cls)]
         both = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in fields}
@@ -240,10 +240,10 @@ class _Reviews:
         ]
         return pa.table(
             {
-                "review_id": _ids("r", len(self.time)),
+                "review_id": _make_ids("r", len(self.time)),
                 "customer_id": _name_ids("c", self.customer),
                 "product_id": _name_ids("p", self.product),
-                "posted_at": _times(self.time),
+                "posted_at": _make_times(self.time),
                 "body": pa.array(texts, pa.string()),
                 "stars": self.stars,
             }
@@ -257,33 +257,33 @@ class _Followed:
     probability: Floats
     ordered: npt.NDArray[np.intp]
     order_time: Integers
-    reviews: _Reviews
+    reviews: _ShopReviews
 
     def orders(self, views: _Views) -> pa.Table:
         by_time = np.argsort(self.order_time, kind="stable")
         rows = self.ordered[by_time]
         return pa.table(
             {
-                "order_id": _ids("o", len(rows)),
+                "order_id": _make_ids("o", len(rows)),
                 "customer_id": _name_ids("c", views.customer[rows]),
                 "product_id": _name_ids("p", views.product[rows]),
-                "ordered_at": _times(self.order_time[by_time]),
+                "ordered_at": _make_times(self.order_time[by_time]),
             }
         )
 
 
-def _past_reviews(
+def _draw_past_reviews(
     n_products: int, n_customers: int, quality: Floats, random_state: int
-) -> _Reviews:
+) -> _ShopReviews:
     products = Draws(n_products, random_state)
     counts = np.floor(-6 * np.log(products.uniform("reviews before"))).astype(np.int64)
     counts[_draw_launch_times(n_products, random_state) >= START] = 0
     product = np.repeat(np.arange(n_products), counts)
     draws = Draws(len(product), random_state + 1)
     time = START - (draws.uniform("posted") * DAYS * DAY).astype(np.int64)
-    writers = _writers(n_customers, random_state)
+    writers = _draw_writers(n_customers, random_state)
     customer = writers[(draws.uniform("writer") * len(writers)).astype(np.int64)]
-    return _Reviews.about(draws, time, customer, product, quality)
+    return _ShopReviews.about(draws, time, customer, product, quality)
 
 
 def _draw_launch_times(n_products: int, random_state: int) -> Integers:
@@ -295,21 +295,21 @@ def _draw_launch_times(n_products: int, random_state: int) -> Integers:
     return np.where(new, during, START - DAYS * DAY)
 
 
-def _writers(n_customers: int, random_state: int) -> Integers:
+def _draw_writers(n_customers: int, random_state: int) -> Integers:
     chosen = np.flatnonzero(Draws(n_customers, random_state).uniform("writes") < REVIEWED)
     return chosen if len(chosen) else np.zeros(1, np.int64)
 
 
-def _follow(
-    views: _Views, quality: Floats, past: _Reviews, review_effect: float, random_state: int
+def _simulate_year(
+    views: _Views, quality: Floats, past: _ShopReviews, review_effect: float, random_state: int
 ) -> _Followed:
     """Go through the year day by day: what is ordered today is reviewed on later days."""
     draws = Draws(len(views.time), random_state)
     chance, writes = draws.uniform("ordered"), draws.uniform("review")
     order_time = views.time + (-np.log1p(-draws.uniform("wait") * 0.99) * DAY).astype(np.int64)
     posted = order_time + ((2 - 9 * np.log(draws.uniform("lag"))) * DAY).astype(np.int64)
-    all_reviews = _Reviews.about(draws, posted, views.customer, views.product, quality)
-    writer = np.isin(views.customer, _writers(int(views.customer.max()) + 1, random_state))
+    all_reviews = _ShopReviews.about(draws, posted, views.customer, views.product, quality)
+    writer = np.isin(views.customer, _draw_writers(int(views.customer.max()) + 1, random_state))
     day, posted_day = (views.time - START) // DAY, (posted - START) // DAY
     opinions, counts = (np.zeros(len(quality)) for _ in range(2))
     np.add.at(opinions, past.product, (past.stars - 3) / 2)
@@ -334,7 +334,7 @@ def _follow(
         probability,
         np.flatnonzero(ordered),
         order_time[ordered],
-        _Reviews(
+        _ShopReviews(
             posted[told],
             views.customer[told],
             views.product[told],
@@ -344,7 +344,7 @@ def _follow(
     )
 
 
-def _ids(letter: str, n: int) -> pa.Array:
+def _make_ids(letter: str, n: int) -> pa.Array:
     return _name_ids(letter, np.arange(n))
 
 
@@ -352,5 +352,5 @@ def _name_ids(letter: str, numbers: Integers) -> pa.Array:
     return pa.array([f"{letter}{number:06d}" for number in numbers.tolist()], pa.string())
 
 
-def _times(microseconds: Integers) -> pa.Array:
+def _make_times(microseconds: Integers) -> pa.Array:
     return pa.array(microseconds, pa.int64()).cast(pa.timestamp("us", "UTC"))

@@ -60,9 +60,9 @@ def write(language: str, department: str, opinions: Opinions, short: bool, choic
     choices
         Decides among phrases that say the same.
     """
-    phrases = _phrases()[language]
+    phrases = _read_phrases()[language]
     if short:
-        return choices.of(phrases["short"][_side(opinions[0])])
+        return choices.of(phrases["short"][_choose_side(opinions[0])])
     text = _compose_text(phrases, department, opinions, choices)
     said = [opinion for opinion in opinions if opinion]
     return f"{text} {choices.of(EMOJI[said[0]])}" if said and choices.happens(0.12) else text
@@ -72,28 +72,30 @@ def _compose_text(
     phrases: Mapping[str, Any], department: str, opinions: Opinions, choices: Choices
 ) -> str:
     numbers = {"weeks": choices.between(2, 10), "height": choices.between(150, 190)}
-    parts = list(_sentences(phrases, opinions, choices))
+    parts = list(_write_sentences(phrases, opinions, choices))
     if not parts or choices.happens(0.5):
         parts.insert(0, choices.of(phrases["openers"]))
     text: str = phrases["space"].join(parts)
     return text.format(item=phrases["items"][department], **numbers)
 
 
-def _sentences(phrases: Mapping[str, Any], opinions: Opinions, choices: Choices) -> Iterator[str]:
+def _write_sentences(
+    phrases: Mapping[str, Any], opinions: Opinions, choices: Choices
+) -> Iterator[str]:
     before = 0
     for aspect, opinion in zip(ASPECTS, opinions, strict=True):
         if opinion:
             turn = phrases["turn"] if opinion == -before else ""
-            yield turn + choices.of(phrases[aspect][_side(opinion)])
+            yield turn + choices.of(phrases[aspect][_choose_side(opinion)])
             before = opinion
 
 
-def _side(opinion: int) -> str:
+def _choose_side(opinion: int) -> str:
     return "good" if opinion > 0 else "bad"
 
 
 @functools.cache
-def _phrases() -> Mapping[str, Any]:
+def _read_phrases() -> Mapping[str, Any]:
     file = importlib.resources.files("reviewml.datasets").joinpath("phrases.json")
     phrases: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return phrases

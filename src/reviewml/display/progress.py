@@ -8,7 +8,7 @@ from typing import TypeVar
 Rows = TypeVar("Rows", bound=Sized)
 
 
-def progress(
+def show_progress(
     batches: Iterable[Rows], what: str, total: int | None = None, *, part: bool = False
 ) -> Iterator[Rows]:
     """Yield batches while showing how many rows went by, on a terminal only.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class TextTable:
     """Rows of short texts under a header; the first column names the row.
 
     Parameters
@@ -36,8 +36,8 @@ class Table:
 
     def text(self) -> str:
         """Return it in columns of a fixed-width font."""
-        lines = [[*map(_on_one_line, line)] for line in (self.header, *self.rows)]
-        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+        lines = [[*map(_write_on_one_line, line)] for line in (self.header, *self.rows)]
+        widths = [max(map(_measure_width, column)) for column in zip(*lines, strict=True)]
         body = ["  ".join(_align_cells(line, widths)).rstrip() for line in lines]
         title = escape_controls(self.title)
         return "\n".join([title, *body] if title else body)
@@ -45,8 +45,8 @@ class Table:
     def html(self) -> str:
         """Return it as an HTML table."""
         caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
-        body = "".join(_html_row("td", row) for row in self.rows)
-        header = _html_row("th", self.header)
+        body = "".join(_write_html_row("td", row) for row in self.rows)
+        header = _write_html_row("th", self.header)
         return f"<table>{caption}<thead>{header}</thead><tbody>{body}</tbody></table>"
 
 
@@ -66,20 +66,20 @@ def escape_controls(text: str) -> str:
 _STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def _on_one_line(text: str) -> str:
+def _write_on_one_line(text: str) -> str:
     return escape_controls(text.replace("\n", "\\n").replace("\t", "\\t"))
 
 
-def _width(text: str) -> int:
+def _measure_width(text: str) -> int:
     # Chinese, Japanese and Korean letters take two places in a terminal, accents none.
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
 def _align_cells(line: Sequence[str], widths: Sequence[int]) -> list[str]:
-    gaps = [" " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+    gaps = [" " * (width - _measure_width(cell)) for cell, width in zip(line, widths, strict=True)]
     return [line[0] + gaps[0], *(gap + cell for gap, cell in zip(gaps[1:], line[1:], strict=True))]
 
 
-def _html_row(tag: str, cells: Sequence[str]) -> str:
+def _write_html_row(tag: str, cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"

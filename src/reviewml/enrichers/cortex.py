@@ -89,7 +89,7 @@ class CortexSentiment(SqlEnricher):
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The sentiment, that of each category, and the answer."""
         added: dict[str, pa.DataType] = {}
-        for name in self._names():
+        for name in self._name_columns():
             added |= {name: pa.float64(), f"{name}_label": pa.string()}
         return added if self._is_score() else {**added, "sentiment_answer": ANSWERED_SENTIMENT}
 
@@ -101,19 +101,21 @@ class CortexSentiment(SqlEnricher):
         function = "ENTITY_SENTIMENT" if self.legacy else "AI_SENTIMENT"
         called = f"SNOWFLAKE.CORTEX.{function}" if self.legacy else function
         values: dict[str, str] = {}
-        for name, category in self._names().items():
-            label = _sentiment_of(category)
-            values |= {name: _number_of(label), f"{name}_label": label}
-        told = " AND ".join(f"{values[f'{name}_label']} IS NOT NULL" for name in self._names())
+        for name, category in self._name_columns().items():
+            label = _write_sentiment(category)
+            values |= {name: _write_number(label), f"{name}_label": label}
+        told = " AND ".join(
+            f"{values[f'{name}_label']} IS NOT NULL" for name in self._name_columns()
+        )
         return Call(
             answer=f"{called}({', '.join([text, *asked])})",
             values={**values, "sentiment_answer": f"{ANSWER}:categories::ARRAY"},
-            error=_no_answer(function, told),
+            error=_write_no_answer(function, told),
             price=Price(
                 function,
                 text,
                 counted=_count_tokens_sql("ai_sentiment", text, *asked),
-                prompt=_prompt(categories),
+                prompt=_estimate_prompt(categories),
                 answer=(0, 20 * (len(categories) + 1)),
             ),
         )
@@ -121,7 +123,7 @@ class CortexSentiment(SqlEnricher):
     def _is_score(self) -> bool:
         return self.legacy and not self.categories
 
-    def _names(self) -> dict[str, str]:
+    def _name_columns(self) -> dict[str, str]:
         """Return the columns of sentiments, and what the function calls each."""
         categories = check_categories(self.categories)
         return {"sentiment": OVERALL} | {f"sentiment_{name}": name for name in categories}
@@ -162,12 +164,12 @@ def _score_call(text: str) -> Call:
             "sentiment": f"{ANSWER}::FLOAT",
             "sentiment_label": label + "THEN 'negative' ELSE 'neutral' END",
         },
-        error=_no_answer("SENTIMENT"),
+        error=_write_no_answer("SENTIMENT"),
         price=Price("SENTIMENT", text, _count_tokens_sql("ai_sentiment", text), prompt=OWN_PROMPT),
     )
 
 
-def _sentiment_of(category: str) -> str:
+def _write_sentiment(category: str) -> str:
     """Return what the answer says of a category, wherever in the list that is."""
     cases = [
         f"WHEN {ANSWER}:categories[{at}]:name::VARCHAR = {literal(category)} "
@@ -177,7 +179,7 @@ def _sentiment_of(category: str) -> str:
     return f"CASE {' '.join(cases)} END"
 
 
-def _number_of(label: str) -> str:
+def _write_number(label: str) -> str:
     cases = [f"WHEN {literal(word)} THEN {number}" for word, number in WORDS.items()]
     return f"(CASE {label} {' '.join(cases)} END)::FLOAT"
 
@@ -239,8 +241,8 @@ class CortexClassify(SqlEnricher):
         }
 
     def sql(self, columns: Mapping[str, str]) -> Call:
-        text, labels = columns["text"], self._labels()
-        arguments = [text, literal(labels), *self._settings()]
+        text, labels = columns["text"], self._check_labels()
+        arguments = [text, literal(labels), *self._write_settings()]
         # Of one label, the function's documentation has known both forms.
         given = f"COALESCE({ANSWER}:labels, ARRAY_CONSTRUCT({ANSWER}:label))"
         scores = [f"IFF(ARRAY_CONTAINS({literal(x)}::VARIANT, {given}), 1, 0)" for x in labels]
@@ -252,12 +254,12 @@ class CortexClassify(SqlEnricher):
                 f"{self.column}_scores": f"ARRAY_CONSTRUCT({', '.join(scores)})",
                 f"{self.column}_answer": f"{given}::ARRAY",
             },
-            error=_no_answer("AI_CLASSIFY", self._is_offered(first, labels)),
+            error=_write_no_answer("AI_CLASSIFY", self._is_offered(first, labels)),
             price=Price(
                 "AI_CLASSIFY",
                 text,
                 counted=_count_tokens_sql("ai_classify", text, literal(labels)),
-                prompt=_prompt([*labels, self.task_description or ""]),
+                prompt=_estimate_prompt([*labels, self.task_description or ""]),
                 answer=(5, 20 * (len(labels) if self.multi_label else 1)),
             ),
         )
@@ -267,7 +269,7 @@ class CortexClassify(SqlEnricher):
         none = f"ARRAY_SIZE({ANSWER}:labels) = 0" if self.multi_label else "FALSE"
         return f"COALESCE({offered}, {none}, FALSE)"
 
-    def _settings(self) -> list[str]:
+    def _write_settings(self) -> list[str]:
         described = self.task_description
         if described is not None and not 0 < len(described.split()) <= MOST_WORDS:
             raise ParameterError(
@@ -277,7 +279,7 @@ class CortexClassify(SqlEnricher):
         settings |= {"output_mode": "multi"} if self.multi_label else {}
         return [literal(settings)] if settings else []
 
-    def _labels(self) -> tuple[str, ...]:
+    def _check_labels(self) -> tuple[str, ...]:
         labels = check_labels(self.candidate_labels)
         if not 2 <= len(labels) <= MOST_LABELS:
             raise ParameterError(
@@ -332,7 +334,7 @@ class CortexTranslate(SqlEnricher):
         return Call(
             answer=f"AI_TRANSLATE({', '.join([text, *languages])})",
             values={self.column: ANSWER},
-            error=_no_answer("AI_TRANSLATE"),
+            error=_write_no_answer("AI_TRANSLATE"),
             price=Price(
                 "AI_TRANSLATE",
                 text,
@@ -356,7 +358,7 @@ class CortexTranslate(SqlEnricher):
             )
 
 
-def _no_answer(function: str, is_expected: str = "TRUE") -> str:
+def _write_no_answer(function: str, is_expected: str = "TRUE") -> str:
     """Return what went wrong, as SQL, given the condition that an answer has the form it should."""
     # What the function says went wrong may quote the text, and so may what it answered instead.
     said = f"{function} gave no answer: the text may be too long, or in a language unknown to it"
@@ -371,7 +373,7 @@ def _count_tokens_sql(function: str, *arguments: str) -> str:
     return f"AI_COUNT_TOKENS({', '.join([literal(function), *arguments])})"
 
 
-def _prompt(texts: Sequence[str]) -> Range:
+def _estimate_prompt(texts: Sequence[str]) -> Range:
     """Return the tokens that are sent with each text: from 5 characters each to 2 bytes each."""
     return (
         OWN_PROMPT[0] + sum(len(text) for text in texts) / 5,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import SchemaError, UnknownName, did_you_mean
+from reviewml.errors import SchemaError, UnknownName, suggest_names
 from reviewml.operations.resources import Resources
 from reviewml.steps.enricher import Enricher
 
@@ -74,7 +74,9 @@ class Language(Enricher):
             raise SchemaError(
                 f"languages={self.languages!r} is one text: give a list, [{self.languages!r}]."
             )
-        self._identifier = _identifier(None if self.languages is None else tuple(self.languages))
+        self._identifier = _load_identifier(
+            None if self.languages is None else tuple(self.languages)
+        )
 
     def _detect_language(self, text: str) -> str:
         code: str = self._identifier.classify(text)[0]
@@ -82,18 +84,18 @@ class Language(Enricher):
 
 
 @functools.lru_cache(maxsize=4)
-def _identifier(languages: tuple[str, ...] | None) -> LanguageIdentifier:
+def _load_identifier(languages: tuple[str, ...] | None) -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
     if languages is not None:
-        _restrict(identifier, languages)
+        _restrict_languages(identifier, languages)
     return identifier
 
 
-def _restrict(identifier: LanguageIdentifier, languages: tuple[str, ...]) -> None:
+def _restrict_languages(identifier: LanguageIdentifier, languages: tuple[str, ...]) -> None:
     known = identifier.labels
     for code in languages:
         if code not in known:
-            raise UnknownName(f"no language {code!r}. {did_you_mean(code, known)}")
+            raise UnknownName(f"no language {code!r}. {suggest_names(code, known)}")
     identifier.set_languages(languages)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.data.dataset import Dataset
-from reviewml.display.progress import progress
-from reviewml.enrichers.ngrams.features import BITS, Ngrams, normalise_texts, tokens_of
+from reviewml.display.progress import show_progress
+from reviewml.enrichers.ngrams.features import BITS, Ngrams, extract_tokens, normalise_texts
 from reviewml.operations.resources import Resources
 from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import MOST_COUNT, Array, Fields, Whole, WrongForm
@@ -78,24 +78,24 @@ class Quality(Enricher):
 
     def fit_rows(self, rows: Dataset) -> None:
         frequencies, texts = np.zeros(1 << BITS, np.int64), 0
-        for tokens in _tokens(rows, "words"):
+        for tokens in _read_tokens(rows, "words"):
             frequencies += np.bincount(tokens.buckets, minlength=len(frequencies))
-            texts += int((tokens.counts() > 0).sum())
+            texts += int((tokens.count_ngrams() > 0).sum())
         # A word that one text alone has is as rare as one that no text has.
         self.buckets_ = np.flatnonzero(frequencies > 1)
         self.frequencies_ = frequencies[self.buckets_]
         self.texts_ = texts
-        self.histogram_ = self._histogram(rows)
+        self.histogram_ = self._count_histogram(rows)
 
-    def _histogram(self, rows: Dataset) -> npt.NDArray[np.int64]:
+    def _count_histogram(self, rows: Dataset) -> npt.NDArray[np.int64]:
         """Count the texts by the bits they tell, which does not depend on their order."""
-        table, found = self._bits(), np.zeros(MOST_BITS + 1, np.int64)
-        for tokens in _tokens(rows, "quality"):
-            told = _count_bits(tokens, table)[tokens.counts() > 0]
+        table, found = self._compute_bits(), np.zeros(MOST_BITS + 1, np.int64)
+        for tokens in _read_tokens(rows, "quality"):
+            told = _count_bits(tokens, table)[tokens.count_ngrams() > 0]
             found += np.bincount(told, minlength=len(found))
         return found
 
-    def _bits(self) -> npt.NDArray[np.float32]:
+    def _compute_bits(self) -> npt.NDArray[np.float32]:
         """Return how many bits each token tells, shape ``(2 ** BITS, 1)``."""
         frequencies = np.ones(1 << BITS)
         frequencies[self.buckets_] = self.frequencies_
@@ -104,14 +104,14 @@ class Quality(Enricher):
     def setup(self) -> None:
         self.require_fitted("histogram_")
         if getattr(self, "_made_of", None) is not self.histogram_:
-            self._table = self._bits()
+            self._table = self._compute_bits()
             less = np.cumsum(self.histogram_) - self.histogram_
             self._ranks = less / max(1, self.histogram_.sum())
             self._made_of = self.histogram_
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()
-        slices = [self._rank_tokens(tokens) for tokens in _tokens_in(batch)]
+        slices = [self._rank_tokens(tokens) for tokens in _extract_tokens(batch)]
         ranks = np.concatenate([np.empty(0), *slices])
         silent = np.isnan(ranks)
         levels = np.digitize(ranks, [0.25, 0.75])
@@ -121,20 +121,20 @@ class Quality(Enricher):
 
     def _rank_tokens(self, tokens: Ngrams) -> npt.NDArray[np.float64]:
         ranks = self._ranks[_count_bits(tokens, self._table)]
-        return np.where(tokens.counts() > 0, ranks, np.nan)
+        return np.where(tokens.count_ngrams() > 0, ranks, np.nan)
 
 
-def _tokens(rows: Dataset, what: str) -> Iterator[Ngrams]:
-    for batch in progress(rows.full_batches(), what, rows.rows):
-        yield from _tokens_in(batch)
+def _read_tokens(rows: Dataset, what: str) -> Iterator[Ngrams]:
+    for batch in show_progress(rows.full_batches(), what, rows.rows):
+        yield from _extract_tokens(batch)
 
 
-def _tokens_in(batch: pa.RecordBatch) -> Iterator[Ngrams]:
+def _extract_tokens(batch: pa.RecordBatch) -> Iterator[Ngrams]:
     texts = normalise_texts(batch.column("text"))
     for start in range(0, len(texts), ROWS):
-        yield tokens_of(texts.slice(start, ROWS)).distinct()
+        yield extract_tokens(texts.slice(start, ROWS)).drop_repeats()
 
 
 def _count_bits(tokens: Ngrams, table: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    bits = tokens.sums(table)[:, 0]
+    bits = tokens.sum_weights(table)[:, 0]
     return np.minimum(bits, MOST_BITS).astype(np.int64)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from reviewml.evaluation.bootstrap import Floats
-from reviewml.evaluation.calibration import Binned
-from reviewml.evaluation.metrics import CALIBRATION_ERROR, Judge, ratio
+from reviewml.evaluation.calibration import CalibrationBins
+from reviewml.evaluation.metrics import CALIBRATION_ERROR, Metrics, compute_ratio
 from reviewml.evaluation.ranking_metrics import Ranking
 
 
-class BinaryJudge(Judge):
+class BinaryMetrics(Metrics):
     """Figures of the probability of the second of two classes.
 
     Parameters
@@ -58,26 +58,26 @@ class BinaryJudge(Judge):
         self.target, self.probability = target, probability
         self.classes, self.threshold = classes, threshold
         self.predicted = (probability > threshold).astype(np.float64)
-        self.binned = Binned(probability, target)
+        self.binned = CalibrationBins(probability, target)
         self._ranking = Ranking(probability, target == 1)
         # What the other figures are sums of, row by row.
-        likelihood = likelihoods(np.where(target == 1, probability, 1 - probability))
+        likelihood = clip_probabilities(np.where(target == 1, probability, 1 - probability))
         squares = (target - probability) ** 2
         both = target * self.predicted
         self._sums = np.stack([-np.log(likelihood), squares, target, self.predicted, both], axis=1)
 
-    def figures(self) -> dict[str, float]:
+    def compute_values(self) -> dict[str, float]:
         from sklearn import metrics
 
         target, predicted, nan = self.target, self.predicted, np.nan
         ranked = {"auc": nan, "pr_auc": nan}
-        if self.rarest():
+        if self.count_rarest():
             ranked["auc"] = metrics.roc_auc_score(target, self.probability)
             ranked["pr_auc"] = metrics.average_precision_score(target, self.probability)
         return ranked | {
             "log_loss": metrics.log_loss(target, self.probability, labels=[0, 1]),
             "brier": metrics.brier_score_loss(target, self.probability, pos_label=1),
-            CALIBRATION_ERROR: self.binned.error(),
+            CALIBRATION_ERROR: self.binned.compute_error(),
             "accuracy": metrics.accuracy_score(target, predicted),
             "precision": metrics.precision_score(target, predicted, zero_division=nan),
             "recall": metrics.recall_score(target, predicted, zero_division=nan),
@@ -85,7 +85,7 @@ class BinaryJudge(Judge):
         }
 
     def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
-        auc, average_precision = self._ranking.auc_and_average_precision(weights)
+        auc, average_precision = self._ranking.compute_auc_and_average_precision(weights)
         total = weights.sum(axis=1)
         loss, squares, actual, predicted, both = (weights @ self._sums).T
         return {
@@ -94,12 +94,12 @@ class BinaryJudge(Judge):
             "log_loss": loss / total,
             "brier": squares / total,
             "accuracy": (total - actual - predicted + 2 * both) / total,
-            "precision": ratio(both, predicted),
-            "recall": ratio(both, actual),
-            "f1": ratio(2 * both, actual + predicted),
+            "precision": compute_ratio(both, predicted),
+            "recall": compute_ratio(both, actual),
+            "f1": compute_ratio(2 * both, actual + predicted),
         }
 
-    def rarest(self) -> int:
+    def count_rarest(self) -> int:
         positives = int(self.target.sum())
         return min(positives, self.rows - positives)
 
@@ -112,14 +112,14 @@ class BinaryJudge(Judge):
             return f"no row is {self.classes[1]!r} or predicted so"
         return f"every row is {self.classes[int(self.target[0])]!r}"
 
-    def confusion(self) -> tuple[tuple[int, ...], ...]:
+    def count_confusion(self) -> tuple[tuple[int, ...], ...]:
         both, actual = int(self.target @ self.predicted), int(self.target.sum())
         predicted = int(self.predicted.sum())
         neither = self.rows - actual - predicted + both
         return (neither, predicted - both), (actual - both, both)
 
 
-def likelihoods(given: Floats) -> Floats:
+def clip_probabilities(given: Floats) -> Floats:
     """Keep probabilities off 0, as scikit-learn's `log_loss` does."""
     smallest = np.finfo(np.float64).eps
     return np.clip(given, smallest, 1 - smallest)

@@ -47,7 +47,7 @@ class Bootstrap:
     confidence: float = 0.95
     random_state: int = 0
 
-    def weights(self, rows: int, groups: npt.NDArray[Any] | None = None) -> Iterator[Floats]:
+    def draw_weights(self, rows: int, groups: npt.NDArray[Any] | None = None) -> Iterator[Floats]:
         """Yield how often each row was drawn, shape ``(a few resamples, rows)``.
 
         Parameters
@@ -69,7 +69,7 @@ class Bootstrap:
             counts = np.stack(drawn).astype(np.float64)
             yield counts if group is None else counts[:, group]
 
-    def percentile(self, values: Floats) -> Interval | None:
+    def compute_percentile(self, values: Floats) -> Interval | None:
         """Return the middle `confidence` of resampled figures.
 
         Parameters
@@ -85,10 +85,10 @@ class Bootstrap:
         known = values[np.isfinite(values)]
         if len(known) == 0 or len(known) < 0.9 * len(values):
             return None
-        low, high = np.quantile(known, self._tails())
+        low, high = np.quantile(known, self._list_tails())
         return float(low), float(high)
 
-    def of_absolute_sum(self, parts: Floats, resampled: Floats) -> Interval:
+    def compute_absolute_sum(self, parts: Floats, resampled: Floats) -> Interval:
         """Return the interval of ``|parts|`` summed, such as a calibration error.
 
         Drawing rows again makes such a sum larger, so percentiles of it would miss a small
@@ -111,14 +111,14 @@ class Bootstrap:
         noise = resampled - parts
         multiples = np.linspace(0.0, 3.0, 301)
         sums = np.stack([np.abs(multiple * parts + noise).sum(axis=1) for multiple in multiples])
-        least, most = np.quantile(sums, self._tails(), axis=1)
+        least, most = np.quantile(sums, self._list_tails(), axis=1)
         possible = multiples[(least <= seen) & (seen <= most)]
         if len(possible) == 0:
             # No multiple would make so small a sum likely: say what the resamples say.
-            low, high = np.quantile(np.abs(resampled).sum(axis=1), self._tails())
+            low, high = np.quantile(np.abs(resampled).sum(axis=1), self._list_tails())
             return min(seen, float(low)), max(seen, float(high))
         return seen * min(1.0, float(possible[0])), seen * max(1.0, float(possible[-1]))
 
-    def _tails(self) -> list[float]:
+    def _list_tails(self) -> list[float]:
         tail = (1.0 - self.confidence) / 2.0
         return [tail, 1.0 - tail]

@@ -38,7 +38,7 @@ class CalibrationBin:
     observed: float
 
 
-class Binned:
+class CalibrationBins:
     """Rows in bins of equal size by their prediction; equal predictions stay together.
 
     The expected calibration error [1]_ is the mean distance between what was predicted and
@@ -74,7 +74,7 @@ class Binned:
         firsts = self._predicted[np.arange(bins) * rows // bins]
         self._starts = np.unique(np.searchsorted(self._predicted, firsts))
 
-    def gaps(self, weights: Floats) -> Floats:
+    def compute_gaps(self, weights: Floats) -> Floats:
         """Return observed minus predicted in each bin as a share of all rows.
 
         Parameters
@@ -91,9 +91,9 @@ class Binned:
         gaps = np.add.reduceat(differences, self._starts, axis=1)
         return gaps / weights.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
-    def error(self) -> float:
+    def compute_error(self) -> float:
         """Return the expected calibration error."""
-        return float(np.abs(self.gaps(np.ones((1, len(self._order))))).sum())
+        return float(np.abs(self.compute_gaps(np.ones((1, len(self._order))))).sum())
 
     def table(self) -> tuple[CalibrationBin, ...]:
         """Return the bins, from low to high predictions."""

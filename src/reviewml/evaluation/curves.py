@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from reviewml.evaluation.binary_metrics import BinaryJudge
+from reviewml.evaluation.binary_metrics import BinaryMetrics
 from reviewml.evaluation.bootstrap import Floats
-from reviewml.evaluation.metrics import Judge
+from reviewml.evaluation.metrics import Metrics
 
 Curve = tuple[tuple[float, float], ...]
 
 MOST_POINTS = 200
 
 
-def curves_of(judge: Judge) -> Mapping[str, Curve]:
+def compute_curves(judge: Metrics) -> Mapping[str, Curve]:
     """Return the ROC and the precision-recall curve of two classes, or nothing.
 
     Returns
@@ -24,15 +24,18 @@ def curves_of(judge: Judge) -> Mapping[str, Curve]:
         ``"roc"``: share of false alarms and of hits; ``"precision_recall"``: recall and
         precision; at most 200 points each.
     """
-    if not isinstance(judge, BinaryJudge) or judge.rarest() == 0:
+    if not isinstance(judge, BinaryMetrics) or judge.count_rarest() == 0:
         return {}
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     false_alarms, hits, _ = roc_curve(judge.target, judge.probability)
     precision, recall, _ = precision_recall_curve(judge.target, judge.probability)
-    return {"roc": _points(false_alarms, hits), "precision_recall": _points(recall, precision)}
+    return {
+        "roc": _sample_points(false_alarms, hits),
+        "precision_recall": _sample_points(recall, precision),
+    }
 
 
-def _points(x: Floats, y: Floats) -> Curve:
+def _sample_points(x: Floats, y: Floats) -> Curve:
     chosen = np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).astype(np.intp))
     return tuple(zip(x[chosen].tolist(), y[chosen].tolist(), strict=True))

@@ -36,7 +36,7 @@ class Estimate:
         if self.value is None:
             return f"– ({self.reason})"
         interval = self.interval()
-        return f"{figure(self.value)} {interval}" if interval else figure(self.value)
+        return f"{format_figure(self.value)} {interval}" if interval else format_figure(self.value)
 
     def __float__(self) -> float:
         return math.nan if self.value is None else self.value
@@ -45,7 +45,7 @@ class Estimate:
         """Return the interval as text, empty when there is none."""
         if self.low is None or self.high is None:
             return ""
-        return f"[{figure(self.low)}, {figure(self.high)}]"
+        return f"[{format_figure(self.low)}, {format_figure(self.high)}]"
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Return it as JSON types; the reason only where something is missing."""
@@ -53,7 +53,7 @@ class Estimate:
         return fields if self.reason else {name: fields[name] for name in ("value", "low", "high")}
 
 
-def figure(value: float) -> str:
+def format_figure(value: float) -> str:
     """Return a number with four decimals, or four digits when it is large.
 
     Examples

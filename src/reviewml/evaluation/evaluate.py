@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.errors import ParameterError, TargetError, UnknownName, did_you_mean
-from reviewml.evaluation.binary_metrics import BinaryJudge
+from reviewml.errors import ParameterError, TargetError, UnknownName, suggest_names
+from reviewml.evaluation.binary_metrics import BinaryMetrics
 from reviewml.evaluation.bootstrap import Bootstrap, Floats
-from reviewml.evaluation.curves import curves_of
+from reviewml.evaluation.curves import compute_curves
 from reviewml.evaluation.estimate import Estimate
 from reviewml.evaluation.evaluation import Evaluation
-from reviewml.evaluation.metrics import Judge
-from reviewml.evaluation.multiclass_metrics import MulticlassJudge
-from reviewml.evaluation.predictions import Rows, check_length, rows_of
-from reviewml.evaluation.regression_metrics import RegressionJudge
-from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, label_segments
+from reviewml.evaluation.metrics import Metrics
+from reviewml.evaluation.multiclass_metrics import MulticlassMetrics
+from reviewml.evaluation.predictions import Predictions, check_length, check_predictions
+from reviewml.evaluation.regression_metrics import RegressionMetrics
+from reviewml.evaluation.segments import SMALLEST_SEGMENT, RowSegment, label_segments
 from reviewml.steps.trainer import Task
 
-JudgeOf = Callable[[Floats, Floats], Judge]
+JudgeOf = Callable[[Floats, Floats], Metrics]
 
 RESAMPLES = 200
 """How often rows are drawn again for an interval."""
@@ -87,26 +87,26 @@ def evaluate(
     (0.75, ((1, 1), (1, 1)))
     """
     _check_shares(threshold, confidence)
-    given = rows_of(target, (probabilities,), groups, task, len(classes))
+    given = check_predictions(target, (probabilities,), groups, task, len(classes))
     for name, column in {**(segments or {}), "unreadable": unreadable}.items():
         check_length(f"values of {name!r}", column, len(given.target))
-    rows, counts, kept = _usable(given, unreadable)
-    judge_of = _judge_of(task, tuple(classes), threshold)
+    rows, counts, kept = _find_usable(given, unreadable)
+    judge_of = _choose_metrics(task, tuple(classes), threshold)
     bootstrap = Bootstrap(resamples, confidence, random_state)
     judge = judge_of(rows.target, rows.scores[0])
     return Evaluation(
         task=task,
         classes=tuple(classes),
         rows=counts,
-        metrics=judge.estimates(bootstrap, rows.groups),
+        metrics=judge.estimate_values(bootstrap, rows.groups),
         headlines=judge.headlines,
         segments={
-            column: tuple(_segments(column, values, kept, rows, judge_of, bootstrap))
+            column: tuple(_evaluate_segments(column, values, kept, rows, judge_of, bootstrap))
             for column, values in (segments or {}).items()
         },
-        confusion=judge.confusion(),
+        confusion=judge.count_confusion(),
         calibration=judge.binned.table(),
-        curves=curves_of(judge),
+        curves=compute_curves(judge),
         threshold=threshold if task == "binary" else None,
         confidence=confidence,
         resamples=resamples,
@@ -158,13 +158,15 @@ def paired_difference(
     """
     _check_shares(threshold, confidence)
     n_classes = 2 if task == "binary" else np.atleast_2d(np.asarray(probabilities_a)).shape[1]
-    given = rows_of(target, (probabilities_a, probabilities_b), groups, task, n_classes)
-    rows, _, _ = _usable(given, None)
-    judge_of = _judge_of(task, tuple(range(n_classes)), threshold)
+    given = check_predictions(target, (probabilities_a, probabilities_b), groups, task, n_classes)
+    rows, _, _ = _find_usable(given, None)
+    judge_of = _choose_metrics(task, tuple(range(n_classes)), threshold)
     a, b = (judge_of(rows.target, scores) for scores in rows.scores)
     if metric not in a.names:
-        raise UnknownName(f"no figure {metric!r} for {task}. {did_you_mean(metric, a.names)}")
-    return a.difference(b, metric, Bootstrap(resamples, confidence, random_state), rows.groups)
+        raise UnknownName(f"no figure {metric!r} for {task}. {suggest_names(metric, a.names)}")
+    return a.estimate_difference(
+        b, metric, Bootstrap(resamples, confidence, random_state), rows.groups
+    )
 
 
 def _check_shares(threshold: float, confidence: float) -> None:
@@ -176,18 +178,18 @@ def _check_shares(threshold: float, confidence: float) -> None:
         )
 
 
-def _judge_of(task: Task, classes: tuple[Any, ...], threshold: float) -> JudgeOf:
+def _choose_metrics(task: Task, classes: tuple[Any, ...], threshold: float) -> JudgeOf:
     if task == "regression":
-        return RegressionJudge
+        return RegressionMetrics
     if task == "multiclass":
-        return functools.partial(MulticlassJudge, classes=classes)
-    return functools.partial(BinaryJudge, classes=classes, threshold=threshold)
+        return functools.partial(MulticlassMetrics, classes=classes)
+    return functools.partial(BinaryMetrics, classes=classes, threshold=threshold)
 
 
-def _usable(
-    given: Rows, unreadable: npt.NDArray[np.bool_] | None
-) -> tuple[Rows, dict[str, int], npt.NDArray[np.intp]]:
-    states = given.states(unreadable)
+def _find_usable(
+    given: Predictions, unreadable: npt.NDArray[np.bool_] | None
+) -> tuple[Predictions, dict[str, int], npt.NDArray[np.intp]]:
+    states = given.classify_rows(unreadable)
     usable = np.flatnonzero(~np.logical_or.reduce(list(states.values())))
     counts = {name: int(mask.sum()) for name, mask in states.items()}
     if len(usable) == 0:
@@ -197,28 +199,30 @@ def _usable(
     return given.take(kept), {"read": len(given.target), **counts, "used": len(kept)}, kept
 
 
-def _segments(
+def _evaluate_segments(
     column: str,
     values: Any,
     kept: npt.NDArray[np.intp],
-    rows: Rows,
+    rows: Predictions,
     judge_of: JudgeOf,
     bootstrap: Bootstrap,
-) -> Iterator[Segment]:
+) -> Iterator[RowSegment]:
     for label, mask in label_segments(values, kept):
         part = rows.take(mask)
         judge = judge_of(part.target, part.scores[0])
-        yield Segment(
+        yield RowSegment(
             column=column,
             label=label,
             rows=judge.rows,
-            positives=int(part.target.sum()) if isinstance(judge, BinaryJudge) else None,
-            metrics=_figures(judge, bootstrap, part),
+            positives=int(part.target.sum()) if isinstance(judge, BinaryMetrics) else None,
+            metrics=_estimate_figures(judge, bootstrap, part),
         )
 
 
-def _figures(judge: Judge, bootstrap: Bootstrap, part: Rows) -> dict[str, Estimate]:
+def _estimate_figures(
+    judge: Metrics, bootstrap: Bootstrap, part: Predictions
+) -> dict[str, Estimate]:
     if judge.rows >= SMALLEST_SEGMENT:
-        return judge.estimates(bootstrap, part.groups)
+        return judge.estimate_values(bootstrap, part.groups)
     few = f"{judge.rows} {'row' if judge.rows == 1 else 'rows'}, fewer than {SMALLEST_SEGMENT}"
     return {name: Estimate(None, reason=few) for name in judge.names}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reviewml.display.text_tables import Table
+from reviewml.display.text_tables import TextTable
 from reviewml.evaluation.calibration import CalibrationBin
 from reviewml.evaluation.curves import Curve
-from reviewml.evaluation.estimate import Estimate, figure
-from reviewml.evaluation.segments import Segment
+from reviewml.evaluation.estimate import Estimate, format_figure
+from reviewml.evaluation.segments import RowSegment
 from reviewml.steps.trainer import Task
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Evaluation:
     rows: Mapping[str, int]
     metrics: Mapping[str, Estimate]
     headlines: tuple[str, ...]
-    segments: Mapping[str, tuple[Segment, ...]]
+    segments: Mapping[str, tuple[RowSegment, ...]]
     confusion: tuple[tuple[int, ...], ...] | None
     calibration: tuple[CalibrationBin, ...]
     curves: Mapping[str, Curve]
@@ -106,17 +106,19 @@ class Evaluation:
     ablation: Ablation | None = None
 
     def __repr__(self) -> str:
-        return "\n\n".join([self._summary(), *(table.text() for table in self._tables())])
+        return "\n\n".join(
+            [self._write_summary(), *(table.text() for table in self._make_tables())]
+        )
 
     def _repr_html_(self) -> str:
-        tables = "".join(table.html() for table in self._tables())
-        return f"<p>{html.escape(self._summary())}</p>{tables}"
+        tables = "".join(table.html() for table in self._make_tables())
+        return f"<p>{html.escape(self._write_summary())}</p>{tables}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types, without the curves."""
         return {
             "task": self.task,
-            "classes": [_plain(value) for value in self.classes],
+            "classes": [_to_plain(value) for value in self.classes],
             "rows": dict(self.rows),
             "threshold": self.threshold,
             "confidence": self.confidence,
@@ -149,7 +151,7 @@ class Evaluation:
 
         return plot(self, path)
 
-    def _summary(self) -> str:
+    def _write_summary(self) -> str:
         left_out = ", ".join(
             f"{count:,} left out ({reason.replace('_', ' ')})"
             for reason, count in self.rows.items()
@@ -158,69 +160,69 @@ class Evaluation:
         counts = f"{self.rows['used']:,} rows used of {self.rows['read']:,} read"
         return f"{self.task}: {counts}" + (f"; {left_out}" if left_out else "")
 
-    def _tables(self) -> Iterator[Table]:
-        yield self._metrics_table()
+    def _make_tables(self) -> Iterator[TextTable]:
+        yield self._make_metrics_table()
         if self.ablation is not None:
-            yield self._ablation_table(self.ablation)
+            yield self._make_ablation_table(self.ablation)
         if self.confusion is not None:
-            yield self._confusion_table(self.confusion)
+            yield self._make_confusion_table(self.confusion)
         for column, segments in self.segments.items():
-            yield self._segments_table(column, segments)
+            yield self._make_segments_table(column, segments)
 
-    def _metrics_table(self) -> Table:
+    def _make_metrics_table(self) -> TextTable:
         if self.resamples == 0:
-            return Table("", ("", "value"), [(n, str(m)) for n, m in self.metrics.items()])
+            return TextTable("", ("", "value"), [(n, str(m)) for n, m in self.metrics.items()])
         header = ("", "value", f"{100 * self.confidence:g}% interval")
-        return Table("", header, [(n, *_cells(m)) for n, m in self.metrics.items()])
+        return TextTable("", header, [(n, *_format_cells(m)) for n, m in self.metrics.items()])
 
-    def _ablation_table(self, ablation: Ablation) -> Table:
+    def _make_ablation_table(self, ablation: Ablation) -> TextTable:
         title = f"with {', '.join(ablation.steps)}, and without"
         header = ("", "with", "without", "difference", f"{100 * self.confidence:g}% interval")
         rows = [
             (
                 name,
-                _cells(self.metrics[name])[0],
-                _cells(ablation.without[name])[0],
-                *_cells(difference),
+                _format_cells(self.metrics[name])[0],
+                _format_cells(ablation.without[name])[0],
+                *_format_cells(difference),
             )
             for name, difference in ablation.difference.items()
         ]
-        return Table(title, header, rows)
+        return TextTable(title, header, rows)
 
-    def _confusion_table(self, confusion: tuple[tuple[int, ...], ...]) -> Table:
+    def _make_confusion_table(self, confusion: tuple[tuple[int, ...], ...]) -> TextTable:
         title = ""
         if self.threshold is not None:
             title = f"{self.classes[1]} is predicted above a probability of {self.threshold:g}"
         header = ("", *(f"predicted {value}" for value in self.classes))
         counts = zip(self.classes, confusion, strict=True)
         rows = [(f"actual {value}", *(f"{n:,}" for n in row)) for value, row in counts]
-        return Table(title, header, rows)
+        return TextTable(title, header, rows)
 
-    def _segments_table(self, column: str, segments: tuple[Segment, ...]) -> Table:
+    def _make_segments_table(self, column: str, segments: tuple[RowSegment, ...]) -> TextTable:
         positives = ["positive"] if self.task == "binary" else []
         rows = [
             (
                 segment.label,
                 f"{segment.rows:,}",
                 *([] if segment.positives is None else [f"{segment.positives:,}"]),
-                *_once([segment.metrics[name] for name in self.headlines]),
+                *_drop_repeats([segment.metrics[name] for name in self.headlines]),
             )
             for segment in segments
         ]
-        return Table("", (column, "rows", *positives, *self.headlines), rows)
+        return TextTable("", (column, "rows", *positives, *self.headlines), rows)
 
 
-def _once(metrics: list[Estimate]) -> list[str]:
+def _drop_repeats(metrics: list[Estimate]) -> list[str]:
     # What is true of all is said of the first alone.
     cells = [str(metric) for metric in metrics]
     return [cell if cell != cells[0] or place == 0 else "–" for place, cell in enumerate(cells)]
 
 
-def _cells(metric: Estimate) -> tuple[str, str]:
-    value = "–" if metric.value is None else figure(metric.value)
+def _format_cells(metric: Estimate) -> tuple[str, str]:
+    value = "–" if metric.value is None else format_figure(metric.value)
     return value, metric.interval() or metric.reason or ""
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, bool | int | float | str) else str(value)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.evaluation.bootstrap import Bootstrap, Floats, Interval
-from reviewml.evaluation.calibration import Binned
+from reviewml.evaluation.calibration import CalibrationBins
 from reviewml.evaluation.estimate import Estimate
 
 CALIBRATION_ERROR = "calibration_error"
@@ -18,7 +18,7 @@ FEWEST = 5
 """Rows, groups, or rows of a class, below which there is no interval."""
 
 
-class Judge(ABC):
+class Metrics(ABC):
     """Figures of some rows: as they are by scikit-learn, and for many weightings at once.
 
     Attributes
@@ -36,11 +36,11 @@ class Judge(ABC):
     names: tuple[str, ...]
     rankings: frozenset[str] = frozenset()
     headlines: tuple[str, ...]
-    binned: Binned
+    binned: CalibrationBins
     rows: int
 
     @abstractmethod
-    def figures(self) -> dict[str, float]:
+    def compute_values(self) -> dict[str, float]:
         """Return each figure of the rows; NaN where it is not defined."""
 
     @abstractmethod
@@ -54,18 +54,18 @@ class Judge(ABC):
         """
 
     @abstractmethod
-    def rarest(self) -> int:
+    def count_rarest(self) -> int:
         """Return the number of rows of the rarest class; all rows for a regression."""
 
     @abstractmethod
     def explain_undefined(self, name: str) -> str:
         """Return why a figure is not defined for these rows."""
 
-    def confusion(self) -> tuple[tuple[int, ...], ...] | None:
+    def count_confusion(self) -> tuple[tuple[int, ...], ...] | None:
         """Return how many rows of each class were taken for which; None for a regression."""
         return None
 
-    def estimates(
+    def estimate_values(
         self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None = None
     ) -> dict[str, Estimate]:
         """Return each figure with its interval.
@@ -77,15 +77,17 @@ class Judge(ABC):
         groups
             Group of each row, any whole numbers; rows of one group are drawn together.
         """
-        figures = self.figures()
-        reason = self._no_interval(bootstrap, groups)
-        intervals = {} if reason else self._intervals(bootstrap, groups)
+        figures = self.compute_values()
+        reason = self._explain_no_interval(bootstrap, groups)
+        intervals = {} if reason else self._compute_intervals(bootstrap, groups)
         return {
             name: self._estimate(name, figures[name], reason, intervals.get(name))
             for name in self.names
         }
 
-    def _no_interval(self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None) -> str | None:
+    def _explain_no_interval(
+        self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None
+    ) -> str | None:
         if bootstrap.resamples == 0:
             return "no interval was asked for"
         if groups is not None and len(np.unique(groups)) < FEWEST:
@@ -97,55 +99,57 @@ class Judge(ABC):
     ) -> Estimate:
         if not np.isfinite(value):
             return Estimate(None, reason=self.explain_undefined(name))
-        if reason is None and name in self.rankings and self.rarest() < FEWEST:
+        if reason is None and name in self.rankings and self.count_rarest() < FEWEST:
             reason = f"an interval needs {FEWEST} rows of each class"
         if reason or interval is None:
             return Estimate(value, reason=reason or "not defined in many resamples")
         return Estimate(value, *interval)
 
-    def _intervals(
+    def _compute_intervals(
         self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None
     ) -> dict[str, Interval | None]:
         weighed, gaps = [], []
-        for weights in bootstrap.weights(self.rows, groups):
+        for weights in bootstrap.draw_weights(self.rows, groups):
             weighed.append(self.compute_weighted(weights))
             if CALIBRATION_ERROR in self.names:
-                gaps.append(self.binned.gaps(weights))
+                gaps.append(self.binned.compute_gaps(weights))
         found = {
-            name: bootstrap.percentile(np.concatenate([part[name] for part in weighed]))
+            name: bootstrap.compute_percentile(np.concatenate([part[name] for part in weighed]))
             for name in weighed[0]
         }
         if gaps:
-            seen = self.binned.gaps(np.ones((1, self.rows)))[0]
-            found[CALIBRATION_ERROR] = bootstrap.of_absolute_sum(seen, np.concatenate(gaps))
+            seen = self.binned.compute_gaps(np.ones((1, self.rows)))[0]
+            found[CALIBRATION_ERROR] = bootstrap.compute_absolute_sum(seen, np.concatenate(gaps))
         return found
 
-    def difference(
+    def estimate_difference(
         self,
-        other: Judge,
+        other: Metrics,
         name: str,
         bootstrap: Bootstrap,
         groups: npt.NDArray[Any] | None = None,
     ) -> Estimate:
         """Return how much larger one figure is here than for other predictions of these rows."""
-        value = self.figures()[name] - other.figures()[name]
-        reason = self._no_interval(bootstrap, groups)
+        value = self.compute_values()[name] - other.compute_values()[name]
+        reason = self._explain_no_interval(bootstrap, groups)
         if reason or not np.isfinite(value):
             return self._estimate(name, value, reason, None)
         resampled = [
             self._resample_metric(name, weights) - other._resample_metric(name, weights)
-            for weights in bootstrap.weights(self.rows, groups)
+            for weights in bootstrap.draw_weights(self.rows, groups)
         ]
-        return self._estimate(name, value, None, bootstrap.percentile(np.concatenate(resampled)))
+        return self._estimate(
+            name, value, None, bootstrap.compute_percentile(np.concatenate(resampled))
+        )
 
     def _resample_metric(self, name: str, weights: Floats) -> Floats:
         if name == CALIBRATION_ERROR:
-            error: Floats = np.abs(self.binned.gaps(weights)).sum(axis=1)
+            error: Floats = np.abs(self.binned.compute_gaps(weights)).sum(axis=1)
             return error
         return self.compute_weighted(weights)[name]
 
 
-def ratio(part: Floats, whole: Floats) -> Floats:
+def compute_ratio(part: Floats, whole: Floats) -> Floats:
     """Divide, NaN where `whole` is 0."""
     result: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole != 0)
     return result

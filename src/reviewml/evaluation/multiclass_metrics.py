@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from reviewml.evaluation.binary_metrics import likelihoods
+from reviewml.evaluation.binary_metrics import clip_probabilities
 from reviewml.evaluation.bootstrap import Floats
-from reviewml.evaluation.calibration import Binned
-from reviewml.evaluation.metrics import CALIBRATION_ERROR, Judge
+from reviewml.evaluation.calibration import CalibrationBins
+from reviewml.evaluation.metrics import CALIBRATION_ERROR, Metrics
 from reviewml.evaluation.ranking_metrics import Ranking
 
 
-class MulticlassJudge(Judge):
+class MulticlassMetrics(Metrics):
     """Figures of the probabilities of more than two classes.
 
     ``macro_auc`` is the mean over the classes of the area for that class against the rest;
@@ -54,8 +54,8 @@ class MulticlassJudge(Judge):
         predicted = self.predicted[:, None] == np.arange(len(classes))
         self.counts = actual.sum(axis=0)
         right = (self.predicted == self.target).astype(np.float64)
-        self.binned = Binned(probabilities.max(axis=1), right)
-        likelihood = likelihoods(probabilities[actual])
+        self.binned = CalibrationBins(probabilities.max(axis=1), right)
+        likelihood = clip_probabilities(probabilities[actual])
         squares = ((probabilities - actual) ** 2).sum(axis=1)
         # What the figures are sums of, row by row: three numbers, then two for each class.
         self._sums = np.column_stack(
@@ -66,19 +66,19 @@ class MulticlassJudge(Judge):
             for position in range(len(classes))
         ]
 
-    def figures(self) -> dict[str, float]:
+    def compute_values(self) -> dict[str, float]:
         from sklearn import metrics
 
         target, probabilities = self.target, self.probabilities
         every = list(range(len(self.classes)))
         auc = np.nan
-        if self.rarest():
+        if self.count_rarest():
             auc = metrics.roc_auc_score(target, probabilities, multi_class="ovr", labels=every)
         return {
             "macro_auc": auc,
             "log_loss": metrics.log_loss(target, probabilities, labels=every),
             "brier": metrics.brier_score_loss(target, probabilities, labels=every),
-            CALIBRATION_ERROR: self.binned.error(),
+            CALIBRATION_ERROR: self.binned.compute_error(),
             "accuracy": metrics.accuracy_score(target, self.predicted),
             "macro_f1": metrics.f1_score(
                 target,
@@ -95,21 +95,23 @@ class MulticlassJudge(Judge):
         hits, named = np.split(np.array(of_classes), 2)
         f1 = 2 * hits / np.maximum(named, np.finfo(np.float64).tiny)
         return {
-            "macro_auc": np.mean([ranking.auc(weights) for ranking in self._rankings], axis=0),
+            "macro_auc": np.mean(
+                [ranking.compute_auc(weights) for ranking in self._rankings], axis=0
+            ),
             "log_loss": loss / total,
             "brier": squares / total,
             "accuracy": right / total,
             "macro_f1": f1[self.counts > 0].mean(axis=0),
         }
 
-    def rarest(self) -> int:
+    def count_rarest(self) -> int:
         return int(self.counts.min())
 
     def explain_undefined(self, name: str) -> str:
         missing = self.classes[int(self.counts.argmin())]
         return f"no row is {missing!r}"
 
-    def confusion(self) -> tuple[tuple[int, ...], ...]:
+    def count_confusion(self) -> tuple[tuple[int, ...], ...]:
         from sklearn.metrics import confusion_matrix
 
         every = list(range(len(self.classes)))

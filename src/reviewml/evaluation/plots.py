@@ -46,7 +46,7 @@ Panel = Callable[[PlottedEvaluation, "Axes"], Any]
 def plot(evaluation: PlottedEvaluation, path: str | PathLike[str] | None = None) -> Figure:
     """Draw the panels that the task has; see `Evaluation.plot`."""
     pyplot = plugins.optional("matplotlib.pyplot", "plot()")
-    panels = _panels(evaluation)
+    panels = _choose_panels(evaluation)
     figure: Figure = pyplot.figure(figsize=(4.5 * len(panels), 4.2), layout="constrained")
     for position, panel in enumerate(panels, start=1):
         panel(evaluation, figure.add_subplot(1, len(panels), position))
@@ -57,27 +57,31 @@ def plot(evaluation: PlottedEvaluation, path: str | PathLike[str] | None = None)
     return figure
 
 
-def _panels(evaluation: PlottedEvaluation) -> list[Panel]:
+def _choose_panels(evaluation: PlottedEvaluation) -> list[Panel]:
     if evaluation.task == "regression":
-        return [_calibration]
+        return [_plot_calibration]
     if evaluation.task == "multiclass":
-        return [_confusion, _calibration]
-    return [_roc, _precision_recall, _calibration] if evaluation.curves else [_calibration]
+        return [_plot_confusion, _plot_calibration]
+    return (
+        [_plot_roc, _plot_precision_recall, _plot_calibration]
+        if evaluation.curves
+        else [_plot_calibration]
+    )
 
 
-def _roc(evaluation: PlottedEvaluation, axes: Axes) -> None:
+def _plot_roc(evaluation: PlottedEvaluation, axes: Axes) -> None:
     axes.plot(*zip(*evaluation.curves["roc"], strict=True))
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
     axes.set(title=f"AUC {evaluation.metrics['auc']}", xlabel="false alarms", ylabel="hits")
 
 
-def _precision_recall(evaluation: PlottedEvaluation, axes: Axes) -> None:
+def _plot_precision_recall(evaluation: PlottedEvaluation, axes: Axes) -> None:
     axes.plot(*zip(*evaluation.curves["precision_recall"], strict=True))
     axes.set(title=f"PR-AUC {evaluation.metrics['pr_auc']}", xlabel="recall", ylabel="precision")
     axes.set_ylim(0, 1.02)
 
 
-def _confusion(evaluation: PlottedEvaluation, axes: Axes) -> None:
+def _plot_confusion(evaluation: PlottedEvaluation, axes: Axes) -> None:
     counts = np.array(evaluation.confusion)
     axes.imshow(counts, cmap="Blues")
     names = [str(value) for value in evaluation.classes]
@@ -89,7 +93,7 @@ def _confusion(evaluation: PlottedEvaluation, axes: Axes) -> None:
     axes.set(title="rows", xlabel="predicted", ylabel="actual")
 
 
-def _calibration(evaluation: PlottedEvaluation, axes: Axes) -> None:
+def _plot_calibration(evaluation: PlottedEvaluation, axes: Axes) -> None:
     bins = evaluation.calibration
     predicted, observed = [b.predicted for b in bins], [b.observed for b in bins]
     ends = [min(predicted + observed), max(predicted + observed)]

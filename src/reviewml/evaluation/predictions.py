@@ -16,7 +16,7 @@ from reviewml.steps.trainer import UNKNOWN_CLASS, Task
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class Predictions:
     """Answers and predictions, one for each row.
 
     Parameters
@@ -34,10 +34,10 @@ class Rows:
     scores: tuple[Floats, ...]
     groups: npt.NDArray[Any] | None = None
 
-    def take(self, rows: npt.NDArray[Any]) -> Rows:
+    def take(self, rows: npt.NDArray[Any]) -> Predictions:
         """Return some of the rows, given by position or mask."""
         groups = None if self.groups is None else self.groups[rows]
-        return Rows(self.target[rows], tuple(score[rows] for score in self.scores), groups)
+        return Predictions(self.target[rows], tuple(score[rows] for score in self.scores), groups)
 
     def order(self) -> npt.NDArray[np.intp]:
         """Return positions that sort the rows by all they hold, so that ties are equal."""
@@ -46,7 +46,9 @@ class Rows:
             columns.insert(0, self.groups)
         return np.lexsort((self.target, *columns))
 
-    def states(self, unreadable: npt.NDArray[np.bool_] | None) -> dict[str, npt.NDArray[Any]]:
+    def classify_rows(
+        self, unreadable: npt.NDArray[np.bool_] | None
+    ) -> dict[str, npt.NDArray[Any]]:
         """Return which rows can be used, and why others cannot, as masks that add up."""
         bad = np.zeros(len(self.target), bool) if unreadable is None else unreadable.copy()
         for score in self.scores:
@@ -56,7 +58,9 @@ class Rows:
         return {"unreadable": bad, "no_target": no_target, "unknown_class": unknown}
 
 
-def rows_of(target: Any, scores: tuple[Any, ...], groups: Any, task: Task, n_classes: int) -> Rows:
+def check_predictions(
+    target: Any, scores: tuple[Any, ...], groups: Any, task: Task, n_classes: int
+) -> Predictions:
     """Check what is to be judged.
 
     Raises
@@ -74,7 +78,9 @@ def rows_of(target: Any, scores: tuple[Any, ...], groups: Any, task: Task, n_cla
             f"is none, {UNKNOWN_CLASS} for a class the model does not know."
         )
     numbers = None if groups is None else _as_numbers(groups)
-    rows = Rows(answers, tuple(_scores(score, task, n_classes) for score in scores), numbers)
+    rows = Predictions(
+        answers, tuple(_check_scores(score, task, n_classes) for score in scores), numbers
+    )
     for name, given in (
         ("predictions", rows.scores[0]),
         ("groups", numbers),
@@ -96,7 +102,7 @@ def _as_numbers(groups: Any) -> npt.NDArray[Any]:
     return stable_hash(as_array(groups))
 
 
-def _scores(given: Any, task: Task, n_classes: int) -> Floats:
+def _check_scores(given: Any, task: Task, n_classes: int) -> Floats:
     scores = np.asarray(given, np.float64)
     if task == "regression":
         return scores.reshape(len(scores))

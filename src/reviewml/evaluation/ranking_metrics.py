@@ -33,11 +33,11 @@ class Ranking:
         self._starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self._positive = positive[self._order].astype(np.float64)
 
-    def auc(self, weights: Floats) -> Floats:
+    def compute_auc(self, weights: Floats) -> Floats:
         """Return the area under the ROC curve for each row of weights; NaN without both classes."""
-        return self.auc_and_average_precision(weights)[0]
+        return self.compute_auc_and_average_precision(weights)[0]
 
-    def auc_and_average_precision(self, weights: Floats) -> tuple[Floats, Floats]:
+    def compute_auc_and_average_precision(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return two figures for each row of weights, shape ``(n_resamples, n)``.
 
         The area is the share of pairs in the right order [1]_; average precision is the mean
@@ -47,7 +47,7 @@ class Ranking:
         ----------
         .. [1] Hanley and McNeil (1982), The meaning and use of the area under a ROC curve.
         """
-        positive, negative = self._by_score(weights)
+        positive, negative = self._sum_by_score(weights)
         positives = positive.sum(axis=1)
         below = np.cumsum(negative, axis=1)
         negatives = below[:, -1].copy()
@@ -63,7 +63,7 @@ class Ranking:
         positives[one_class] = np.nan
         return right / (positives * negatives), precision / positives
 
-    def _by_score(self, weights: Floats) -> tuple[Floats, Floats]:
+    def _sum_by_score(self, weights: Floats) -> tuple[Floats, Floats]:
         ranked = weights[:, self._order]
         positive = ranked * self._positive
         if len(self._starts) < len(self._order):

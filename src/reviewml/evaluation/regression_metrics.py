@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from reviewml.evaluation.bootstrap import Floats
-from reviewml.evaluation.calibration import Binned
-from reviewml.evaluation.metrics import Judge, ratio
+from reviewml.evaluation.calibration import CalibrationBins
+from reviewml.evaluation.metrics import Metrics, compute_ratio
 
 
-class RegressionJudge(Judge):
+class RegressionMetrics(Metrics):
     """Figures of predicted quantities, in the units of the target.
 
     Parameters
@@ -31,13 +31,13 @@ class RegressionJudge(Judge):
     def __init__(self, target: Floats, predicted: Floats) -> None:
         self.rows = len(target)
         self.target, self.predicted = target, predicted
-        self.binned = Binned(predicted, target)
+        self.binned = CalibrationBins(predicted, target)
         errors = target - predicted
         # Around their middle, or the squares would drown their differences.
         centred = target - target.mean()
         self._sums = np.stack([errors**2, np.abs(errors), centred, centred**2], axis=1)
 
-    def figures(self) -> dict[str, float]:
+    def compute_values(self) -> dict[str, float]:
         from sklearn import metrics
 
         varies = len(np.unique(self.target)) > 1
@@ -53,10 +53,10 @@ class RegressionJudge(Judge):
         return {
             "rmse": np.sqrt(squares / total),
             "mae": absolutes / total,
-            "r2": 1 - ratio(squares, own - sums**2 / total),
+            "r2": 1 - compute_ratio(squares, own - sums**2 / total),
         }
 
-    def rarest(self) -> int:
+    def count_rarest(self) -> int:
         return self.rows
 
     def explain_undefined(self, name: str) -> str:

@@ -10,24 +10,24 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.data.dataset import Dataset
-from reviewml.display.progress import progress
+from reviewml.display.progress import show_progress
 from reviewml.errors import SchemaError
 from reviewml.evaluation import Evaluation, evaluate
 from reviewml.explanation import Explanation
-from reviewml.models.scoring import frame_order
-from reviewml.rows.bookkeeping import ids_of, unreadable
+from reviewml.models.scoring import sort_by_place
+from reviewml.rows.bookkeeping import find_unreadable, get_ids
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import PLACE, require, roles_of
 from reviewml.steps.enrichment import Enrichment
 from reviewml.steps.featurizer import Featurizer
 from reviewml.steps.model import Model
-from reviewml.steps.target import check_plain, codes_of, quantities
+from reviewml.steps.target import check_plain, encode_classes, read_quantities
 
 LANGUAGE = "language"
 
 
 @dataclasses.dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """What a model says of rows, and what is needed to judge it.
 
     Parameters
@@ -73,7 +73,7 @@ def score_rows(
     *,
     segments: Sequence[str],
     group: str | None,
-) -> Scored:
+) -> ScoredRows:
     """Score enriched rows whose roles name the target.
 
     Parameters
@@ -94,19 +94,19 @@ def score_rows(
     assert target is not None
     targets, scores, bad, groups = [], [], [], []
     apart: dict[str, list[pa.Array]] = {}
-    for batch in progress(rows.full_batches(), "evaluate", rows.rows):
+    for batch in show_progress(rows.full_batches(), "evaluate", rows.rows):
         targets.append(batch.column(target))
         scores.append(model.predict(featurizer.matrix(batch)))
-        bad.append(unreadable(batch))
-        groups.append(_groups(batch, enrichers, group))
+        bad.append(find_unreadable(batch))
+        groups.append(_find_groups(batch, enrichers, group))
         titled = {name: batch.column(name) for name in names}
         for _, enricher in enrichers:
             titled |= enricher.segments(batch)
         for title, values in titled.items():
             apart.setdefault(title, []).append(values)
     clustered = [part for part in groups if part is not None]
-    return Scored(
-        target=known_target(pa.chunked_array(targets), model, target),
+    return ScoredRows(
+        target=read_known_target(pa.chunked_array(targets), model, target),
         scores=np.concatenate(scores),
         segments={
             title: pa.chunked_array(parts).combine_chunks() for title, parts in apart.items()
@@ -116,7 +116,7 @@ def score_rows(
     )
 
 
-def _groups(
+def _find_groups(
     batch: pa.RecordBatch, enrichers: Sequence[tuple[str, Enrichment]], group: str | None
 ) -> npt.NDArray[np.uint64] | None:
     if group is not None:
@@ -125,7 +125,7 @@ def _groups(
     return next((found for found in clusters if found is not None), None)
 
 
-def known_target(column: pa.ChunkedArray, model: Model, name: str) -> np.ndarray:
+def read_known_target(column: pa.ChunkedArray, model: Model, name: str) -> np.ndarray:
     """Return a target as numbers, or as positions among the classes of a model.
 
     Raises
@@ -135,8 +135,8 @@ def known_target(column: pa.ChunkedArray, model: Model, name: str) -> np.ndarray
     """
     check_plain(column.type, name)
     if model.task == "regression":
-        return quantities(column, name)
-    return codes_of(column.combine_chunks(), model.classes)
+        return read_quantities(column, name)
+    return encode_classes(column.combine_chunks(), model.classes)
 
 
 def explain_rows(
@@ -156,15 +156,15 @@ def explain_rows(
     ids: list[pa.Array] = []
     matrices: list[np.ndarray] = []
     places: list[pa.Array] = []
-    for batch in progress(rows.full_batches(), "explain", rows.rows):
-        readable = batch.filter(pa.array(~unreadable(batch)))
-        ids.append(ids_of(readable, rows.roles))
+    for batch in show_progress(rows.full_batches(), "explain", rows.rows):
+        readable = batch.filter(pa.array(~find_unreadable(batch)))
+        ids.append(get_ids(readable, rows.roles))
         matrices.append(featurizer.matrix(readable))
         places.append(readable.column(PLACE))
     matrix = np.concatenate(matrices) if matrices else np.empty((0, 0), np.float32)
     if len(matrix) == 0:
         raise SchemaError("explain: there are no rows, or none that could be read.")
-    order = frame_order(places) if in_order else np.arange(len(matrix))
+    order = sort_by_place(places) if in_order else np.arange(len(matrix))
     matrix = matrix[order]
     return Explanation(
         ids=pa.chunked_array(ids).combine_chunks().take(pa.array(order)),

@@ -25,7 +25,7 @@ MISSING = "(missing)"
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
+class RowSegment:
     """The figures of the rows with one value.
 
     Parameters

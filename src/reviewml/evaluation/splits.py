@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError
 from reviewml.rows.columns import as_array
-from reviewml.rows.hashing import splitmix, stable_hash
+from reviewml.rows.hashing import mix_bits, stable_hash
 
 Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
@@ -93,16 +93,16 @@ def holdout(
     if time is not None:
         moments = _Moments.of(as_array(time), gap)
         if len(np.unique(moments.values[moments.known])) > 1:
-            split = _latest(moments, fraction, codes)
-            return split if groups is None else _without_held_out(split, _as_hashes(groups))
+            split = _hold_out_latest(moments, fraction, codes)
+            return split if groups is None else _drop_held_out_groups(split, _as_hashes(groups))
     if groups is not None:
         group = _as_hashes(groups)
         if len(np.unique(group)) > 1:
-            return _whole_groups(group, fraction, codes)
+            return _hold_out_groups(group, fraction, codes)
     return _split_stratified(hashes, fraction, codes, stratified=target is not None)
 
 
-def first_held_out(
+def find_holdout_start(
     time: Any, fraction: float, *, target: Codes | None = None, gap: Any = None
 ) -> int | None:
     """Return from when on `holdout` would hold rows out, in microseconds since 1970.
@@ -122,13 +122,13 @@ def first_held_out(
     if fraction == 0 or len(np.unique(values)) < 2:
         return None
     codes = np.zeros(len(moments.known), np.intp) if target is None else np.asarray(target)
-    first = _first_held_out(values, fraction, codes[moments.known], moments.gap)
+    first = _find_first_held_out(values, fraction, codes[moments.known], moments.gap)
     moment = pa.scalar(int(first), pa.int64()).cast(moments.kind)
     found: int = pc.cast(moment, pa.timestamp("us", moments.kind.tz), safe=False).value
     return found
 
 
-def successive(
+def split_successively(
     hashes: Hashes,
     n: int,
     *,
@@ -199,7 +199,7 @@ def _check(hashes: Hashes, fraction: float, *columns: Any) -> None:
             raise SchemaError(f"{len(hashes):,} rows, and a column of {len(column):,} to split by.")
 
 
-def _sentence(valid: Mask, how: str) -> str:
+def _describe_split(valid: Mask, how: str) -> str:
     held, rows = int(valid.sum()), len(valid)
     return f"held out {held:,} of {rows:,} rows ({held / max(rows, 1):.0%}), {how}"
 
@@ -254,9 +254,9 @@ def _as_moments(column: pa.Array) -> pa.Array:
     )
 
 
-def _latest(moments: _Moments, fraction: float, codes: Codes) -> Split:
+def _hold_out_latest(moments: _Moments, fraction: float, codes: Codes) -> Split:
     known, values = moments.known, moments.values
-    first = _first_held_out(values[known], fraction, codes[known], moments.gap)
+    first = _find_first_held_out(values[known], fraction, codes[known], moments.gap)
     valid = known & (values >= first)
     # A row whose time is not known is learned from, and never judged by.
     train = ~known | (values < first - moments.gap)
@@ -269,10 +269,10 @@ def _latest(moments: _Moments, fraction: float, codes: Codes) -> Split:
     between, unknown = int((~train & ~valid).sum()), int((~known).sum())
     how += f"; {between:,} left out within the gap before it" if between else ""
     how += f"; {unknown:,} without a time are learned from" if unknown else ""
-    return Split(train, valid, _sentence(valid, how))
+    return Split(train, valid, _describe_split(valid, how))
 
 
-def _first_held_out(values: npt.NDArray[Any], fraction: float, codes: Codes, gap: Any) -> Any:
+def _find_first_held_out(values: npt.NDArray[Any], fraction: float, codes: Codes, gap: Any) -> Any:
     """Return the time from which rows are held out: that nearest to the fraction.
 
     Of those within half and twice the fraction, one with all classes on both sides is better.
@@ -291,7 +291,7 @@ def _first_held_out(values: npt.NDArray[Any], fraction: float, codes: Codes, gap
     return times[off.argmin()]
 
 
-def _without_held_out(split: Split, groups: Hashes) -> Split:
+def _drop_held_out_groups(split: Split, groups: Hashes) -> Split:
     shared = split.train & np.isin(groups, groups[split.valid])
     if not shared.any():
         return split
@@ -313,22 +313,22 @@ def _as_hashes(groups: Any) -> Hashes:
 # -- by hash ------------------------------------------------------------------------------------
 
 
-def _whole_groups(groups: Hashes, fraction: float, codes: Codes) -> Split:
+def _hold_out_groups(groups: Hashes, fraction: float, codes: Codes) -> Split:
     names, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     everyone = np.zeros(len(names), np.intp)
     for attempt in range(_TRIES):
-        salted = splitmix(names + np.uint64(attempt))
-        valid = _smallest(salted, sizes, everyone, fraction)[place]
-        if _complete(codes, valid):
+        salted = mix_bits(names + np.uint64(attempt))
+        valid = _choose_smallest(salted, sizes, everyone, fraction)[place]
+        if _is_complete(codes, valid):
             break
     else:
-        valid = _smallest(splitmix(names), sizes, everyone, fraction)[place]
+        valid = _choose_smallest(mix_bits(names), sizes, everyone, fraction)[place]
     held = len(np.unique(groups[valid]))
     how = f"{held:,} of {len(names):,} groups, so that none is on both sides"
-    return Split(~valid, valid, _sentence(valid, how))
+    return Split(~valid, valid, _describe_split(valid, how))
 
 
-def _complete(codes: Codes, valid: Mask) -> bool:
+def _is_complete(codes: Codes, valid: Mask) -> bool:
     both = np.bincount(codes[valid], minlength=codes.max() + 1) > 0
     return np.array_equal(both, np.bincount(codes) > 0) and set(codes[~valid]) == set(codes)
 
@@ -340,12 +340,14 @@ def _split_stratified(hashes: Hashes, fraction: float, codes: Codes, *, stratifi
     # One hash is on one side, so it is of one class: the first of those its rows have.
     classes = np.full(len(names), codes.max())
     np.minimum.at(classes, place, codes)
-    valid = _smallest(names, sizes, classes, fraction)[place]
+    valid = _choose_smallest(names, sizes, classes, fraction)[place]
     how = "chosen by hash"
-    return Split(~valid, valid, _sentence(valid, f"{how} within each class" if stratified else how))
+    return Split(
+        ~valid, valid, _describe_split(valid, f"{how} within each class" if stratified else how)
+    )
 
 
-def _smallest(hashes: Hashes, sizes: Codes, classes: Codes, fraction: float) -> Mask:
+def _choose_smallest(hashes: Hashes, sizes: Codes, classes: Codes, fraction: float) -> Mask:
     """Choose units with the smallest hashes, as many of each class as come nearest the fraction.
 
     Parameters

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.display.text_tables import Table
-from reviewml.errors import SchemaError, UnknownName, did_you_mean
-from reviewml.explanation.row import ColumnPart, FeaturePart, RowExplanation, value_text
+from reviewml.display.text_tables import TextTable
+from reviewml.errors import SchemaError, UnknownName, suggest_names
+from reviewml.explanation.row import ColumnPart, FeaturePart, RowExplanation, format_value
 from reviewml.rows.columns import as_array
 from reviewml.steps.featurizer import Feature, Matrix
 
@@ -143,11 +143,11 @@ class Explanation:
         """
         parts = self.by_column if by == "column" else self.contributions[..., :-1]
         if output is not None:
-            parts = parts[:, [self._output(output)]]
+            parts = parts[:, [self._find_output(output)]]
         sizes = np.abs(parts).reshape(-1, parts.shape[-1])
         # Sums of floats depend on their order; sorted, it is always the same.
         means = np.sort(sizes, axis=0).mean(axis=0) if len(sizes) else np.zeros(parts.shape[-1])
-        table = self._names(by)
+        table = self._list_names(by)
         table = table.append_column("importance", pa.array(means))
         total = means.sum()
         table = table.append_column("share", pa.array(means / total if total else means))
@@ -173,7 +173,7 @@ class Explanation:
         pyarrow.Table
             With a column ``output``, the class, when there are more than two.
         """
-        named = self._names(by)
+        named = self._list_names(by)
         parts = self.by_column if by == "column" else self.contributions[..., :-1]
         values = np.concatenate([parts, self.bias[..., None]], axis=-1)
         rows, outputs, names = np.indices(values.shape).reshape(3, -1)
@@ -206,8 +206,8 @@ class Explanation:
             When no row has this id, or several have it and `occurrence` does not say which.
         """
         row = self._find(id, occurrence)
-        chosen = int(self.margin[row].argmax()) if output is None else self._output(output)
-        parts = [self._part(row, chosen, column) for column in self.columns]
+        chosen = int(self.margin[row].argmax()) if output is None else self._find_output(output)
+        parts = [self._make_part(row, chosen, column) for column in self.columns]
         several = len(self.classes) > 2
         return RowExplanation(
             id=self.ids[row].as_py(),
@@ -217,12 +217,12 @@ class Explanation:
             parts=tuple(sorted(parts, key=lambda part: (-abs(part.contribution), part.column))),
         )
 
-    def _part(self, row: int, output: int, column: str) -> ColumnPart:
+    def _make_part(self, row: int, output: int, column: str) -> ColumnPart:
         features = [
             FeaturePart(
                 name=self.features[place].name,
                 meaning=self.features[place].meaning,
-                value=self._value(row, place),
+                value=self._format_value(row, place),
                 contribution=float(self.contributions[row, output, place]),
             )
             for place in self._places[column]
@@ -231,10 +231,10 @@ class Explanation:
         total = float(self.by_column[row, output, self.columns.index(column)])
         return ColumnPart(column, total, tuple(features))
 
-    def _value(self, row: int, place: int) -> str:
+    def _format_value(self, row: int, place: int) -> str:
         if self.matrix is None:
             return ""
-        return value_text(self.features[place], float(self.matrix[row, place]))
+        return format_value(self.features[place], float(self.matrix[row, place]))
 
     def _find(self, id: Any, occurrence: int | None) -> int:
         try:
@@ -256,10 +256,10 @@ class Explanation:
             raise UnknownName(f"occurrence={occurrence}: {len(found):,} rows have the id {id!r}.")
         return int(found[occurrence or 0])
 
-    def _output(self, output: Any) -> int:
+    def _find_output(self, output: Any) -> int:
         if len(self.classes) < 3 or output not in self.classes:
             known = map(str, self.classes if len(self.classes) > 2 else ())
-            raise UnknownName(f"no output {output!r}. {did_you_mean(str(output), known)}")
+            raise UnknownName(f"no output {output!r}. {suggest_names(str(output), known)}")
         return self.classes.index(output)
 
     # -- shown --------------------------------------------------------------------------------
@@ -294,34 +294,34 @@ class Explanation:
         """
         if row is not None:
             return self.row(row, output=output).plot(path)
-        from reviewml.explanation.plots import importance
+        from reviewml.explanation.plots import plot_importance
 
-        return importance(self.global_importance(output=output), self.units, path)
+        return plot_importance(self.global_importance(output=output), self.units, path)
 
     def __repr__(self) -> str:
-        return "\n".join([self._title(), self._table().text(), NOTE])
+        return "\n".join([self._write_title(), self._make_table().text(), NOTE])
 
     def _repr_html_(self) -> str:
-        table = dataclasses.replace(self._table(), title=self._title())
+        table = dataclasses.replace(self._make_table(), title=self._write_title())
         return f"{table.html()}<p>{html.escape(NOTE)}</p>"
 
-    def _title(self) -> str:
+    def _write_title(self) -> str:
         return f"mean |contribution| over {len(self.ids):,} rows, uncalibrated {self.units}"
 
-    def _table(self) -> Table:
+    def _make_table(self) -> TextTable:
         found = self.global_importance().to_pylist()
         rows = [(r["column"], f"{r['importance']:.4f}", f"{r['share']:.1%}") for r in found[:SHOWN]]
         if len(found) > SHOWN:
             rest = found[SHOWN:]
             share = f"{sum(row['share'] for row in rest):.1%}"
             rows.append((f"({len(rest)} more columns)", "", share))
-        return Table("", ("column", "importance", "share"), rows)
+        return TextTable("", ("column", "importance", "share"), rows)
 
-    def _names(self, by: By) -> pa.Table:
+    def _list_names(self, by: By) -> pa.Table:
         if by == "column":
             return pa.table({"column": pa.array(self.columns, pa.string())})
         if by != "feature":
-            raise UnknownName(f"by={by!r}. {did_you_mean(str(by), ['column', 'feature'])}")
+            raise UnknownName(f"by={by!r}. {suggest_names(str(by), ['column', 'feature'])}")
         each = ("column", "name", "meaning")
         named = {a: pa.array([getattr(f, a) for f in self.features], pa.string()) for a in each}
         return pa.table(named).rename_columns(["column", "feature", "meaning"])

@@ -58,23 +58,23 @@ class ExplainedColumn(Protocol):
     def value(self) -> str: ...
 
 
-def importance(table: pa.Table, units: str, path: Path = None) -> Figure:
+def plot_importance(table: pa.Table, units: str, path: Path = None) -> Figure:
     """Draw `Explanation.global_importance` as bars."""
     shown = table.slice(0, SHOWN).to_pylist()[::-1]
-    figure, axes = _canvas(len(shown))
+    figure, axes = _make_canvas(len(shown))
     axes.barh([row["column"] for row in shown], [row["importance"] for row in shown])
     axes.set_xlabel(f"mean |contribution|, {units}")
     return _finish_figure(figure, path)
 
 
-def waterfall(row: ExplainedRow, path: Path = None) -> Figure:
+def plot_waterfall(row: ExplainedRow, path: Path = None) -> Figure:
     """Draw the way from the model's starting point to the margin of one row."""
     steps = [(part.column, part.contribution, part.value()) for part in row.parts]
     if len(steps) > SHOWN:
         rest = steps[SHOWN - 1 :]
         total = sum(contribution for _, contribution, _ in rest)
         steps = [*steps[: SHOWN - 1], (f"({len(rest)} more columns)", total, "")]
-    figure, axes = _canvas(len(steps) + 2)
+    figure, axes = _make_canvas(len(steps) + 2)
     reached = row.bias
     axes.barh("(start)", row.bias, color=WHOLE)
     for column, contribution, value in steps:
@@ -100,7 +100,7 @@ def _show_steps(axes: Axes, start: float, contributions: list[float]) -> None:
         axes.set_xlim(low - room, high + room)
 
 
-def _canvas(bars: int) -> tuple[Figure, Axes]:
+def _make_canvas(bars: int) -> tuple[Figure, Axes]:
     pyplot = plugins.optional("matplotlib.pyplot", "plot()")
     figure: Figure = pyplot.figure(figsize=(7.0, 1.2 + 0.35 * bars), layout="constrained")
     # Closed for pyplot, which would keep it for ever; a notebook still shows what is returned.

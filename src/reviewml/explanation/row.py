@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reviewml.display.text_tables import Table
+from reviewml.display.text_tables import TextTable
 from reviewml.steps.featurizer import Feature
 
 if TYPE_CHECKING:
@@ -112,27 +112,27 @@ class RowExplanation:
         MissingExtra
             When matplotlib is not installed: ``pip install 'reviewml[plot]'``.
         """
-        from reviewml.explanation.plots import waterfall
+        from reviewml.explanation.plots import plot_waterfall
 
-        return waterfall(self, path)
+        return plot_waterfall(self, path)
 
     def __repr__(self) -> str:
-        return f"{self._title()}\n{self._table().text()}"
+        return f"{self._write_title()}\n{self._make_table().text()}"
 
     def _repr_html_(self) -> str:
-        return dataclasses.replace(self._table(), title=self._title()).html()
+        return dataclasses.replace(self._make_table(), title=self._write_title()).html()
 
-    def _title(self) -> str:
+    def _write_title(self) -> str:
         return f"row {self.id!r}: margin {self.margin:.4f} ({self.units})"
 
-    def _table(self) -> Table:
+    def _make_table(self) -> TextTable:
         parts = [(p.column, f"{p.contribution:+.4f}", p.value()) for p in self.parts]
         start = ("(start)", f"{self.bias:+.4f}", "")
         end = ("(margin)", f"{self.margin:+.4f}", "")
-        return Table("", ("column", "contribution", "value"), [start, *parts, end])
+        return TextTable("", ("column", "contribution", "value"), [start, *parts, end])
 
 
-def value_text(feature: Feature, value: float) -> str:
+def format_value(feature: Feature, value: float) -> str:
     """Return what a number in the matrix stands for.
 
     Parameters
@@ -145,12 +145,12 @@ def value_text(feature: Feature, value: float) -> str:
     if np.isnan(value):
         return "missing"
     if feature.kind == "numeric":
-        return _number_text(value, getattr(feature.expression, "offset", 0))
+        return _format_number(value, getattr(feature.expression, "offset", 0))
     code = int(value)
     return feature.categories[code] if 0 <= code < len(feature.categories) else "unseen"
 
 
-def _number_text(value: float, offset: int | float) -> str:
+def _format_number(value: float, offset: int | float) -> str:
     if not offset:
         return f"{value:.6g}"
     if isinstance(offset, int) and value.is_integer():

@@ -53,10 +53,10 @@ class Kind:
     features: Callable[[Record], Iterator[Feature]]
 
 
-def kind_of(arrow_type: pa.DataType) -> str | None:
+def find_kind(arrow_type: pa.DataType) -> str | None:
     """Return the name of the kind that reads a type, or None."""
     if pa.types.is_dictionary(arrow_type):
-        return kind_of(arrow_type.value_type)
+        return find_kind(arrow_type.value_type)
     fitting = (name for name, kind in KINDS.items() if any(test(arrow_type) for test in kind.reads))
     return next(fitting, None)
 
@@ -65,7 +65,7 @@ def check_type(arrow_type: pa.DataType, record: Record) -> None:
     """Raise when a column no longer is of the kind it was fitted as; all may be null."""
     if pa.types.is_null(arrow_type):
         return
-    if kind_of(arrow_type) == record["kind"] and _as_long(arrow_type, record):
+    if find_kind(arrow_type) == record["kind"] and _as_long(arrow_type, record):
         return
     raise SchemaError(
         f"column {record['column']!r} holds {arrow_type}, but Features was fitted on "
@@ -76,7 +76,7 @@ def check_type(arrow_type: pa.DataType, record: Record) -> None:
 
 def check_text(column: str, arrow_type: pa.DataType) -> None:
     """Raise when a column that was fitted as text holds what cannot be shown as text."""
-    if not pa.types.is_null(arrow_type) and kind_of(arrow_type) in (None, "seconds", "numbers"):
+    if not pa.types.is_null(arrow_type) and find_kind(arrow_type) in (None, "seconds", "numbers"):
         raise SchemaError(
             f"column {column!r} holds {arrow_type}, but Features was fitted on its text: cast the "
             "column, or fit again."
@@ -87,50 +87,52 @@ def _as_long(arrow_type: pa.DataType, record: Record) -> bool:
     return record["kind"] != "numbers" or bool(arrow_type.list_size == len(record["names"]))
 
 
-def parts_of(arrow_type: pa.DataType) -> list[str]:
+def list_parts(arrow_type: pa.DataType) -> list[str]:
     """Return the cyclic parts of a date or timestamp; a date has no hour."""
     return ["month", "weekday"] if pa.types.is_date(arrow_type) else ["month", "weekday", "hour"]
 
 
-def _offset(record: Record) -> int | float:
+def _get_offset(record: Record) -> int | float:
     # Featurizers that were fitted earlier have none.
     offset: int | float = record.get("offset", 0)
     return offset
 
 
-def _less(meaning: str, record: Record) -> str:
-    return f"{meaning}, less {record['offset']}" if _offset(record) else meaning
+def _describe_offset(meaning: str, record: Record) -> str:
+    return f"{meaning}, less {record['offset']}" if _get_offset(record) else meaning
 
 
-def _number(record: Record) -> Iterator[Feature]:
+def _make_number_features(record: Record) -> Iterator[Feature]:
     name = record["column"]
     meaning = f"whether {name}" if record["type"] == "bool" else name
-    yield Feature(name, name, _less(meaning, record), Number(name, offset=_offset(record)))
+    yield Feature(
+        name, name, _describe_offset(meaning, record), Number(name, offset=_get_offset(record))
+    )
 
 
-def _category(record: Record) -> Iterator[Feature]:
+def _make_category_features(record: Record) -> Iterator[Feature]:
     name, categories = record["column"], tuple(record["categories"])
     yield Feature(name, name, name, Category(name, categories), "categorical", categories)
 
 
-def _moment(record: Record) -> Iterator[Feature]:
+def _make_moment_features(record: Record) -> Iterator[Feature]:
     name = record["column"]
     for part in record["parts"]:
         meaning = MEANINGS[part].format(name)
         if part == "days":
-            days = Days(name, offset=_offset(record))
-            yield Feature(f"{name}: {part}", name, _less(meaning, record), days)
+            days = Days(name, offset=_get_offset(record))
+            yield Feature(f"{name}: {part}", name, _describe_offset(meaning, record), days)
         else:
             yield Feature(f"{name}: {part}", name, meaning, PartOfDate(name, part))
 
 
-def _seconds(record: Record) -> Iterator[Feature]:
+def _make_seconds_features(record: Record) -> Iterator[Feature]:
     name = record["column"]
-    meaning = _less(f"{name} in seconds", record)
-    yield Feature(f"{name}: seconds", name, meaning, Seconds(name, offset=_offset(record)))
+    meaning = _describe_offset(f"{name} in seconds", record)
+    yield Feature(f"{name}: seconds", name, meaning, Seconds(name, offset=_get_offset(record)))
 
 
-def _elements(record: Record) -> Iterator[Feature]:
+def _make_element_features(record: Record) -> Iterator[Feature]:
     column = record["column"]
     for place, name in enumerate(record["names"]):
         shown = f"{column}: {name}"
@@ -138,7 +140,7 @@ def _elements(record: Record) -> Iterator[Feature]:
 
 
 def _is_list_of_numbers(arrow_type: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(arrow_type) and kind_of(arrow_type.value_type) == "number"
+    return pa.types.is_fixed_size_list(arrow_type) and find_kind(arrow_type.value_type) == "number"
 
 
 _types = pa.types
@@ -148,14 +150,20 @@ KINDS = {
     "number": Kind(
         "numbers or booleans",
         (_types.is_integer, _types.is_floating, _types.is_decimal, _types.is_boolean),
-        _number,
+        _make_number_features,
     ),
     "category": Kind(
-        "texts", (_types.is_string, _types.is_large_string, _types.is_string_view), _category
+        "texts",
+        (_types.is_string, _types.is_large_string, _types.is_string_view),
+        _make_category_features,
     ),
-    "moment": Kind("dates or timestamps", (_types.is_timestamp, _types.is_date), _moment),
-    "seconds": Kind("durations or times", (_types.is_duration, _types.is_time), _seconds),
-    "numbers": Kind("lists of as many numbers", (_is_list_of_numbers,), _elements),
+    "moment": Kind(
+        "dates or timestamps", (_types.is_timestamp, _types.is_date), _make_moment_features
+    ),
+    "seconds": Kind(
+        "durations or times", (_types.is_duration, _types.is_time), _make_seconds_features
+    ),
+    "numbers": Kind("lists of as many numbers", (_is_list_of_numbers,), _make_element_features),
 }
 
 RECORD = Choice(

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.errors import SchemaError
-from reviewml.featurizers.column_kinds import Record, kind_of, parts_of
+from reviewml.featurizers.column_kinds import Record, find_kind, list_parts
 from reviewml.featurizers.offsets import (
     EXACT,
     Offset,
@@ -19,10 +19,10 @@ from reviewml.featurizers.offsets import (
     describe_collisions,
     may_collide,
 )
-from reviewml.operations.label import horizon
+from reviewml.operations.label import read_horizon
 from reviewml.privacy.personal_data import count_personal, is_personal
 from reviewml.rows.expressions import Days, Number, Quantity, Seconds
-from reviewml.rows.named_lists import names_of
+from reviewml.rows.named_lists import get_names
 from reviewml.rows.provenance import origin_of
 from reviewml.rows.roles import normalize_name, require, roles_of, visible
 from reviewml.rows.statistics import Later, Max, Min, Missing, Statistic, ValueCounts
@@ -77,10 +77,10 @@ class Candidates:
         if not rating:
             apart.add(roles.rating)
         # A label tells the future, whichever of them is the target.
-        apart |= {field.name for field in schema if horizon(field) is not None}
+        apart |= {field.name for field in schema if read_horizon(field) is not None}
         names = [name for name in visible(schema.names) if name not in apart]
         respelled = _find_respelled(schema, names, apart | roles.columns())
-        kinds = {n: kind_of(schema.field(n).type) for n in names if n not in respelled}
+        kinds = {n: find_kind(schema.field(n).type) for n in names if n not in respelled}
         return cls(schema, kinds, most, roles.time, respelled, tuple(allow_personal))
 
     def statistics(self) -> dict[str, Statistic]:
@@ -98,11 +98,11 @@ class Candidates:
                 wanted[f"later {column}"] = Later(column, str(self.time))
         return wanted
 
-    def samples(self, statistics: Mapping[str, Any]) -> dict[str, Statistic]:
+    def list_samples(self, statistics: Mapping[str, Any]) -> dict[str, Statistic]:
         """Name what else has to be known of columns whose numbers float32 may not tell apart."""
-        left_out = self.left_out(statistics)
+        left_out = self.list_left_out(statistics)
         quantities = {
-            column: self._quantity(column, statistics)
+            column: self._choose_quantity(column, statistics)
             for column in self.kinds
             if column not in left_out
         }
@@ -112,37 +112,37 @@ class Candidates:
             if quantity is not None
         }
 
-    def _quantity(self, column: str, statistics: Mapping[str, Any]) -> Quantity | None:
+    def _choose_quantity(self, column: str, statistics: Mapping[str, Any]) -> Quantity | None:
         """Return what is measured in a column, where some of it may become equal in float32."""
         kind, arrow_type = self.kinds[column], self.schema.field(column).type
-        if kind == "number" and may_collide(*self._extremes(column, statistics)):
-            return Number(column, offset=self._base(column, statistics))
+        if kind == "number" and may_collide(*self._get_extremes(column, statistics)):
+            return Number(column, offset=self._choose_base(column, statistics))
         if kind == "seconds":
             return Seconds(column)
         # Days are whole numbers, and few, where they are dates.
         days = kind == "moment" and column != self.time and not pa.types.is_date(arrow_type)
         return Days(column) if days else None
 
-    def _base(self, column: str, statistics: Mapping[str, Any]) -> int:
+    def _choose_base(self, column: str, statistics: Mapping[str, Any]) -> int:
         """Return a whole number that is near the values of a column of decimals; else 0."""
-        smallest, _ = self._extremes(column, statistics)
+        smallest, _ = self._get_extremes(column, statistics)
         return math.floor(smallest) if isinstance(smallest, decimal.Decimal) else 0
 
-    def _extremes(self, column: str, statistics: Mapping[str, Any]) -> tuple[Any, Any]:
+    def _get_extremes(self, column: str, statistics: Mapping[str, Any]) -> tuple[Any, Any]:
         return statistics.get(f"min {column}"), statistics.get(f"max {column}")
 
-    def notes(self, statistics: Mapping[str, Any]) -> Iterator[str]:
+    def list_notes(self, statistics: Mapping[str, Any]) -> Iterator[str]:
         """Yield what the user should look at in the columns that are features, or could be."""
-        yield from self._notes_of_personal(statistics)
-        for record in self.records(statistics):
+        yield from self._list_personal_notes(statistics)
+        for record in self.make_records(statistics):
             column, kind = record["column"], record["kind"]
-            smallest, largest = self._extremes(column, statistics)
+            smallest, largest = self._get_extremes(column, statistics)
             if kind == "number" and isinstance(smallest, int) and largest - smallest > EXACT:
                 yield (
                     f"column {column!r} has whole numbers over 2**53 apart, as ids have: if it "
                     f"is one, leave it out with Features(exclude=[{column!r}])."
                 )
-            elif (offset := self._offset(column, statistics)) is not None:
+            elif (offset := self._choose_offset(column, statistics)) is not None:
                 yield from describe_collisions(column, offset)
             if kind == "category" and column == roles_of(self.schema).rating:
                 yield (
@@ -151,7 +151,7 @@ class Candidates:
                     "numbers."
                 )
 
-    def _notes_of_personal(self, statistics: Mapping[str, Any]) -> Iterator[str]:
+    def _list_personal_notes(self, statistics: Mapping[str, Any]) -> Iterator[str]:
         for column in self.kinds:
             count = self._count_personal(column, statistics)
             if not count:
@@ -181,29 +181,29 @@ class Candidates:
     def _is_compared(self, column: str) -> bool:
         if self.time in (None, column) or self.kinds[column] != "moment":
             return False
-        return kind_of(self.schema.field(self.time).type) == "moment"
+        return find_kind(self.schema.field(self.time).type) == "moment"
 
-    def left_out(self, statistics: Mapping[str, Any]) -> dict[str, str]:
+    def list_left_out(self, statistics: Mapping[str, Any]) -> dict[str, str]:
         """Return the columns that cannot be features, and why."""
-        reasons = {column: self._reason(column, statistics) for column in self.kinds}
+        reasons = {column: self._explain_left_out(column, statistics) for column in self.kinds}
         reasons |= {
             column: f"its name differs from {name!r}, which is kept apart, in spelling alone"
             for column, name in self.respelled.items()
         }
         return {column: reason for column, reason in reasons.items() if reason is not None}
 
-    def records(self, statistics: Mapping[str, Any]) -> list[Record]:
+    def make_records(self, statistics: Mapping[str, Any]) -> list[Record]:
         """Return what to keep of the columns that can."""
-        left_out = self.left_out(statistics)
+        left_out = self.list_left_out(statistics)
         used = [column for column in self.kinds if column not in left_out]
         return [self._record(column, statistics) for column in used]
 
-    def later_than_time(self, statistics: Mapping[str, Any]) -> dict[str, list[int]]:
+    def find_later_than_time(self, statistics: Mapping[str, Any]) -> dict[str, list[int]]:
         """Return the columns with dates after the row: in how many rows, of how many."""
         counts = {column: statistics.get(f"later {column}") for column in self.kinds}
         return {column: list(count) for column, count in counts.items() if count and count[0]}
 
-    def incomplete(self, statistics: Mapping[str, Any]) -> list[str]:
+    def list_incomplete(self, statistics: Mapping[str, Any]) -> list[str]:
         """Return the columns of numbers in which rows have no value."""
         numbers = [column for column, kind in self.kinds.items() if kind == "number"]
         return [column for column in numbers if statistics.get(f"missing {column}")]
@@ -219,22 +219,22 @@ class Candidates:
                 repeated = [value for value in repeated if not is_personal(value)]
             record["categories"] = sorted(repeated, key=str.encode)
         if kind == "numbers":
-            record["names"] = names_of(arrow_type)
+            record["names"] = get_names(arrow_type)
         if kind == "moment":
-            record["parts"] = [*([] if column == self.time else ["days"]), *parts_of(arrow_type)]
-        offset = self._offset(column, statistics)
+            record["parts"] = [*([] if column == self.time else ["days"]), *list_parts(arrow_type)]
+        offset = self._choose_offset(column, statistics)
         if offset is not None and offset.value:
             record["offset"] = offset.value
         return record
 
-    def _offset(self, column: str, statistics: Mapping[str, Any]) -> Offset | None:
+    def _choose_offset(self, column: str, statistics: Mapping[str, Any]) -> Offset | None:
         sample = statistics.get(f"sample {column}")
         if sample is None:
             return None
         whole = pa.types.is_decimal(self.schema.field(column).type)
-        return Offset.choose(sample, whole=whole, base=self._base(column, statistics))
+        return Offset.choose(sample, whole=whole, base=self._choose_base(column, statistics))
 
-    def _reason(self, column: str, statistics: Mapping[str, Any]) -> str | None:
+    def _explain_left_out(self, column: str, statistics: Mapping[str, Any]) -> str | None:
         kind = self.kinds[column]
         if kind is None:
             return f"its type is {self.schema.field(column).type}"
@@ -243,7 +243,7 @@ class Candidates:
         if kind == "numbers":
             return None
         if kind == "category":
-            return self._reason_against_category(column, statistics)
+            return self._explain_no_category(column, statistics)
         smallest, largest = statistics.get(f"min {column}"), statistics.get(f"max {column}")
         if smallest is None:
             return "no row has a value"
@@ -251,7 +251,7 @@ class Candidates:
             return "every row has the same value"
         return None
 
-    def _reason_against_category(self, column: str, statistics: Mapping[str, Any]) -> str | None:
+    def _explain_no_category(self, column: str, statistics: Mapping[str, Any]) -> str | None:
         counts = statistics.get(f"values {column}", {})
         if counts is None:
             return f"it has more than max_categories={self.most} different values"

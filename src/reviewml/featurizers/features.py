@@ -149,39 +149,41 @@ class Features(Featurizer):
     def fit(self, dataset: Dataset) -> Self:
         schema = dataset.full_schema
         found = dataset.aggregate(self.statistics(schema))
-        samples = self._candidates(schema).samples(found)
+        samples = self._make_candidates(schema).list_samples(found)
         if samples:
             found |= dataset.aggregate(samples)
         return self.with_state(self.finish(schema, found))
 
     def statistics(self, schema: pa.Schema) -> Mapping[str, Statistic]:
-        wanted = self._candidates(schema).statistics()
-        columns = self._text_columns(schema)
+        wanted = self._make_candidates(schema).statistics()
+        columns = self._list_text_columns(schema)
         if columns and self.ngrams:
             wanted["terms"] = texts.DocumentCounts(columns[0], columns)
         return wanted
 
     def finish(self, schema: pa.Schema, statistics: Mapping[str, Any]) -> dict[str, Any]:
-        candidates = self._candidates(schema)
-        columns = self._text_columns(schema)
+        candidates = self._make_candidates(schema)
+        columns = self._list_text_columns(schema)
         counts = statistics.get("terms", {})
         state = {
-            "columns_": candidates.records(statistics),
+            "columns_": candidates.make_records(statistics),
             "text_": list(columns),
             "measured_": bool(columns) and self.text_statistics,
-            "terms_": texts.vocabulary(counts, self.ngrams, self.min_reviews),
-            "left_out_": candidates.left_out(statistics),
-            "later_than_time_": candidates.later_than_time(statistics),
-            "notes_": list(candidates.notes(statistics)),
-            "incomplete_": candidates.incomplete(statistics),
+            "terms_": texts.choose_vocabulary(counts, self.ngrams, self.min_reviews),
+            "left_out_": candidates.list_left_out(statistics),
+            "later_than_time_": candidates.find_later_than_time(statistics),
+            "notes_": list(candidates.list_notes(statistics)),
+            "incomplete_": candidates.list_incomplete(statistics),
             "respelled_": candidates.respelled,
         }
         if not (state["columns_"] or state["measured_"] or state["terms_"]):
-            reasons = [f"{name!r}: {why}" for name, why in candidates.left_out(statistics).items()]
+            reasons = [
+                f"{name!r}: {why}" for name, why in candidates.list_left_out(statistics).items()
+            ]
             raise SchemaError(f"no column can be a feature. {'; '.join(reasons)}".rstrip())
         return state
 
-    def _candidates(self, schema: pa.Schema) -> Candidates:
+    def _make_candidates(self, schema: pa.Schema) -> Candidates:
         return Candidates.of(
             schema,
             exclude=self.exclude,
@@ -190,7 +192,7 @@ class Features(Featurizer):
             allow_personal=self.allow_personal,
         )
 
-    def _text_columns(self, schema: pa.Schema) -> tuple[str, ...]:
+    def _list_text_columns(self, schema: pa.Schema) -> tuple[str, ...]:
         if not (self.text_statistics or self.ngrams):
             return ()
         return tuple(c for c in roles_of(schema).text or () if c not in self.exclude)
@@ -233,7 +235,7 @@ class Features(Featurizer):
     def features(self) -> Sequence[Feature]:
         self.require_fitted("columns_")
         if self._features is None:
-            self._features = tuple(_named_once(self._make_features()))
+            self._features = tuple(_name_once(self._make_features()))
         return self._features
 
     def beyond_operators(self) -> tuple[Features, Sequence[str]]:
@@ -245,8 +247,8 @@ class Features(Featurizer):
             yield from KINDS[record["kind"]].features(record)
         label = " + ".join(self.text_)
         if self.measured_:
-            yield from texts.measures(label)
-        yield from texts.terms(label, self.terms_)
+            yield from texts.make_measure_features(label)
+        yield from texts.make_term_features(label, self.terms_)
 
     def matrix(self, batch: pa.RecordBatch) -> Matrix:
         """Compute the features of a batch.
@@ -279,10 +281,10 @@ class Features(Featurizer):
         if not self.terms_:
             return batch
         known = {term: position for position, term in enumerate(self.terms_)}
-        return batch.append_column(texts.TERMS, texts.positions(joined, known))
+        return batch.append_column(texts.TERMS, texts.find_positions(joined, known))
 
 
-def _named_once(features: Iterator[Feature]) -> Iterator[Feature]:
+def _name_once(features: Iterator[Feature]) -> Iterator[Feature]:
     taken: set[str] = set()
     for feature in features:
         name = feature.name

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.rows.expressions import Quantity, subtract, write_numbers
-from reviewml.rows.hashing import splitmix
+from reviewml.rows.hashing import mix_bits
 from reviewml.rows.statistics import ColumnStatistic
 
 SMALL = 4096
@@ -51,16 +51,16 @@ class ValueSample(ColumnStatistic):
         measured = self.quantity.measure(batch)
         if isinstance(measured, pa.Array) and pa.types.is_integer(measured.type):
             kind = pa.uint64() if measured.type == pa.uint64() else pa.int64()
-            return _smallest(np.asarray(measured.drop_null().cast(kind)))
+            return _keep_smallest(np.asarray(measured.drop_null().cast(kind)))
         numbers = subtract(measured, self.quantity.offset)
-        return _smallest(numbers[np.isfinite(numbers)] + 0.0)
+        return _keep_smallest(numbers[np.isfinite(numbers)] + 0.0)
 
     def merge(self, one: Values, other: Values) -> Values:
-        return _smallest(np.concatenate([one, other]))
+        return _keep_smallest(np.concatenate([one, other]))
 
 
-def _smallest(values: Any) -> Values:
-    hashes = splitmix(np.ascontiguousarray(values).view(np.uint64))
+def _keep_smallest(values: Any) -> Values:
+    hashes = mix_bits(np.ascontiguousarray(values).view(np.uint64))
     _, first = np.unique(hashes, return_index=True)
     return np.sort(values[first[:SAMPLED]])
 

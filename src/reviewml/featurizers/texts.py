@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.rows.expressions import MEASURES, TEXT, Column, Expression, TextMeasure
-from reviewml.rows.roles import joined_text
+from reviewml.rows.roles import join_texts
 from reviewml.rows.statistics import ColumnStatistic
 from reviewml.steps.featurizer import Feature
 
@@ -43,7 +43,7 @@ def join_shown_text(columns: Sequence[pa.Array]) -> pa.Array:
     >>> join_shown_text([pa.array(["I don&#39;t &lt;3 R&D; why?", None])]).to_pylist()
     ["I don't <3 R&D; why?", None]
     """
-    texts = joined_text(columns)
+    texts = join_texts(columns)
     escaped = pc.match_substring(texts, "&").fill_null(False)
     if not pc.any(escaped).as_py():
         return texts
@@ -54,19 +54,19 @@ def join_shown_text(columns: Sequence[pa.Array]) -> pa.Array:
 def unescape(text: str) -> str:
     """Replace the HTML entities of a text; what only looks like one stays."""
     for _ in range(ESCAPED):
-        text, replaced = ENTITY.subn(_character, text)
+        text, replaced = ENTITY.subn(_decode_entity, text)
         if not replaced:
             break
     return text
 
 
-def _character(entity: re.Match[str]) -> str:
+def _decode_entity(entity: re.Match[str]) -> str:
     if entity[1].startswith("#"):
         return html.unescape(entity[0])
     return html.entities.html5.get(f"{entity[1]};", entity[0])
 
 
-def measures(label: str) -> Iterator[Feature]:
+def make_measure_features(label: str) -> Iterator[Feature]:
     """Return the features of how a text is written; `label` names its columns."""
     for measure in MEASURES:
         yield Feature(
@@ -74,7 +74,7 @@ def measures(label: str) -> Iterator[Feature]:
         )
 
 
-def terms(label: str, vocabulary: Sequence[str]) -> Iterator[Feature]:
+def make_term_features(label: str, vocabulary: Sequence[str]) -> Iterator[Feature]:
     """Return a feature for each term of a vocabulary."""
     for position, term in enumerate(vocabulary):
         name = f'{label} has "{term}"'
@@ -133,14 +133,14 @@ class DocumentCounts(ColumnStatistic):
         return large
 
 
-def vocabulary(counts: Mapping[str, int], most: int, fewest_texts: int) -> list[str]:
+def choose_vocabulary(counts: Mapping[str, int], most: int, fewest_texts: int) -> list[str]:
     """Return the terms that most texts have, of those that enough have, sorted."""
     enough = [term for term, count in counts.items() if count >= fewest_texts]
     frequent = sorted(enough, key=lambda term: (-counts[term], term.encode()))[:most]
     return sorted(frequent, key=str.encode)
 
 
-def positions(texts: pa.Array, known: Mapping[str, int]) -> pa.Array:
+def find_positions(texts: pa.Array, known: Mapping[str, int]) -> pa.Array:
     """Return the positions of the known terms in each text, as a list; null where it is."""
     tokens = _Tokens.of(texts)
     each = [[known[term] for term in split_token(t) if term in known] for t in tokens.distinct]

@@ -9,10 +9,16 @@ from collections.abc import Sequence
 from reviewml.data.dataset import Dataset
 from reviewml.errors import SchemaError
 from reviewml.evaluation import Ablation, Evaluation, paired_difference
-from reviewml.evaluation.score_rows import Scored, score_rows
-from reviewml.fitting.fit import Fitted, describe_far_times, first_judged, fit, looks_ahead
-from reviewml.fitting.steps import Chain
-from reviewml.rows.expressions import earlier
+from reviewml.evaluation.score_rows import ScoredRows, score_rows
+from reviewml.fitting.fit import (
+    FittedSteps,
+    describe_far_times,
+    find_holdout_time,
+    fit,
+    get_label_horizon,
+)
+from reviewml.fitting.steps import PipelineSteps
+from reviewml.rows.expressions import make_earlier
 from reviewml.rows.roles import roles_of
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.statistics import Missing
@@ -22,8 +28,8 @@ HOLDOUT = 0.25
 """Share of the rows, the latest, that is judged unless another is asked for."""
 
 
-def backtest(
-    chain: Chain,
+def run_backtest(
+    chain: PipelineSteps,
     rows: Dataset,
     holdout: float,
     *,
@@ -68,11 +74,11 @@ def backtest(
     other = fit(dataclasses.replace(chain, enrichers=kept), before, until=first)
     without = dataclasses.replace(_score_holdout(other, after, (), group), groups=scored.groups)
     return dataclasses.replace(
-        found, ablation=_ablation(left_out, found, scored, without, fitted, confidence)
+        found, ablation=_compute_ablation(left_out, found, scored, without, fitted, confidence)
     )
 
 
-def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[int, Dataset, Dataset]:
+def _split(chain: PipelineSteps, rows: Dataset, holdout: float) -> tuple[int, Dataset, Dataset]:
     time = roles_of(rows.full_schema).time
     if time is None:
         raise SchemaError(
@@ -80,14 +86,14 @@ def _split(chain: Chain, rows: Dataset, holdout: float) -> tuple[int, Dataset, D
             "one, as in Pipeline(..., time='column'), which also finds it in rows that are joined; "
             "without one, use cross_val_score or a test set of your own."
         )
-    first = first_judged(chain, rows, holdout)
+    first = find_holdout_time(chain, rows, holdout)
     if first is None:
         raise SchemaError(f"holdout={holdout}: all rows have one time, or there are none to judge.")
     _warn_of_times(rows, time)
-    gap = (looks_ahead(rows) or datetime.timedelta()) // datetime.timedelta(microseconds=1)
+    gap = (get_label_horizon(rows) or datetime.timedelta()) // datetime.timedelta(microseconds=1)
     kind = rows.schema.field(time).type
-    before = rows.filter(earlier(time, kind, first - gap))
-    return first, before, rows.filter(~earlier(time, kind, first))
+    before = rows.filter(make_earlier(time, kind, first - gap))
+    return first, before, rows.filter(~make_earlier(time, kind, first))
 
 
 def _warn_of_times(rows: Dataset, time: str) -> None:
@@ -103,10 +109,10 @@ def _warn_of_times(rows: Dataset, time: str) -> None:
 
 
 def _score_holdout(
-    fitted: Fitted, rows: Dataset, segments: Sequence[str], group: str | None
-) -> Scored:
+    fitted: FittedSteps, rows: Dataset, segments: Sequence[str], group: str | None
+) -> ScoredRows:
     assert fitted.model is not None
-    chain = Chain.of(fitted.steps)
+    chain = PipelineSteps.of(fitted.steps)
     assert chain.featurizer is not None
     return score_rows(
         chain.enrich_rows(rows),
@@ -118,12 +124,12 @@ def _score_holdout(
     )
 
 
-def _ablation(
+def _compute_ablation(
     left_out: Sequence[str],
     found: Evaluation,
-    scored: Scored,
-    without: Scored,
-    fitted: Fitted,
+    scored: ScoredRows,
+    without: ScoredRows,
+    fitted: FittedSteps,
     confidence: float,
 ) -> Ablation:
     assert fitted.model is not None

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from reviewml.data.dataset import Dataset
-from reviewml.fitting.steps import Chain
+from reviewml.fitting.steps import PipelineSteps
 from reviewml.operations.ask_database import SkipQuestion
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
@@ -115,7 +115,7 @@ def _sum(ranges: Sequence[Range]) -> Range:
     return sum(low for low, _ in ranges), sum(high for _, high in ranges)
 
 
-def plan(chain: Chain, rows: Dataset, *, fitted: bool) -> Plan:
+def plan(chain: PipelineSteps, rows: Dataset, *, fitted: bool) -> Plan:
     """Enrich a few rows and scale what they took to those that would be enriched.
 
     A step whose values are kept in a store works on rows that differ and are not there; another
@@ -150,8 +150,10 @@ def _plan_step(
     """Return what a step would cost, the sample behind it, and how many rows that rests on."""
     asked = _plan_question(learner, name, rows)
     if asked is not None:
-        return asked, _blank(learner, name, sample), SAMPLE
-    ready, fitting = (True, 0.0) if fitted or not learner.learns else _made_ready(learner, sample)
+        return asked, _skip_question(learner, name, sample), SAMPLE
+    ready, fitting = (
+        (True, 0.0) if fitted or not learner.learns else _prepare_learner(learner, sample)
+    )
     todo, stored = _to_do(learner, name, rows) if ready else (rows.count(), None)
     if stored and not todo:
         # Nothing to measure, so that no model has to be there, or loaded.
@@ -184,7 +186,7 @@ def _plan_question(learner: Enrichment, name: str, rows: Dataset) -> StepPlan | 
     )
 
 
-def _blank(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
+def _skip_question(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
     """Return the sample with nulls for what is not asked, for the steps behind it."""
     for question, rows in learner.questions(sample, name):
         if rows is sample:
@@ -192,7 +194,7 @@ def _blank(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
     return sample
 
 
-def _made_ready(learner: Enrichment, sample: Dataset) -> tuple[bool, float]:
+def _prepare_learner(learner: Enrichment, sample: Dataset) -> tuple[bool, float]:
     """Fit what is dear to ask, on some texts as it would be on all, and return the seconds."""
     if not isinstance(learner, Enricher) or not learner.stored:
         return False, 0.0
@@ -207,8 +209,8 @@ def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | N
         return rows.count(), None
     step = CachedEnrich(enricher, name, rows.store)
     step.setup()
-    lacking, known = zip(*map(step.looked_up, rows.full_batches()), strict=True)
-    return _distinct(lacking), _distinct(known)
+    lacking, known = zip(*map(step.look_up, rows.full_batches()), strict=True)
+    return _count_distinct(lacking), _count_distinct(known)
 
 
 def _is_kept(enricher: Enrichment, rows: Dataset) -> TypeGuard[Enricher]:
@@ -222,7 +224,7 @@ def _has(rows: Dataset, name: str) -> bool:
     return name in rows.schema.names or bool(getattr(rows.roles, name, None))
 
 
-def _distinct(parts: Sequence[pa.Array]) -> int:
+def _count_distinct(parts: Sequence[pa.Array]) -> int:
     # Half of a key is enough to count them by.
     halves = [np.frombuffer(b"".join(part.to_pylist()), np.uint64)[::2] for part in parts]
     return len(np.unique(np.concatenate(halves))) if halves else 0

@@ -10,19 +10,25 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.data.dataset import Dataset
-from reviewml.display.progress import progress
+from reviewml.display.progress import show_progress
 from reviewml.operations.operation import BatchOperation
-from reviewml.rows.bookkeeping import ResultErrors, has_target, row_ids, unreadable, with_columns
+from reviewml.rows.bookkeeping import (
+    ResultErrors,
+    find_unreadable,
+    has_target,
+    identify_rows,
+    with_columns,
+)
 from reviewml.rows.columns import as_lists, as_matrix
-from reviewml.rows.hashing import splitmix, stable_hash
+from reviewml.rows.hashing import mix_bits, stable_hash
 from reviewml.rows.roles import BOOKKEEPING, Roles, roles_of, with_roles
 from reviewml.steps.featurizer import Featurizer, Matrix
-from reviewml.steps.target import target_of
+from reviewml.steps.target import read_target
 from reviewml.steps.trainer import Examples, Task
 
 
 @dataclasses.dataclass(frozen=True)
-class Collected:
+class TrainingSet:
     """All rows that can be learned from, in canonical order.
 
     Parameters
@@ -48,7 +54,7 @@ class Collected:
 
 def collect(
     dataset: Dataset, featurizer: Featurizer, task: Task | None, columns: tuple[str, ...] = ()
-) -> Collected:
+) -> TrainingSet:
     """Compute the features of all rows that have a target.
 
     Parameters
@@ -70,16 +76,16 @@ def collect(
     roles = roles_of(dataset.full_schema)
     assert roles.target is not None
     errors = ResultErrors(dataset.full_schema)
-    parts = list(_parts(dataset, featurizer, roles, columns, errors))
-    target = target_of(pa.chunked_array([part.target for part in parts]), task, roles.target)
+    parts = list(_read_parts(dataset, featurizer, roles, columns, errors))
+    target = read_target(pa.chunked_array([part.target for part in parts]), task, roles.target)
     kept = np.concatenate([part.kept for part in parts])
     # Column by column: the copy is never larger than one column of it.
     features = _stack_parts([part.features for part in parts])
     hashes = np.concatenate([part.hashes for part in parts])
-    order = canonical_order(hashes, features, target.values, has_id=roles.id is not None)
+    order = sort_canonically(hashes, features, target.values, has_id=roles.id is not None)
     hashes = order.hashes
     places = pa.array(order.rows)
-    return Collected(
+    return TrainingSet(
         examples=Examples(features[order.rows], target.take(order.rows)),
         hashes=hashes,
         columns={
@@ -88,7 +94,7 @@ def collect(
             .take(places)
             for name in columns
         },
-        counts=_counts(parts, int(kept.sum())),
+        counts=_sum_counts(parts, int(kept.sum())),
         errors=errors.table(),
     )
 
@@ -132,8 +138,8 @@ class FeaturizeForTraining(BatchOperation):
         """Return what is kept of a batch whose features are known."""
         computed = {
             FEATURES: as_lists(matrix),
-            HASH: pa.array(stable_hash(row_ids(batch, roles_of(batch.schema)))),
-            UNREADABLE: pa.array(unreadable(batch)),
+            HASH: pa.array(stable_hash(identify_rows(batch, roles_of(batch.schema)))),
+            UNREADABLE: pa.array(find_unreadable(batch)),
         }
         return with_columns(batch, computed, self.schema(batch.schema))
 
@@ -148,7 +154,7 @@ class _Part:
     unreadable: int
 
 
-def _parts(
+def _read_parts(
     dataset: Dataset,
     featurizer: Featurizer,
     roles: Roles,
@@ -156,7 +162,7 @@ def _parts(
     errors: ResultErrors,
 ) -> Iterator[_Part]:
     rows = dataset.apply(FeaturizeForTraining(featurizer, columns))
-    for batch in progress(rows.full_batches(), "features", dataset.rows):
+    for batch in show_progress(rows.full_batches(), "features", dataset.rows):
         errors.add(batch)
         bad = np.asarray(batch.column(UNREADABLE))
         kept = has_target(batch, roles) & ~bad
@@ -184,7 +190,7 @@ def _stack_parts(parts: list[Matrix]) -> Matrix:
     return stacked
 
 
-def _counts(parts: list[_Part], used: int) -> dict[str, int]:
+def _sum_counts(parts: list[_Part], used: int) -> dict[str, int]:
     read = sum(len(part.kept) for part in parts)
     bad = sum(part.unreadable for part in parts)
     return {"read": read, "unreadable": bad, "no_target": read - bad - used, "used": used}
@@ -196,7 +202,7 @@ class _Order:
     hashes: npt.NDArray[np.uint64]
 
 
-def canonical_order(
+def sort_canonically(
     hashes: npt.NDArray[np.uint64],
     features: Matrix,
     target: npt.NDArray[np.float64],
@@ -209,17 +215,17 @@ def canonical_order(
     """
     if not has_id:
         # Their positions are not part of what they hold.
-        contents = content_hashes(features, target)
+        contents = hash_contents(features, target)
         rows = np.argsort(contents, kind="stable")
-        return _Order(rows, told_apart(contents[rows]))
+        return _Order(rows, disambiguate_equal_hashes(contents[rows]))
     rows = np.argsort(hashes, kind="stable")
     ordered = hashes[rows]
     if (ordered[1:] == ordered[:-1]).any():
-        rows = np.lexsort((content_hashes(features, target), hashes))
+        rows = np.lexsort((hash_contents(features, target), hashes))
     return _Order(rows, ordered)
 
 
-def told_apart(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def disambiguate_equal_hashes(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Return a hash for each row, different for equal ones, given their hashes in order.
 
     Equal rows are counted. They can be exchanged for each other, so it does not matter which
@@ -229,13 +235,13 @@ def told_apart(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     positions = np.arange(len(ordered))
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]
     nth = positions - np.maximum.accumulate(np.where(first, positions, 0))
-    return splitmix(ordered + nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return mix_bits(ordered + nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
-def content_hashes(features: Matrix, target: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+def hash_contents(features: Matrix, target: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
     """Hash each row's features and target; shape ``(n_rows,)``."""
     hashes = target.view(np.uint64).copy()
     for column in features.T:
         hashes *= np.uint64(0x100000001B3)
         hashes += np.ascontiguousarray(column).view(np.uint32)
-    return splitmix(hashes)
+    return mix_bits(hashes)

@@ -14,14 +14,14 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from reviewml.data.dataset import Dataset
-from reviewml.evaluation.splits import Split, first_held_out, holdout
-from reviewml.fitting.examples import Collected, collect
+from reviewml.evaluation.splits import Split, find_holdout_start, holdout
+from reviewml.fitting.examples import TrainingSet, collect
 from reviewml.fitting.leakage import find_leaks
-from reviewml.fitting.steps import Chain
-from reviewml.operations.label import horizon
+from reviewml.fitting.steps import PipelineSteps
+from reviewml.operations.label import read_horizon
 from reviewml.privacy.redaction import redact
 from reviewml.rows.blanks import BLANKS
-from reviewml.rows.bookkeeping import has_target, unreadable
+from reviewml.rows.bookkeeping import find_unreadable, has_target
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import require, roles_of, visible
 from reviewml.rows.row_errors import summarize_errors, warn_at_caller
@@ -29,7 +29,7 @@ from reviewml.rows.time_range import Days, TimeRange, TimesByDay
 from reviewml.steps.enrichment import Enrichment
 from reviewml.steps.featurizer import Featurizer
 from reviewml.steps.model import Model
-from reviewml.steps.target import target_of
+from reviewml.steps.target import read_target
 from reviewml.steps.trainer import Target, Trainer
 
 Report = dict[str, Any]
@@ -42,7 +42,7 @@ OUTLIER = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Fitted:
+class FittedSteps:
     """What fitting a chain gives.
 
     Parameters
@@ -61,13 +61,13 @@ class Fitted:
 
 
 def fit(
-    chain: Chain,
+    chain: PipelineSteps,
     rows: Dataset,
     *,
     group: str | None = None,
     strict: bool = False,
     until: int | None = None,
-) -> Fitted:
+) -> FittedSteps:
     """Fit every step of a chain on rows.
 
     Parameters
@@ -88,7 +88,9 @@ def fit(
     if group is not None:
         require(rows.full_schema, group, "group")
     chain.check_parameters()
-    unseen_from = [moment for moment in (until, _validated_from(chain, rows)) if moment is not None]
+    unseen_from = [
+        moment for moment in (until, _find_validation_start(chain, rows)) if moment is not None
+    ]
     enrichers, enriched = fit_enrichers(chain, rows, min(unseen_from, default=None))
     # The featurizer reads the rows twice: for its statistics and for the matrix.
     enriched = enriched.persist()
@@ -96,19 +98,19 @@ def fit(
     enriched = enriched.raise_on_error() if strict else enriched
     report: Report = {
         "steps": {name: redact(enricher.summary()) for name, enricher in enrichers},
-        "warnings": _both_uses_of_rating(chain),
+        "warnings": _warn_of_rating_used_twice(chain),
     }
     if chain.featurizer is None or chain.trainer is None:
-        return Fitted([*enrichers], None, report)
+        return FittedSteps([*enrichers], None, report)
     name, featurizer = chain.featurizer
     featurizer = clone(featurizer).fit(enriched)
     model = _train(chain.trainer[1], featurizer, enriched, group, report, added)
     report["seconds"] = round(clock.perf_counter() - started, 3)
-    return Fitted([*enrichers, (name, featurizer), chain.trainer], model, report)
+    return FittedSteps([*enrichers, (name, featurizer), chain.trainer], model, report)
 
 
 def fit_enrichers(
-    chain: Chain, rows: Dataset, validated_from: int | None = None
+    chain: PipelineSteps, rows: Dataset, validated_from: int | None = None
 ) -> tuple[list[tuple[str, Enrichment]], Dataset]:
     """Fit the enrichers one after the other, each on what those before it gave.
 
@@ -135,14 +137,14 @@ def fit_enrichers(
     return fitted, rows
 
 
-def _validated_from(chain: Chain, rows: Dataset) -> int | None:
+def _find_validation_start(chain: PipelineSteps, rows: Dataset) -> int | None:
     """Return when the rows begin that will be held out, where a step must not look past it."""
     if chain.trainer is None or not any(step.looks_back for _, step in chain.enrichers):
         return None
-    return first_judged(chain, rows, chain.trainer[1].validation_fraction)
+    return find_holdout_time(chain, rows, chain.trainer[1].validation_fraction)
 
 
-def first_judged(chain: Chain, rows: Dataset, fraction: float) -> int | None:
+def find_holdout_time(chain: PipelineSteps, rows: Dataset, fraction: float) -> int | None:
     """Return from when on rows are held out, in microseconds; None when not by their time."""
     roles = roles_of(rows.full_schema)
     if chain.trainer is None or roles.time is None or roles.target is None:
@@ -150,28 +152,31 @@ def first_judged(chain: Chain, rows: Dataset, fraction: float) -> int | None:
     task = chain.trainer[1].task
     batches = list(rows.select([roles.time, roles.target]).full_batches())
     kept = [
-        batch.filter(pa.array(has_target(batch, roles) & ~unreadable(batch))) for batch in batches
+        batch.filter(pa.array(has_target(batch, roles) & ~find_unreadable(batch)))
+        for batch in batches
     ]
     times, values = (
         pa.chunked_array([batch.column(name) for batch in kept])
         for name in (roles.time, roles.target)
     )
-    target = target_of(values, None if task == "auto" else task, roles.target)
-    return first_held_out(times, fraction, target=_codes(target), gap=looks_ahead(rows))
+    target = read_target(values, None if task == "auto" else task, roles.target)
+    return find_holdout_start(
+        times, fraction, target=_to_codes(target), gap=get_label_horizon(rows)
+    )
 
 
-def _codes(target: Target) -> npt.NDArray[np.int64] | None:
+def _to_codes(target: Target) -> npt.NDArray[np.int64] | None:
     return None if target.task == "regression" else target.values.astype(np.int64)
 
 
-def looks_ahead(rows: Dataset) -> datetime.timedelta | None:
+def get_label_horizon(rows: Dataset) -> datetime.timedelta | None:
     """Return how far the target looks ahead: as long before a held-out row nothing is learned."""
     target = roles_of(rows.full_schema).target
-    ahead = horizon(rows.full_schema.field(target))
+    ahead = read_horizon(rows.full_schema.field(target))
     return None if ahead is None else datetime.timedelta(microseconds=ahead)
 
 
-def _both_uses_of_rating(chain: Chain) -> list[str]:
+def _warn_of_rating_used_twice(chain: PipelineSteps) -> list[str]:
     learners = [name for name, step in chain.enrichers if "rating" in step.fit_needs]
     if chain.featurizer and learners and getattr(chain.featurizer[1], "rating", False):
         return [
@@ -194,7 +199,7 @@ def _train(
     task = None if trainer.task == "auto" else trainer.task
     collected = collect(rows, featurizer, task, columns)
     features = featurizer.features()
-    split = _split(collected, trainer.validation_fraction, time, group, looks_ahead(rows))
+    split = _split(collected, trainer.validation_fraction, time, group, get_label_horizon(rows))
     if time is not None and trainer.validation_fraction > 0:
         report["warnings"] += _describe_times(time, collected.columns[time])
     report["warnings"] += describe_outliers(collected.examples.target)
@@ -296,7 +301,7 @@ def describe_outliers(target: Target) -> list[str]:
 
 
 def _split(
-    collected: Collected,
+    collected: TrainingSet,
     fraction: float,
     time: str | None,
     group: str | None,
@@ -305,14 +310,14 @@ def _split(
     return holdout(
         collected.hashes,
         fraction,
-        target=_codes(collected.examples.target),
+        target=_to_codes(collected.examples.target),
         time=collected.columns[time] if time is not None else None,
         groups=stable_hash(collected.columns[group]) if group is not None else None,
         gap=gap if time is not None else None,
     )
 
 
-def _describe_fit(collected: Collected, split: Split, rows: Dataset) -> Report:
+def _describe_fit(collected: TrainingSet, split: Split, rows: Dataset) -> Report:
     target = collected.examples.target
     classes, counts = np.unique(target.values, return_counts=True)
     described: Report = {

@@ -15,9 +15,9 @@ from reviewml.data.dataset import Dataset
 from reviewml.data.source import Source
 from reviewml.errors import SchemaError
 from reviewml.operations.join import Join
-from reviewml.operations.keys import names_of
+from reviewml.operations.keys import list_names
 from reviewml.operations.operation import BatchOperation, Operation
-from reviewml.rows.roles import Roles, arrow_type, find_respelled
+from reviewml.rows.roles import Roles, find_respelled, parse_arrow_type
 from reviewml.rows.row_errors import warn_at_caller
 
 
@@ -45,7 +45,7 @@ class FittedColumns:
         types: dict[str, pa.DataType] = {}
         for name, written in schema.items():
             try:
-                types[name] = arrow_type(written)
+                types[name] = parse_arrow_type(written)
             except (ValueError, TypeError):
                 continue
         known = {name: kind for name, kind in types.items() if not pa.types.is_null(kind)}
@@ -70,7 +70,7 @@ class FittedColumns:
         if not isinstance(operation, Join):
             return operation
         # A key of the other rows has the name of no column of the result, or of another one.
-        dropped = names_of(operation.right_on)
+        dropped = list_names(operation.right_on)
         types = {name: kind for name, kind in self.types.items() if name not in dropped}
         describe = dataclasses.replace(self, types=types, used=frozenset()).describe
         return dataclasses.replace(operation, other=describe(operation.other))
@@ -112,21 +112,21 @@ class RetypeNulls(BatchOperation):
         return schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = {name: self._nulls(name, batch.column(name)) for name in self.types}
+        columns = {name: self._retype_column(name, batch.column(name)) for name in self.types}
         arrays = [columns.get(name, batch.column(name)) for name in batch.schema.names]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema(batch.schema))
 
-    def _nulls(self, name: str, column: pa.Array) -> pa.Array:
+    def _retype_column(self, name: str, column: pa.Array) -> pa.Array:
         kind = self.types[name]
         if column.null_count == len(column):
             return pa.nulls(len(column), kind)
         raise SchemaError(
             f"column {name!r} holds {column.type}, but the pipeline was fitted on {kind}: "
-            f"{_advise(name, column.type, kind)}, or fit again."
+            f"{_write_advice(name, column.type, kind)}, or fit again."
         )
 
 
-def _advise(name: str, kind: pa.DataType, fitted: pa.DataType) -> str:
+def _write_advice(name: str, kind: pa.DataType, fitted: pa.DataType) -> str:
     """Say how values of another type become those of the fitted one."""
     if pa.types.is_integer(kind) and _is_moment(fitted):
         unit = fitted if pa.types.is_timestamp(fitted) else pa.timestamp("s")
@@ -169,7 +169,7 @@ def _is_moment(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
-def fitted_type(inferred: pa.DataType, fitted: pa.DataType) -> pa.DataType:
+def choose_fitted_type(inferred: pa.DataType, fitted: pa.DataType) -> pa.DataType:
     """Return the type to read text as, of what it looks like and what was fitted on.
 
     What looks like something else altogether stays that, and is refused by whoever needs it.

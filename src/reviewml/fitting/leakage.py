@@ -95,7 +95,7 @@ def find_leaks(
         if feature.column in exempt:
             continue
         values = examples.features[:, position]
-        leak = judge.leak(feature, values if rows is None else values[rows])
+        leak = judge.find_leak(feature, values if rows is None else values[rows])
         before = found.get(feature.column)
         if leak and (before is None or (leak.null, leak.value) > (before.null, before.value)):
             found[feature.column] = leak
@@ -126,15 +126,15 @@ class _Judge:
         outcomes = [
             (str(target.classes[code]) if target.task == "multiclass" else None, yes)
             for code in classes
-            if _common(yes := (target.values == code).astype(np.float64))
+            if _is_common(yes := (target.values == code).astype(np.float64))
         ]
         return cls(fold, tuple(outcomes), False)
 
-    def leak(self, feature: Feature, values: npt.NDArray[np.float32]) -> Leak | None:
+    def find_leak(self, feature: Feature, values: npt.NDArray[np.float32]) -> Leak | None:
         """Return what is suspicious about a feature; its being null before its value."""
-        codes = _codes(values, feature.kind == "categorical")
+        codes = _group_values(values, feature.kind == "categorical")
         cells = codes * FOLDS + self.fold
-        counts = _table(cells)
+        counts = _sum_table(cells)
         metric = "R²" if self.regression else "AUC"
         for null in (True, False):
             for name, outcome in self.outcomes:
@@ -150,30 +150,30 @@ class _Judge:
         outcome: npt.NDArray[np.float64],
         null: bool,
     ) -> float:
-        sums = _table(cells, outcome)
+        sums = _sum_table(cells, outcome)
         if null:
-            counts, sums = _null_or_not(counts), _null_or_not(sums)
-        means = _out_of_fold(counts, sums)
+            counts, sums = _merge_known(counts), _merge_known(sums)
+        means = _compute_out_of_fold(counts, sums)
         if self.regression:
-            return _r2(means, counts, sums, outcome)
-        return _auc(means.ravel(), counts.ravel(), sums.ravel())
+            return _compute_r2(means, counts, sums, outcome)
+        return _compute_auc(means.ravel(), counts.ravel(), sums.ravel())
 
 
-def _common(yes: npt.NDArray[np.float64]) -> bool:
+def _is_common(yes: npt.NDArray[np.float64]) -> bool:
     return bool(min(yes.sum(), len(yes) - yes.sum()) >= FEWEST_OF_A_CLASS)
 
 
-def _codes(values: npt.NDArray[np.float32], categorical: bool) -> npt.NDArray[np.int64]:
+def _group_values(values: npt.NDArray[np.float32], categorical: bool) -> npt.NDArray[np.int64]:
     """Return a small group for each value; 0 is that of missing ones."""
     missing = np.isnan(values)
     if categorical:
         return np.where(missing, 0, values + 1).astype(np.int64)
-    codes = 1 + np.searchsorted(_cuts(values[~missing]), values)
+    codes = 1 + np.searchsorted(_choose_cuts(values[~missing]), values)
     codes[missing] = 0
     return codes
 
 
-def _cuts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _choose_cuts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return upper ends of groups with about as many values; a frequent value is a group."""
     if len(values) == 0:
         return values
@@ -186,7 +186,7 @@ def _cuts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.unique(np.concatenate([ends, below]))
 
 
-def _table(
+def _sum_table(
     cells: npt.NDArray[np.int64], weights: npt.NDArray[np.float64] | None = None
 ) -> npt.NDArray[np.float64]:
     """Sum over the rows of each group and fold; shape ``(groups, folds)``."""
@@ -195,11 +195,11 @@ def _table(
     return sums.astype(np.float64).reshape(groups, FOLDS)
 
 
-def _null_or_not(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _merge_known(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.stack([table[0], table[1:].sum(axis=0)])
 
 
-def _out_of_fold(
+def _compute_out_of_fold(
     counts: npt.NDArray[np.float64], sums: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Return the mean of each group in the other folds, drawn to the mean of all by one row."""
@@ -210,7 +210,7 @@ def _out_of_fold(
     return means
 
 
-def _auc(
+def _compute_auc(
     scores: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], yes: npt.NDArray[np.float64]
 ) -> float:
     """Return the area under the ROC curve of scores that many rows share."""
@@ -222,7 +222,7 @@ def _auc(
     return float((positives * (below + negatives / 2)).sum() / pairs) if pairs else 0.5
 
 
-def _r2(
+def _compute_r2(
     means: npt.NDArray[np.float64],
     counts: npt.NDArray[np.float64],
     sums: npt.NDArray[np.float64],

@@ -16,7 +16,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 
 from reviewml.data.frames import as_dataset, convert_frame, is_frame
 from reviewml.display.safe_repr import SafeDisplay
-from reviewml.errors import ReviewmlError, SchemaError, TargetError, did_you_mean
+from reviewml.errors import ReviewmlError, SchemaError, TargetError, suggest_names
 from reviewml.fitting.array_rows import name_columns
 from reviewml.rows import row_errors
 from reviewml.rows.roles import Roles
@@ -27,7 +27,7 @@ TARGET = "__target__"
 """The column that `y` becomes when it has no name of its own."""
 
 
-class Estimator(OutputContainer, SafeDisplay, _BaseComposition):  # type: ignore[misc]
+class SklearnCompatible(OutputContainer, SafeDisplay, _BaseComposition):  # type: ignore[misc]
     """Named steps whose parameters can be read and set as ``<step>__<parameter>``."""
 
     steps: Any
@@ -53,7 +53,7 @@ class Estimator(OutputContainer, SafeDisplay, _BaseComposition):  # type: ignore
         """Return the step of that name, fitted where the pipeline is."""
         steps = dict(getattr(self, "steps_", self.steps))
         if name not in steps:
-            raise SchemaError(f"no step {name!r}. {did_you_mean(str(name), steps)}")
+            raise SchemaError(f"no step {name!r}. {suggest_names(str(name), steps)}")
         return steps[name]
 
     def __sklearn_tags__(self) -> Tags:
@@ -61,13 +61,13 @@ class Estimator(OutputContainer, SafeDisplay, _BaseComposition):  # type: ignore
         tags.target_tags.required = True
         tags.input_tags = InputTags(string=True, categorical=True, allow_nan=True)
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
-        if self._task() == "regression":
+        if self._infer_task() == "regression":
             tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
         else:
             tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
         return tags
 
-    def _task(self) -> str:
+    def _infer_task(self) -> str:
         if hasattr(self, "task_"):
             return str(self.task_)
         return str(getattr(self.steps[-1][1], "task", "auto")) if self.steps else "auto"
@@ -151,7 +151,7 @@ def read_target(X: Any, y: Any) -> pa.ChunkedArray:
 
 def _read_values(y: Any) -> pa.ChunkedArray:
     try:
-        return _column(y)
+        return _read_column(y)
     except ReviewmlError:
         raise
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
@@ -164,18 +164,18 @@ def _read_values(y: Any) -> pa.ChunkedArray:
     )
 
 
-def _column(y: Any) -> pa.ChunkedArray:
+def _read_column(y: Any) -> pa.ChunkedArray:
     values = y.to_arrow() if hasattr(y, "to_arrow") else y
     if isinstance(values, pa.Table):
         _check_one_each((values.num_rows, values.num_columns))
         values = values.column(0)
     if not isinstance(values, pa.Array | pa.ChunkedArray):
-        values = _array_of(values)
+        values = _to_array(values)
     # The same types as in a frame.
     return as_dataset(pa.table({"y": values})).to_arrow().column("y")
 
 
-def _array_of(values: Any) -> pa.Array:
+def _to_array(values: Any) -> pa.Array:
     array = values if isinstance(values, np.ndarray) else np.asarray(values)
     _check_one_each(array.shape)
     if array.ndim == 2:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reviewml.data.backend import Backend
 from reviewml.data.dataset import Dataset
-from reviewml.errors import SchemaError, did_you_mean
+from reviewml.errors import SchemaError, suggest_names
 from reviewml.steps.enrichment import Enrichment
 from reviewml.steps.featurizer import Featurizer
 from reviewml.steps.trainer import Trainer
@@ -19,7 +19,7 @@ Steps = Sequence[tuple[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Chain:
+class PipelineSteps:
     """Checked steps: any number of enrichers, then a featurizer and a trainer, or neither.
 
     Parameters
@@ -35,7 +35,7 @@ class Chain:
     trainer: tuple[str, Trainer] | None
 
     @classmethod
-    def of(cls, steps: Steps) -> Chain:
+    def of(cls, steps: Steps) -> PipelineSteps:
         """Check the steps as the user gave them.
 
         Raises
@@ -47,7 +47,7 @@ class Chain:
         _check_names(steps)
         enrichers = tuple((name, step) for name, step in steps if isinstance(step, Enrichment))
         rest = steps[len(enrichers) :]
-        kinds = [_kind(name, step) for name, step in steps]
+        kinds = [_find_kind(name, step) for name, step in steps]
         if kinds not in (
             ["enricher"] * len(enrichers),
             ["enricher"] * len(enrichers) + ["featurizer", "trainer"],
@@ -75,7 +75,7 @@ class Chain:
         backend.check(dict(self.enrichers))
 
 
-def looking_at(steps: Steps, reviews: Any) -> Steps:
+def with_reviews(steps: Steps, reviews: Any) -> Steps:
     """Return the steps with those that look at reviews looking at these.
 
     Parameters
@@ -99,7 +99,7 @@ def looking_at(steps: Steps, reviews: Any) -> Steps:
         raise SchemaError("reviews= is given, and no step of this pipeline looks at reviews.")
     for name in given:
         if name not in names:
-            raise SchemaError(f"reviews=: no step {name!r}. {did_you_mean(name, names)}")
+            raise SchemaError(f"reviews=: no step {name!r}. {suggest_names(name, names)}")
     return [(name, step.looking_at(given[name]) if name in given else step) for name, step in steps]
 
 
@@ -123,7 +123,7 @@ def _check_names(steps: Steps) -> None:
             raise SchemaError(f"step name {name!r}: use a name without '__'.")
 
 
-def _kind(name: str, step: Any) -> str:
+def _find_kind(name: str, step: Any) -> str:
     kinds = {"enricher": Enrichment, "featurizer": Featurizer, "trainer": Trainer}
     for kind, interface in kinds.items():
         if isinstance(step, interface):

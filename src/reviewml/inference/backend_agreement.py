@@ -31,7 +31,7 @@ DIGITS = 5
 """Decimal places of differences between probabilities."""
 
 
-def agreement(expected: Floats, found: Floats, classes: Sequence[str]) -> dict[str, Any]:
+def measure_agreement(expected: Floats, found: Floats, classes: Sequence[str]) -> dict[str, Any]:
     """Compare probabilities for the same texts.
 
     Parameters

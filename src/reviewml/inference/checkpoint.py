@@ -81,14 +81,14 @@ class Checkpoint:
                 **options,
             )
         except (OSError, ValueError, SafetensorError) as error:
-            reason = _no_model(self.folder) or _reason(error, self.name)
+            reason = _explain_no_model(self.folder) or _explain_failure(error, self.name)
             raise ModelUnavailable(f"{self.name}: {reason}") from None
 
-    def config(self) -> Any:
+    def load_config(self) -> Any:
         """Return its configuration, without loading its weights; see `loaded`."""
         return self.load_class(optional("transformers", "a transformer").AutoConfig)
 
-    def file(self, path: str) -> Path | None:
+    def find_file(self, path: str) -> Path | None:
         """Return one of its files, downloaded if need be; None when it has none of that name."""
         if self.folder is not None:
             found = self.folder / path
@@ -105,12 +105,12 @@ class Checkpoint:
             )
         except (OSError, ValueError) as error:
             # Otherwise each row would fail by itself.
-            raise ModelUnavailable(f"{self.name}: {_reason(error, self.name)}") from None
+            raise ModelUnavailable(f"{self.name}: {_explain_failure(error, self.name)}") from None
         return None if cached is None else Path(cached)
 
     def may_have(self, path: str) -> bool:
         """Return whether the hub may have a file that is not here, as nobody could ask it."""
-        if self.folder is not None or self.file(path) is not None:
+        if self.folder is not None or self.find_file(path) is not None:
             return False
         hub = optional("huggingface_hub", "a transformer")
         # What the hub was known to lack is remembered in its cache by a mark of its own.
@@ -120,23 +120,23 @@ class Checkpoint:
         """Return what changes with the files of a folder, at no cost; nothing for the hub."""
         if self.folder is None:
             return ()
-        found = ((path, path.stat()) for path in _weights(self.folder))
+        found = ((path, path.stat()) for path in _find_weights(self.folder))
         return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in found)
 
     def identity(self) -> str:
         """Return what stands for its weights: the commit, or a digest of the files."""
         if self.folder is not None:
-            return _digest(self.folder, self.files())
-        config = self.file("config.json")
+            return _hash_folder(self.folder, self.files())
+        config = self.find_file("config.json")
         if config is None and self.revision is None:
-            raise ModelUnavailable(f"{self.name}: {_not_here(self.name)}")
+            raise ModelUnavailable(f"{self.name}: {_explain_not_here(self.name)}")
         # The hub's cache keeps files in snapshots/<commit>.
         return config.parent.name if config else str(self.revision)
 
     @property
     def pads(self) -> bool:
         """Whether shorter texts are filled up when it is run, as far as its architecture says."""
-        path = self.file("config.json")
+        path = self.find_file("config.json")
         with contextlib.suppress(OSError, ValueError, AttributeError):
             # What is damaged is said when it is loaded.
             config = json.loads(path.read_text(encoding="utf-8")) if path else {}
@@ -155,7 +155,7 @@ class Checkpoint:
     def licence(self) -> str | None:
         """Return the licence that its card states, such as ``"mit"``; None when it states none."""
         known = KNOWN.get(self.model)
-        stated = self._card("license") or (known and known.licence)
+        stated = self._read_card("license") or (known and known.licence)
         return str(stated).lower() if stated else None
 
     def languages(self) -> tuple[str, ...]:
@@ -165,12 +165,12 @@ class Checkpoint:
         """
         if self.model in KNOWN:
             return KNOWN[self.model].languages
-        declared = self._card("language") or ()
+        declared = self._read_card("language") or ()
         codes = [declared] if isinstance(declared, str) else [str(code) for code in declared]
         return () if "multilingual" in codes else tuple(codes)
 
-    def _card(self, field: str) -> Any:
-        path = self.file("README.md")
+    def _read_card(self, field: str) -> Any:
+        path = self.find_file("README.md")
         if path is None:
             return None
         hub = optional("huggingface_hub", "a transformer")
@@ -201,28 +201,28 @@ class Checkpoint:
             )
 
 
-def _weights(folder: Path) -> list[Path]:
+def _find_weights(folder: Path) -> list[Path]:
     return sorted({path for pattern in WEIGHTS for path in folder.rglob(pattern)})
 
 
 @functools.lru_cache(maxsize=16)
-def _digest(folder: Path, _: Files) -> str:
+def _hash_folder(folder: Path, _: Files) -> str:
     """Return the digest of a folder's files, read anew when one of them has changed."""
     found = hashlib.sha256()
-    for path in _weights(folder):
+    for path in _find_weights(folder):
         found.update(str(path.relative_to(folder)).encode() + b"\0")
         with path.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()
 
 
-def _no_model(folder: Path | None) -> str | None:
+def _explain_no_model(folder: Path | None) -> str | None:
     if folder is None or (folder / "config.json").is_file():
         return None
     return "the folder has no config.json: give the one that save_pretrained wrote."
 
 
-def _reason(error: BaseException, name: str) -> str:
+def _explain_failure(error: BaseException, name: str) -> str:
     """Return why a model could not be loaded, and what to do, from what went wrong inside."""
     reasons = {
         "GatedRepoError": "its owner wants terms to be accepted: do so on its page on the hub, "
@@ -232,13 +232,13 @@ def _reason(error: BaseException, name: str) -> str:
         "HFValidationError": "there is no such folder, and no model on the hub is called so: give "
         "a folder that is there, or a name such as 'facebook/bart-large-mnli'.",
         "RevisionNotFoundError": "the model has no such revision: look at its history on the hub.",
-        "OfflineModeIsEnabled": _not_here(name),
-        "LocalEntryNotFoundError": _not_here(name),
-        "ConnectError": _not_here(name),
-        "ConnectTimeout": _not_here(name),
-        "ConnectionError": _not_here(name),
+        "OfflineModeIsEnabled": _explain_not_here(name),
+        "LocalEntryNotFoundError": _explain_not_here(name),
+        "ConnectError": _explain_not_here(name),
+        "ConnectTimeout": _explain_not_here(name),
+        "ConnectionError": _explain_not_here(name),
     }
-    for cause in _causes(error):
+    for cause in _list_causes(error):
         if type(cause).__name__ in reasons:
             return reasons[type(cause).__name__]
     said = " ".join(redact(str(error)).split())
@@ -250,11 +250,11 @@ def _reason(error: BaseException, name: str) -> str:
     elif "trust_remote_code" in said:
         said = "it brings code of its own, which is never run: choose a model without."
     elif "connect" in said and "cache" in said:
-        said = _not_here(name)
+        said = _explain_not_here(name)
     return said[:400]
 
 
-def _not_here(name: str) -> str:
+def _explain_not_here(name: str) -> str:
     model, _, revision = name.partition("@")
     command = f"hf download {model}" + (f" --revision {revision}" if revision else "")
     return (
@@ -263,7 +263,7 @@ def _not_here(name: str) -> str:
     )
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def _list_causes(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in found:

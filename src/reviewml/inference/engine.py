@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.environment_errors import is_environment_error
-from reviewml.inference.packing import SMALLEST, Budget, Positions, Sharing, pack_lengths
-from reviewml.inference.prefetch import ahead
+from reviewml.inference.packing import SMALLEST, Positions, Sharing, TokenBudget, pack_lengths
+from reviewml.inference.prefetch import prefetch
 from reviewml.inference.sequences import TokenSequence
 from reviewml.privacy.redaction import redact
 
@@ -30,7 +30,7 @@ NO_NUMBER = "the model gave no number: it may overflow in this precision; try pr
 
 
 @dataclasses.dataclass
-class Work:
+class ForwardWork:
     """How much a model was used for.
 
     Parameters
@@ -99,7 +99,7 @@ class Engine:
         *,
         pad_id: int,
         n_outputs: int,
-        budget: Budget,
+        budget: TokenBudget,
         longest: int | None = None,
         sharing: Sharing = Sharing.ANY,
     ) -> None:
@@ -109,18 +109,18 @@ class Engine:
         self.budget = budget
         self.longest = longest
         self.sharing = sharing
-        self.work = Work()
+        self.work = ForwardWork()
 
     def run(self, sequences: Sequence[TokenSequence]) -> Outputs:
         """Return what the model says of each sequence, in their order."""
-        failures = self._too_long(sequences)
+        failures = self._find_too_long(sequences)
         outputs = Outputs(np.full((len(sequences), self.n_outputs), np.nan, np.float32), failures)
         fitting = np.array([at for at in range(len(sequences)) if at not in failures], np.int64)
-        for positions, inputs in self._batches(sequences, fitting):
-            self._attempt(positions, inputs, outputs)
+        for positions, inputs in self._make_batches(sequences, fitting):
+            self._run_batch(positions, inputs, outputs)
         return outputs
 
-    def _too_long(self, sequences: Sequence[TokenSequence]) -> dict[int, Exception]:
+    def _find_too_long(self, sequences: Sequence[TokenSequence]) -> dict[int, Exception]:
         most = np.inf if self.longest is None else self.longest
         return {
             at: ValueError(f"{len(sequence):,} tokens, and the model takes {most:,} at most")
@@ -128,7 +128,7 @@ class Engine:
             if len(sequence) > most
         }
 
-    def _batches(
+    def _make_batches(
         self, sequences: Sequence[TokenSequence], fitting: Positions
     ) -> Iterator[tuple[Positions, Inputs]]:
         """Return batches, the next one made while the model works on one."""
@@ -138,9 +138,9 @@ class Engine:
 
         lengths = [len(sequences[at]) for at in fitting]
         batches = pack_lengths(lengths, self.budget, self.sharing)
-        return ahead(partial(make_batch, fitting[places]) for places in batches)
+        return prefetch(partial(make_batch, fitting[places]) for places in batches)
 
-    def _attempt(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
+    def _run_batch(self, positions: Positions, inputs: Inputs, outputs: Outputs) -> None:
         try:
             outputs.values[positions] = values = self._time_forward(inputs)
             for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
@@ -149,21 +149,21 @@ class Engine:
             return
         except Exception as error:
             # One sequence alone that is too long says nothing about batches of others.
-            if len(positions) > 1 and ran_out_of_memory(error):
+            if len(positions) > 1 and is_out_of_memory(error):
                 self.budget.halve()
             if len(positions) == 1:
-                outputs.failures[int(positions[0])] = self._failure(error, inputs)
+                outputs.failures[int(positions[0])] = self._explain_failure(error, inputs)
                 return
         half = len(positions) // 2
         for part in (slice(0, half), slice(half, None)):
-            self._attempt(positions[part], trim_padding(inputs, part), outputs)
+            self._run_batch(positions[part], trim_padding(inputs, part), outputs)
 
-    def _failure(self, error: Exception, inputs: Inputs) -> Exception:
+    def _explain_failure(self, error: Exception, inputs: Inputs) -> Exception:
         """Return why one sequence failed, or raise when it is not to blame."""
-        if not is_environment_error(error) and not ran_out_of_memory(error):
+        if not is_environment_error(error) and not is_out_of_memory(error):
             # Its traceback would keep the batch in memory.
             return error.with_traceback(None)
-        if not (ran_out_of_memory(error) and self._has_memory_for_less(inputs)):
+        if not (is_out_of_memory(error) and self._has_memory_for_less(inputs)):
             raise error
         length = inputs["input_ids"].shape[1]
         return ValueError(f"{length:,} tokens do not fit into memory: {redact(str(error))}")
@@ -177,7 +177,7 @@ class Engine:
             self.forward({name: array[:, :SMALLEST] for name, array in inputs.items()})
         except Exception as error:
             # Such as that the beginning lacks a token that the model looks for.
-            return not (is_environment_error(error) or ran_out_of_memory(error))
+            return not (is_environment_error(error) or is_out_of_memory(error))
         return True
 
     def _time_forward(self, inputs: Inputs) -> Floats:
@@ -185,12 +185,12 @@ class Engine:
         values = self.forward(inputs)
         seconds = time.perf_counter() - started
         ids = inputs["input_ids"]
-        tokens = real_tokens(inputs)
+        tokens = count_real_tokens(inputs)
         if 0 <= self.budget.tokens - ids.size < ids.shape[1]:
             # Only a full batch says how fast full ones are.
-            self.budget.took(tokens, seconds)
+            self.budget.note_time(tokens, seconds)
         work = self.work
-        self.work = Work(
+        self.work = ForwardWork(
             work.sequences + len(ids),
             work.tokens + tokens,
             work.padded + ids.size,
@@ -230,13 +230,13 @@ def trim_padding(inputs: Inputs, rows: slice) -> Inputs:
     return {name: array[:, :longest] for name, array in some.items()}
 
 
-def real_tokens(inputs: Inputs) -> int:
+def count_real_tokens(inputs: Inputs) -> int:
     """Return how many tokens of a batch are not padding."""
     mask = inputs.get("attention_mask")
     return int(inputs["input_ids"].size if mask is None else mask.sum())
 
 
-def ran_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Return whether an exception says that memory ran out, on whatever device."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)

@@ -50,7 +50,7 @@ class PackedLinear(nn.Module):
         return outputs
 
 
-def fuse(model: nn.Module) -> nn.Module:
+def fuse_model(model: nn.Module) -> nn.Module:
     """Put packed layers in place of a model's linear ones, where torch can do that.
 
     Parameters
@@ -60,7 +60,7 @@ def fuse(model: nn.Module) -> nn.Module:
     """
     if _is_supported():
         with torch.no_grad():
-            _fuse(model)
+            _fuse_module(model)
             for parameter in model.parameters():
                 # What is not packed would keep the whole file of weights in memory.
                 parameter.data = parameter.data.clone()
@@ -77,11 +77,11 @@ def _is_supported() -> bool:
         return False
 
 
-def _fuse(module: nn.Module) -> None:
+def _fuse_module(module: nn.Module) -> None:
     activated = {linear for linear, activation in ACTIVATED if _is_gelu(module, activation)}
     for name, child in list(module.named_children()):
         if type(child) is not nn.Linear:
-            _fuse(child)
+            _fuse_module(child)
         elif child.weight.dtype == torch.float32:
             setattr(module, name, PackedLinear(child, "gelu" if name in activated else "none"))
     for linear, activation in ACTIVATED:

@@ -15,7 +15,7 @@ from reviewml.environment_errors import is_environment_error
 from reviewml.errors import EnvironmentFailure, ModelUnavailable, ParameterError, ReviewmlError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.engine import Engine, Floats, Forward, collate_sequences
-from reviewml.inference.packing import Budget, Sharing
+from reviewml.inference.packing import Sharing, TokenBudget
 from reviewml.inference.placement import Placement
 from reviewml.inference.probing import EXACT, Probe
 from reviewml.inference.sentence_transformer_config import SentenceFiles
@@ -119,54 +119,54 @@ def _probe_model(checkpoint: Checkpoint, placement: Placement, auto_class: str) 
     encodes = auto_class == "AutoModel"
 
     def load_head() -> Head:
-        return _head(checkpoint, placement, auto_class)
+        return _load_head(checkpoint, placement, auto_class)
 
     head = load_head()
     # Not earlier: of one that is not there no revision can be named.
     checkpoint.warn_unless_pinned()
     config = head.model.config
-    positions = _positions(config)
+    positions = _count_positions(config)
     longest = SentenceFiles.of(checkpoint).longest if encodes else None
     tokens = Tokens(tokenizer, longest or positions)
-    pad_id = _padding(config, tokenizer)
+    pad_id = _find_padding(config, tokenizer)
     # In half precision outputs of the same model move as far as its values may.
     tolerance = EXACT if placement.precision == "float32" else placement.atol
     probe = Probe(tokens, pad_id, tolerance)
-    forward = _forward(head, placement, probe, load_head)
-    expected = probe.outputs(forward)
+    forward = _make_forward(head, placement, probe, load_head)
+    expected = probe.compute_outputs(forward)
     engine = Engine(
         forward,
         pad_id=pad_id,
         n_outputs=expected[0].shape[1],
-        budget=Budget(TOKENS[placement.device.partition(":")[0]]),
+        budget=TokenBudget(TOKENS[placement.device.partition(":")[0]]),
         longest=positions,
-        sharing=_sharing(checkpoint, probe, forward, expected),
+        sharing=_probe_sharing(checkpoint, probe, forward, expected),
     )
     return TextModel(tokens, engine, config)
 
 
-def _head(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Head:
+def _load_head(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> Head:
     from reviewml.inference.heads import Logits, Pooled
 
     transformers = optional("transformers", "a transformer")
-    model = _weights(checkpoint, getattr(transformers, auto_class), placement)
+    model = _load_weights(checkpoint, getattr(transformers, auto_class), placement)
     if auto_class == "AutoModel":
         return Pooled(model, SentenceFiles.of(checkpoint).pooling)
     return Logits(model)
 
 
-def _sharing(
+def _probe_sharing(
     checkpoint: Checkpoint, probe: Probe, forward: Forward, expected: Sequence[Floats]
 ) -> Sharing:
     try:
-        return probe.sharing(forward, expected)
+        return probe.find_sharing(forward, expected)
     except ParameterError as error:
         raise ParameterError(f"{checkpoint.name}: {error} Choose another model.") from None
 
 
-def _weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:
+def _load_weights(checkpoint: Checkpoint, auto_class: Any, placement: Placement) -> Any:
     options = {"dtype": placement.dtype, "use_safetensors": True, "output_loading_info": True}
-    with quiet():
+    with silence_transformers():
         if _has_flash_attention(placement):
             # It leaves padding out of attention; not every architecture has it.
             with suppress(ModelUnavailable):
@@ -196,7 +196,7 @@ def _check_weights(checkpoint: Checkpoint, model: Any, info: dict[str, Any]) -> 
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_transformers() -> Iterator[None]:
     """Keep transformers from logging, and from showing progress of its own."""
     # What these say about weights that are missing is said in an error of our own.
     logger = logging.getLogger("transformers")
@@ -213,35 +213,35 @@ def quiet() -> Iterator[None]:
             progress.enable_progress_bar()
 
 
-def _padding(config: Any, tokenizer: Any) -> int:
+def _find_padding(config: Any, tokenizer: Any) -> int:
     """Return the token that fills up: the model's, which looks for it to find a text's end."""
-    models = _setting(config, "pad_token_id")
-    tokens = _setting(config, "vocab_size") or sys.maxsize
+    models = _get_setting(config, "pad_token_id")
+    tokens = _get_setting(config, "vocab_size") or sys.maxsize
     given = (models, tokenizer.pad_token_id, tokenizer.eos_token_id)
     return next((token for token in given if token is not None and 0 <= token < tokens), 0)
 
 
-def _setting(config: Any, name: str) -> Any:
+def _get_setting(config: Any, name: str) -> Any:
     """Return a setting of a model, or of the part of it that reads texts; None without one."""
     encoder = getattr(config, "encoder", None)
     parts = (config, getattr(config, "text_config", None), getattr(encoder, "text_config", encoder))
     return next((v for part in parts if (v := getattr(part, name, None)) is not None), None)
 
 
-def _forward(
+def _make_forward(
     head: Head, placement: Placement, probe: Probe, load_head: Callable[[], Head]
 ) -> Forward:
     if placement.backend == "torch":
-        return _torch_forward(head, placement, probe, load_head)
+        return _make_torch_forward(head, placement, probe, load_head)
     from reviewml.inference.openvino_backend import OpenVinoForward
 
     example = collate_sequences([probe.short, probe.long], probe.pad_id)
     # While its operations are followed, a model says what no user can act on.
-    with quiet():
+    with silence_transformers():
         return OpenVinoForward(head, placement, example)
 
 
-def _torch_forward(
+def _make_torch_forward(
     head: Head, placement: Placement, probe: Probe, load_head: Callable[[], Head]
 ) -> Forward:
     from reviewml.inference.torch_backend import TorchForward
@@ -249,10 +249,10 @@ def _torch_forward(
     forward = TorchForward(head, placement)
     if not forward.is_fusible:
         return forward
-    expected = probe.outputs(forward)
+    expected = probe.compute_outputs(forward)
     with suppress(TypeError, AttributeError, RuntimeError, ValueError):
         forward.fuse()
-        if probe.agrees(forward, expected):
+        if probe.is_equal(forward, expected):
             return forward
     # Faster layers do not suit every architecture. Loaded anew, since they took its weights, which
     # are let go first.
@@ -260,9 +260,9 @@ def _torch_forward(
     return TorchForward(load_head(), placement)
 
 
-def _positions(config: Any) -> int | None:
+def _count_positions(config: Any) -> int | None:
     """Return how many tokens a model has positions for; None for one that needs none."""
-    positions = _setting(config, "max_position_embeddings")
+    positions = _get_setting(config, "max_position_embeddings")
     relative = not getattr(config, "position_biased_input", True)
     if positions is None or positions < 1 or relative:
         # The positions of DeBERTa-v3 and XLNet are relative, so that longer texts are no error.

@@ -45,9 +45,9 @@ class OpenVinoForward:
     """
 
     def __init__(self, module: nn.Module, placement: Placement, example: Inputs) -> None:
-        openvino = _openvino()
+        openvino = _import_openvino()
         self.names = set(example)
-        self.end = _end(getattr(module, "model", None))
+        self.end = _find_end_token(getattr(module, "model", None))
         module = module.eval()
         if placement.precision == "int8":
             quantize(module)
@@ -106,7 +106,7 @@ def quantize(module: nn.Module) -> None:
             setattr(module, name, EightBitLinear(child))
 
 
-def _openvino() -> Any:
+def _import_openvino() -> Any:
     """Import OpenVINO without what reports each import and conversion to its makers.
 
     It does so unless its user has opted out; where that module is missing it reports nothing.
@@ -133,7 +133,7 @@ def _convert_module(openvino: Any, module: nn.Module, example: Inputs) -> Any:
     return converted
 
 
-def _end(model: Any) -> int | None:
+def _find_end_token(model: Any) -> int | None:
     """Return the token whose last place such models as BART classify at; None for others."""
     config: Any = getattr(model, "config", None)
     return config.eos_token_id if getattr(config, "is_encoder_decoder", False) else None

@@ -31,7 +31,7 @@ class Sharing(enum.Enum):
 
 
 @dataclasses.dataclass
-class Budget:
+class TokenBudget:
     """How many tokens go into one batch, found while working.
 
     Each batch is a measurement: after some batches a neighbouring budget, twice or half as
@@ -54,7 +54,7 @@ class Budget:
         self._speeds: dict[int, list[float]] = {}
         self._untried = [self.tokens * 2, self.tokens // 2]
 
-    def took(self, tokens: int, seconds: float) -> None:
+    def note_time(self, tokens: int, seconds: float) -> None:
         """Learn how long a full batch took.
 
         Parameters
@@ -67,18 +67,20 @@ class Budget:
         speeds = self._speeds.setdefault(self.tokens, [])
         speeds.append(tokens / max(seconds, 1e-9))
         if len(speeds) == TRIALS:
-            self._decide()
+            self._decide_size()
 
-    def _decide(self) -> None:
+    def _decide_size(self) -> None:
         tried = self.tokens
-        if tried != self._best and self._speed(tried) > BETTER * self._speed(self._best):
+        if tried != self._best and self._compute_speed(tried) > BETTER * self._compute_speed(
+            self._best
+        ):
             # On in the same direction, as long as that helps.
             self._untried = [tried * 2 if tried > self._best else tried // 2]
             self._best = tried
         fitting = (t for t in self._untried if SMALLEST <= t <= self.most)
         self.tokens = next((t for t in fitting if t not in self._speeds), self._best)
 
-    def _speed(self, tokens: int) -> float:
+    def _compute_speed(self, tokens: int) -> float:
         return statistics.median(self._speeds[tokens])
 
     def halve(self) -> None:
@@ -90,7 +92,7 @@ class Budget:
 
 
 def pack_lengths(
-    lengths: Sequence[int], budget: Budget, sharing: Sharing = Sharing.ANY
+    lengths: Sequence[int], budget: TokenBudget, sharing: Sharing = Sharing.ANY
 ) -> Iterator[Positions]:
     """Yield positions of sequences of about the same length, the longest first.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from reviewml.errors import ParameterError, did_you_mean
+from reviewml.errors import ParameterError, suggest_names
 from reviewml.plugins import optional
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Placement:
                 f"backend='openvino' runs on the CPU alone, and device={device!r}: use "
                 "backend='torch' there."
             )
-        device = "cpu" if backend == "openvino" else _device(device)
-        return cls(device, _precision(device) if precision == "auto" else precision, backend)
+        device = "cpu" if backend == "openvino" else _choose_device(device)
+        return cls(device, _choose_precision(device) if precision == "auto" else precision, backend)
 
     @property
     def atol(self) -> float:
@@ -82,7 +82,7 @@ class Placement:
 
 def _check_way(precision: str, backend: str) -> None:
     if backend not in WAYS:
-        raise ParameterError(f"backend={backend!r} is not known. {did_you_mean(backend, WAYS)}")
+        raise ParameterError(f"backend={backend!r} is not known. {suggest_names(backend, WAYS)}")
     if precision not in ("auto", *WAYS[backend]):
         there = "; ".join(f"{name!r} has {', '.join(map(repr, WAYS[name]))}" for name in WAYS)
         raise ParameterError(
@@ -90,7 +90,7 @@ def _check_way(precision: str, backend: str) -> None:
         )
 
 
-def _device(wanted: str) -> str:
+def _choose_device(wanted: str) -> str:
     torch = optional("torch", "a transformer")
     found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
     if wanted == "auto":
@@ -107,7 +107,7 @@ def _has_mps() -> bool:
     return torch.backends.mps.is_available()
 
 
-def _precision(device: str) -> str:
+def _choose_precision(device: str) -> str:
     import torch
 
     if not device.startswith("cuda"):

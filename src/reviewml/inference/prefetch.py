@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(makers: Iterable[Callable[[], T]]) -> Iterator[T]:
+def prefetch(makers: Iterable[Callable[[], T]]) -> Iterator[T]:
     """Yield what each maker returns, the next one at work in the background meanwhile.
 
     Parameters

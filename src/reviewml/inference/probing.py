@@ -47,21 +47,21 @@ class Probe:
         self.pad_id = pad_id
         self.tolerance = tolerance
 
-    def outputs(self, forward: Forward) -> list[Floats]:
+    def compute_outputs(self, forward: Forward) -> list[Floats]:
         """Return what a model says of each sequence alone."""
         return [self._run(forward, [sequence]) for sequence in (self.short, self.long)]
 
-    def agrees(self, forward: Forward, expected: Sequence[Floats]) -> bool:
+    def is_equal(self, forward: Forward, expected: Sequence[Floats]) -> bool:
         """Return whether another way to run the model gives these outputs."""
         try:
-            found = self.outputs(forward)
+            found = self.compute_outputs(forward)
         except Exception as error:
             if is_environment_error(error):
                 raise
             return False
         return all(map(self._is_close, found, expected))
 
-    def sharing(self, forward: Forward, expected: Sequence[Floats]) -> Sharing:
+    def find_sharing(self, forward: Forward, expected: Sequence[Floats]) -> Sharing:
         """Return which sequences may share a batch.
 
         Parameters
@@ -76,18 +76,18 @@ class Probe:
         ParameterError
             When it says something else of the same text each time.
         """
-        if not self.agrees(forward, expected):
+        if not self.is_equal(forward, expected):
             raise ParameterError("it says something else of the same text each time it is asked.")
         short, long = expected
-        if not self._shares(forward, [self.short, _reverse_tokens(self.short)], [short]):
+        if not self._can_share(forward, [self.short, _reverse_tokens(self.short)], [short]):
             return Sharing.NONE
         if len(self.short) == len(self.long):
             # They were cut to what the model takes, so that nothing is known of padding.
             return Sharing.EQUAL_LENGTHS
-        padded = self._shares(forward, [self.long, self.short], [long, short])
+        padded = self._can_share(forward, [self.long, self.short], [long, short])
         return Sharing.ANY if padded else Sharing.EQUAL_LENGTHS
 
-    def _shares(
+    def _can_share(
         self, forward: Forward, sequences: list[TokenSequence], expected: list[Floats]
     ) -> bool:
         try:

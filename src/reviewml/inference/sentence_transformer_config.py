@@ -63,11 +63,11 @@ class SentenceFiles:
         prompt = _read(checkpoint, "config_sentence_transformers.json", {})
         if prompt.get("default_prompt_name"):
             raise _make_refusal(checkpoint, "puts a prompt before its texts")
-        pooling = _pooling(checkpoint, _read(checkpoint, "1_Pooling/config.json", {}))
+        pooling = _read_pooling(checkpoint, _read(checkpoint, "1_Pooling/config.json", {}))
         return cls(pooling, settings.get("max_seq_length"))
 
 
-def _pooling(checkpoint: Checkpoint, stated: dict[str, Any]) -> str:
+def _read_pooling(checkpoint: Checkpoint, stated: dict[str, Any]) -> str:
     if "pooling_mode" in stated:
         chosen = [str(stated["pooling_mode"])]
     else:
@@ -85,5 +85,5 @@ def _make_refusal(checkpoint: Checkpoint, what: str) -> ParameterError:
 
 
 def _read(checkpoint: Checkpoint, path: str, otherwise: Any) -> Any:
-    found = checkpoint.file(path)
+    found = checkpoint.find_file(path)
     return otherwise if found is None else json.loads(found.read_text(encoding="utf-8"))

@@ -59,7 +59,7 @@ class Template:
     @classmethod
     def of(cls, tokenizer: Any) -> Template | None:
         """Find how a tokenizer joins pairs; None when not by such a template."""
-        one, other = (_bare(tokenizer, [text])[0] for text in PROBES[0])
+        one, other = (_tokenize_bare(tokenizer, [text])[0] for text in PROBES[0])
         joined = tokenizer(*PROBES[0])
         ids = np.array(joined["input_ids"])
         start = _find(ids, one, 0)
@@ -68,12 +68,12 @@ class Template:
             return None
         bounds = (0, start, start + len(one), second, second + len(other), len(ids))
         before, _, between, _, after = (ids[i:j] for i, j in pairwise(bounds))
-        found = cls(before, between, after, _types(joined.get("token_type_ids"), bounds))
-        return found if all(found.explains(tokenizer, *probe) for probe in PROBES) else None
+        found = cls(before, between, after, _find_types(joined.get("token_type_ids"), bounds))
+        return found if all(found.is_template_of(tokenizer, *probe) for probe in PROBES) else None
 
-    def explains(self, tokenizer: Any, text: str, other: str) -> bool:
+    def is_template_of(self, tokenizer: Any, text: str, other: str) -> bool:
         """Return whether it joins a pair as the tokenizer does."""
-        ours = self.join(*(_bare(tokenizer, [part])[0] for part in (text, other)))
+        ours = self.join(*(_tokenize_bare(tokenizer, [part])[0] for part in (text, other)))
         theirs = tokenizer(text, other)
         return np.array_equal(ours.ids, theirs["input_ids"]) and (
             ours.types is None or np.array_equal(ours.types, theirs["token_type_ids"])
@@ -122,7 +122,7 @@ class Tokens:
             return []
         cut = {"truncation": self.longest is not None, "max_length": self.longest}
         with self._one_at_a_time:
-            return self._sequences(self.tokenizer(list(texts), **cut))
+            return self._make_sequences(self.tokenizer(list(texts), **cut))
 
     def pairs(self, texts: Sequence[str], others: Sequence[str]) -> list[list[TokenSequence]]:
         """Return the sequences of each text with each of some others.
@@ -134,7 +134,7 @@ class Tokens:
         with self._one_at_a_time:
             if template is None:
                 return [self._tokenize_pairs(text, others) for text in texts]
-            firsts, seconds = (_bare(self.tokenizer, some) for some in (texts, others))
+            firsts, seconds = (_tokenize_bare(self.tokenizer, some) for some in (texts, others))
         return [
             [self._join_tokens(template, first, second) for second in seconds] for first in firsts
         ]
@@ -153,14 +153,14 @@ class Tokens:
         try:
             cut = {"truncation": "only_first", "max_length": self.longest}
             options = cut if self.longest is not None else {}
-            return self._sequences(self.tokenizer(firsts, list(others), **options))
+            return self._make_sequences(self.tokenizer(firsts, list(others), **options))
         except Exception as error:
             # What nothing of the first text is left of is not cut at all.
             if "too short" not in str(error):
                 raise
-            return self._sequences(self.tokenizer(firsts, list(others)))
+            return self._make_sequences(self.tokenizer(firsts, list(others)))
 
-    def _sequences(self, encoded: Any) -> list[TokenSequence]:
+    def _make_sequences(self, encoded: Any) -> list[TokenSequence]:
         ids = [np.array(row, np.int64) for row in encoded["input_ids"]]
         if not self.has_types or "token_type_ids" not in encoded:
             return [TokenSequence(row) for row in ids]
@@ -168,7 +168,7 @@ class Tokens:
         return [TokenSequence(row, kinds) for row, kinds in zip(ids, types, strict=True)]
 
 
-def _bare(tokenizer: Any, texts: Sequence[str]) -> list[Ids]:
+def _tokenize_bare(tokenizer: Any, texts: Sequence[str]) -> list[Ids]:
     if not texts:
         return []
     encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)
@@ -183,7 +183,7 @@ def _find(ids: Ids, part: Ids, start: int) -> int:
     return next((i for i in windows if np.array_equal(ids[i : i + len(part)], part)), -1)
 
 
-def _types(
+def _find_types(
     types: Sequence[int] | None, bounds: tuple[int, ...]
 ) -> tuple[Ids, int, Ids, int, Ids] | None:
     if types is None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.inference.engine import Engine, Floats, Outputs
-from reviewml.inference.prefetch import ahead
+from reviewml.inference.prefetch import prefetch
 from reviewml.inference.sequences import Tokens, TokenSequence
 
 WINDOW = 8_192
@@ -80,7 +80,7 @@ class TextModel:
             partial(tokenise, start, min(start + window, texts))
             for start in range(0, texts, window)
         )
-        for sequences in ahead(windows):
+        for sequences in prefetch(windows):
             outputs = self.engine.run(sequences)
             values.append(outputs.values)
             failures.update({done + at: error for at, error in outputs.failures.items()})

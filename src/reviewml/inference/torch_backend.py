@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from reviewml.inference.engine import Floats, Inputs
-from reviewml.inference.fused import fuse
+from reviewml.inference.fused import fuse_model
 from reviewml.inference.placement import Placement
 
 
@@ -28,7 +28,7 @@ class TorchForward:
 
     def fuse(self) -> None:
         """Put faster layers in the place of the module's own, where `is_fusible`."""
-        self.module = fuse(self.module)
+        self.module = fuse_model(self.module)
 
     def __call__(self, inputs: Inputs) -> Floats:
         with torch.inference_mode():

@@ -186,6 +186,6 @@ class BoosterModel(Model):
         return {} if self.workers is None else {"workers": self.workers}
 
 
-def feature_types(features: Sequence[Feature]) -> list[str]:
+def list_feature_types(features: Sequence[Feature]) -> list[str]:
     """Return XGBoost's types: ``"c"`` for categories, ``"q"`` for numbers."""
     return ["c" if feature.kind == "categorical" else "q" for feature in features]

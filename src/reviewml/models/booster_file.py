@@ -86,27 +86,27 @@ def check_booster(raw: bytes, task: Task, classes: int) -> BoosterFile:
 
     holes: list[Hole] = []
 
-    def trees(at: int) -> tuple[Hole, int]:
-        read, end = read_trees(raw, at, reader.length, _stated_features(raw))
+    def read_all_trees(at: int) -> tuple[Hole, int]:
+        read, end = read_trees(raw, at, reader.read_length, _read_stated_features(raw))
         columns.append(read)
         holes.append(Hole(at, end))
         return holes[-1], end
 
-    reader = Reader(raw, {"trees": trees})
+    reader = Reader(raw, {"trees": read_all_trees})
     content, end = reader.read(0)
     _require(len(holes) == 1, "it has no trees")
     if end != len(raw) or write(content) != raw[: holes[0].start] + raw[holes[0].end :]:
         raise NotCanonical("it is not in the form that XGBoost writes")
-    described = _keys(content, "learner version")
-    learner = _learner(described["learner"])
+    described = _check_keys(content, "learner version")
+    learner = _read_learner(described["learner"])
     _check_version(described["version"])
     return _check_learner(learner, columns[0], task, classes)
 
 
-def _stated_features(raw: bytes) -> int:
+def _read_stated_features(raw: bytes) -> int:
     """Find the number of features, which `_checked` compares with what is read there."""
     at = raw.rfind(_NUM_FEATURE)
-    text, _ = Reader(raw).text(at + len(_NUM_FEATURE)) if at >= 0 else ("", 0)
+    text, _ = Reader(raw).read_text(at + len(_NUM_FEATURE)) if at >= 0 else ("", 0)
     return _count(text, MOST_FEATURES)
 
 
@@ -121,9 +121,11 @@ def _check_learner(
     types = _check_features(learner, features)
     _check_objective(learner["objective"], task, outputs)
     _check_texts(learner["attributes"])
-    booster = _keys(learner["gradient_booster"], "model name")
+    booster = _check_keys(learner["gradient_booster"], "model name")
     _require(booster["name"] == "gbtree", "it is not a booster of trees")
-    model = _keys(booster["model"], "cats gbtree_model_param iteration_indptr tree_info trees")
+    model = _check_keys(
+        booster["model"], "cats gbtree_model_param iteration_indptr tree_info trees"
+    )
     _require(isinstance(model["trees"], Hole), "its trees are elsewhere")
     _check_rounds(model, len(trees.sizes), outputs)
     check_trees(trees, [kind == "c" for kind in types])
@@ -133,13 +135,13 @@ def _check_learner(
 def _check_params(params: Any, task: Task, outputs: int) -> int:
     """Check the parameters of the learner, and return the number of features."""
     names = "base_score boost_from_average num_class num_feature num_target"
-    stated = _check_texts(_keys(params, names))
+    stated = _check_texts(_check_keys(params, names))
     _require(stated["num_class"] == str(outputs if outputs > 1 else 0), "num_class is wrong")
     _require(stated["num_target"] == "1", "it has several targets")
     _require(stated["boost_from_average"] in ("0", "1"), "boost_from_average is wrong")
     scores = stated["base_score"]
     _require(scores[:1] == "[" and scores[-1:] == "]", "base_score is not a list")
-    numbers = [_number(text) for text in scores[1:-1].split(",")]
+    numbers = [_parse_number(text) for text in scores[1:-1].split(",")]
     _require(len(numbers) in (1, outputs), "base_score is not one for each output")
     if task == "binary":
         _require(all(0 < number < 1 for number in numbers), "base_score is not a probability")
@@ -168,17 +170,17 @@ def _check_objective(objective: Any, task: Task, outputs: int) -> None:
     name = objective.get("name") if isinstance(objective, dict) else None
     _require(isinstance(name, str) and name in known, f"its objective is not one for {task}")
     key = known[str(name)]
-    params = _check_texts(_keys(objective, f"name {key}")[key])
+    params = _check_texts(_check_keys(objective, f"name {key}")[key])
     if task == "multiclass":
         _require(params == {"num_class": str(outputs)}, "num_class is wrong")
     else:
-        _number(_keys(params, "scale_pos_weight")["scale_pos_weight"])
+        _parse_number(_check_keys(params, "scale_pos_weight")["scale_pos_weight"])
 
 
 def _check_rounds(model: Mapping[str, Any], trees: int, outputs: int) -> None:
     """Check which trees belong to which round, and to which output."""
     _require(model["cats"] == NO_CATEGORIES, "it has a table of categories of its own")
-    params = _keys(model["gbtree_model_param"], "num_parallel_tree num_trees")
+    params = _check_keys(model["gbtree_model_param"], "num_parallel_tree num_trees")
     _require(params["num_trees"] == str(trees), "num_trees is not the number of trees")
     parallel = _count(params["num_parallel_tree"], max(trees, 1))
     of_round = parallel * outputs
@@ -194,9 +196,9 @@ def _check_rounds(model: Mapping[str, Any], trees: int, outputs: int) -> None:
     )
 
 
-def _learner(value: Any) -> Mapping[str, Any]:
+def _read_learner(value: Any) -> Mapping[str, Any]:
     names = "attributes feature_names feature_types gradient_booster learner_model_param objective"
-    return _keys(value, names)
+    return _check_keys(value, names)
 
 
 def _check_version(version: Any) -> None:
@@ -206,7 +208,7 @@ def _check_version(version: Any) -> None:
     _require(numbers and len(version) == 3 and version >= [3, 1, 0], "its version is unknown")
 
 
-def _keys(value: Any, names: str) -> Mapping[str, Any]:
+def _check_keys(value: Any, names: str) -> Mapping[str, Any]:
     """Return an object, which must have exactly the keys that are named."""
     if not isinstance(value, dict) or value.keys() != set(names.split()):
         raise NotCanonical(f"expected exactly the keys {names}")
@@ -222,7 +224,7 @@ def _check_texts(value: Any) -> Mapping[str, str]:
     return texts
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     _require(NUMBER.fullmatch(text) is not None, f"{text[:20]!r} is not a number")
     number = float(text)
     _require(math.isfinite(number) and abs(number) < FLOAT32, f"{text[:20]!r} is not a number")

@@ -49,7 +49,7 @@ class Calibration:
         """
         scaled = self.slope * margins + self.shift
         if margins.ndim == 1:
-            yes = sigmoid(scaled)
+            yes = compute_sigmoid(scaled)
             return np.column_stack([1.0 - yes, yes])
         exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         result: Floats = exponents / exponents.sum(axis=1, keepdims=True)
@@ -79,7 +79,7 @@ class Calibration:
         return dataclasses.asdict(self)
 
 
-def sigmoid(values: Floats) -> Floats:
+def compute_sigmoid(values: Floats) -> Floats:
     """Return ``1 / (1 + exp(-values))`` without overflow."""
     small = np.exp(-np.abs(values))
     result: Floats = np.where(values >= 0, 1.0, small) / (1.0 + small)
@@ -108,38 +108,38 @@ def fit_calibration(
     .. [2] Guo et al. (2017), On calibration of modern neural networks.
     """
     if method == "platt":
-        return _platt(margins, target)
+        return _fit_platt(margins, target)
     shares = target if target.ndim == 2 else np.eye(margins.shape[1])[target.astype(int)]
-    return _temperature(margins, shares)
+    return _fit_temperature(margins, shares)
 
 
-def _platt(margins: Floats, target: Floats) -> Calibration:
+def _fit_platt(margins: Floats, target: Floats) -> Calibration:
     from scipy.optimize import minimize
 
     positives = target.sum()
     negatives = len(target) - positives
     smooth = np.where(target == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
-    def loss(parameters: Floats) -> tuple[float, Floats]:
+    def compute_loss(parameters: Floats) -> tuple[float, Floats]:
         scaled = parameters[0] * margins + parameters[1]
-        errors = sigmoid(scaled) - smooth
+        errors = compute_sigmoid(scaled) - smooth
         value = np.logaddexp(0.0, scaled) - smooth * scaled
         return float(value.mean()), np.array([(errors * margins).mean(), errors.mean()])
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B")
+    found = minimize(compute_loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B")
     slope, shift = (float(value) for value in found.x)
     # A slope of zero or less would turn the ranking round: the held-out rows say nothing then.
     return Calibration(slope, shift) if slope > 0 else Calibration()
 
 
-def _temperature(margins: Floats, shares: Floats) -> Calibration:
+def _fit_temperature(margins: Floats, shares: Floats) -> Calibration:
     from scipy.optimize import minimize_scalar
 
-    def loss(log_slope: float) -> float:
+    def compute_loss(log_slope: float) -> float:
         scaled = np.exp(log_slope) * margins
         top = scaled.max(axis=1)
         normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
         return float((normaliser - (shares * scaled).sum(axis=1)).mean())
 
-    found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
+    found = minimize_scalar(compute_loss, bounds=(-3.0, 3.0), method="bounded")
     return Calibration(float(np.exp(found.x)))

@@ -54,22 +54,22 @@ class Design:
     @classmethod
     def of(cls, features: Matrix, described: Sequence[Feature]) -> Design:
         """Learn means and scales from the rows to train on."""
-        moments = [_mean_and_spread(column.astype(np.float64)) for column in features.T]
+        moments = [_compute_mean_and_spread(column.astype(np.float64)) for column in features.T]
         # In one memory layout, as what is saved must be.
         mean, spread = (np.array(each, np.float64) for each in zip(*moments, strict=True))
         sizes = [len(f.categories) if f.kind == "categorical" else 0 for f in described]
         return cls(mean, np.where(spread > 0, spread, 1.0), np.array(sizes, np.int64))
 
-    def columns(self, features: Matrix) -> Floats:
+    def make_columns(self, features: Matrix) -> Floats:
         """Return the columns, shape ``(n_rows, n_columns)``."""
-        return np.hstack([self._columns_of(features, f) for f in range(len(self.mean))])
+        return np.hstack([self._make_feature_columns(features, f) for f in range(len(self.mean))])
 
-    def owners(self) -> npt.NDArray[np.int64]:
+    def list_owners(self) -> npt.NDArray[np.int64]:
         """Return the feature that each column comes from, shape ``(n_columns,)``."""
         widths = np.where(self.categories > 0, self.categories, 2)
         return np.repeat(np.arange(len(widths)), widths)
 
-    def _columns_of(self, features: Matrix, feature: int) -> Floats:
+    def _make_feature_columns(self, features: Matrix, feature: int) -> Floats:
         values = features[:, feature].astype(np.float64)
         if self.categories[feature]:
             indicators: Floats = (values[:, None] == np.arange(self.categories[feature])) * 1.0
@@ -79,7 +79,7 @@ class Design:
         return np.column_stack([scaled.clip(-FARTHEST, FARTHEST), missing.astype(np.float64)])
 
 
-def _mean_and_spread(values: Floats) -> tuple[float, float]:
+def _compute_mean_and_spread(values: Floats) -> tuple[float, float]:
     """Return mean and standard deviation, without the few values that are far from all others."""
     known = values[np.abs(values) < LARGEST]
     few = int(len(known) * FEW)
@@ -120,7 +120,7 @@ class LinearModel(Model):
 
     def predict(self, features: Matrix) -> Floats:
         # Row by row the products are summed in one order, so batches do not change the bits.
-        products: Floats = np.einsum("rc,oc->ro", self.design.columns(features), self.weights)
+        products: Floats = np.einsum("rc,oc->ro", self.design.make_columns(features), self.weights)
         margins = products + self.bias
         if self.task == "regression":
             return margins[:, 0]
@@ -128,7 +128,7 @@ class LinearModel(Model):
 
     def contributions(self, features: Matrix) -> Floats:
         """Return weight times column, summed for each feature; see `Model.contributions`."""
-        columns, owners = self.design.columns(features), self.design.owners()
+        columns, owners = self.design.make_columns(features), self.design.list_owners()
         found = np.zeros((len(features), len(self.bias), len(self.design.mean) + 1))
         for column, owner in enumerate(owners):
             found[:, :, owner] += columns[:, [column]] * self.weights[:, column]

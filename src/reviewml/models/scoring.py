@@ -14,8 +14,8 @@ from reviewml.data.dataset import Dataset
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.bookkeeping import (
     ResultErrors,
-    ids_of,
-    unreadable,
+    find_unreadable,
+    get_ids,
     with_bookkeeping,
     with_columns,
 )
@@ -48,13 +48,13 @@ class Predict(BatchOperation):
         named = roles.id if roles.id in schema.names else None
         fields = [pa.field("id", schema.field(named).type if named else pa.string())]
         if "prediction" in self.outputs:
-            fields.append(pa.field("prediction", self._prediction_type()))
+            fields.append(pa.field("prediction", self._choose_prediction_type()))
         if "probability" in self.outputs:
-            fields += [pa.field(name, pa.float64()) for name in self.probability_names()]
+            fields += [pa.field(name, pa.float64()) for name in self.list_probability_names()]
         kept = [schema.field(PLACE), schema.field(ERRORS)]
         return with_roles(pa.schema([*fields, *kept]), Roles(id="id"))
 
-    def probability_names(self) -> list[str]:
+    def list_probability_names(self) -> list[str]:
         """Return ``probability`` when binary, else ``probability_<class>`` for each class."""
         if self.model.task == "binary":
             return ["probability"]
@@ -67,10 +67,10 @@ class Predict(BatchOperation):
         """Return the scored rows of a batch whose features are known."""
         schema = self.schema(batch.schema)
         scores = self.model.predict(matrix)
-        missing = unreadable(batch)
-        columns: list[pa.Array] = [ids_of(batch, roles_of(batch.schema))]
+        missing = find_unreadable(batch)
+        columns: list[pa.Array] = [get_ids(batch, roles_of(batch.schema))]
         if "prediction" in self.outputs:
-            columns.append(self._predictions(scores, missing))
+            columns.append(self._make_predictions(scores, missing))
         if "probability" in self.outputs:
             each = scores[:, 1:] if self.model.task == "binary" else scores
             columns += [pa.array(column, mask=missing) for column in each.T]
@@ -78,7 +78,7 @@ class Predict(BatchOperation):
         full = with_bookkeeping(scored, batch.column(PLACE), batch.column(ERRORS))
         return full.replace_schema_metadata(schema.metadata)
 
-    def _predictions(
+    def _make_predictions(
         self, scores: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]
     ) -> pa.Array:
         if self.model.task == "regression":
@@ -86,7 +86,7 @@ class Predict(BatchOperation):
         positions = pa.array(choose_classes(scores), mask=missing)
         return pa.array(self.model.classes).take(positions)
 
-    def _prediction_type(self) -> pa.DataType:
+    def _choose_prediction_type(self) -> pa.DataType:
         if self.model.task == "regression":
             return pa.float64()
         return pa.array(self.model.classes).type
@@ -159,7 +159,7 @@ class ComputeNumbers(BatchOperation):
             places.append(batch.column(PLACE))
         numbers = np.concatenate(parts)
         if in_order:
-            numbers = numbers[frame_order(places)]
+            numbers = numbers[sort_by_place(places)]
         single = self.model is not None and self.model.task == "regression"
         return numbers[:, 0] if single else numbers, errors.table()
 
@@ -170,7 +170,7 @@ def choose_classes(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return positions
 
 
-def frame_order(places: Sequence[pa.Array]) -> npt.NDArray[np.intp]:
+def sort_by_place(places: Sequence[pa.Array]) -> npt.NDArray[np.intp]:
     """Return in which order to take rows of a frame, which a cluster has mixed.
 
     Parameters

@@ -94,7 +94,7 @@ class TreeColumns:
 # -- what XGBoost writes of a tree --------------------------------------------------------------
 
 
-def _head(name: str, kind: str) -> bytes:
+def _write_head(name: str, kind: str) -> bytes:
     """Return the bytes before the length of an array; the first one opens the tree."""
     opening = b"{" if name == FIELDS[0][0] else b""
     return opening + write_key(name) + b"[$" + MARKERS[kind] + b"#L"
@@ -117,7 +117,7 @@ NODES_HERE = "the number of nodes"
 
 NUMBER = write_key("id")
 
-HEADS = [_head(name, kind) for name, kind, _ in FIELDS]
+HEADS = [_write_head(name, kind) for name, kind, _ in FIELDS]
 WIDTHS = [np.dtype(kind).itemsize for _, kind, _ in FIELDS]
 COUNTED = [counted for _, _, counted in FIELDS]
 

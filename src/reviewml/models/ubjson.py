@@ -83,26 +83,26 @@ class Reader:
         """
         marker = self.raw[at : at + 1]
         if marker in INTEGERS:
-            return self._integer(marker, at + 1)
+            return self._read_integer(marker, at + 1)
         if depth > MOST_DEPTH:
             raise NotCanonical(f"values are nested more than {MOST_DEPTH} deep")
         if marker == b"{":
-            return self._object(at + 1, depth)
+            return self._read_object(at + 1, depth)
         if marker == b"[":
-            return self._array(at + 1, depth)
+            return self._read_array(at + 1, depth)
         if marker == b"S":
-            return self.text(at + 1)
+            return self.read_text(at + 1)
         raise NotCanonical(f"no value that XGBoost writes is at byte {at}")
 
-    def text(self, at: int) -> tuple[str, int]:
+    def read_text(self, at: int) -> tuple[str, int]:
         """Read a text, or a key, without the marker of texts."""
-        length, start = self.length(at)
+        length, start = self.read_length(at)
         try:
             return self.raw[start : start + length].decode(), start + length
         except UnicodeDecodeError:
             raise NotCanonical(f"the text at byte {at} is not UTF-8") from None
 
-    def length(self, at: int) -> tuple[int, int]:
+    def read_length(self, at: int) -> tuple[int, int]:
         """Read a length, which cannot exceed the bytes that follow it."""
         if self.raw[at : at + 1] != b"L" or at + 9 > len(self.raw):
             raise NotCanonical(f"a length is expected at byte {at}")
@@ -111,15 +111,15 @@ class Reader:
             raise NotCanonical(f"the length at byte {at} exceeds the file")
         return length, at + 9
 
-    def _object(self, at: int, depth: int) -> tuple[dict[str, Any], int]:
+    def _read_object(self, at: int, depth: int) -> tuple[dict[str, Any], int]:
         value: dict[str, Any] = {}
         while self.raw[at : at + 1] != b"}":
-            key, at = self.text(at)
+            key, at = self.read_text(at)
             reader = self.readers.get(key)
             value[key], at = self.read(at, depth + 1) if reader is None else reader(at)
         return value, at + 1
 
-    def _array(self, at: int, depth: int) -> tuple[Any, int]:
+    def _read_array(self, at: int, depth: int) -> tuple[Any, int]:
         if self.raw[at : at + 1] == b"$":
             kind = self.raw[at + 1 : at + 2]
             count, at = self._count(at + 2)
@@ -132,14 +132,14 @@ class Reader:
             return list(self.raw[at + 1 : at + 2 * count : 2]), at + 2 * count
         values: list[Any] = []
         while len(values) < count:
-            numbers, at = self._integers(at, count - len(values))
+            numbers, at = self._read_integers(at, count - len(values))
             values += numbers
             if not numbers:
                 value, at = self.read(at, depth + 1)
                 values.append(value)
         return values, at
 
-    def _integers(self, at: int, most: int) -> tuple[list[int], int]:
+    def _read_integers(self, at: int, most: int) -> tuple[list[int], int]:
         """Read integers that follow each other in one form, as many as there are."""
         layout = INTEGERS.get(self.raw[at : at + 1])
         if layout is None:
@@ -154,9 +154,9 @@ class Reader:
     def _count(self, at: int) -> tuple[int, int]:
         if self.raw[at : at + 1] != b"#":
             raise NotCanonical(f"the array at byte {at} does not state its length")
-        return self.length(at + 1)
+        return self.read_length(at + 1)
 
-    def _integer(self, marker: bytes, at: int) -> tuple[int, int]:
+    def _read_integer(self, marker: bytes, at: int) -> tuple[int, int]:
         layout = INTEGERS[marker]
         if at + layout.size > len(self.raw):
             raise NotCanonical(f"the number at byte {at} ends beyond the file")

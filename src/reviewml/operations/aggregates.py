@@ -51,7 +51,7 @@ SUMMED = pa.decimal128(38, 0)
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
+class GroupMeasure:
     """A column that is computed of each row, and aggregated within groups.
 
     Parameters
@@ -82,48 +82,48 @@ class Measure:
             case "rows":
                 return pa.array(np.ones(len(batch), np.int64))
             case "values":
-                return values_of(batch.column(self.of)).is_valid().cast(pa.int64())
+                return null_nan(batch.column(self.of)).is_valid().cast(pa.int64())
             case "units":
-                return to_units(str(self.of), values_of(batch.column(self.of)))
+                return to_units(str(self.of), null_nan(batch.column(self.of)))
             case "value":
-                return _without_signs_of_zeros(to_comparable(values_of(batch.column(self.of))))
+                return _drop_signs_of_zeros(to_comparable(null_nan(batch.column(self.of))))
             case "true" | "decided":
                 return self._compute_condition(batch)
 
     def _compute_condition(self, batch: pa.RecordBatch) -> pa.Array:
         assert isinstance(self.of, pc.Expression)
-        holds = decide(self.of, batch)
+        holds = decide_condition(self.of, batch)
         holds = holds.is_valid() if self.what == "decided" else holds.fill_null(False)
         return holds.cast(pa.int64())
 
 
-def measures_of(aggregate: Aggregate) -> tuple[Measure, ...]:
+def list_measures(aggregate: Aggregate) -> tuple[GroupMeasure, ...]:
     """List what is measured of each row for an aggregate."""
     match aggregate:
         case Count(column=None):
-            return (Measure("rows", "sum"),)
+            return (GroupMeasure("rows", "sum"),)
         case Count():
-            return (Measure("values", "sum", aggregate.column),)
+            return (GroupMeasure("values", "sum", aggregate.column),)
         case Sum():
-            return (Measure("units", "sum", aggregate.column),)
+            return (GroupMeasure("units", "sum", aggregate.column),)
         case Mean():
             column = aggregate.column
-            return Measure("units", "sum", column), Measure("values", "sum", column)
+            return GroupMeasure("units", "sum", column), GroupMeasure("values", "sum", column)
         case Min():
-            return (Measure("value", "min", aggregate.column),)
+            return (GroupMeasure("value", "min", aggregate.column),)
         case Max():
-            return (Measure("value", "max", aggregate.column),)
+            return (GroupMeasure("value", "max", aggregate.column),)
         case Share():
             return (
-                Measure("true", "sum", aggregate.condition),
-                Measure("decided", "sum", aggregate.condition),
+                GroupMeasure("true", "sum", aggregate.condition),
+                GroupMeasure("decided", "sum", aggregate.condition),
             )
 
 
 # -- values ---------------------------------------------------------------------------------------
 
 
-def values_of(column: pa.Array) -> pa.Array:
+def null_nan(column: pa.Array) -> pa.Array:
     """Return the values of a column, null for NaN."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -134,7 +134,7 @@ def values_of(column: pa.Array) -> pa.Array:
     return column
 
 
-def _without_signs_of_zeros(values: pa.Array) -> pa.Array:
+def _drop_signs_of_zeros(values: pa.Array) -> pa.Array:
     """Return floats with -0 as 0: of the two, which is less depends on the order of the rows."""
     if not pa.types.is_floating(values.type):
         return values
@@ -152,14 +152,14 @@ def to_units(name: str, values: pa.Array) -> pa.Array:
     if pa.types.is_floating(values.type):
         floats = values.cast(pa.float64()).fill_null(0.0).to_numpy()
         if (np.abs(floats) >= LARGEST).any():
-            raise too_large(name)
+            raise make_too_large_error(name)
         return pa.array(np.floor(floats * UNITS + 0.5).astype(np.int64))
     try:
         if pa.types.is_decimal(values.type):
             values = _unscale(values)
         return values.cast(pa.int64()).fill_null(0)
     except pa.ArrowInvalid:
-        raise too_large(name) from None
+        raise make_too_large_error(name) from None
 
 
 def _unscale(decimals: pa.Array) -> pa.Array:
@@ -170,7 +170,7 @@ def _unscale(decimals: pa.Array) -> pa.Array:
     )
 
 
-def too_large(name: str) -> SchemaError:
+def make_too_large_error(name: str) -> SchemaError:
     """Make the error for values that cannot be added exactly."""
     return SchemaError(
         f"group_by: column {name!r} has a value too large to be added exactly: whole numbers and "
@@ -179,7 +179,7 @@ def too_large(name: str) -> SchemaError:
     )
 
 
-def decide(condition: pc.Expression, batch: pa.RecordBatch) -> pa.Array:
+def decide_condition(condition: pc.Expression, batch: pa.RecordBatch) -> pa.Array:
     """Evaluate a condition on each row; null where it is not decided."""
     from pyarrow import acero
 
@@ -195,7 +195,7 @@ def decide(condition: pc.Expression, batch: pa.RecordBatch) -> pa.Array:
 # -- finished values ------------------------------------------------------------------------------
 
 
-def result_type(aggregate: Aggregate, schema: pa.Schema) -> pa.DataType:
+def find_result_type(aggregate: Aggregate, schema: pa.Schema) -> pa.DataType:
     """Determine the type of an aggregate for rows of a schema."""
     match aggregate:
         case Count():
@@ -211,7 +211,7 @@ def result_type(aggregate: Aggregate, schema: pa.Schema) -> pa.DataType:
             return pa.float64() if pa.types.is_floating(kind) else pa.int64()
 
 
-def units_in_one(kind: pa.DataType) -> int:
+def count_units(kind: pa.DataType) -> int:
     """Return how many units of a column's sum are 1."""
     if pa.types.is_floating(kind):
         return UNITS

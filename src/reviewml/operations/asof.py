@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from reviewml.errors import JoinError, SchemaError
 from reviewml.operations.duplicates import DropDuplicates
-from reviewml.operations.keys import By, keys_of
+from reviewml.operations.keys import By, map_keys
 from reviewml.operations.operation import Operation
-from reviewml.rows.bookkeeping import before_bookkeeping, hidden
+from reviewml.rows.bookkeeping import drop_bookkeeping, insert_field
 from reviewml.rows.roles import require, roles_of
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.windows import Window, Windows, as_window
@@ -44,12 +44,12 @@ class AsOf(Operation):
 
     @property
     def key_columns(self) -> Collection[str]:
-        return keys_of(self.by)
+        return map_keys(self.by)
 
     @property
     def event_keys(self) -> Collection[str]:
         """Key columns of the events."""
-        return keys_of(self.by).values()
+        return map_keys(self.by).values()
 
     def bind(self, rows: pa.Schema, events: pa.Schema) -> AsofAggregates:
         """Resolve the columns of both sides.
@@ -69,10 +69,10 @@ class AsOf(Operation):
                 f"windows={self.windows!r}: give a name for each, such as {{'month': '30d'}}."
             )
         windows = {name: as_window(window) for name, window in self.windows.items()}
-        keys = keys_of(self.by)
+        keys = map_keys(self.by)
         for key, event_key in keys.items():
             _check_keys(rows, key, events, event_key)
-        time, event_time = time_of(rows, "rows"), time_of(events, "events")
+        time, event_time = require_time(rows, "rows"), require_time(events, "events")
         aggregates = AsofAggregates(keys, time, event_time, windows, self.sums, self.last)
         _warn_of_zones(rows.field(time), events.field(event_time))
         aggregates.schema(rows)
@@ -83,7 +83,7 @@ def _check_keys(rows: pa.Schema, key: str, events: pa.Schema, event_key: str) ->
     require(rows, key, "by (rows)")
     require(events, event_key, "by (events)")
     one, other = rows.field(key).type, events.field(event_key).type
-    if one != other and not _comparable(one, other):
+    if one != other and not _are_comparable(one, other):
         raise JoinError(
             f"by: {key!r} is {one} in the rows, and {other} in what is looked up: make "
             "both one type."
@@ -131,11 +131,11 @@ class AsofAggregates:
         for name, kind in self.columns().items():
             if name in schema.names:
                 raise SchemaError(f"the rows already have a column {name!r}: rename it.")
-            schema = before_bookkeeping(schema, pa.field(name, kind))
+            schema = insert_field(schema, pa.field(name, kind))
         return schema
 
 
-def _comparable(one: pa.DataType, other: pa.DataType) -> bool:
+def _are_comparable(one: pa.DataType, other: pa.DataType) -> bool:
     # pandas keeps whole numbers as floats where one is missing, and nothing of what all are.
     number = pa.types.is_integer(one) or pa.types.is_floating(one)
     return bool(pa.types.is_null(one) or (number and pa.types.is_integer(other)))
@@ -153,7 +153,7 @@ def _warn_of_zones(time: pa.Field, event_time: pa.Field) -> None:
 LAST_TYPE = pa.timestamp("us", "UTC")
 
 
-def time_of(schema: pa.Schema, what: str) -> str:
+def require_time(schema: pa.Schema, what: str) -> str:
     """Find the column that says when rows happened.
 
     Parameters
@@ -172,7 +172,7 @@ def time_of(schema: pa.Schema, what: str) -> str:
     if time is None:
         raise SchemaError(
             f"the {what} need a time, and no column has the role 'time': say which one, as in "
-            f"Files(..., time='column'). The columns are {', '.join(hidden(schema).names)}."
+            f"Files(..., time='column'). The columns are {', '.join(drop_bookkeeping(schema).names)}."
         )
     kind = schema.field(time).type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.display.progress import progress
+from reviewml.display.progress import show_progress
 from reviewml.errors import StoreUnwritable
 from reviewml.operations.enrich import Enrich, Failures
 from reviewml.operations.value_store import Shelf, ValueStore
 from reviewml.rows.roles import roles_of
 from reviewml.rows.row_errors import warn_at_caller
-from reviewml.rows.row_keys import links_of, links_to, row_keys
+from reviewml.rows.row_keys import hash_rows, make_links, select_links
 
 Positions = npt.NDArray[np.int64]
 
@@ -55,41 +55,43 @@ class CachedEnrich(Enrich):
         try:
             self.store.prepare(self.shelf)
         except StoreUnwritable as error:
-            self._only_read(error)
+            self._note_unwritable(error)
 
-    def looked_up(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
+    def look_up(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
         """Return keys of rows without values in the store, and of those with; reads no values."""
-        keys = row_keys(self.view.columns(batch, roles_of(batch.schema))).unique()
+        keys = hash_rows(self.view.columns(batch, roles_of(batch.schema))).unique()
         known = pa.array(self.store.known(self.shelf, keys))
         return keys.filter(pa.compute.invert(known)), keys.filter(known)
 
-    def _values(
+    def _compute_values(
         self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
     ) -> dict[str, pa.Array]:
-        keys = row_keys(view)
-        distinct, which, first = _distinct(keys)
-        links = links_of(batch, keys)
+        keys = hash_rows(view)
+        distinct, which, first = _index_distinct(keys)
+        links = make_links(batch, keys)
         places, found = self.store.find(self.shelf, distinct)
         try:
-            self.store.link(links_to(links, distinct.take(pa.array(places))))
+            self.store.link(select_links(links, distinct.take(pa.array(places))))
         except StoreUnwritable as error:
-            self._only_read(error)
+            self._note_unwritable(error)
         parts, order, failed = [found], [places], Failures()
         missing = np.setdiff1d(np.arange(len(distinct)), places)
         if len(missing) and self.unwritable:
             # Fails before rows are paid for that could not be kept, unless there is room by now.
             self.store.prepare(self.shelf)
             self.unwritable = None
-        for chunk in progress(self._chunks(missing), self.stage, len(missing), part=True):
+        for chunk in show_progress(
+            self._split_chunks(missing), self.stage, len(missing), part=True
+        ):
             rows = view.take(pa.array(first[chunk]))
-            parts.append(self._paid(rows, distinct, chunk, links, failed))
+            parts.append(self._enrich_and_store(rows, distinct, chunk, links, failed))
             order.append(chunk)
         for row in np.flatnonzero(np.isin(which, list(failed))).tolist():
             failures[row] = failed[int(which[row])]
         values = pa.concat_batches(parts).take(pa.array(np.argsort(np.concatenate(order))[which]))
         return dict(zip(values.schema.names, values.columns, strict=True))
 
-    def _only_read(self, error: StoreUnwritable) -> None:
+    def _note_unwritable(self, error: StoreUnwritable) -> None:
         if self.unwritable is None:
             warn_at_caller(
                 f"{error} Values in it are used; rows that it has none for would be paid for in "
@@ -98,15 +100,15 @@ class CachedEnrich(Enrich):
             )
         self.unwritable = error
 
-    def _chunks(self, missing: Positions) -> Iterator[Positions]:
+    def _split_chunks(self, missing: Positions) -> Iterator[Positions]:
         while len(missing):
             chunk, missing = missing[: self.rows_at_once], missing[self.rows_at_once :]
             started = time.perf_counter()
             yield chunk
             seconds = max(time.perf_counter() - started, 1e-9)
-            self.rows_at_once = next_rows(len(chunk), seconds, self.rows_at_once)
+            self.rows_at_once = choose_next_rows(len(chunk), seconds, self.rows_at_once)
 
-    def _paid(
+    def _enrich_and_store(
         self,
         rows: pa.RecordBatch,
         distinct: pa.Array,
@@ -115,22 +117,22 @@ class CachedEnrich(Enrich):
         failed: Failures,
     ) -> pa.RecordBatch:
         inner: Failures = {}
-        columns = self._attempt(rows, 0, 1, inner)
+        columns = self._try_batch(rows, 0, 1, inner)
         values = pa.RecordBatch.from_arrays(list(columns.values()), schema=self.shelf.columns)
         failed.update({int(chunk[row]): failure for row, failure in inner.items()})
         # What failed is tried again next time.
         good = pa.array(~np.isin(np.arange(len(chunk)), list(inner)))
         keys = distinct.take(pa.array(chunk)).filter(good)
-        self.store.add(self.shelf, keys, values.filter(good), links_to(links, keys))
+        self.store.add(self.shelf, keys, values.filter(good), select_links(links, keys))
         return values
 
 
-def _distinct(keys: pa.Array) -> tuple[pa.Array, Positions, Positions]:
+def _index_distinct(keys: pa.Array) -> tuple[pa.Array, Positions, Positions]:
     encoded = keys.dictionary_encode()
     which = np.asarray(encoded.indices).astype(np.int64)
     return encoded.dictionary, which, np.unique(which, return_index=True)[1]
 
 
-def next_rows(rows: int, seconds: float, before: int) -> int:
+def choose_next_rows(rows: int, seconds: float, before: int) -> int:
     """Return how many rows to do before the next commit, given how long some took."""
     return max(1, min(int(rows * SECONDS / seconds), GROWTH * before))

@@ -15,7 +15,7 @@ from reviewml.errors import (
     ReviewmlError,
     RowErrors,
     SchemaError,
-    did_you_mean,
+    suggest_names,
 )
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.protocols import BatchStep, RowStep
@@ -23,10 +23,10 @@ from reviewml.operations.resources import Resources
 from reviewml.operations.sql_call import ask_for_call
 from reviewml.privacy.redaction import redact
 from reviewml.rows.bookkeeping import (
-    added_errors,
-    before_bookkeeping,
-    empty_batch,
-    errors_array,
+    append_errors,
+    insert_field,
+    make_empty_batch,
+    make_errors_array,
     with_columns,
 )
 from reviewml.rows.provenance import with_origin
@@ -35,8 +35,8 @@ from reviewml.rows.roles import (
     ERRORS,
     ROLE_NAMES,
     Roles,
-    columns_behind,
-    role_column,
+    get_role_column,
+    list_columns_behind,
     roles_of,
     visible,
     with_roles,
@@ -69,14 +69,14 @@ class SelectRoles(BatchOperation):
 
     def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
         """Return the batch the enricher sees."""
-        found = {name: role_column(batch, roles, name) for name in self.needs}
+        found = {name: get_role_column(batch, roles, name) for name in self.needs}
         own = self.enricher.own_roles().list_named()
         for name, column in found.items():
             # A column called as the role must not stand in for one that was misspelt.
             asked = () if name in roles.list_named() else own.get(name, ())
             if column is None or not set(asked) <= set(batch.schema.names):
-                raise SchemaError(self._missing(name, batch.schema))
-        optional = {name: role_column(batch, roles, name) for name in self.optional}
+                raise SchemaError(self._explain_missing(name, batch.schema))
+        optional = {name: get_role_column(batch, roles, name) for name in self.optional}
         found.update({name: column for name, column in optional.items() if column is not None})
         if not found:
             # An enricher may look at nothing but the number of rows.
@@ -84,21 +84,21 @@ class SelectRoles(BatchOperation):
         return pa.RecordBatch.from_arrays(list(found.values()), list(found))
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        return self(empty_batch(schema)).schema
+        return self(make_empty_batch(schema)).schema
 
-    def _missing(self, name: str, schema: pa.Schema) -> str:
+    def _explain_missing(self, name: str, schema: pa.Schema) -> str:
         step = type(self.enricher).__name__
         known = visible(schema.names)
         for own in self.enricher.own_roles().list_named().get(name, ()):
             if own not in known:
-                return f"{step}({name}={own!r}): no column {own!r}. {did_you_mean(own, known)}"
+                return f"{step}({name}={own!r}): no column {own!r}. {suggest_names(own, known)}"
         if name in ROLE_NAMES:
             return (
                 f"{step} needs the role {name!r}, and no column has it: say which one, as in "
                 f"Pipeline(..., {name}='column') or Files(..., {name}='column'). "
                 f"The columns are {', '.join(map(repr, known))}."
             )
-        return f"{step} needs the column {name!r}. {did_you_mean(name, known)}"
+        return f"{step} needs the column {name!r}. {suggest_names(name, known)}"
 
 
 def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -> pa.Schema:
@@ -109,7 +109,7 @@ def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -
                 f"{stage} adds the column {name!r}, which the rows already have: "
                 "rename that column, or take out one of the two steps."
             )
-        schema = before_bookkeeping(schema, pa.field(name, kind))
+        schema = insert_field(schema, pa.field(name, kind))
     return schema
 
 
@@ -168,7 +168,7 @@ class Enrich(BatchOperation):
 
     def reads(self, schema: pa.Schema) -> Sequence[str]:
         names = (*self.view.needs, *self.view.optional)
-        return [*columns_behind(schema, names), *BOOKKEEPING]
+        return [*list_columns_behind(schema, names), *BOOKKEEPING]
 
     def makes(self, schema: pa.Schema) -> Sequence[str]:
         return [*self.enricher.adds, ERRORS]
@@ -176,48 +176,48 @@ class Enrich(BatchOperation):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         view = self.view.columns(batch, roles_of(batch.schema))
         failures: Failures = {}
-        added = self._values(batch, view, failures)
+        added = self._compute_values(batch, view, failures)
         enriched = with_columns(batch, added, self._batch_schema(batch.schema))
         if not failures:
             return enriched
-        return added_errors(enriched, self._errors(view, failures))
+        return append_errors(enriched, self._make_errors(view, failures))
 
-    def lost(self, row: pa.RecordBatch, error: Exception, attempts: int) -> pa.RecordBatch:
+    def make_lost_row(self, row: pa.RecordBatch, error: Exception, attempts: int) -> pa.RecordBatch:
         """Return a batch of one row as it is when its enricher can never be asked about it."""
         view = self.view.columns(row, roles_of(row.schema))
-        enriched = with_columns(row, self._nulls(len(row)), self._batch_schema(row.schema))
-        return added_errors(enriched, self._errors(view, {0: (error, attempts)}))
+        enriched = with_columns(row, self._make_nulls(len(row)), self._batch_schema(row.schema))
+        return append_errors(enriched, self._make_errors(view, {0: (error, attempts)}))
 
-    def _values(
+    def _compute_values(
         self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
     ) -> dict[str, pa.Array]:
-        return self._attempt(view, 0, 1, failures)
+        return self._try_batch(view, 0, 1, failures)
 
-    def _attempt(
+    def _try_batch(
         self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures
     ) -> dict[str, pa.Array]:
         if len(view) == 0:
-            return self._nulls(0)
+            return self._make_nulls(0)
         try:
             return self._check_result(self.enricher.enrich(view), view)
         except RowErrors as error:
-            return self._without(view, start, attempt, error, failures)
+            return self._retry_without(view, start, attempt, error, failures)
         except ReviewmlError:
             raise
         except Exception as error:
             if len(view) == 1:
                 self._refuse_environment_error(error, view)
                 failures[start] = (error, attempt)
-                return self._nulls(1)
+                return self._make_nulls(1)
         # Also of the environment: less may fit into memory, and a connection may be back.
-        return self._attempt_halves(view, start, attempt + 1, failures)
+        return self._try_halves(view, start, attempt + 1, failures)
 
-    def _attempt_halves(
+    def _try_halves(
         self, view: pa.RecordBatch, start: int, attempt: int, failures: Failures
     ) -> dict[str, pa.Array]:
         half = len(view) // 2
-        left = self._attempt(view.slice(0, half), start, attempt, failures)
-        right = self._attempt(view.slice(half), start + half, attempt, failures)
+        left = self._try_batch(view.slice(0, half), start, attempt, failures)
+        right = self._try_batch(view.slice(half), start + half, attempt, failures)
         return {name: pa.concat_arrays([left[name], right[name]]) for name in left}
 
     def _refuse_environment_error(self, error: Exception, view: pa.RecordBatch) -> None:
@@ -225,12 +225,12 @@ class Enrich(BatchOperation):
         if is_environment_error(error):
             raise EnvironmentFailure(
                 f"step {self.stage!r} stopped, and no row is to blame: "
-                f"{message(error, _texts(view, 0))}. Fix that and run again; values that are "
+                f"{make_message(error, _list_texts(view, 0))}. Fix that and run again; values that are "
                 "in a store are not computed again."
                 # Its own message may quote a text, or hold a secret.
             ) from None
 
-    def _without(
+    def _retry_without(
         self,
         view: pa.RecordBatch,
         start: int,
@@ -245,12 +245,12 @@ class Enrich(BatchOperation):
             {start + r: (each, attempt) for r, each in error.errors.items() if r not in again}
         )
         inner: Failures = {}
-        values = self._values_of_others(view, good, error.enriched, attempt + 1, inner)
+        values = self._compute_others(view, good, error.enriched, attempt + 1, inner)
         # By halves, so that a row alone is reached and the run can stop.
-        retried = self._attempt_halves(_take_rows(view, again), len(good), attempt + 1, inner)
+        retried = self._try_halves(_take_rows(view, again), len(good), attempt + 1, inner)
         tried = [*good, *again]
         failures.update({start + tried[row]: failure for row, failure in inner.items()})
-        places = pa.array(_positions(tried, len(view)), pa.int64())
+        places = pa.array(_map_positions(tried, len(view)), pa.int64())
         return {
             name: pa.concat_arrays([values[name], retried[name]]).take(places) for name in values
         }
@@ -262,7 +262,7 @@ class Enrich(BatchOperation):
         if len(view) == 1:
             self._refuse_environment_error(error.errors[0], view)
 
-    def _values_of_others(
+    def _compute_others(
         self,
         view: pa.RecordBatch,
         rows: Sequence[int],
@@ -272,7 +272,7 @@ class Enrich(BatchOperation):
     ) -> dict[str, pa.Array]:
         """Return the values of rows that did not fail, asked for again unless they are known."""
         if enriched is None:
-            return self._attempt(_take_rows(view, rows), 0, attempt, failures)
+            return self._try_batch(_take_rows(view, rows), 0, attempt, failures)
         known = self._check_result(enriched, view)
         return {name: column.take(pa.array(rows, pa.int64())) for name, column in known.items()}
 
@@ -295,33 +295,33 @@ class Enrich(BatchOperation):
             for name, kind in self.enricher.adds.items()
         }
 
-    def _nulls(self, rows: int) -> dict[str, pa.Array]:
+    def _make_nulls(self, rows: int) -> dict[str, pa.Array]:
         return {name: pa.nulls(rows, kind) for name, kind in self.enricher.adds.items()}
 
-    def _errors(self, view: pa.RecordBatch, failures: Failures) -> pa.Array:
+    def _make_errors(self, view: pa.RecordBatch, failures: Failures) -> pa.Array:
         records = {
             position: [
                 {
                     "stage": self.stage,
                     "column": None,
-                    "error": message(error, _texts(view, position)),
+                    "error": make_message(error, _list_texts(view, position)),
                     "attempts": attempts,
                 }
             ]
             for position, (error, attempts) in failures.items()
         }
-        return errors_array(records, len(view))
+        return make_errors_array(records, len(view))
 
 
-def message(error: BaseException, private: Sequence[str]) -> str:
+def make_message(error: BaseException, private: Sequence[str]) -> str:
     """Return what an exception says, without secrets, nor quotes of the private texts."""
     said = redact(str(error)[:LONGEST_MESSAGE])
     for text in private:
-        said = _without_quotes(said, text)
+        said = _drop_quotes(said, text)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def _without_quotes(said: str, text: str) -> str:
+def _drop_quotes(said: str, text: str) -> str:
     if len(text) < QUOTE:
         return said.replace(text, "…") if len(text) > 3 else said
     quoted = [False] * len(said)
@@ -332,7 +332,7 @@ def _without_quotes(said: str, text: str) -> str:
     return "".join("…" if hit else "".join(c for c, _ in run) for hit, run in runs)
 
 
-def _texts(view: pa.RecordBatch, position: int) -> list[str]:
+def _list_texts(view: pa.RecordBatch, position: int) -> list[str]:
     values = [column[position].as_py() for column in view.columns]
     return [value for value in values if isinstance(value, str)]
 
@@ -347,6 +347,6 @@ def _take_rows(view: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
     return view.take(pa.array(rows, pa.int64()))
 
 
-def _positions(good: Sequence[int], rows: int) -> list[int | None]:
+def _map_positions(good: Sequence[int], rows: int) -> list[int | None]:
     places = dict(zip(good, range(len(good)), strict=True))
     return [places.get(row) for row in range(rows)]

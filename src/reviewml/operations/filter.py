@@ -11,9 +11,9 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import ParameterError, SchemaError, did_you_mean
+from reviewml.errors import ParameterError, SchemaError, suggest_names
 from reviewml.operations.operation import BatchOperation
-from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.bookkeeping import make_empty_batch
 from reviewml.rows.roles import visible
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def check_expression(condition: pc.Expression, schema: pa.Schema, method: str) -
     """
     failure = None
     try:
-        empty_batch(schema).filter(condition)
+        make_empty_batch(schema).filter(condition)
     except pa.ArrowException as error:
         failure = str(error)
     if failure is None:
@@ -88,5 +88,5 @@ def check_expression(condition: pc.Expression, schema: pa.Schema, method: str) -
     unknown = re.match(r"No match for FieldRef\.Name\((.*)\) in", failure)
     if unknown is None:
         raise SchemaError(f"{method}: {failure.splitlines()[0]}.")
-    near = did_you_mean(unknown[1], visible(schema.names))
+    near = suggest_names(unknown[1], visible(schema.names))
     raise SchemaError(f"{method}: no column {unknown[1]!r}. {near}")

@@ -14,12 +14,12 @@ from reviewml.errors import ParameterError, SchemaError
 from reviewml.operations.aggregates import (
     SUMMED,
     Aggregate,
+    GroupMeasure,
     Mean,
-    Measure,
     Share,
-    measures_of,
-    result_type,
-    units_in_one,
+    count_units,
+    find_result_type,
+    list_measures,
 )
 from reviewml.operations.filter import check_expression
 from reviewml.operations.operation import BatchOperation, Operation
@@ -85,15 +85,15 @@ class GroupBy(Operation):
         measures = {
             f"__measure_{number}_{place}__": measure
             for number, aggregate in enumerate(self.aggregates.values())
-            for place, measure in enumerate(measures_of(aggregate))
+            for place, measure in enumerate(list_measures(aggregate))
         }
         functions = {name: measure.function for name, measure in measures.items()}
         units = {
-            name: units_in_one(schema.field(aggregate.column).type)
+            name: count_units(schema.field(aggregate.column).type)
             for name, aggregate in self.aggregates.items()
             if isinstance(aggregate, Sum | Mean)
         }
-        kinds = {name: result_type(each, schema) for name, each in self.aggregates.items()}
+        kinds = {name: find_result_type(each, schema) for name, each in self.aggregates.items()}
         return (
             MeasureGroups(self.keys, measures),
             AggregateGroups(self.keys, functions),
@@ -159,7 +159,7 @@ class MeasureGroups(BatchOperation):
     """Compute of each row its keys as they are compared, and what is aggregated of it."""
 
     keys: tuple[str, ...]
-    measures: Mapping[str, Measure]
+    measures: Mapping[str, GroupMeasure]
     keeps_rows = True
 
     @property
@@ -169,7 +169,10 @@ class MeasureGroups(BatchOperation):
     def schema(self, schema: pa.Schema) -> pa.Schema:
         keys = narrow_schema(schema, {*self.keys})
         fields = [
-            *(keys.field(name).with_type(_key_type(keys.field(name).type)) for name in self.keys),
+            *(
+                keys.field(name).with_type(_find_key_type(keys.field(name).type))
+                for name in self.keys
+            ),
             *(pa.field(name, measure.kind(schema)) for name, measure in self.measures.items()),
             *(schema.field(name) for name in BOOKKEEPING),
         ]
@@ -195,7 +198,7 @@ def to_key(column: pa.Array) -> pa.Array:
     return null_blanks(plain) if pa.types.is_string(plain.type) else plain
 
 
-def _key_type(kind: pa.DataType) -> pa.DataType:
+def _find_key_type(kind: pa.DataType) -> pa.DataType:
     return to_key(pa.array([], kind)).type
 
 
@@ -274,7 +277,7 @@ class FinishGroups(BatchOperation):
                 case Count():
                     yield first.cast(pa.int64())
                 case Sum():
-                    yield self._total(name, first)
+                    yield self._compute_total(name, first)
                 case Mean():
                     yield _divide(first, batch.column(f"__measure_{number}_1__"), self.units[name])
                 case Share():
@@ -282,7 +285,7 @@ class FinishGroups(BatchOperation):
                 case Min() | Max():
                     yield first
 
-    def _total(self, name: str, units: pa.Array) -> pa.Array:
+    def _compute_total(self, name: str, units: pa.Array) -> pa.Array:
         kind = self.kinds[name]
         if pa.types.is_floating(kind):
             return pc.divide(units.cast(kind), float(self.units[name]))

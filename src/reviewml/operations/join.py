@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 import pyarrow as pa
 
 from reviewml.errors import JoinError
-from reviewml.operations.keys import names_of
+from reviewml.operations.keys import list_names
 from reviewml.operations.operation import Operation
 from reviewml.privacy.personal_data import describe_value
 from reviewml.rows.roles import BOOKKEEPING, require, roles_of, visible, with_roles
@@ -51,12 +51,12 @@ class Join(Operation):
     @property
     def left_keys(self) -> tuple[str, ...]:
         """Key columns of these rows."""
-        return tuple(names_of(self.left_on or self.on))
+        return tuple(list_names(self.left_on or self.on))
 
     @property
     def right_keys(self) -> tuple[str, ...]:
         """Key columns of the other rows."""
-        return tuple(names_of(self.right_on or self.on))
+        return tuple(list_names(self.right_on or self.on))
 
     @property
     def key_columns(self) -> Collection[str]:
@@ -130,7 +130,7 @@ def _check_one_of(argument: str, value: object, allowed: Sequence[str]) -> None:
 
 def _check_comparable(left: pa.Field, right: pa.Field) -> None:
     # DuckDB would turn text into numbers, where '01' is 1, and fail on text that is none.
-    if _kind(left.type) != _kind(right.type):
+    if _find_kind(left.type) != _find_kind(right.type):
         raise JoinError(
             f"the key {left.name!r} is {left.type} on the left and {right.name!r} is {right.type} "
             "on the right: read both as one type, such as dtypes={"
@@ -138,7 +138,7 @@ def _check_comparable(left: pa.Field, right: pa.Field) -> None:
         )
 
 
-def _kind(key: pa.DataType) -> str:
+def _find_kind(key: pa.DataType) -> str:
     if pa.types.is_integer(key) or (pa.types.is_decimal(key) and key.scale == 0):
         return "integer"
     text = pa.types.is_string(key) or pa.types.is_large_string(key)

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError
-from reviewml.operations.asof import AsOf, time_of
-from reviewml.operations.keys import By, keys_of
+from reviewml.operations.asof import AsOf, require_time
+from reviewml.operations.keys import By, map_keys
 from reviewml.operations.operation import BatchOperation, Operation
-from reviewml.rows.bookkeeping import before_bookkeeping, with_columns
+from reviewml.rows.bookkeeping import insert_field, with_columns
 from reviewml.rows.expressions import as_moments
 from reviewml.rows.hashing import as_keys
 from reviewml.rows.roles import Roles
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.rows.time_range import TimeRange
-from reviewml.rows.windows import MICROSECONDS, Duration, Window, microseconds
+from reviewml.rows.windows import MICROSECONDS, Duration, Window, parse_duration
 
 HORIZON = b"reviewml.within"
 """Field metadata of a label: how many microseconds of the future it looks at."""
@@ -28,7 +28,7 @@ HORIZON = b"reviewml.within"
 FOLLOWING = "__following__"
 
 
-def horizon(field: pa.Field) -> int | None:
+def read_horizon(field: pa.Field) -> int | None:
     """Read how many microseconds of the future a column tells; None for other columns."""
     stored = (field.metadata or {}).get(HORIZON)
     return None if stored is None else int(stored)
@@ -60,12 +60,12 @@ class Label(Operation):
 
     @property
     def key_columns(self) -> Collection[str]:
-        return keys_of(self.by)
+        return map_keys(self.by)
 
     @property
     def event_keys(self) -> Collection[str]:
         """Key columns of the events."""
-        return keys_of(self.by).values()
+        return map_keys(self.by).values()
 
     def count_following(self, rows: pa.Schema, events: Any) -> AsOf:
         """Make the operation that counts the events that follow each row.
@@ -81,11 +81,11 @@ class Label(Operation):
             raise SchemaError(
                 f"label: the rows already have a column {self.name!r}: choose another name=."
             )
-        within = microseconds(self.within)
+        within = parse_duration(self.within)
         if within == 0:
             raise SchemaError("within=0: a label looks at some time after the row, such as '7d'.")
-        time_of(rows, "rows")
-        time = time_of(events.full_schema, "events")
+        require_time(rows, "rows")
+        time = require_time(events.full_schema, "events")
         dated = pa.types.is_date(events.schema.field(time).type)
         # A date begins before what happens on it: events of the row's own day count.
         window = Window(1 - MICROSECONDS["d"] if dated else 1, within + 1)
@@ -102,13 +102,13 @@ class Label(Operation):
         times
             Of the events; None when there are none.
         """
-        within = microseconds(self.within)
-        last = _last_known(times) if self.until is None else _microsecond(self.until)
-        time = time_of(rows, "rows")
+        within = parse_duration(self.within)
+        last = _find_last_known(times) if self.until is None else _to_microsecond(self.until)
+        time = require_time(rows, "rows")
         return MarkFollowed(self.name, time, tuple(self.key_columns), last - within, within)
 
 
-def _last_known(times: TimeRange | None) -> int:
+def _find_last_known(times: TimeRange | None) -> int:
     """Find when the last event was; warn of events that are later by far, which do not count."""
     if times is None:
         raise SchemaError(
@@ -123,7 +123,7 @@ def _last_known(times: TimeRange | None) -> int:
     return times.last
 
 
-def _microsecond(moment: datetime.datetime | datetime.date) -> int:
+def _to_microsecond(moment: datetime.datetime | datetime.date) -> int:
     microsecond: int = as_moments(pa.array([moment]))[0].cast(pa.int64()).as_py()
     return microsecond
 
@@ -154,7 +154,7 @@ class MarkFollowed(BatchOperation):
     def schema(self, schema: pa.Schema) -> pa.Schema:
         schema = schema.remove(schema.get_field_index(f"{FOLLOWING}_count"))
         metadata = {HORIZON: str(self.within)}
-        return before_bookkeeping(schema, pa.field(self.column, pa.bool_(), metadata=metadata))
+        return insert_field(schema, pa.field(self.column, pa.bool_(), metadata=metadata))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         moments = as_moments(batch.column(self.time)).cast(pa.int64())

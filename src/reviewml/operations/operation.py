@@ -121,7 +121,7 @@ class Map(BatchOperation):
         return self.function(batch)
 
 
-def unknown_operation(operation: Operation, backend: str) -> CapabilityError:
+def make_unknown_error(operation: Operation, backend: str) -> CapabilityError:
     """Make the error for an operation that a backend has no way for."""
     return CapabilityError(
         f"the backend {backend!r} has no way to run {type(operation).__name__}: make it a "

@@ -16,7 +16,7 @@ from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.filter import Filter
 from reviewml.operations.group_by import GroupBy
 from reviewml.operations.join import How, Join, Names, Validate
-from reviewml.operations.keys import By, names_of
+from reviewml.operations.keys import By, list_names
 from reviewml.operations.label import Label
 from reviewml.operations.limit import Limit
 from reviewml.operations.operation import Operation
@@ -109,7 +109,7 @@ class Relation(ABC):
         >>> grouped.to_arrow().to_pylist()[0]
         {'product': 'a', 'reviews': 2, 'stars': 4.5, 'share_low': 0.0}
         """
-        return Groups(self, tuple(names_of(by)))
+        return Groups(self, tuple(list_names(by)))
 
     def join(
         self,

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError
-from reviewml.operations.keys import names_of
+from reviewml.operations.keys import list_names
 from reviewml.operations.limit import check_rows
 from reviewml.operations.operation import BatchOperation, Operation
-from reviewml.rows.bookkeeping import row_ids
+from reviewml.rows.bookkeeping import identify_rows
 from reviewml.rows.hashing import stable_hash
 from reviewml.rows.roles import require, roles_of
 from reviewml.rows.statistics import ColumnStatistic
@@ -39,7 +39,7 @@ class Sample(Operation):
 
     @property
     def key_columns(self) -> Collection[str]:
-        return names_of(self.by)
+        return list_names(self.by)
 
     def statistic(self, schema: pa.Schema) -> SmallestHashes:
         """Say what has to be known of rows of a schema, to tell which are in the sample."""
@@ -69,7 +69,7 @@ class SmallestHashes(ColumnStatistic):
 
     def hashes(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return the hash of each row."""
-        return stable_hash(row_ids(batch, roles_of(batch.schema)), seed=self.random_state)
+        return stable_hash(identify_rows(batch, roles_of(batch.schema)), seed=self.random_state)
 
     def groups(self, batch: pa.RecordBatch) -> list[Any]:
         """Return the group of each row; NaN is as good as null."""

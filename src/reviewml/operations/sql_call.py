@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from reviewml.errors import SchemaError, did_you_mean
+from reviewml.errors import SchemaError, suggest_names
 from reviewml.operations.protocols import SqlStep
 
 Range = tuple[float, float]
@@ -41,7 +41,7 @@ class Price:
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class CallEstimate:
     """What it would take to ask about some rows.
 
     Parameters
@@ -97,7 +97,7 @@ class Expressions(dict[str, str]):
     def __missing__(self, name: str) -> str:
         raise SchemaError(
             f"step {self.stage!r}: sql() asks for the column {name!r}, which `needs` does not "
-            f"declare. {did_you_mean(name, self)}"
+            f"declare. {suggest_names(name, self)}"
         )
 
 

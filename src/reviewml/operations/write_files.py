@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import SourceError, did_you_mean
+from reviewml.errors import SourceError, suggest_names
 from reviewml.rows.conversion import check_convertible, convert
 from reviewml.rows.named_lists import spread, spread_schema
 from reviewml.storage.atomic_files import replace_file
@@ -38,7 +38,7 @@ def write(schema: pa.Schema, batches: Iterator[pa.RecordBatch], path: Path) -> P
     writer = WRITERS.get(path.suffix)
     if writer is None:
         raise SourceError(
-            f"cannot write {path.suffix!r} files. {did_you_mean(path.suffix, WRITERS)}"
+            f"cannot write {path.suffix!r} files. {suggest_names(path.suffix, WRITERS)}"
         )
     with replace_file(path) as temporary:
         writer(temporary, schema, separate_read_errors(batches))
@@ -64,17 +64,17 @@ def _write_csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch])
         csv.write_csv(rows, pa.BufferOutputStream())
 
     rows = 0
-    check_convertible(csv_schema(schema).empty_table(), alone, "a CSV file")
-    with closing(csv.CSVWriter(path, csv_schema(schema))) as file:
+    check_convertible(make_csv_schema(schema).empty_table(), alone, "a CSV file")
+    with closing(csv.CSVWriter(path, make_csv_schema(schema))) as file:
         for batch in map(spread, batches):
             if batch.num_columns == 1 and batch.column(0).null_count:
                 first = pc.index(batch.column(0).is_null(), True).as_py()
-                raise _null_alone(schema.names[0], rows + first)
+                raise _make_null_error(schema.names[0], rows + first)
             convert(file.write_batch, batch, alone, "a CSV file")
             rows += len(batch)
 
 
-def csv_schema(schema: pa.Schema) -> pa.Schema:
+def make_csv_schema(schema: pa.Schema) -> pa.Schema:
     """Return the columns of a CSV file, or raise `SourceError` when it cannot hold one."""
     spread_out = spread_schema(schema)
     for field in spread_out:
@@ -86,7 +86,7 @@ def csv_schema(schema: pa.Schema) -> pa.Schema:
     return spread_out
 
 
-def _null_alone(column: str, row: int) -> SourceError:
+def _make_null_error(column: str, row: int) -> SourceError:
     return SourceError(
         f"column {column!r} is null in row {row + 1:,}: alone in a CSV file that is an empty line, "
         "which is no row. Write another column with it, or a .parquet or .jsonl file."
@@ -97,26 +97,26 @@ def _write_jsonl(path: Path, _: pa.Schema, batches: Iterator[pa.RecordBatch]) ->
     with path.open("w", encoding="utf-8") as file:
         for batch in batches:
             for row in convert(pa.RecordBatch.to_pylist, batch, pa.Table.to_pylist, "JSON"):
-                file.write(_json(row) + "\n")
+                file.write(_to_json(row) + "\n")
 
 
-def _json(row: dict[str, Any]) -> str:
+def _to_json(row: dict[str, Any]) -> str:
     try:
-        return json.dumps(row, ensure_ascii=False, default=_text, allow_nan=False)
+        return json.dumps(row, ensure_ascii=False, default=_to_text, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(row), ensure_ascii=False, default=_text)
+        return json.dumps(_null_nonfinite(row), ensure_ascii=False, default=_to_text)
 
 
-def _finite(value: Any) -> Any:
+def _null_nonfinite(value: Any) -> Any:
     """Return plain values with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: _null_nonfinite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [_null_nonfinite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 

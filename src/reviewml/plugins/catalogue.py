@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from reviewml.errors import PluginError, UnknownName, did_you_mean
+from reviewml.errors import PluginError, UnknownName, suggest_names
 from reviewml.plugins import hookspecs
 from reviewml.plugins.extras import describe_install, missing
 from reviewml.privacy.redaction import describe_error
@@ -142,12 +142,12 @@ class Catalogue:
     def entry(self, kind: str, name: str) -> Entry:
         """Return one entry by name, or raise `UnknownName` with the nearest ones."""
         if kind not in KINDS:
-            raise UnknownName(f"no kind {kind!r}. {did_you_mean(kind, KINDS)}")
+            raise UnknownName(f"no kind {kind!r}. {suggest_names(kind, KINDS)}")
         try:
             return self._entries[kind, name]
         except KeyError:
             known = [entry.name for entry in self.entries(kind)]
-            raise UnknownName(f"no {kind} named {name!r}. {did_you_mean(name, known)}") from None
+            raise UnknownName(f"no {kind} named {name!r}. {suggest_names(name, known)}") from None
 
     def name_of(self, kind: str, cls: type) -> str:
         """Return the name a class is registered under."""

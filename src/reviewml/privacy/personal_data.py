@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from reviewml.privacy.redaction import holds_secret
+from reviewml.privacy.redaction import contains_secret
 
 EMAIL = re.compile(
     r"[^\s@<>,;:]{1,64}@[\w-]+(?:\.[\w-]+)+"
@@ -110,7 +110,7 @@ def is_personal(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     text = _normalize(value)
-    if EMAIL.search(text) or IP_ADDRESS.search(text) or holds_secret(text):
+    if EMAIL.search(text) or IP_ADDRESS.search(text) or contains_secret(text):
         return True
     if any(map(_is_ipv6, COLONS.findall(text))) or _has_account(text):
         return True

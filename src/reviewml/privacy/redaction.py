@@ -253,7 +253,7 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {redact(str(error))}"
 
 
-def holds_secret(value: str) -> bool:
+def contains_secret(value: str) -> bool:
     """Tell whether a text is, or holds, what only a secret looks like, whatever its name."""
     return any(rule.search(value) for rule in (PEM, ISSUED, PASSWORD))
 
@@ -271,7 +271,7 @@ def is_secret_name(name: str | bytes) -> bool:
     return bool(SECRET_NAME.search(f"{text}='x'")) and not PIECES_OF_TEXT.fullmatch(text)
 
 
-def shows_secret(value: str) -> bool:
+def is_secret_shown(value: str) -> bool:
     """Tell whether `masked` finds a secret in a value, but for what need not be one.
 
     Examples

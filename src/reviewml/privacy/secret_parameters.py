@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reviewml.privacy.redaction import MASK, is_secret_name, shows_secret
+from reviewml.privacy.redaction import MASK, is_secret_name, is_secret_shown
 
 PLAIN_KEY = re.compile(r"[\w.-]{1,40}")
 """Keys that an error may quote; another one may be a secret, or a text of the data."""
@@ -38,12 +38,12 @@ def find_secret(parameters: Mapping[str, Any]) -> str | None:
     for name, value in parameters.items():
         if _is_text_secret(name):
             return "the name of a parameter"
-        for place in _places(value, str(name), is_secret_name(str(name))):
+        for place in _find_places(value, str(name), is_secret_name(str(name))):
             return place
     return None
 
 
-def _places(value: Any, place: str, named: bool) -> Iterator[str]:
+def _find_places(value: Any, place: str, named: bool) -> Iterator[str]:
     """Yield where secrets stand in a value, which is `named` when a name above says so."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "OUST":
         value = value.ravel().tolist()
@@ -52,11 +52,11 @@ def _places(value: Any, place: str, named: bool) -> Iterator[str]:
             inner = f"{place}[{_quote_key(key)}]"
             if _is_text_secret(key):
                 yield f"a key of {place}"
-            yield from _places(each, inner, named or is_secret_name(str(key)))
+            yield from _find_places(each, inner, named or is_secret_name(str(key)))
     elif isinstance(value, COLLECTIONS):
         pair = _is_secret_pair(value)
         for number, each in enumerate(value):
-            yield from _places(each, f"{place}[{number}]", named or (pair and number == 1))
+            yield from _find_places(each, f"{place}[{number}]", named or (pair and number == 1))
     elif (named and isinstance(value, str | bytes) and value) or _is_text_secret(value):
         yield place
 
@@ -76,25 +76,27 @@ def hide_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_value(value: Any, named: bool) -> Any:
     try:
-        return _hidden(value, named)
+        return _hide_value(value, named)
     except RecursionError:
         # A list that holds itself.
         return MASK
 
 
-def _hidden(value: Any, named: bool) -> Any:
-    if next(_places(value, "", named), None) is None:
+def _hide_value(value: Any, named: bool) -> Any:
+    if next(_find_places(value, "", named), None) is None:
         return value
     if isinstance(value, Mapping):
         return {
-            MASK if _is_text_secret(key) else key: _hidden(each, named or is_secret_name(str(key)))
+            MASK if _is_text_secret(key) else key: _hide_value(
+                each, named or is_secret_name(str(key))
+            )
             for key, each in value.items()
         }
     if isinstance(value, COLLECTIONS):
         pair = _is_secret_pair(value)
         kind = next(kind for kind in COLLECTIONS if isinstance(value, kind))
         return kind(
-            _hidden(each, named or (pair and number == 1)) for number, each in enumerate(value)
+            _hide_value(each, named or (pair and number == 1)) for number, each in enumerate(value)
         )
     return MASK
 
@@ -107,7 +109,7 @@ def _is_secret_pair(value: Any) -> bool:
 
 def _is_text_secret(value: Any) -> bool:
     text = value.decode("latin-1") if isinstance(value, bytes) else value
-    return isinstance(text, str) and shows_secret(text)
+    return isinstance(text, str) and is_secret_shown(text)
 
 
 def _quote_key(key: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from reviewml.errors import CapabilityError, ModelNotFound, RegistryError, did_you_mean
+from reviewml.errors import CapabilityError, ModelNotFound, RegistryError, suggest_names
 from reviewml.privacy.redaction import redact
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Event:
         return cls(**stored)
 
 
-def now() -> str:
+def get_time() -> str:
     """Return the time, as events state it."""
     return datetime.datetime.now(datetime.UTC).isoformat()
 
@@ -214,7 +214,7 @@ class Registry(ABC):
     def not_found(self, name: str) -> ModelNotFound:
         """Return the error that no model has that name, offering the nearest."""
         where = redact(str(self))
-        return ModelNotFound(f"no model {name!r} in {where}. {did_you_mean(name, self.names())}")
+        return ModelNotFound(f"no model {name!r} in {where}. {suggest_names(name, self.names())}")
 
 
 def select_version(reference: str, versions: Sequence[ModelVersion]) -> ModelVersion:
@@ -243,7 +243,7 @@ def select_version(reference: str, versions: Sequence[ModelVersion]) -> ModelVer
 
 def _offer_versions(selector: str | int, versions: Sequence[ModelVersion]) -> str:
     if isinstance(selector, str):
-        return did_you_mean(selector, [alias for found in versions for alias in found.aliases])
+        return suggest_names(selector, [alias for found in versions for alias in found.aliases])
     return f"Its newest version is {versions[-1].version}."
 
 

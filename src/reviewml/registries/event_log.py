@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from reviewml.errors import DamagedModel
-from reviewml.registries.history import MOST_LINE_BYTES, Line
-from reviewml.storage.shared_files import Place, at_once
+from reviewml.registries.history import MOST_LINE_BYTES, HistoryLine
+from reviewml.storage.shared_files import SharedFiles, run_at_once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +23,13 @@ class EventLog:
         The folder of the files.
     """
 
-    place: Place
+    place: SharedFiles
     folder: str
 
     def __bool__(self) -> bool:
-        return bool(self._names())
+        return bool(self._list_names())
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[HistoryLine]:
         """Return all events, oldest first.
 
         Raises
@@ -37,9 +37,9 @@ class EventLog:
         DamagedModel
             When one cannot be read, or is missing.
         """
-        return at_once(self._line, range(1, len(self._names()) + 1))
+        return run_at_once(self._read_line, range(1, len(self._list_names()) + 1))
 
-    def append(self, made: Callable[[Sequence[Line]], Line]) -> Line:
+    def append(self, made: Callable[[Sequence[HistoryLine]], HistoryLine]) -> HistoryLine:
         """Add an event after the last, whoever else is adding some.
 
         Parameters
@@ -50,25 +50,27 @@ class EventLog:
         before = self.lines()
         while True:
             number, line = len(before) + 1, made(before)
-            if self.place.create(self._path(number), line.raw()):
+            if self.place.create(self._make_path(number), line.raw()):
                 return line
-            other = self._line(number)
+            other = self._read_line(number)
             # An answer was lost, and the client asked again.
             if other.raw() == line.raw():
                 return line
             before.append(other)
 
-    def _names(self) -> list[str]:
+    def _list_names(self) -> list[str]:
         # What has no number is no event: somebody put it there.
-        return [name for name in self.place.names(self.folder) if _NAME.fullmatch(name)]
+        return [name for name in self.place.list_names(self.folder) if _NAME.fullmatch(name)]
 
-    def _path(self, number: int) -> str:
+    def _make_path(self, number: int) -> str:
         return f"{self.folder}/{number:08}.json"
 
-    def _line(self, number: int) -> Line:
-        where = f"{self.place}, {self._path(number)}"
+    def _read_line(self, number: int) -> HistoryLine:
+        where = f"{self.place}, {self._make_path(number)}"
         try:
-            return Line.parse(self.place.read(self._path(number), most=MOST_LINE_BYTES + 1), where)
+            return HistoryLine.parse(
+                self.place.read(self._make_path(number), most=MOST_LINE_BYTES + 1), where
+            )
         except FileNotFoundError:
             raise DamagedModel(f"{where}, is missing: bring it back.") from None
 

@@ -25,7 +25,7 @@ HASH, FOLDER = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class HistoryLine:
     """One line: an event and, of the version it logged, what it was and where it is.
 
     Parameters
@@ -46,7 +46,7 @@ class Line:
     folder: str | None = None
 
     @classmethod
-    def parse(cls, raw: bytes, where: str) -> Line:
+    def parse(cls, raw: bytes, where: str) -> HistoryLine:
         """Read one line.
 
         Raises
@@ -82,7 +82,7 @@ class Line:
         text = json.dumps(known | metrics, ensure_ascii=False, allow_nan=False)
         raw = text.encode("utf-8", "surrogatepass") + b"\n"
         try:
-            Line.parse(raw, "what was to be written")
+            HistoryLine.parse(raw, "what was to be written")
         except DamagedModel as error:
             raise RegistryError(f"{error}. Nothing was logged.") from error
         return raw
@@ -117,9 +117,9 @@ class History:
     path: Path
 
     def __bool__(self) -> bool:
-        return bool(self._complete())
+        return bool(self._read_complete())
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[HistoryLine]:
         """Return all lines, oldest first.
 
         Raises
@@ -128,11 +128,11 @@ class History:
             When one cannot be read.
         """
         return [
-            Line.parse(raw, f"{self.path}, line {number}")
-            for number, raw in enumerate(self._complete().split(b"\n")[:-1], start=1)
+            HistoryLine.parse(raw, f"{self.path}, line {number}")
+            for number, raw in enumerate(self._read_complete().split(b"\n")[:-1], start=1)
         ]
 
-    def _complete(self) -> bytes:
+    def _read_complete(self) -> bytes:
         # A line without its end is being written now, or was when the machine stopped.
         try:
             raw = read_file(self.path, most=MOST_HISTORY_BYTES)
@@ -140,9 +140,9 @@ class History:
             raw = b""
         return raw[: raw.rfind(b"\n") + 1]
 
-    def append(self, line: Line) -> None:
+    def append(self, line: HistoryLine) -> None:
         """Add a line, on the disk when this returns; the caller holds the model's lock."""
-        complete = len(self._complete())
+        complete = len(self._read_complete())
         with explain_write_errors(self.path):
             with self.path.open("ab", buffering=0) as file:
                 # An unfinished line was never acknowledged to anybody.
@@ -162,7 +162,7 @@ def _write_all(file: RawIOBase, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
-def versions(name: str, lines: Sequence[Line]) -> list[ModelVersion]:
+def list_versions(name: str, lines: Sequence[HistoryLine]) -> list[ModelVersion]:
     """Return the versions that the lines of a model's history tell of, oldest first."""
     moved = {line.event.alias: line.event.version for line in lines if line.event.alias}
     aliases: dict[int, list[str]] = {}
@@ -180,6 +180,6 @@ def versions(name: str, lines: Sequence[Line]) -> list[ModelVersion]:
     ]
 
 
-def index_logged(lines: Sequence[Line]) -> dict[int, Line]:
+def index_logged(lines: Sequence[HistoryLine]) -> dict[int, HistoryLine]:
     """Return the line that logged each version."""
     return {line.event.version: line for line in lines if line.event.event == LOGGED}

@@ -24,16 +24,16 @@ from reviewml.registries.base import (
     check_alias,
     check_name,
     check_reason,
-    now,
+    get_time,
     parse_reference,
     select_version,
 )
-from reviewml.registries.history import History, Line, index_logged, versions
-from reviewml.saving.manifest import fingerprint
-from reviewml.saving.metric_values import checked_metrics
+from reviewml.registries.history import History, HistoryLine, index_logged, list_versions
+from reviewml.saving.manifest import read_fingerprint
+from reviewml.saving.metric_values import check_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
 from reviewml.storage.atomic_files import publish
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 from reviewml.storage.write_errors import can_name_a_file, explain_write_errors
 
 
@@ -96,16 +96,18 @@ class LocalRegistry(Registry):
         metrics: Mapping[str, SupportsFloat] | None = None,
         reason: str | None = None,
     ) -> ModelVersion:
-        folder = self._folder(name)
+        folder = self._find_folder(name)
         if alias is not None:
             check_alias(alias)
         check_reason(reason)
-        figures = checked_metrics(metrics)
+        figures = check_metrics(metrics)
         with _save_unlocked(pipeline, folder, figures, self.key) as saved, _lock_folder(folder):
-            version = _next_version(folder)
+            version = _choose_next_version(folder)
             publish(saved, folder / str(version))
-            event = Event(now(), LOGGED, version, alias, reason)
-            _history(folder).append(Line(event, figures, fingerprint(folder / str(version))))
+            event = Event(get_time(), LOGGED, version, alias, reason)
+            _open_history(folder).append(
+                HistoryLine(event, figures, read_fingerprint(folder / str(version)))
+            )
         return self.find(f"{name}@{version}")
 
     def load(self, reference: str) -> Pipeline:
@@ -117,7 +119,7 @@ class LocalRegistry(Registry):
         yield self._as_logged(reference)[1]
 
     def versions(self, name: str) -> list[ModelVersion]:
-        return versions(name, self._lines(name))
+        return list_versions(name, self._read_lines(name))
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
@@ -125,10 +127,12 @@ class LocalRegistry(Registry):
         found, version_folder = self._as_logged(f"{name}@{version}")
         folder = version_folder.parent
         with _lock_folder(folder):
-            _history(folder).append(Line(Event(now(), ALIAS, found.version, alias, reason)))
+            _open_history(folder).append(
+                HistoryLine(Event(get_time(), ALIAS, found.version, alias, reason))
+            )
 
     def history(self, name: str) -> list[Event]:
-        return [line.event for line in self._lines(name)]
+        return [line.event for line in self._read_lines(name)]
 
     def names(self) -> list[str]:
         if not can_name_a_file(Path(self.path)):
@@ -137,26 +141,26 @@ class LocalRegistry(Registry):
         own = (path for path in files if not path.parent.is_symlink())
         return sorted(path.parent.name for path in own if History(path))
 
-    def _folder(self, name: str) -> Path:
+    def _find_folder(self, name: str) -> Path:
         check_name(name)
-        return _not_a_link(Path(self.path) / name)
+        return _require_no_link(Path(self.path) / name)
 
     def _as_logged(self, reference: str) -> tuple[ModelVersion, Path]:
         """Return a version and its folder, or raise when it is not the one that was logged."""
         name, _ = parse_reference(reference)
-        lines = self._lines(name)
-        found = select_version(reference, versions(name, lines))
-        folder = _not_a_link(self._folder(name) / str(found.version))
+        lines = self._read_lines(name)
+        found = select_version(reference, list_versions(name, lines))
+        folder = _require_no_link(self._find_folder(name) / str(found.version))
         manifest = index_logged(lines)[found.version].manifest
-        if manifest not in (None, fingerprint(folder)):
+        if manifest not in (None, read_fingerprint(folder)):
             raise DamagedModel(
                 f"{folder} is not what was logged as {found.name}@{found.version}: it was removed, "
                 "renamed or overwritten. Bring it back from another copy."
             )
         return found, folder
 
-    def _lines(self, name: str) -> list[Line]:
-        lines = _history(self._folder(name)).lines()
+    def _read_lines(self, name: str) -> list[HistoryLine]:
+        lines = _open_history(self._find_folder(name)).lines()
         if not lines:
             raise self.not_found(name)
         return lines
@@ -169,7 +173,7 @@ def _save_unlocked(
     """Save outside the lock, which is the slow part, under a name that no reader looks at."""
     with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(folder / "version") as temporary:
+        with create_temporary_folder(folder / "version") as temporary:
             yield pipeline.save(temporary / "version", metrics=metrics, key=key)
 
 
@@ -179,18 +183,18 @@ def _lock_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def _not_a_link(folder: Path) -> Path:
+def _require_no_link(folder: Path) -> Path:
     # Where the name cannot even be looked up, whoever opens the folder says why.
     if os.path.islink(folder):  # noqa: PTH114
         raise DamagedModel(f"{folder} is a symbolic link: a registry reads only folders inside it.")
     return folder
 
 
-def _history(folder: Path) -> History:
+def _open_history(folder: Path) -> History:
     return History(folder / "history.jsonl")
 
 
-def _next_version(folder: Path) -> int:
+def _choose_next_version(folder: Path) -> int:
     # A writer that died before its line was written leaves a folder: its number is not reused.
     # A longer name is no version's, and the number after it would be none either.
     names = (path.name for path in folder.iterdir())

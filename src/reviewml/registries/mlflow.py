@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from reviewml import plugins
 from reviewml.errors import ModelNotFound, RegistryError, SchemaError
-from reviewml.foreign_errors import masks_errors
+from reviewml.foreign_errors import mask_errors
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
 from reviewml.privacy.redaction import redact
@@ -24,13 +24,13 @@ from reviewml.registries.base import (
     check_name,
     check_reason,
 )
-from reviewml.registries.history import Line
+from reviewml.registries.history import HistoryLine
 from reviewml.registries.mlflow_signature import sign
 from reviewml.rows.row_errors import warn_at_caller
-from reviewml.saving.metric_values import checked_metrics
-from reviewml.saving.package_versions import version_of
+from reviewml.saving.metric_values import check_metrics
+from reviewml.saving.package_versions import find_version
 from reviewml.saving.signature import KeyFile, KeyFiles
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,7 +88,7 @@ class MlflowRegistry(Registry):
     def __repr__(self) -> str:
         return f"MlflowRegistry({self.tracking_uri and redact(self.tracking_uri)!r})"
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     @check_argument_types
     def log(
         self,
@@ -103,20 +103,20 @@ class MlflowRegistry(Registry):
         check_reason(reason)
         if alias is not None:
             check_alias(alias)
-        figures = checked_metrics(metrics)
-        client = self._client()
-        with temporary_folder() as folder:
+        figures = check_metrics(metrics)
+        client = self._make_client()
+        with create_temporary_folder() as folder:
             flavoured = _save_flavor(pipeline, folder, figures, self.key)
             source, run = self._upload(client, flavoured, name, figures)
         _register(client, name)
-        told = {OURS: _our_version(), REASON: reason, ALIAS: alias}
+        told = {OURS: _get_own_version(), REASON: reason, ALIAS: alias}
         tags = {tag: value for tag, value in told.items() if value is not None}
         made = client.create_model_version(name, source, run, tags=tags)
         if alias is not None:
             client.set_registered_model_alias(name, alias, made.version)
         return self.find(f"{name}@{made.version}")
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     def load(self, reference: str) -> Pipeline:
         with self.fetch(reference) as folder:
             return load(folder, verify=self.verify)
@@ -124,12 +124,14 @@ class MlflowRegistry(Registry):
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
         found = self.find(reference)
-        with temporary_folder() as folder:
+        with create_temporary_folder() as folder:
             yield self._download(found, folder) / "data" / DATA
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     def _download(self, version: ModelVersion, folder: Path) -> Path:
-        source = self._client().get_model_version_download_uri(version.name, str(version.version))
+        source = self._make_client().get_model_version_download_uri(
+            version.name, str(version.version)
+        )
         artifacts = plugins.optional("mlflow.artifacts", "MlflowRegistry")
         return Path(
             artifacts.download_artifacts(
@@ -137,50 +139,50 @@ class MlflowRegistry(Registry):
             )
         )
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     def versions(self, name: str) -> list[ModelVersion]:
-        client = self._client()
+        client = self._make_client()
         found = self._find_versions(client, name)
         aliases = client.get_registered_model(name).aliases
-        return [_version(client, version, aliases) for version in found]
+        return [_make_version(client, version, aliases) for version in found]
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
         check_reason(reason)
         self.find(f"{name}@{version}")
-        client = self._client()
-        event = Event(_now().isoformat(), "alias", version, alias, reason)
+        client = self._make_client()
+        event = Event(_get_now().isoformat(), "alias", version, alias, reason)
         # Each under a tag of its own: writers never overwrite each other's.
-        tag = f"{EVENT}{_now():%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
+        tag = f"{EVENT}{_get_now():%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
         client.set_registered_model_tag(name, tag, json.dumps(vars(event), ensure_ascii=False))
         client.set_registered_model_alias(name, alias, str(version))
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     def history(self, name: str) -> list[Event]:
-        client = self._client()
+        client = self._make_client()
         logged = [_make_logged_event(version) for version in self._find_versions(client, name)]
         tags = client.get_registered_model(name).tags
         moved = [
-            Line.parse(tags[tag].encode(), f"the tag {tag!r} of {name!r}").event
+            HistoryLine.parse(tags[tag].encode(), f"the tag {tag!r} of {name!r}").event
             for tag in tags
             if tag.startswith(EVENT)
         ]
         return sorted([*logged, *moved], key=lambda event: event.time)
 
-    @masks_errors(RegistryError)
+    @mask_errors(RegistryError)
     def names(self) -> list[str]:
-        models = _pages(self._client().search_registered_models)
+        models = _read_pages(self._make_client().search_registered_models)
         return sorted(model.name for model in models if OURS in model.tags)
 
-    def _client(self) -> MlflowClient:
+    def _make_client(self) -> MlflowClient:
         mlflow = plugins.optional("mlflow", "MlflowRegistry")
         client: MlflowClient = mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
         return client
 
     def _find_versions(self, client: MlflowClient, name: str) -> list[Any]:
         check_name(name)
-        every = _pages(client.search_model_versions, filter_string=f"name='{name}'")
+        every = _read_pages(client.search_model_versions, filter_string=f"name='{name}'")
         ours = [version for version in every if OURS in version.tags]
         if not ours:
             raise self.not_found(name)
@@ -190,15 +192,15 @@ class MlflowRegistry(Registry):
         self, client: MlflowClient, folder: Path, name: str, metrics: Mapping[str, float]
     ) -> tuple[str, str]:
         """Return where the folder is now, and the run it belongs to."""
-        run = client.create_run(self._experiment(client), run_name=name).info
+        run = client.create_run(self._find_experiment(client), run_name=name).info
         with _end_run(client, run.run_id):
             client.log_artifacts(run.run_id, str(folder), ARTIFACT)
             for metric, value in metrics.items():
                 client.log_metric(run.run_id, metric, float(value))
         return f"{run.artifact_uri}/{ARTIFACT}", run.run_id
 
-    def _experiment(self, client: MlflowClient) -> str:
-        with _already_there():
+    def _find_experiment(self, client: MlflowClient) -> str:
+        with _ignore_existing():
             made: str = client.create_experiment(self.experiment)
             return made
         found = client.get_experiment_by_name(self.experiment)
@@ -240,17 +242,17 @@ def _describe(pipeline: Pipeline) -> tuple[Any, Any]:
 
 
 def _register(client: MlflowClient, name: str) -> None:
-    with _already_there():
+    with _ignore_existing():
         client.create_registered_model(name)
-    client.set_registered_model_tag(name, OURS, _our_version())
+    client.set_registered_model_tag(name, OURS, _get_own_version())
 
 
-def _version(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> ModelVersion:
+def _make_version(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> ModelVersion:
     number = int(version.version)
     return ModelVersion(
         name=version.name,
         version=number,
-        created=_time(version),
+        created=_format_time(version),
         aliases=tuple(sorted(alias for alias, at in aliases.items() if int(at) == number)),
         metrics=client.get_run(version.run_id).data.metrics,
     )
@@ -258,24 +260,26 @@ def _version(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> 
 
 def _make_logged_event(version: Any) -> Event:
     tags = version.tags
-    return Event(_time(version), "logged", int(version.version), tags.get(ALIAS), tags.get(REASON))
+    return Event(
+        _format_time(version), "logged", int(version.version), tags.get(ALIAS), tags.get(REASON)
+    )
 
 
-def _time(version: Any) -> str:
+def _format_time(version: Any) -> str:
     # MLflow counts milliseconds; all six digits, so that times sort as text.
     moment = datetime.datetime.fromtimestamp(version.creation_timestamp / 1000, datetime.UTC)
     return moment.isoformat(timespec="microseconds")
 
 
-def _now() -> datetime.datetime:
+def _get_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def _our_version() -> str:
-    return version_of("reviewml") or "unknown"
+def _get_own_version() -> str:
+    return find_version("reviewml") or "unknown"
 
 
-def _pages(search: Callable[..., Any], **options: Any) -> Iterator[Any]:
+def _read_pages(search: Callable[..., Any], **options: Any) -> Iterator[Any]:
     page = search(**options)
     yield from page
     while page.token:
@@ -284,7 +288,7 @@ def _pages(search: Callable[..., Any], **options: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _already_there() -> Iterator[None]:
+def _ignore_existing() -> Iterator[None]:
     exceptions = plugins.optional("mlflow.exceptions", "MlflowRegistry")
     try:
         yield

@@ -13,7 +13,7 @@ from reviewml import plugins
 from reviewml.errors import SchemaError
 from reviewml.models.scoring import Predict
 from reviewml.pipeline import Pipeline
-from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, Roles, arrow_type, with_roles
+from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, Roles, parse_arrow_type, with_roles
 from reviewml.steps.enricher import Enricher
 from reviewml.steps.featurizer import Featurizer
 from reviewml.steps.trainer import Trainer
@@ -63,24 +63,24 @@ def sign(pipeline: Pipeline) -> tuple[ModelSignature, pd.DataFrame]:
     """
     models = plugins.optional("mlflow.models", "MlflowRegistry")
     types = plugins.optional("mlflow.types", "MlflowRegistry")
-    taken = inputs_of(pipeline)
+    taken = list_inputs(pipeline)
     inputs = [
-        types.ColSpec(_mlflow_type(i.name, i.type, incomplete=i.incomplete), i.name, i.required)
+        types.ColSpec(_to_mlflow_type(i.name, i.type, incomplete=i.incomplete), i.name, i.required)
         for i in taken
     ]
     outputs = [
         # A prediction of a row that could not be read is null, whatever its type.
-        types.ColSpec(_mlflow_type(field.name, field.type), field.name)
-        for field in _outputs_of(pipeline)
+        types.ColSpec(_to_mlflow_type(field.name, field.type), field.name)
+        for field in _list_outputs(pipeline)
     ]
     signature = models.ModelSignature(types.Schema(inputs), types.Schema(outputs))
     return signature, make_example(taken)
 
 
-def inputs_of(pipeline: Pipeline) -> list[Input]:
+def list_inputs(pipeline: Pipeline) -> list[Input]:
     """List the columns that a fitted pipeline takes, in the order of the rows it learned from."""
     roles, steps = pipeline.roles_, [step for _, step in pipeline.steps_]
-    required, used = _columns_read(steps, roles)
+    required, used = _list_columns_read(steps, roles)
     incomplete = {name for step in steps for name in getattr(step, "incomplete_", ())}
     return [
         Input(name, _parse(name, written), name in required, name in incomplete)
@@ -90,7 +90,7 @@ def inputs_of(pipeline: Pipeline) -> list[Input]:
     ]
 
 
-def _columns_read(steps: Sequence[Any], roles: Roles) -> tuple[set[str], set[str] | None]:
+def _list_columns_read(steps: Sequence[Any], roles: Roles) -> tuple[set[str], set[str] | None]:
     """Return the columns that steps cannot do without, and all that they read.
 
     The second is None where that is not known, or where all columns are part of the answer.
@@ -104,21 +104,21 @@ def _columns_read(steps: Sequence[Any], roles: Roles) -> tuple[set[str], set[str
                 required |= set(behind.get(name, (name,)))
             used |= {column for name in step.optional for column in behind.get(name, (name,))}
         elif isinstance(step, Featurizer):
-            required |= _columns_of_features(step)
+            required |= _list_feature_columns(step)
     known = all(isinstance(step, Enricher | Featurizer | Trainer) for step in steps)
     predicts = any(isinstance(step, Featurizer) for step in steps)
     return required, used | required if known and predicts else None
 
 
-def _columns_of_features(featurizer: Featurizer) -> set[str]:
+def _list_feature_columns(featurizer: Featurizer) -> set[str]:
     texts = featurizer.beyond_operators()
     columns = {feature.expression.column for feature in featurizer.features()}
     return columns | {*(texts[1] if texts is not None else ())}
 
 
-def _outputs_of(pipeline: Pipeline) -> Iterator[pa.Field]:
+def _list_outputs(pipeline: Pipeline) -> Iterator[pa.Field]:
     """Yield the columns of what `Served.predict` returns."""
-    fitted = [(i.name, i.type) for i in inputs_of(pipeline)]
+    fitted = [(i.name, i.type) for i in list_inputs(pipeline)]
     schema = pa.schema([*fitted, (PLACE, pa.string()), (ERRORS, ERRORS_TYPE)])
     names = [name for name, _ in fitted]
     if not hasattr(pipeline, "model_"):
@@ -136,24 +136,24 @@ def _parse(name: str, written: str) -> pa.DataType:
     if written.startswith("decimal"):
         return pa.float64()
     try:
-        return arrow_type(written)
+        return parse_arrow_type(written)
     except (ValueError, TypeError):
-        raise _no_type(name, written) from None
+        raise _make_type_error(name, written) from None
 
 
-def _no_type(name: str, kind: Any) -> SchemaError:
+def _make_type_error(name: str, kind: Any) -> SchemaError:
     return SchemaError(
         f"MLflow has no type for column {name!r} ({kind}): leave it out, or cast it, before "
         "fitting."
     )
 
 
-def _mlflow_type(name: str, kind: pa.DataType, *, incomplete: bool = False) -> Any:
+def _to_mlflow_type(name: str, kind: pa.DataType, *, incomplete: bool = False) -> Any:
     types = plugins.optional("mlflow.types", "MlflowRegistry")
     known = types.DataType
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         schema = plugins.optional("mlflow.types.schema", "MlflowRegistry")
-        return schema.Array(_mlflow_type(name, kind.value_type))
+        return schema.Array(_to_mlflow_type(name, kind.value_type))
     if pa.types.is_boolean(kind):
         return known.boolean
     if pa.types.is_integer(kind) and kind != pa.uint64():
@@ -165,7 +165,7 @@ def _mlflow_type(name: str, kind: pa.DataType, *, incomplete: bool = False) -> A
         return known.string
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return known.datetime
-    raise _no_type(name, kind)
+    raise _make_type_error(name, kind)
 
 
 def make_example(inputs: Sequence[Input]) -> pd.DataFrame:

@@ -12,13 +12,13 @@ from reviewml.data.dataset import Dataset
 from reviewml.data.frames import as_dataset
 from reviewml.errors import SchemaError
 from reviewml.pipeline import Pipeline, load
-from reviewml.rows.roles import arrow_type
+from reviewml.rows.roles import parse_arrow_type
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Served:
+class PyfuncModel:
     """Answers pandas frames with pandas frames, as MLflow expects.
 
     Parameters
@@ -46,16 +46,16 @@ class Served:
         """Cast what pandas, JSON and CSV have no type for: times, dates and lists of one size."""
         table = rows.to_arrow()
         for place, name in enumerate(table.column_names):
-            column, fitted = table.column(name), _fitted_type(self.pipeline.schema_.get(name))
+            column, fitted = table.column(name), _parse_fitted_type(self.pipeline.schema_.get(name))
             if fitted is not None and column.type != fitted:
                 table = table.set_column(place, name, _cast(column, name, fitted))
         return as_dataset(table)
 
 
-def _fitted_type(written: str | None) -> pa.DataType | None:
+def _parse_fitted_type(written: str | None) -> pa.DataType | None:
     """Return the type that is written this way, if it is one of those to cast to."""
     known = written is not None and written.startswith(("timestamp", "date", "fixed_size_list"))
-    return arrow_type(str(written)) if known else None
+    return parse_arrow_type(str(written)) if known else None
 
 
 def _cast(values: pa.ChunkedArray, name: str, fitted: pa.DataType) -> pa.ChunkedArray:
@@ -66,7 +66,7 @@ def _cast(values: pa.ChunkedArray, name: str, fitted: pa.DataType) -> pa.Chunked
             # The pipeline says what is wrong with it.
             return values
         # The fitted unit may be coarser: nothing finer was learned from.
-        return values.cast(_readable_as(values.type, fitted)).cast(fitted, safe=False)
+        return values.cast(_choose_readable_type(values.type, fitted)).cast(fitted, safe=False)
     except pa.ArrowInvalid:
         raise SchemaError(
             f"column {name!r} holds values that cannot be read as {fitted}, on which the pipeline "
@@ -75,7 +75,7 @@ def _cast(values: pa.ChunkedArray, name: str, fitted: pa.DataType) -> pa.Chunked
         ) from None
 
 
-def _readable_as(given: pa.DataType, fitted: pa.DataType) -> pa.DataType:
+def _choose_readable_type(given: pa.DataType, fitted: pa.DataType) -> pa.DataType:
     """Return the timestamp to read values as before they get the fitted type."""
     is_timestamp = pa.types.is_timestamp(given)
     zone = given.tz if is_timestamp else None
@@ -87,10 +87,10 @@ def _is_moment(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
-def _load_pyfunc(path: str) -> Served:
+def _load_pyfunc(path: str) -> PyfuncModel:
     # MLflow looks for this name.
     _let_server_read_times()
-    return Served(load(path))
+    return PyfuncModel(load(path))
 
 
 def _let_server_read_times() -> None:

@@ -11,7 +11,7 @@ from reviewml.registries.shared import SharedRegistry
 from reviewml.saving.signature import KeyFile, KeyFiles
 
 
-def registry_at(
+def open_registry(
     place: str | os.PathLike[str],
     *,
     key: KeyFile | None = None,

@@ -24,18 +24,18 @@ from reviewml.registries.base import (
     check_alias,
     check_name,
     check_reason,
-    now,
+    get_time,
     parse_reference,
     select_version,
 )
 from reviewml.registries.event_log import EventLog
-from reviewml.registries.history import Line, index_logged, versions
+from reviewml.registries.history import HistoryLine, index_logged, list_versions
 from reviewml.saving import manifest as manifests
-from reviewml.saving.manifest import MANIFEST, SIGNATURE, fingerprint, leads_outside
-from reviewml.saving.metric_values import checked_metrics
+from reviewml.saving.manifest import MANIFEST, SIGNATURE, is_outside, read_fingerprint
+from reviewml.saving.metric_values import check_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
-from reviewml.storage.shared_files import CONDITIONAL, Place, at_once, place_of
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.shared_files import CONDITIONAL, SharedFiles, open_shared_files, run_at_once
+from reviewml.storage.temporary import create_temporary_folder
 
 
 class SharedRegistry(Registry):
@@ -97,14 +97,14 @@ class SharedRegistry(Registry):
         check_reason(reason)
         if alias is not None:
             check_alias(alias)
-        figures = checked_metrics(metrics)
+        figures = check_metrics(metrics)
         folder, manifest = self._store_files(pipeline, name, figures)
 
-        def line(before: Sequence[Line]) -> Line:
-            event = Event(now(), LOGGED, len(index_logged(before)) + 1, alias, reason)
-            return Line(event, figures, manifest, folder)
+        def line(before: Sequence[HistoryLine]) -> HistoryLine:
+            event = Event(get_time(), LOGGED, len(index_logged(before)) + 1, alias, reason)
+            return HistoryLine(event, figures, manifest, folder)
 
-        version = self._events(name).append(line).event.version
+        version = self._open_events(name).append(line).event.version
         return self.find(f"{name}@{version}")
 
     def load(self, reference: str) -> Pipeline:
@@ -114,47 +114,49 @@ class SharedRegistry(Registry):
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
         found, line = self._find_line(reference)
-        with temporary_folder() as above:
+        with create_temporary_folder() as above:
             # Called as the version is, since errors name the folder.
             folder = above / f"{found.name}@{found.version}"
-            _download(self._place, _files(found.name, line.folder), folder, line.manifest)
+            _download(self._place, _require_folder(found.name, line.folder), folder, line.manifest)
             yield folder
 
     def versions(self, name: str) -> list[ModelVersion]:
-        return versions(name, self._lines(name))
+        return list_versions(name, self._read_lines(name))
 
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
         check_reason(reason)
         found, line = self._find_line(f"{name}@{version}")
-        _check_refuses(self._place, _files(name, line.folder))
-        self._events(name).append(lambda _: Line(Event(now(), ALIAS, found.version, alias, reason)))
+        _check_refuses(self._place, _require_folder(name, line.folder))
+        self._open_events(name).append(
+            lambda _: HistoryLine(Event(get_time(), ALIAS, found.version, alias, reason))
+        )
 
     def history(self, name: str) -> list[Event]:
-        return [line.event for line in self._lines(name)]
+        return [line.event for line in self._read_lines(name)]
 
     def names(self) -> list[str]:
-        return sorted(name for name in self._place.names("") if self._events(name))
+        return sorted(name for name in self._place.list_names("") if self._open_events(name))
 
     @property
-    def _place(self) -> Place:
-        return place_of(self.url, RegistryError)
+    def _place(self) -> SharedFiles:
+        return open_shared_files(self.url, RegistryError)
 
-    def _events(self, name: str) -> EventLog:
+    def _open_events(self, name: str) -> EventLog:
         return EventLog(self._place, f"{name}/events")
 
-    def _lines(self, name: str) -> list[Line]:
+    def _read_lines(self, name: str) -> list[HistoryLine]:
         check_name(name)
-        lines = self._events(name).lines()
+        lines = self._open_events(name).lines()
         if not lines:
             raise self.not_found(name)
         return lines
 
-    def _find_line(self, reference: str) -> tuple[ModelVersion, Line]:
+    def _find_line(self, reference: str) -> tuple[ModelVersion, HistoryLine]:
         """Return a version, and the line that logged it."""
         name, _ = parse_reference(reference)
-        lines = self._lines(name)
-        found = select_version(reference, versions(name, lines))
+        lines = self._read_lines(name)
+        found = select_version(reference, list_versions(name, lines))
         return found, index_logged(lines)[found.version]
 
     def _store_files(
@@ -162,9 +164,9 @@ class SharedRegistry(Registry):
     ) -> tuple[str, str | None]:
         """Store the files of a version that does not count yet; return their folder and hash."""
         place, folder = self._place, secrets.token_hex(16)
-        there = _files(name, folder)
+        there = _require_folder(name, folder)
         _check_exclusive(place)
-        with temporary_folder() as above:
+        with create_temporary_folder() as above:
             saved = pipeline.save(above / name, metrics=metrics, key=self.key)
             try:
                 _upload(saved, place, there)
@@ -173,23 +175,23 @@ class SharedRegistry(Registry):
                 with contextlib.suppress(RegistryError):
                     place.remove(place.find(there))
                 raise
-            return folder, fingerprint(saved)
+            return folder, read_fingerprint(saved)
 
 
-def _files(name: str, folder: str | None) -> str:
+def _require_folder(name: str, folder: str | None) -> str:
     if folder is None:
         raise DamagedModel(f"the event of a version of {name!r} does not say where its files are.")
     return f"{name}/versions/{folder}"
 
 
-def _upload(folder: Path, place: Place, there: str) -> None:
+def _upload(folder: Path, place: SharedFiles, there: str) -> None:
     def write(path: Path) -> None:
         place.write(f"{there}/{path.relative_to(folder).as_posix()}", path.read_bytes())
 
-    at_once(write, filter(Path.is_file, folder.rglob("*")))
+    run_at_once(write, filter(Path.is_file, folder.rglob("*")))
 
 
-def _download(place: Place, there: str, folder: Path, logged_as: str | None) -> None:
+def _download(place: SharedFiles, there: str, folder: Path, logged_as: str | None) -> None:
     """Copy the files that the manifest of a version names, each of the size that it states.
 
     Parameters
@@ -206,7 +208,7 @@ def _download(place: Place, there: str, folder: Path, logged_as: str | None) -> 
     def write(path: str) -> None:
         name = posixpath.relpath(path, there)
         # Whoever writes there must not choose where files are written here.
-        if leads_outside(name):
+        if is_outside(name):
             raise DamagedModel(f"{place} holds a file of the odd name {name!r}.")
         if name not in expected:
             raise DamagedModel(f"{folder.name} is not what was saved: {name} added.")
@@ -218,11 +220,11 @@ def _download(place: Place, there: str, folder: Path, logged_as: str | None) -> 
             (folder / name).write_bytes(content)
 
     folder.mkdir()
-    at_once(write, place.find(there))
+    run_at_once(write, place.find(there))
 
 
 def _read_expected_sizes(
-    place: Place, there: str, name: str, logged_as: str | None
+    place: SharedFiles, there: str, name: str, logged_as: str | None
 ) -> dict[str, int]:
     """Read which files there are, and of which sizes, from the manifest that was logged."""
     try:
@@ -239,7 +241,7 @@ def _read_expected_sizes(
     return sizes | {MANIFEST: len(raw), SIGNATURE: 10_000}
 
 
-def _check_exclusive(place: Place) -> None:
+def _check_exclusive(place: SharedFiles) -> None:
     """Raise unless no two writers could create one file there."""
     if not place.exclusive:
         known = ", ".join(f"{protocol}://" for protocol in CONDITIONAL)
@@ -249,7 +251,7 @@ def _check_exclusive(place: Place) -> None:
         )
 
 
-def _check_refuses(place: Place, files: str) -> None:
+def _check_refuses(place: SharedFiles, files: str) -> None:
     """Raise unless the server refuses to create a file of a version, which is there.
 
     Some that speak S3 do not know ``If-None-Match``: to them the file is written again as it was.

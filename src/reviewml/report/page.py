@@ -8,13 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reviewml.display.text_tables import Table
+from reviewml.display.text_tables import TextTable
 from reviewml.errors import NotFitted
 from reviewml.evaluation import Evaluation
-from reviewml.evaluation.estimate import figure
+from reviewml.evaluation.estimate import format_figure
 from reviewml.explanation import Explanation
 from reviewml.parameter_types import check_argument_types
-from reviewml.report.pictures import picture
+from reviewml.report.pictures import render_picture
 from reviewml.report.style import STYLE
 from reviewml.storage.atomic_files import write_text
 
@@ -83,7 +83,7 @@ def write_report(
     if not hasattr(pipeline, "report_"):
         raise NotFitted("this pipeline is not fitted: call fit() first.")
     report = pipeline.report_
-    sections = "\n".join(_sections(pipeline, report, evaluation, explanation))
+    sections = "\n".join(_write_sections(pipeline, report, evaluation, explanation))
     title = f"Predicting {report.get('target', 'the target')}"
     page = f"""<!doctype html>
 <html lang="en">
@@ -104,18 +104,18 @@ def write_report(
     return write_text(Path(path), page)
 
 
-def _sections(
+def _write_sections(
     pipeline: Pipeline, report: Mapping[str, Any], evaluation: Evaluation, explanation: Explanation
 ) -> Iterator[str]:
-    yield _section("What is predicted", _describe_target(report, evaluation))
+    yield _write_section("What is predicted", _describe_target(report, evaluation))
     if report.get("warnings"):
-        yield _section("Warnings", _items(report["warnings"]), kind="warnings")
-    judged = f"{evaluation._repr_html_()}{picture(evaluation)}"
-    yield _section("How good the predictions are", judged)
-    yield _section("Whether they mean what they say", _calibration(evaluation))
-    yield _section("What the model looks at", _looked_at(report, explanation))
-    yield _section("How it was made", _describe_steps(pipeline, report))
-    yield _section("What this does not say", _items(LIMITS))
+        yield _write_section("Warnings", _write_items(report["warnings"]), kind="warnings")
+    judged = f"{evaluation._repr_html_()}{render_picture(evaluation)}"
+    yield _write_section("How good the predictions are", judged)
+    yield _write_section("Whether they mean what they say", _write_calibration(evaluation))
+    yield _write_section("What the model looks at", _write_features(report, explanation))
+    yield _write_section("How it was made", _describe_steps(pipeline, report))
+    yield _write_section("What this does not say", _write_items(LIMITS))
 
 
 def _describe_target(report: Mapping[str, Any], evaluation: Evaluation) -> str:
@@ -128,32 +128,32 @@ def _describe_target(report: Mapping[str, Any], evaluation: Evaluation) -> str:
     if evaluation.task == "binary":
         likely = html.escape(repr(evaluation.classes[1]))
         chance = f" Probabilities are those of {likely}."
-    table = Table("", ("class", "rows it was learned from"), rows)
+    table = TextTable("", ("class", "rows it was learned from"), rows)
     return f"<p>The class of each row in the column {target}.{chance}</p>{table.html()}"
 
 
-def _calibration(evaluation: Evaluation) -> str:
+def _write_calibration(evaluation: Evaluation) -> str:
     said = (
         "Rows in bins from low to high predictions: what was predicted on average, and what "
         "happened. The two should agree."
     )
     rows = [
         (
-            f"{figure(part.lowest)} … {figure(part.highest)}",
+            f"{format_figure(part.lowest)} … {format_figure(part.highest)}",
             f"{part.rows:,}",
-            figure(part.predicted),
-            figure(part.observed),
+            format_figure(part.predicted),
+            format_figure(part.observed),
         )
         for part in evaluation.calibration
     ]
-    table = Table("", ("predictions", "rows", "predicted", "observed"), rows)
+    table = TextTable("", ("predictions", "rows", "predicted", "observed"), rows)
     return f"<p>{said}</p>{table.html()}"
 
 
-def _looked_at(report: Mapping[str, Any], explanation: Explanation) -> str:
+def _write_features(report: Mapping[str, Any], explanation: Explanation) -> str:
     left_out = report.get("features", {}).get("left_out", {})
     items = [f"{column} is not used: {why}" for column, why in left_out.items()]
-    return f"{picture(explanation)}{explanation._repr_html_()}{_items(items)}"
+    return f"{render_picture(explanation)}{explanation._repr_html_()}{_write_items(items)}"
 
 
 def _describe_steps(pipeline: Pipeline, report: Mapping[str, Any]) -> str:
@@ -169,23 +169,23 @@ def _describe_steps(pipeline: Pipeline, report: Mapping[str, Any]) -> str:
         "seconds": report.get("seconds", "unknown"),
         **report.get("model", {}),
     }
-    rows = [(what.replace("_", " "), _fact(said)) for what, said in facts.items()]
-    return f"{_items(steps)}{Table('', ('', ''), rows).html()}"
+    rows = [(what.replace("_", " "), _format_fact(said)) for what, said in facts.items()]
+    return f"{_write_items(steps)}{TextTable('', ('', ''), rows).html()}"
 
 
-def _fact(said: Any) -> str:
+def _format_fact(said: Any) -> str:
     if isinstance(said, Mapping):
-        return ", ".join(f"{what} {_fact(part)}" for what, part in said.items())
+        return ", ".join(f"{what} {_format_fact(part)}" for what, part in said.items())
     if isinstance(said, float):
-        return figure(said)
+        return format_figure(said)
     return f"{said:,}" if isinstance(said, int) and not isinstance(said, bool) else str(said)
 
 
-def _section(title: str, body: str, kind: str = "") -> str:
+def _write_section(title: str, body: str, kind: str = "") -> str:
     named = f' class="{kind}"' if kind else ""
     return f"<section{named}>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"
 
 
-def _items(said: Iterable[object]) -> str:
+def _write_items(said: Iterable[object]) -> str:
     items = "".join(f"<li>{html.escape(str(each))}</li>" for each in said)
     return f"<ul>{items}</ul>" if items else ""

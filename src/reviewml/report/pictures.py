@@ -11,7 +11,7 @@ from reviewml.evaluation import Evaluation
 from reviewml.explanation import Explanation
 
 
-def picture(what: Evaluation | Explanation) -> str:
+def render_picture(what: Evaluation | Explanation) -> str:
     """Return an image element with the picture in it; nothing when matplotlib is missing."""
     try:
         import matplotlib

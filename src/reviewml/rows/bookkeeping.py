@@ -16,20 +16,20 @@ from reviewml.rows.roles import (
     ERRORS_TYPE,
     PLACE,
     Roles,
-    existing_roles,
+    keep_existing_roles,
     roles_of,
     visible,
     with_roles,
 )
 
 
-def hidden(schema: pa.Schema) -> pa.Schema:
+def drop_bookkeeping(schema: pa.Schema) -> pa.Schema:
     """Return the schema without the bookkeeping columns."""
     kept = [schema.field(name) for name in visible(schema.names)]
     return pa.schema(kept, metadata=schema.metadata)
 
 
-def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+def make_empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch of a schema without any row."""
     return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
 
@@ -53,7 +53,7 @@ def with_bookkeeping(
     return batch.append_column(PLACE, places).append_column(ERRORS, errors)
 
 
-def before_bookkeeping(schema: pa.Schema, field: pa.Field) -> pa.Schema:
+def insert_field(schema: pa.Schema, field: pa.Field) -> pa.Schema:
     """Return the schema with a column added behind the user's own."""
     place = schema.get_field_index(PLACE)
     return schema.insert(place if place >= 0 else len(schema), field)
@@ -67,15 +67,15 @@ def with_columns(
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def ids_of(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
+def get_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
     """Return the ids as they are, null where one is missing; places where rows have no id."""
     has_id = roles.id is not None and roles.id in batch.schema.names
     return as_keys(batch.column(roles.id if has_id else PLACE))
 
 
-def row_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
+def identify_rows(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
     """Return what each row goes by: its id, or its place where it has none."""
-    places, ids = batch.column(PLACE), ids_of(batch, roles)
+    places, ids = batch.column(PLACE), get_ids(batch, roles)
     if ids.null_count == 0:
         return ids
     return pc.coalesce(ids.cast(pa.string()), places)
@@ -99,14 +99,14 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int | None) -> Itera
         yield pa.concat_batches(waiting)
 
 
-def errors_array(errors: Mapping[int, Sequence[Mapping[str, object]]], rows: int) -> pa.Array:
+def make_errors_array(errors: Mapping[int, Sequence[Mapping[str, object]]], rows: int) -> pa.Array:
     """Return the bookkeeping column for a batch from the errors of some of its rows."""
     if not errors:
         return pa.nulls(rows, ERRORS_TYPE)
     return pa.array([errors.get(position) for position in range(rows)], ERRORS_TYPE)
 
 
-def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
+def append_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
     """Return the batch with errors added to those its rows already have."""
     if more.null_count == len(more):
         return batch
@@ -122,7 +122,7 @@ def added_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
 def narrow_schema(schema: pa.Schema, names: Container[object]) -> pa.Schema:
     """Return the schema of some of the columns; roles whose columns go are dropped."""
     kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
-    return with_roles(kept, existing_roles(kept, roles_of(schema)))
+    return with_roles(kept, keep_existing_roles(kept, roles_of(schema)))
 
 
 class ResultErrors:
@@ -143,7 +143,7 @@ class ResultErrors:
         if errors.null_count == len(errors):
             return
         rows = pc.list_parent_indices(errors)
-        ids = row_ids(batch, self._roles).take(rows)
+        ids = identify_rows(batch, self._roles).take(rows)
         if ids.type != self._schema.field("id").type:
             self._widen_ids()
         each = pc.list_flatten(errors)
@@ -169,7 +169,7 @@ def has_target(batch: pa.RecordBatch, roles: Roles) -> npt.NDArray[np.bool_]:
     return ~missing.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
-def unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+def find_unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     """Tell which rows of a batch could not be read at all; shape ``(n,)``."""
     bad = np.zeros(len(batch), bool)
     errors = batch.column(ERRORS)

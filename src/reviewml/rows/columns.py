@@ -79,7 +79,7 @@ def as_array(values: Any) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array(values, from_pandas=True)
 
 
-def table_to_pandas(table: pa.Table) -> pd.DataFrame:
+def convert_table_to_pandas(table: pa.Table) -> pd.DataFrame:
     """Return a table as a pandas frame with every whole number as it is.
 
     Where nulls are among whole numbers or truth values, the column is of pandas' own type for
@@ -94,11 +94,11 @@ def table_to_pandas(table: pa.Table) -> pd.DataFrame:
     frame = table.to_pandas()
     for name, column in zip(table.column_names, table.columns, strict=True):
         if _would_round(column):
-            frame[name] = column_to_pandas(column)
+            frame[name] = convert_column_to_pandas(column)
     return frame
 
 
-def column_to_pandas(column: pa.ChunkedArray) -> pd.Series:
+def convert_column_to_pandas(column: pa.ChunkedArray) -> pd.Series:
     """Return a column as a pandas series with every whole number as it is."""
     import pandas as pd
 

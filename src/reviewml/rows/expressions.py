@@ -124,7 +124,7 @@ class Number(Quantity):
     """
 
     def measure(self, batch: pa.RecordBatch) -> pa.Array | npt.NDArray[np.float64]:
-        return _numbers(batch.column(self.column))
+        return _to_numbers(batch.column(self.column))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,8 +150,8 @@ class Element(Quantity):
     def measure(self, batch: pa.RecordBatch) -> pa.Array | npt.NDArray[np.float64]:
         column = batch.column(self.column)
         if pa.types.is_null(column.type):
-            return _float64(column)
-        return _numbers(pc.list_element(column, self.place))
+            return _to_float64(column)
+        return _to_numbers(pc.list_element(column, self.place))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,12 +176,12 @@ class Category(Expression):
     def fill(self, batch: pa.RecordBatch, out: Column) -> None:
         column = batch.column(self.column)
         if pa.types.is_dictionary(column.type):
-            codes = self._codes(column.dictionary).take(column.indices)
+            codes = self._encode_values(column.dictionary).take(column.indices)
         else:
-            codes = self._codes(column)
+            codes = self._encode_values(column)
         _write(codes, out)
 
-    def _codes(self, column: pa.Array) -> pa.Array:
+    def _encode_values(self, column: pa.Array) -> pa.Array:
         if column.type not in (pa.string(), pa.large_string()):
             column = column.cast(pa.string())
         return pc.index_in(column, pa.array(self.values, column.type))
@@ -194,14 +194,14 @@ class Seconds(Quantity):
         column = batch.column(self.column)
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
         unit = getattr(column.type, "unit", "s")
-        return _float64(_integers(column)) / per_second[unit]
+        return _to_float64(_to_integers(column)) / per_second[unit]
 
 
 class Days(Quantity):
     """The days from 1970-01-01 to a date or moment, in UTC, with their fraction."""
 
     def measure(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
-        moments = _float64(_integers(as_moments(batch.column(self.column))))
+        moments = _to_float64(_to_integers(as_moments(batch.column(self.column))))
         return moments / MICROSECONDS_IN_A_DAY
 
 
@@ -252,7 +252,7 @@ class TextMeasure(Expression):
         if pa.types.is_null(texts.type):
             texts = texts.cast(pa.string())
         if self.measure == "characters per word":
-            _write_ratio(pc.utf8_length(texts), _words(texts), out)
+            _write_ratio(pc.utf8_length(texts), _count_words(texts), out)
         elif self.measure == "share of capitals":
             capitals = pc.count_substring_regex(texts, r"\p{Lu}")
             _write_ratio(capitals, pc.utf8_length(texts), out)
@@ -264,16 +264,16 @@ def _count_texts(texts: pa.Array, measure: Measure) -> pa.Array:
     if measure == "characters":
         return pc.utf8_length(texts)
     if measure == "words":
-        return _words(texts)
+        return _count_words(texts)
     return pc.count_substring_regex(texts, _SIGNS[measure])
 
 
-def _words(texts: pa.Array) -> pa.Array:
+def _count_words(texts: pa.Array) -> pa.Array:
     return pc.count_substring_regex(texts, _WORD)
 
 
 def _write_ratio(part: pa.Array, whole: pa.Array, out: Column) -> None:
-    write_numbers(_float64(part) / np.maximum(_float64(whole), 1), out)
+    write_numbers(_to_float64(part) / np.maximum(_to_float64(whole), 1), out)
 
 
 # -- columns as numbers -------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def as_moments(column: pa.Array) -> pa.Array:
     return column.cast(pa.timestamp("us"), safe=False)
 
 
-def earlier(column: str, kind: pa.DataType, moment: int) -> pc.Expression:
+def make_earlier(column: str, kind: pa.DataType, moment: int) -> pc.Expression:
     """Return the expression that a date or timestamp is before a moment.
 
     Parameters
@@ -305,17 +305,17 @@ def earlier(column: str, kind: pa.DataType, moment: int) -> pc.Expression:
     )
 
 
-def _integers(column: pa.Array) -> pa.Array:
+def _to_integers(column: pa.Array) -> pa.Array:
     if column.type in (pa.time32("s"), pa.time32("ms")):
         column = column.cast(pa.int32())
     return column.cast(pa.int64())
 
 
 def _write(column: pa.Array, out: Column) -> None:
-    write_numbers(_float64(column), out)
+    write_numbers(_to_float64(column), out)
 
 
-def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
+def _to_float64(column: pa.Array) -> npt.NDArray[np.float64]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
@@ -327,11 +327,11 @@ def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
     return np.asarray(column).astype(np.float64, copy=False)
 
 
-def _numbers(column: pa.Array) -> pa.Array | npt.NDArray[np.float64]:
+def _to_numbers(column: pa.Array) -> pa.Array | npt.NDArray[np.float64]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     is_decimal = pa.types.is_decimal(column.type) and column.type.precision <= MOST_DIGITS
-    return column if pa.types.is_integer(column.type) or is_decimal else _float64(column)
+    return column if pa.types.is_integer(column.type) or is_decimal else _to_float64(column)
 
 
 def subtract(
@@ -347,12 +347,12 @@ def subtract(
     is_decimal = pa.types.is_decimal(values.type)
     most = 10**MOST_DIGITS if is_decimal else 2**64
     if not isinstance(offset, int) or not 0 < abs(offset) < most:
-        return subtract(_float64(values), float(offset))
+        return subtract(_to_float64(values), float(offset))
     if is_decimal:
         # With a digit more than any decimal that is subtracted from, so that none overflows.
         wide = values.cast(pa.decimal256(MOST_DIGITS + 1, values.type.scale))
         whole = pa.scalar(decimal.Decimal(offset), pa.decimal256(MOST_DIGITS + 1, 0))
-        return _float64(pc.subtract(wide, whole))
+        return _to_float64(pc.subtract(wide, whole))
     # In halves: a difference of two 64-bit integers may have 65 bits.
     kind = pa.uint64() if values.type == pa.uint64() else pa.int64()
     whole = np.asarray(values.fill_null(0).cast(kind))

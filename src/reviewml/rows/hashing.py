@@ -22,7 +22,7 @@ _BYTES = (
 )
 
 
-def holds_floats(kind: pa.DataType) -> bool:
+def has_floats(kind: pa.DataType) -> bool:
     """Tell whether values of a type, or of a dictionary's, are floats."""
     return bool(pa.types.is_floating(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
@@ -36,7 +36,7 @@ def as_keys(column: pa.Array) -> pa.Array:
     [1.0, None, 0.0]
     """
     kind = column.type
-    if not holds_floats(kind):
+    if not has_floats(kind):
         return column
     plain = column.dictionary_decode() if pa.types.is_dictionary(kind) else column
     if pa.types.is_float16(plain.type):
@@ -79,8 +79,8 @@ def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:
     if len(texts) == 0:
         return np.empty(0, np.uint64)
     lengths = np.diff(offsets).astype(np.uint64)
-    sums = _polynomial(texts, offsets)
-    hashes = splitmix(sums + lengths * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed))
+    sums = _hash_texts(texts, offsets)
+    hashes = mix_bits(sums + lengths * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed))
     if texts.null_count:
         hashes[texts.is_null().to_numpy(zero_copy_only=False)] = np.uint64(seed)
     return hashes
@@ -94,7 +94,7 @@ def _as_bytes(column: pa.Array) -> pa.Array:
     return (column if has_bytes else column.cast(pa.string())).cast(pa.large_binary())
 
 
-def _polynomial(texts: pa.Array, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def _hash_texts(texts: pa.Array, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     start, end = int(offsets[0]), int(offsets[-1])
     if start == end:
         return np.zeros(len(texts), np.uint64)
@@ -107,7 +107,7 @@ def _polynomial(texts: pa.Array, offsets: npt.NDArray[np.int64]) -> npt.NDArray[
     return result
 
 
-def key_hashes(
+def hash_keys(
     keys: Sequence[pa.Array], seed: int = 0
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """Hash keys of one column or several.
@@ -127,12 +127,12 @@ def key_hashes(
     hashes = np.zeros(len(keys[0]), np.uint64)
     complete = np.ones(len(hashes), bool)
     for key in keys:
-        hashes = splitmix(hashes * np.uint64(0x9E3779B97F4A7C15) + stable_hash(key, seed))
+        hashes = mix_bits(hashes * np.uint64(0x9E3779B97F4A7C15) + stable_hash(key, seed))
         complete &= as_keys(key).is_valid().to_numpy(zero_copy_only=False)
     return hashes, complete
 
 
-def splitmix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Mix 64-bit values so that each bit of the result depends on every bit given."""
     mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -140,7 +140,7 @@ def splitmix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return result
 
 
-def unit_interval(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+def map_to_unit_interval(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     """Map hashes to [0, 1) evenly, using their upper 53 bits."""
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
@@ -156,13 +156,13 @@ def digest(value: Any) -> str:
     True
     """
     return hashlib.sha256(
-        json.dumps(value, sort_keys=True, default=_array_digest, ensure_ascii=False).encode(
+        json.dumps(value, sort_keys=True, default=_describe_array, ensure_ascii=False).encode(
             "utf-8", "surrogatepass"
         )
     ).hexdigest()
 
 
-def _array_digest(value: Any) -> Any:
+def _describe_array(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         raw = np.ascontiguousarray(value)
         return [raw.dtype.str, list(raw.shape), hashlib.sha256(raw.tobytes()).hexdigest()]

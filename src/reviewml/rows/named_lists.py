@@ -37,7 +37,7 @@ def has_names(list_type: pa.DataType) -> bool:
     return NAMES in (list_type.value_field.metadata or {})
 
 
-def names_of(list_type: pa.DataType) -> list[str]:
+def get_names(list_type: pa.DataType) -> list[str]:
     """Return the names of the places of a fixed-size list: their numbers when it has none."""
     if has_names(list_type):
         names: list[str] = json.loads(list_type.value_field.metadata[NAMES])
@@ -60,7 +60,7 @@ def spread(batch: pa.RecordBatch) -> pa.RecordBatch:
         if not pa.types.is_fixed_size_list(field.type):
             columns.append((field, column))
             continue
-        for place, name in enumerate(names_of(field.type)):
+        for place, name in enumerate(get_names(field.type)):
             named = pa.field(f"{field.name}: {name}", field.type.value_type)
             columns.append((named, pc.list_element(column, place)))
     fields = pa.schema([field for field, _ in columns], metadata=batch.schema.metadata)

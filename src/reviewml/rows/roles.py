@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.errors import SchemaError, did_you_mean
+from reviewml.errors import SchemaError, suggest_names
 from reviewml.rows.blanks import null_blanks
 
 PLACE = "__place__"
@@ -152,7 +152,7 @@ def _has_text(kind: pa.DataType) -> bool:
 MONTHS = pa.month_day_nano_interval()
 
 
-def existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
+def keep_existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
     """Return the roles whose columns are all in `schema`: new rows may lack a target."""
     kept = {
         role: columns if role == "text" else columns[0]
@@ -166,7 +166,7 @@ def require(schema: pa.Schema, column: str, asked_by: str) -> None:
     """Raise when `column` is not in the schema, naming the nearest ones."""
     if column not in schema.names:
         known = visible(schema.names)
-        raise SchemaError(f"{asked_by}: no column {column!r}. {did_you_mean(column, known)}")
+        raise SchemaError(f"{asked_by}: no column {column!r}. {suggest_names(column, known)}")
 
 
 def normalize_name(name: str) -> str:
@@ -199,7 +199,7 @@ def visible(names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in BOOKKEEPING]
 
 
-def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | None:
+def get_role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | None:
     """Return the column that `name`, a role or a literal column, stands for.
 
     A text that is empty or nothing but white space is null: it says nothing to anybody.
@@ -212,36 +212,36 @@ def role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | No
     columns = roles.list_named().get(name)
     if columns is None or any(column not in batch.schema.names for column in columns):
         is_literal = name in batch.schema.names and name not in BOOKKEEPING
-        return _without_blanks(name, batch.column(name)) if is_literal else None
+        return _null_blank_texts(name, batch.column(name)) if is_literal else None
     if name != "text":
         return batch.column(columns[0])
-    return null_blanks(joined_text([batch.column(column) for column in columns]))
+    return null_blanks(join_texts([batch.column(column) for column in columns]))
 
 
-def _without_blanks(name: str, column: pa.Array) -> pa.Array:
+def _null_blank_texts(name: str, column: pa.Array) -> pa.Array:
     return null_blanks(column) if name == "text" and pa.types.is_string(column.type) else column
 
 
-def columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
+def list_columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
     """Return the columns that roles or literal columns stand for, those that are there."""
     roles = roles_of(schema).list_named()
     behind = [column for name in names for column in (name, *roles.get(name, ()))]
     return [name for name in schema.names if name in behind]
 
 
-def joined_text(columns: Sequence[pa.Array]) -> pa.Array:
+def join_texts(columns: Sequence[pa.Array]) -> pa.Array:
     """Return the columns as one text, joined by a newline, nulls skipped.
 
     A row where all are null stays null.
     """
-    joined, *others = [_plain_string(column) for column in columns]
+    joined, *others = [_to_plain_string(column) for column in columns]
     for text in others:
         # Joining gives null where either is; what is left is the one that is not.
         joined = pc.coalesce(pc.binary_join_element_wise(joined, text, "\n"), joined, text)
     return joined
 
 
-def _plain_string(column: pa.Array) -> pa.Array:
+def _to_plain_string(column: pa.Array) -> pa.Array:
     if column.type == pa.string():
         return column
     try:
@@ -254,7 +254,7 @@ def _plain_string(column: pa.Array) -> pa.Array:
     raise failure
 
 
-def plain_schema(schema: pa.Schema) -> pa.Schema:
+def make_plain_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema with one type for text, however it is stored.
 
     Raises
@@ -264,15 +264,15 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
     """
     for field in schema:
         _check_readable(field)
-    fields = [field.with_type(plain_type(field.type)) for field in schema]
+    fields = [field.with_type(find_plain_type(field.type)) for field in schema]
     return pa.schema(fields, schema.metadata)
 
 
-def plain_type(kind: pa.DataType) -> pa.DataType:
+def find_plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of a column as components know it."""
     # Components see one type of text, whatever frame library it came from.
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
+        return find_plain_type(kind.value_type)
     if pa.types.is_binary_view(kind):
         return pa.binary()
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -310,7 +310,7 @@ TIMESTAMP = re.compile(r"timestamp\[(\w+)(?:, tz=(.+))?\]")
 LIST = re.compile(r"(?:fixed_size_list|list)<\w+: (\w+)(?: not null)?>(?:\[(\d+)\])?")
 
 
-def arrow_type(name: str) -> pa.DataType:
+def parse_arrow_type(name: str) -> pa.DataType:
     """Return the type that Arrow writes this way.
 
     Examples
@@ -321,11 +321,11 @@ def arrow_type(name: str) -> pa.DataType:
     if found := TIMESTAMP.fullmatch(name):
         return pa.timestamp(*found.groups())
     if found := LIST.fullmatch(name):
-        return pa.list_(arrow_type(found[1]), int(found[2] or -1))
+        return pa.list_(parse_arrow_type(found[1]), int(found[2] or -1))
     return pa.type_for_alias(name)
 
 
-def column_names(cells: Sequence[str]) -> list[str]:
+def name_columns(cells: Sequence[str]) -> list[str]:
     """Return a name for each column: one without a name, or a repeated one, gets its position.
 
     Examples

@@ -40,7 +40,7 @@ def summarize_errors(errors: pa.Table, rows: int | None = None) -> list[str]:
     return sentences
 
 
-def steps_failed_on_all(errors: pa.Table, rows: int) -> list[str]:
+def find_steps_failed_on_all(errors: pa.Table, rows: int) -> list[str]:
     """Return the steps that failed on every row, which says more of the step than of the rows.
 
     Parameters

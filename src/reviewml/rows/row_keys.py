@@ -32,7 +32,7 @@ _BYTES = (
 _LISTS = (pa.types.is_list, pa.types.is_large_list)
 
 
-def row_keys(batch: pa.RecordBatch) -> pa.Array:
+def hash_rows(batch: pa.RecordBatch) -> pa.Array:
     """Hash each row with BLAKE2b [1]_ to 128 bits.
 
     Rows have one key when their columns have the same names, kinds and values. How text is held,
@@ -55,19 +55,19 @@ def row_keys(batch: pa.RecordBatch) -> pa.Array:
     >>> row_keys(row)[0].as_py().hex()
     'b5f4e1c475114ad60c6672ced5161fb4'
     """
-    kinds = [(field.name, _kind(field.type)) for field in batch.schema]
-    cells = [_frame_cells(_raw(column)) for column in batch.columns]
+    kinds = [(field.name, _name_kind(field.type)) for field in batch.schema]
+    cells = [_frame_cells(_to_raw(column)) for column in batch.columns]
     rows = zip(*cells, strict=True) if cells else [()] * len(batch)
     return _hash_rows(json.dumps(kinds), rows)
 
 
-def id_keys(ids: pa.Array) -> pa.Array:
+def hash_id_column(ids: pa.Array) -> pa.Array:
     """Hash ids, null where one is null or NaN.
 
     5 and ``"5"`` are one id, as a UUID and its text are.
     """
     ids = as_keys(ids)
-    keys = _hash_rows("id", ([cell] for cell in _frame_cells(_raw(written_ids(ids)))))
+    keys = _hash_rows("id", ([cell] for cell in _frame_cells(_to_raw(write_ids(ids)))))
     return pc.if_else(ids.is_valid(), keys, pa.scalar(None, KEY))
 
 
@@ -95,7 +95,7 @@ def hash_ids(ids: Iterable[Any]) -> list[bytes]:
     ParameterError
         As `list_ids`.
     """
-    return [id_keys(_as_id(each))[0].as_py() for each in list_ids(ids)]
+    return [hash_id_column(_as_id(each))[0].as_py() for each in list_ids(ids)]
 
 
 def _as_id(value: Any) -> pa.Array:
@@ -112,7 +112,7 @@ def _as_id(value: Any) -> pa.Array:
     return as_keys(array)
 
 
-def written_ids(ids: pa.Array) -> pa.Array:
+def write_ids(ids: pa.Array) -> pa.Array:
     """Return ids as whoever asks for one may write them, where a type has several ways.
 
     Moments are in UTC, without the zone; neither they nor decimals end in zeros that say nothing.
@@ -123,7 +123,7 @@ def written_ids(ids: pa.Array) -> pa.Array:
     ['1970-01-01 00:00:00', '1970-01-01 00:00:01.5']
     """
     if pa.types.is_dictionary(ids.type):
-        return written_ids(ids.dictionary_decode())
+        return write_ids(ids.dictionary_decode())
     if ids.type == pa.uuid():
         return pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
     if pa.types.is_timestamp(ids.type):
@@ -158,23 +158,23 @@ def _frame_cells(cells: pa.Array) -> list[bytes]:
     return texts
 
 
-def _kind(kind: pa.DataType) -> str:
+def _name_kind(kind: pa.DataType) -> str:
     if isinstance(kind, pa.BaseExtensionType):
-        return _kind(kind.storage_type)
+        return _name_kind(kind.storage_type)
     if pa.types.is_dictionary(kind):
-        return _kind(kind.value_type)
+        return _name_kind(kind.value_type)
     if _is_any(kind, _TEXT):
         return "text"
     if _is_any(kind, _LISTS):
-        return f"list of {_kind(kind.value_type)}"
+        return f"list of {_name_kind(kind.value_type)}"
     return "bytes" if _is_any(kind, _BYTES) else str(kind)
 
 
-def _raw(column: pa.Array) -> pa.Array:
+def _to_raw(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ExtensionArray):
-        return _raw(column.storage)
+        return _to_raw(column.storage)
     if pa.types.is_dictionary(column.type):
-        return _raw(column.dictionary_decode())
+        return _to_raw(column.dictionary_decode())
     if _is_any(column.type, _BYTES):
         return column.cast(pa.large_binary())
     if pa.types.is_nested(column.type) or pa.types.is_duration(column.type):
@@ -192,15 +192,15 @@ LINKS = pa.schema([pa.field("id", KEY), pa.field("key", KEY)])
 """Which ids led to which keys, both hashed."""
 
 
-def links_of(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
+def make_links(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
     """Return which ids of a batch lead to which keys; rows without an id lead to none."""
     name = roles_of(batch.schema).id
     if name is None or name not in batch.schema.names:
         return pa.RecordBatch.from_pylist([], schema=LINKS)
-    ids = id_keys(batch.column(name))
+    ids = hash_id_column(batch.column(name))
     return pa.RecordBatch.from_arrays([ids, keys], schema=LINKS).filter(ids.is_valid())
 
 
-def links_to(links: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
+def select_links(links: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
     """Return the links that lead to some keys."""
     return links.filter(pc.is_in(links.column("key"), value_set=keys))

@@ -44,7 +44,7 @@ Parts = dict[str, Any]
 """What named statistics say of some rows."""
 
 
-def parts_of(statistics: Mapping[str, Statistic], batch: pa.RecordBatch) -> Parts:
+def compute_parts(statistics: Mapping[str, Statistic], batch: pa.RecordBatch) -> Parts:
     """Return what each statistic says of a batch."""
     return {name: statistic.part(batch) for name, statistic in statistics.items()}
 
@@ -107,7 +107,7 @@ class Min(ColumnStatistic):
     """
 
     def part(self, batch: pa.RecordBatch) -> Any:
-        return _plain(pc.min(to_comparable(batch.column(self.column))))
+        return _to_plain(pc.min(to_comparable(batch.column(self.column))))
 
     def merge(self, one: Any, other: Any) -> Any:
         return min((value for value in (one, other) if value is not None), default=None)
@@ -121,7 +121,7 @@ class Max(ColumnStatistic):
     """
 
     def part(self, batch: pa.RecordBatch) -> Any:
-        return _plain(pc.max(to_comparable(batch.column(self.column))))
+        return _to_plain(pc.max(to_comparable(batch.column(self.column))))
 
     def merge(self, one: Any, other: Any) -> Any:
         return max((value for value in (one, other) if value is not None), default=None)
@@ -140,10 +140,10 @@ def to_comparable(column: pa.Array) -> pa.Array:
         return column.cast(pa.int64())
     if pa.types.is_string_view(kind):
         return column.cast(pa.string())
-    return _in_microseconds(column)
+    return _to_microseconds(column)
 
 
-def _countable(column: pa.Array) -> pa.Array:
+def _to_countable(column: pa.Array) -> pa.Array:
     """Return the same values with those as one that are equal, and null for what equals nothing."""
     comparable = to_comparable(column)
     if not pa.types.is_floating(comparable.type):
@@ -154,7 +154,7 @@ def _countable(column: pa.Array) -> pa.Array:
     )
 
 
-def _in_microseconds(column: pa.Array) -> pa.Array:
+def _to_microseconds(column: pa.Array) -> pa.Array:
     # Python's own times know no nanoseconds.
     kind = column.type
     if kind == pa.time64("ns"):
@@ -164,16 +164,16 @@ def _in_microseconds(column: pa.Array) -> pa.Array:
     return column
 
 
-def _plain(value: pa.Scalar) -> Any:
+def _to_plain(value: pa.Scalar) -> Any:
     try:
         found = value.as_py()
     except OverflowError:
-        return _nearest(value)
+        return _find_nearest(value)
     # Arrow passes over NaN unless there is nothing else.
     return None if isinstance(found, float) and math.isnan(found) else found
 
 
-def _nearest(moment: pa.Scalar) -> datetime.date:
+def _find_nearest(moment: pa.Scalar) -> datetime.date:
     is_late = moment.value > 0
     if pa.types.is_date(moment.type):
         return datetime.date.max if is_late else datetime.date.min
@@ -206,7 +206,7 @@ class ValueCounts(ColumnStatistic):
     most: int
 
     def part(self, batch: pa.RecordBatch) -> Counter[Any] | None:
-        counted = pc.value_counts(_countable(batch.column(self.column)).drop_null())
+        counted = pc.value_counts(_to_countable(batch.column(self.column)).drop_null())
         if len(counted) > self.most:
             return None
         values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()

@@ -125,7 +125,7 @@ def _find_bulk(days: Integers, counts: Integers) -> tuple[int, int]:
     reached, total = counts.cumsum(), int(counts.sum())
     gaps = np.diff(days)
     least = np.minimum(reached[:-1], total - reached[:-1])
-    apart = (least <= MIDDLE * total) & (gaps > max(1.25 * _length(days, reached), YEAR))
+    apart = (least <= MIDDLE * total) & (gaps > max(1.25 * _count_days(days, reached), YEAR))
     if total >= 1 / RARE:
         longest = int(gaps[least > RARE * total].max(initial=1))
         apart |= (least <= RARE * total) & (gaps > max(GAPS * longest, MONTH))
@@ -139,7 +139,7 @@ def _find_bulk(days: Integers, counts: Integers) -> tuple[int, int]:
     )
 
 
-def _length(days: Integers, reached: Integers) -> int:
+def _count_days(days: Integers, reached: Integers) -> int:
     """Return how many days the times take without those at either end."""
     last = int(reached[-1]) - 1
     ends = (int(np.ceil(MIDDLE * last)), int(np.floor((1 - MIDDLE) * last)))

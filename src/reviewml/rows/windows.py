@@ -68,14 +68,14 @@ def as_window(given: Window | Duration | None) -> Window:
     if isinstance(given, Window):
         return given
     if given is None or isinstance(given, Duration):
-        return Window(None if given is None else -microseconds(given), 0)
+        return Window(None if given is None else -parse_duration(given), 0)
     raise SchemaError(
         f"{given!r} is no window: give a duration, such as '30d', None for all the time before, "
         "or a Window."
     )
 
 
-def microseconds(duration: Duration) -> int:
+def parse_duration(duration: Duration) -> int:
     """Return a duration, such as ``"30d"``, ``"12h"`` or a timedelta, in microseconds.
 
     Raises

@@ -9,7 +9,7 @@ from typing import Any
 from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, UnknownName
 from reviewml.privacy.secret_parameters import find_secret
-from reviewml.saving.json_codec import Arrays, decode, encode, not_plain
+from reviewml.saving.json_codec import Arrays, decode, encode, make_not_plain_error
 from reviewml.saving.parameters import check_parameters
 from reviewml.steps.component import Component
 from reviewml.steps.enrichment import Enrichment
@@ -80,7 +80,7 @@ def describe_state(component: Component, arrays: Arrays, path: str = "") -> dict
 def _encode_values(values: dict[str, Any], arrays: Arrays, path: str) -> dict[str, Any]:
     def other(value: Any, path: str) -> Described:
         if not isinstance(value, Component):
-            raise not_plain(value, path)
+            raise make_not_plain_error(value, path)
         state = describe_state(value, arrays, path)
         return {NESTED: describe(value, arrays, path) | ({"state": state} if state else {})}
 

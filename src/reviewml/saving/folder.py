@@ -26,14 +26,14 @@ from reviewml.saving.components import (
     restore,
 )
 from reviewml.saving.json_codec import Arrays, NotPlain, decode, encode
-from reviewml.saving.metric_values import checked_metrics
-from reviewml.saving.model_card import card
-from reviewml.saving.package_versions import versions, warn_of_other_versions
+from reviewml.saving.metric_values import check_metrics
+from reviewml.saving.model_card import write_card
+from reviewml.saving.package_versions import list_versions, warn_of_other_versions
 from reviewml.saving.saved_pipeline import Parts
 from reviewml.saving.signature import KeyFile, KeyFiles, load_private_key, sign, verify
 from reviewml.steps.component import Component
 from reviewml.steps.model import Model
-from reviewml.storage.atomic_files import new_folder
+from reviewml.storage.atomic_files import create_folder
 from reviewml.untrusted import check_document, read_arrays, read_document
 from reviewml.untrusted.forms import (
     Anything,
@@ -140,10 +140,10 @@ def save(
     RegistryError
         When the folder exists, or something cannot be saved, naming it.
     """
-    figures = checked_metrics(metrics)
+    figures = check_metrics(metrics)
     if key is not None:
         load_private_key(key)
-    with new_folder(folder) as unfinished:
+    with create_folder(folder) as unfinished:
         _write(parts, unfinished, figures)
         manifest.seal(unfinished)
         if key is not None:
@@ -180,16 +180,16 @@ def load(folder: Path, *, without: Container[str] = (), keys: KeyFiles | None = 
     if keys is not None:
         verify(folder, keys)
     saved_with = read_document(folder / VERSIONS)
-    with _described_in(folder / VERSIONS):
+    with _name_file(folder / VERSIONS):
         VERSIONS_FORM.check(saved_with, "")
         warn_of_other_versions(saved_with)
-    with _described_in(folder / REPORT):
+    with _name_file(folder / REPORT):
         report = _report(decode(read_document(folder / REPORT), {}))
     described = read_document(folder / PIPELINE)
-    with _described_in(folder / PIPELINE):
+    with _name_file(folder / PIPELINE):
         PIPELINE_FORM.check(described, "")
         parts = Parts(
-            parameters=_parameters(described["parameters"]),
+            parameters=_decode_parameters(described["parameters"]),
             steps=[
                 (
                     step["step"],
@@ -220,7 +220,7 @@ def _check_fit_together(parts: Parts, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _described_in(path: Path) -> Iterator[None]:
+def _name_file(path: Path) -> Iterator[None]:
     """Say which file is to blame when what it describes is not what `save` writes."""
     try:
         yield
@@ -234,7 +234,7 @@ def _described_in(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _parameters(described: Any) -> Mapping[str, Any]:
+def _decode_parameters(described: Any) -> Mapping[str, Any]:
     parameters: dict[str, Any] = decode(described, {})
     PARAMETERS_FORM.check(parameters, "parameters")
     return parameters
@@ -257,7 +257,7 @@ def _write(parts: Parts, folder: Path, metrics: Mapping[str, float]) -> None:
         for number, (name, step) in enumerate(parts.steps, start=1)
     ]
     model = None if parts.model is None else _save_model(parts.model, folder / MODEL)
-    used = versions(entry["package"] for entry in [*steps, *([model] if model else [])])
+    used = list_versions(entry["package"] for entry in [*steps, *([model] if model else [])])
     described = {
         "parameters": encode(dict(parts.parameters), {}),
         "steps": steps,
@@ -270,14 +270,14 @@ def _write(parts: Parts, folder: Path, metrics: Mapping[str, float]) -> None:
             name: dataclasses.asdict(origin) for name, origin in parts.origins.items()
         }
     _write_json(folder / PIPELINE, described)
-    _write_json(folder / FEATURES, [_feature(feature) for feature in parts.features])
+    _write_json(folder / FEATURES, [_describe_feature(feature) for feature in parts.features])
     _write_json(folder / REPORT, encode(dict(parts.report), {}))
     _write_json(folder / VERSIONS, used)
-    text = card(parts, metrics=metrics, versions=used)
+    text = write_card(parts, metrics=metrics, versions=used)
     (folder / CARD).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _feature(feature: Any) -> dict[str, Any]:
+def _describe_feature(feature: Any) -> dict[str, Any]:
     said = ("name", "column", "meaning", "kind", "categories")
     described = {field: getattr(feature, field) for field in said}
     return described | {"categories": list(feature.categories)}
@@ -314,11 +314,11 @@ def _load_step(
     files: Container[str],
 ) -> Component:
     of_state, of_arrays = folder / name / STATE, folder / name / ARRAYS
-    with _described_in(of_arrays):
+    with _name_file(of_arrays):
         arrays = read_arrays(of_arrays) if f"{name}/{ARRAYS}" in files else {}
     state = read_document(of_state) if f"{name}/{STATE}" in files else {}
     component = rebuild(described, arrays, saved_with)
-    with _described_in(of_state):
+    with _name_file(of_state):
         return restore(component, state, arrays, saved_with)
 
 
@@ -344,7 +344,7 @@ def _load_model(
     if described is None:
         return None
     cls = find_installed("models", described, saved_with)
-    with _described_in(folder):
+    with _name_file(folder):
         model: Model = cls.load(folder)
     return model
 

@@ -33,7 +33,7 @@ MOST_EXPONENT = 10_000
 """Places of a decimal before or behind the point: whoever computes with it has to write them."""
 
 
-def _decimal(text: str) -> decimal.Decimal:
+def _decode_decimal(text: str) -> decimal.Decimal:
     value = decimal.Decimal(text)
     if not _is_short(value):
         raise ValueError("a decimal has too many places")
@@ -53,7 +53,7 @@ TEXTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     ),
     "$date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "$time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
-    "$decimal": (decimal.Decimal, str, _decimal),
+    "$decimal": (decimal.Decimal, str, _decode_decimal),
     "$bytes": (bytes, lambda raw: base64.b64encode(raw).decode(), base64.b64decode),
 }
 """What is written as one text: its type, to text, from text."""
@@ -88,7 +88,7 @@ def encode(
         When a value is none of these, naming its path.
     """
 
-    def inner(child: Any, key: object) -> Any:
+    def encode_child(child: Any, key: object) -> Any:
         return encode(child, arrays, other, f"{path}.{key}" if path else str(key))
 
     if isinstance(value, np.bool_ | np.integer | np.floating):
@@ -98,11 +98,11 @@ def encode(
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"$float": str(float(value))}
     if isinstance(value, list):
-        return [inner(child, position) for position, child in enumerate(value)]
+        return [encode_child(child, position) for position, child in enumerate(value)]
     if isinstance(value, tuple):
-        return {"$tuple": [inner(child, position) for position, child in enumerate(value)]}
+        return {"$tuple": [encode_child(child, position) for position, child in enumerate(value)]}
     if isinstance(value, dict):
-        return _encode_dict(value, inner)
+        return _encode_dict(value, encode_child)
     if isinstance(value, np.ndarray):
         return _encode_array(value, arrays, path)
     if isinstance(value, decimal.Decimal) and not _is_short(value):
@@ -113,10 +113,10 @@ def encode(
             return {tag: to_text(value)}
     if other is not None:
         return other(value, path)
-    raise not_plain(value, path)
+    raise make_not_plain_error(value, path)
 
 
-def not_plain(value: Any, path: str) -> NotPlain:
+def make_not_plain_error(value: Any, path: str) -> NotPlain:
     """Return the error that a value cannot be saved."""
     return NotPlain(
         f"{path!r} is a {type(value).__name__}, which cannot be saved: keep JSON types and "
@@ -139,7 +139,7 @@ def _encode_array(value: npt.NDArray[Any], arrays: Arrays, path: str) -> Any:
         shaped = {"length": length, "shape": list(value.shape)}
         return {"$texts": {**shaped, "values": value.ravel().tolist()}}
     if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
-        raise not_plain(value, f"{path} ({value.dtype})")
+        raise make_not_plain_error(value, f"{path} ({value.dtype})")
     # Keys of other types may read the same as text.
     while path in arrays:
         path += "'"
@@ -164,23 +164,23 @@ def decode(
         Reads what its `other` wrote, given the tag and what is behind it.
     """
 
-    def inner(child: Any) -> Any:
+    def decode_child(child: Any) -> Any:
         return decode(child, arrays, other)
 
     if isinstance(value, list):
-        return [inner(child) for child in value]
+        return [decode_child(child) for child in value]
     if not isinstance(value, dict):
         return value
     if len(value) != 1 or not next(iter(value)).startswith("$"):
-        return {key: inner(child) for key, child in value.items()}
+        return {key: decode_child(child) for key, child in value.items()}
     [(tag, content)] = value.items()
     match tag:
         case "$float":
             return float(content)
         case "$tuple":
-            return tuple(inner(child) for child in content)
+            return tuple(decode_child(child) for child in content)
         case "$dict":
-            return {inner(key): inner(child) for key, child in content}
+            return {decode_child(key): decode_child(child) for key, child in content}
         case "$array":
             return arrays[content]
         case "$texts":

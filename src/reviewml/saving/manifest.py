@@ -28,7 +28,7 @@ BLOCK_BYTES = 2**16
 Entries = dict[str, dict[str, Any]]
 
 
-def leads_outside(name: str) -> bool:
+def is_outside(name: str) -> bool:
     """Tell whether a file of that name may be written elsewhere than in the folder it is for.
 
     Parameters
@@ -51,9 +51,9 @@ def seal(folder: Path) -> None:
     DamagedModel
         When they are larger together than `check` reads.
     """
-    found = sorted(_files(folder).items())
+    found = sorted(_find_files(folder).items())
     _check_total(folder, sum(path.lstat().st_size for _, path in found))
-    files = {name: _entry(path) for name, path in found}
+    files = {name: _make_entry(path) for name, path in found}
     (folder / MANIFEST).write_bytes(_render_manifest(FORMAT, files))
 
 
@@ -79,14 +79,14 @@ def check(folder: Path) -> Set[str]:
     except (OSError, ValueError) as error:
         raise ModelNotFound(f"{str(folder)[:200]!r} cannot be looked up: {error}") from None
     if not has_manifest:
-        raise ModelNotFound(_not_a_model(folder))
+        raise ModelNotFound(_explain_no_model(folder))
     version, expected = _read(folder / MANIFEST)
     if version > FORMAT:
         raise RegistryError(
             f"{folder} is in format {version}, and this version of reviewml reads formats up to "
             f"{FORMAT}: pip install --upgrade reviewml"
         )
-    found = _files(folder)
+    found = _find_files(folder)
     for names, what in (
         (expected.keys() - found.keys(), "missing"),
         (found.keys() - expected.keys(), "added"),
@@ -96,7 +96,7 @@ def check(folder: Path) -> Set[str]:
     _check_total(folder, sum(entry["bytes"] for entry in expected.values()))
     for name, entry in expected.items():
         try:
-            same = _entry(found[name], entry["bytes"]) == entry
+            same = _make_entry(found[name], entry["bytes"]) == entry
         except (DamagedModel, FileNotFoundError):
             same = False
         if not same:
@@ -117,7 +117,7 @@ def _list_names(names: set[str]) -> str:
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10:,} others"
 
 
-def fingerprint(folder: Path) -> str | None:
+def read_fingerprint(folder: Path) -> str | None:
     """Return the SHA-256 of the manifest, which stands for all that was saved; None without."""
     path = folder / MANIFEST
     try:
@@ -126,7 +126,7 @@ def fingerprint(folder: Path) -> str | None:
         return None
 
 
-def _not_a_model(folder: Path) -> str:
+def _explain_no_model(folder: Path) -> str:
     if not folder.exists():
         registry = " A name in a registry needs the registry." if "@" in str(folder) else ""
         return f"{folder} does not exist: give the folder that Pipeline.save wrote.{registry}"
@@ -162,7 +162,7 @@ def parse(raw: bytes) -> tuple[int, Entries]:
 
 def _is_entry(name: str, entry: Any) -> bool:
     return (
-        not leads_outside(name)
+        not is_outside(name)
         and isinstance(entry, dict)
         and entry.keys() == {"bytes", "sha256"}
         and type(entry["bytes"]) is int
@@ -184,12 +184,12 @@ def _make_damage_error(folder: Path, what: str) -> DamagedModel:
     )
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def _find_files(folder: Path) -> dict[str, Path]:
     found = list_files(folder)
     return {name: path for name, path in found.items() if name not in (MANIFEST, SIGNATURE)}
 
 
-def _entry(path: Path, most: int = MOST_FILE_BYTES) -> dict[str, Any]:
+def _make_entry(path: Path, most: int = MOST_FILE_BYTES) -> dict[str, Any]:
     with open_file(path, most=most) as file:
         digest = hashlib.sha256()
         # `file_digest` fills a buffer with zeros first, which takes longer than most files.

@@ -8,7 +8,7 @@ from typing import SupportsFloat
 from reviewml.errors import RegistryError
 
 
-def checked_metrics(metrics: Mapping[str, SupportsFloat] | None) -> dict[str, float]:
+def check_metrics(metrics: Mapping[str, SupportsFloat] | None) -> dict[str, float]:
     """Return metrics, as of an evaluation, as numbers; raise naming one that is none.
 
     Raises

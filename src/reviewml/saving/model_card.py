@@ -19,7 +19,7 @@ LIMITS = """\
 """
 
 
-def card(parts: Parts, *, metrics: Mapping[str, float], versions: Mapping[str, str]) -> str:
+def write_card(parts: Parts, *, metrics: Mapping[str, float], versions: Mapping[str, str]) -> str:
     """Return the card.
 
     Parameters
@@ -32,55 +32,58 @@ def card(parts: Parts, *, metrics: Mapping[str, float], versions: Mapping[str, s
         Of the libraries.
     """
     sections = {
-        "What it predicts": _prediction(parts),
-        "Data": _data(parts.report),
-        "Steps": _steps(parts),
-        "Figures": [f"- {_line(name)}: {value:.6g}" for name, value in metrics.items()],
-        "Features": _features(parts),
-        "Warnings while fitting": [f"- {_line(text)}" for text in parts.report.get("warnings", [])],
+        "What it predicts": _write_prediction(parts),
+        "Data": _write_data(parts.report),
+        "Steps": _write_steps(parts),
+        "Figures": [f"- {_write_line(name)}: {value:.6g}" for name, value in metrics.items()],
+        "Features": _write_features(parts),
+        "Warnings while fitting": [
+            f"- {_write_line(text)}" for text in parts.report.get("warnings", [])
+        ],
         "Limits": LIMITS.splitlines(),
         "Versions": [f"- {package} {version}" for package, version in versions.items()],
     }
     texts = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
-    return "\n\n".join([f"# {_title(parts)}", *texts]) + "\n"
+    return "\n\n".join([f"# {_write_title(parts)}", *texts]) + "\n"
 
 
-def _title(parts: Parts) -> str:
+def _write_title(parts: Parts) -> str:
     if parts.model is None:
         return "Enrichment pipeline"
     target = str(parts.roles.target)
     # A target that came as y has only a bookkeeping name.
-    return "Model" if target.startswith("__") else f"Model of {_line(target)}"
+    return "Model" if target.startswith("__") else f"Model of {_write_line(target)}"
 
 
-def _prediction(parts: Parts) -> list[str]:
+def _write_prediction(parts: Parts) -> list[str]:
     if parts.model is None:
         return ["Nothing: it adds columns to rows."]
     counts = parts.report.get("classes", {})
     lines = [f"Task: {parts.model.task}."]
     if parts.model.task != "regression":
         rows = [(str(value), f"{counts.get(str(value), 0):,}") for value in parts.model.classes]
-        lines += ["", *_table(("class", "rows"), rows)]
+        lines += ["", *_write_table(("class", "rows"), rows)]
     return lines
 
 
-def _data(report: Mapping[str, Any]) -> list[str]:
+def _write_data(report: Mapping[str, Any]) -> list[str]:
     rows = [f"- rows {name.replace('_', ' ')}: {n:,}" for name, n in report.get("rows", {}).items()]
-    split = [f"- split: {_line(report['split'])}"] if report.get("split") else []
+    split = [f"- split: {_write_line(report['split'])}"] if report.get("split") else []
     fingerprint = report.get("data", {}).get("fingerprint")
     return [*rows, *split, *([f"- fingerprint: `{fingerprint}`"] if fingerprint else [])]
 
 
-def _steps(parts: Parts) -> list[str]:
+def _write_steps(parts: Parts) -> list[str]:
     summaries = parts.report.get("steps", {})
     lines = [
-        f"{number}. {_line(name)}: `{type(step).__name__}` {_line(summaries.get(name, ''))}"
+        f"{number}. {_write_line(name)}: `{type(step).__name__}` {_write_line(summaries.get(name, ''))}"
         for number, (name, step) in enumerate(parts.steps, start=1)
     ]
     if parts.model is None:
         return lines
     details = [
-        f"- {_line(name)}: {_format_value(value)}" for name, value in parts.model.summary().items()
+        f"- {_write_line(name)}: {_format_value(value)}"
+        for name, value in parts.model.summary().items()
     ]
     return [*lines, "", "The model:", "", *details]
 
@@ -88,29 +91,33 @@ def _steps(parts: Parts) -> list[str]:
 def _format_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_format_value(each)}" for name, each in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else _line(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else _write_line(str(value))
 
 
-def _features(parts: Parts) -> list[str]:
+def _write_features(parts: Parts) -> list[str]:
     features = parts.features
     if not features:
         return []
     listed = [(f.name, f.column, f.meaning) for f in features[:MOST_FEATURES]]
-    lines = _table(("feature", "column", "meaning"), listed)
+    lines = _write_table(("feature", "column", "meaning"), listed)
     if len(features) > MOST_FEATURES:
         lines += ["", f"The first {MOST_FEATURES} of {len(features):,}; all are in features.json."]
     return lines
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [_row(header), _row(["---"] * len(header)), *(_row(map(_line, row)) for row in rows)]
+def _write_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        _write_row(header),
+        _write_row(["---"] * len(header)),
+        *(_write_row(map(_write_line, row)) for row in rows),
+    ]
 
 
-def _row(cells: Iterable[str]) -> str:
+def _write_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _line(text: str) -> str:
+def _write_line(text: str) -> str:
     """Return text as one line that Markdown shows as it is."""
     shown = " ".join(text.split())
     for mark in "\\|<>`*_[]":

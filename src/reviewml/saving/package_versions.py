@@ -15,7 +15,7 @@ COMPARED = ("reviewml", "xgboost")
 
 
 @functools.cache
-def version_of(package: str) -> str | None:
+def find_version(package: str) -> str | None:
     """Return the installed version of a distribution, None when it is not installed."""
     try:
         return importlib.metadata.version(package)
@@ -23,9 +23,9 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+def list_versions(packages: Iterable[str] = ()) -> dict[str, str]:
     """Return the versions of Python, of the libraries and of further `packages`."""
-    named = {package: version_of(package) for package in (*LIBRARIES, *sorted(set(packages)))}
+    named = {package: find_version(package) for package in (*LIBRARIES, *sorted(set(packages)))}
     return {"python": platform.python_version()} | {
         package: version for package, version in named.items() if version
     }
@@ -34,8 +34,8 @@ def versions(packages: Iterable[str] = ()) -> dict[str, str]:
 def warn_of_other_versions(saved: Mapping[str, str]) -> None:
     """Warn when a library that predictions depend on has another major version now."""
     for package in COMPARED:
-        before, now = saved.get(package), version_of(package)
-        if before and now and _major(before) != _major(now):
+        before, now = saved.get(package), find_version(package)
+        if before and now and _get_major(before) != _get_major(now):
             warnings.warn(
                 f"this pipeline was saved with {package} {before}, and {now} is installed: "
                 "predictions may differ. Compare them, or install the version it was saved with.",
@@ -43,5 +43,5 @@ def warn_of_other_versions(saved: Mapping[str, str]) -> None:
             )
 
 
-def _major(version: str) -> str:
+def _get_major(version: str) -> str:
     return version.partition(".")[0]

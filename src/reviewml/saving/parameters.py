@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from reviewml.errors import RegistryError
-from reviewml.parameter_types import declared_types, fits, show_type
+from reviewml.parameter_types import find_declared_types, is_of_type, show_type
 from reviewml.steps.component import Component
 from reviewml.untrusted.forms import WrongForm
 
@@ -19,11 +19,11 @@ def check_parameters(cls: type[Component], params: Mapping[str, Any]) -> None:
     RegistryError
         Naming the parameter, its type, and the type that is expected.
     """
-    hints, defaults = declared_types(cast("Any", cls))
+    hints, defaults = find_declared_types(cast("Any", cls))
     for name, value in params.items():
         if value is defaults.get(name):
             continue
-        if not fits(value, hints.get(name, Any)):
+        if not is_of_type(value, hints.get(name, Any)):
             raise RegistryError(
                 f"{cls.__name__}({name}=...) is {show_type(hints[name])}, not a value of type "
                 f"{type(value).__name__}: set it to one and fit again, or use another copy of "

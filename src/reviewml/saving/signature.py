@@ -87,7 +87,7 @@ def load_private_key(key: KeyFile) -> Any:
     """Read a private key, before anything is saved that shall be signed with it."""
     serialization = plugins.optional("cryptography.hazmat.primitives.serialization", NEEDED_FOR)
     ed25519 = plugins.optional("cryptography.hazmat.primitives.asymmetric.ed25519", NEEDED_FOR)
-    return _of_kind(
+    return _parse_key(
         lambda pem: serialization.load_pem_private_key(pem, None),
         key,
         ed25519.Ed25519PrivateKey,
@@ -98,10 +98,10 @@ def load_private_key(key: KeyFile) -> Any:
 def _load_public_key(key: KeyFile) -> Any:
     serialization = plugins.optional("cryptography.hazmat.primitives.serialization", NEEDED_FOR)
     ed25519 = plugins.optional("cryptography.hazmat.primitives.asymmetric.ed25519", NEEDED_FOR)
-    return _of_kind(serialization.load_pem_public_key, key, ed25519.Ed25519PublicKey, "public")
+    return _parse_key(serialization.load_pem_public_key, key, ed25519.Ed25519PublicKey, "public")
 
 
-def _of_kind(parse: Any, key: KeyFile, kind: type, called: str) -> Any:
+def _parse_key(parse: Any, key: KeyFile, kind: type, called: str) -> Any:
     if not os.fspath(key):
         raise ParameterError(f"the file of a {called} key has an empty name: see {SIGN}, {VERIFY}.")
     # Whatever is wrong with the file, no part of it may stand in a message.

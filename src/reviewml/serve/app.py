@@ -18,10 +18,10 @@ from reviewml.serve.batcher import Batcher
 from reviewml.serve.champion import Champion
 from reviewml.serve.intake import Intake
 from reviewml.serve.limits import Limits
-from reviewml.serve.loaded_model import Served
-from reviewml.serve.openapi import openapi
+from reviewml.serve.loaded_model import LoadedModel
+from reviewml.serve.openapi import write_openapi
 from reviewml.serve.page import render_page
-from reviewml.serve.request_body import rows_of
+from reviewml.serve.request_body import parse_rows
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -97,7 +97,7 @@ def create_app(
         redoc_url=None,
     )
     # Its columns are those of the model that serves now.
-    app.openapi = lambda: openapi(title, champion.served, limits)  # type: ignore[method-assign]
+    app.openapi = lambda: write_openapi(title, champion.served, limits)  # type: ignore[method-assign]
     app.state.champion = champion
     app.state.limits = limits
     app.add_route("/predict", service.predict, methods=["POST"])
@@ -163,7 +163,7 @@ class Service:
             raise
         return Answer(answer, holding)
 
-    async def _predict(self, body: bytes | bytearray, served: Served) -> bytes:
+    async def _predict(self, body: bytes | bytearray, served: LoadedModel) -> bytes:
         batch = await self._parse(body, served)
         try:
             return await self.batcher.answer(served, batch)
@@ -188,16 +188,18 @@ class Service:
 
         return JSONResponse(self._require_served().describe_model())
 
-    def _require_served(self) -> Served:
+    def _require_served(self) -> LoadedModel:
         if self.champion.served is None:
             raise RequestRefused(self.champion.problem or "the model is being loaded.", 503)
         return self.champion.served
 
-    async def _parse(self, body: bytes | bytearray, served: Served) -> pa.RecordBatch:
+    async def _parse(self, body: bytes | bytearray, served: LoadedModel) -> pa.RecordBatch:
         if len(body) <= LARGE:
-            return rows_of(body, served.columns, self.limits)
+            return parse_rows(body, served.columns, self.limits)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.parser, rows_of, body, served.columns, self.limits)
+        return await loop.run_in_executor(
+            self.parser, parse_rows, body, served.columns, self.limits
+        )
 
 
 def _check_type(request: Request) -> None:

@@ -12,15 +12,15 @@ import pyarrow as pa
 
 from reviewml.errors import RequestRefused
 from reviewml.serve.limits import Limits
-from reviewml.serve.loaded_model import Served
-from reviewml.serve.output_columns import answers
+from reviewml.serve.loaded_model import LoadedModel
+from reviewml.serve.output_columns import answer_requests
 
 
 @dataclasses.dataclass(frozen=True)
 class Waiting:
     """A request that waits for its answer."""
 
-    served: Served
+    served: LoadedModel
     batch: pa.RecordBatch
     answer: asyncio.Future[bytes]
 
@@ -48,7 +48,7 @@ class Batcher:
         self.waiting = 0
         self._arrived = asyncio.Event()
 
-    async def answer(self, served: Served, batch: pa.RecordBatch) -> bytes:
+    async def answer(self, served: LoadedModel, batch: pa.RecordBatch) -> bytes:
         """Return the answer to one request, as JSON.
 
         Raises
@@ -80,24 +80,24 @@ class Batcher:
                 if requests:
                     batches = [request.batch for request in requests]
                     served = requests[0].served
-                    found = await loop.run_in_executor(thread, answers, served, batches)
+                    found = await loop.run_in_executor(thread, answer_requests, served, batches)
                     for request, answer in zip(requests, found, strict=True):
-                        _give(request, answer)
+                        _set_answer(request, answer)
         finally:
             thread.shutdown(wait=False)
             for request in self._queue:
-                _give(request, RequestRefused("the service is stopping.", 503))
+                _set_answer(request, RequestRefused("the service is stopping.", 503))
 
     async def _gather_requests(self) -> None:
         """Wait for a request, and then a little for others."""
         while not self._queue:
-            await self._next()
+            await self._wait_for_next()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.batch_wait):
                 while self._limits.batch_wait > 0 and self.waiting < self._limits.batch_rows:
-                    await self._next()
+                    await self._wait_for_next()
 
-    async def _next(self) -> None:
+    async def _wait_for_next(self) -> None:
         self._arrived.clear()
         await self._arrived.wait()
 
@@ -105,7 +105,7 @@ class Batcher:
         """Take requests of one version off the queue, as many as one batch holds."""
         taken: list[Waiting] = []
         rows = 0
-        while self._queue and self._fits(taken, rows):
+        while self._queue and self._has_room(taken, rows):
             request = self._queue.popleft()
             self.waiting -= len(request.batch)
             # Nobody waits any more for one that was given up.
@@ -114,7 +114,7 @@ class Batcher:
                 rows += len(request.batch)
         return taken
 
-    def _fits(self, taken: list[Waiting], rows: int) -> bool:
+    def _has_room(self, taken: list[Waiting], rows: int) -> bool:
         following = self._queue[0]
         return not taken or (
             following.served is taken[0].served
@@ -122,7 +122,7 @@ class Batcher:
         )
 
 
-def _give(request: Waiting, answer: bytes | Exception) -> None:
+def _set_answer(request: Waiting, answer: bytes | Exception) -> None:
     if request.answer.done():
         return
     if isinstance(answer, bytes):

@@ -11,7 +11,7 @@ from reviewml.errors import CapabilityError, ReviewmlError
 from reviewml.privacy.redaction import redact
 from reviewml.registries.base import ModelVersion, Registry
 from reviewml.saving.signature import verify
-from reviewml.serve.loaded_model import Served
+from reviewml.serve.loaded_model import LoadedModel
 from reviewml.serve.trial import try_model
 
 log = logging.getLogger("reviewml.serve")
@@ -36,7 +36,7 @@ class Champion:
         Seconds after which reviews are read anew; None for never.
     """
 
-    served: Served | None = None
+    served: LoadedModel | None = None
     problem: str | None = None
 
     def __init__(
@@ -54,7 +54,7 @@ class Champion:
         self.store = store
         self.reread = reread
 
-    def load(self) -> Served:
+    def load(self) -> LoadedModel:
         """Return the version that the reference stands for now, loaded unless it is already.
 
         Raises
@@ -62,7 +62,7 @@ class Champion:
         ReviewmlError
             When it cannot be found or loaded.
         """
-        return self._ready(self.registry.find(self.reference))
+        return self._prepare_version(self.registry.find(self.reference))
 
     def look(self) -> None:
         """Load what the reference stands for by now; where that fails, keep what there is."""
@@ -70,22 +70,22 @@ class Champion:
         try:
             version = self.registry.find(self.reference)
             what = f"{version.name}@{version.version}"
-            self._ready(version)
+            self._prepare_version(version)
             self.problem = None
         except Exception as error:
             self._note_failure(what, error)
 
-    def _ready(self, version: ModelVersion) -> Served:
+    def _prepare_version(self, version: ModelVersion) -> LoadedModel:
         if self.served is None or not self._is_served(self.served, version):
             self.served = self._load_version(version)
             log.info("serving %s", self.served.name)
         return self.served
 
-    def _load_version(self, version: ModelVersion) -> Served:
+    def _load_version(self, version: ModelVersion) -> LoadedModel:
         options = {"reviews": self.reviews, "store": self.store}
         # Before the first serves, there is nothing that a crash could cost.
         if self.served is None or self.served.version.version == version.version:
-            return Served.load(self.registry, version, **options)
+            return LoadedModel.load(self.registry, version, **options)
         with contextlib.ExitStack() as stack:
             try:
                 folder = stack.enter_context(
@@ -93,15 +93,15 @@ class Champion:
                 )
             except CapabilityError:
                 log.warning("%s keeps no folders: versions are not tried first", self.registry)
-                return Served.load(self.registry, version, **options)
+                return LoadedModel.load(self.registry, version, **options)
             # Nothing of a model that nobody signed is read, not even where a crash costs nothing.
             if self.registry.verify is not None:
                 verify(folder, self.registry.verify)
             try_model(folder)
             # The very files that were tried are loaded.
-            return Served.of_folder(folder, version, verify=self.registry.verify, **options)
+            return LoadedModel.of_folder(folder, version, verify=self.registry.verify, **options)
 
-    def _is_served(self, served: Served, version: ModelVersion) -> bool:
+    def _is_served(self, served: LoadedModel, version: ModelVersion) -> bool:
         if served.version.version != version.version:
             return False
         age = datetime.datetime.now(datetime.UTC) - served.since

@@ -173,7 +173,7 @@ class GuardedConnection(asyncio.Protocol):
         self.deadline = math.inf
         self.guard.admit(self)
         if not self._refused and not self.transport.is_closing():
-            self._begin_waiting(self._limits.idle_timeout)
+            self._start_waiting(self._limits.idle_timeout)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection."""
@@ -185,7 +185,7 @@ class GuardedConnection(asyncio.Protocol):
         """Hand on what belongs to the request that is being received, and keep the rest."""
         while data and not self._refused and not self.transport.is_closing():
             if self._is_answering():
-                self._hold(data)
+                self._hold_data(data)
                 return
             piece, data = self._split(data)
             if self._refused:
@@ -203,7 +203,7 @@ class GuardedConnection(asyncio.Protocol):
         if self._refused:
             return
         # A client that does not read its answer is not waited for without end.
-        self._begin_waiting(self._limits.timeout)
+        self._start_waiting(self._limits.timeout)
         if self._held:
             data, self._held = bytes(self._held), bytearray()
             self.data_received(data)
@@ -311,7 +311,7 @@ class GuardedConnection(asyncio.Protocol):
 
     # -- the state of the connection --------------------------------------------------------------
 
-    def _begin_waiting(self, seconds: float) -> None:
+    def _start_waiting(self, seconds: float) -> None:
         self._in_header = True
         self._header_bytes = 0
         self._header_tail = b""
@@ -327,12 +327,12 @@ class GuardedConnection(asyncio.Protocol):
         """Leave the header behind, once uvicorn has made a request of it."""
         if self._in_header and self.cycle is not self._answered:
             self._in_header = False
-            self._body_left = self._body_length()
+            self._body_left = self._measure_body()
             self.cycle.transport = self._closer
             # To be received, to wait, and to be sent.
             self.deadline = self.loop.time() + 4 * self._limits.timeout
 
-    def _body_length(self) -> int | None:
+    def _measure_body(self) -> int | None:
         """Return the bytes of the body that are to come, None where only its end says it."""
         for name, value in self.headers:
             if name == b"transfer-encoding":
@@ -361,7 +361,7 @@ class GuardedConnection(asyncio.Protocol):
         self._header_tail = (self._header_tail + data[:size])[-len(HEADER_END) + 1 :]
         return data[:size], data[size:]
 
-    def _hold(self, data: bytes) -> None:
+    def _hold_data(self, data: bytes) -> None:
         """Keep what arrives behind a request until that is answered."""
         self._held += data
         self.flow.pause_reading()

@@ -75,7 +75,7 @@ class Holding:
         end = loop.time() + self._limits.timeout
         due = PROGRESS_BYTES
         try:
-            async with asyncio.timeout_at(self._next_check(end)) as clock:
+            async with asyncio.timeout_at(self._choose_next_check(end)) as clock:
                 async for part in request.stream():
                     body += part
                     self._check_size(len(body))
@@ -83,14 +83,14 @@ class Holding:
                     self._check_all()
                     if len(body) >= due:
                         due = len(body) + PROGRESS_BYTES
-                        clock.reschedule(self._next_check(end))
+                        clock.reschedule(self._choose_next_check(end))
         except TimeoutError:
             raise RequestRefused("the body did not arrive in time.", 408) from None
         except ClientDisconnect:
             raise RequestRefused("the body was cut off.", 400) from None
         return body
 
-    def _next_check(self, end: float) -> float:
+    def _choose_next_check(self, end: float) -> float:
         return min(end, asyncio.get_running_loop().time() + self._limits.stall_timeout)
 
     def _check_length(self, length: str) -> None:

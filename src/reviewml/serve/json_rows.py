@@ -141,19 +141,19 @@ class Document:
     def expect(self, character: str) -> None:
         """Read a character that has to be the next one."""
         if not self.take(character):
-            raise self._syntax_error(f"Expecting {character!r}", self._place)
+            raise self._make_syntax_error(f"Expecting {character!r}", self._place)
 
     def expect_end(self) -> None:
         """Refuse whatever follows."""
         self._skip_white_space()
         if self._place < len(self._text):
-            raise self._syntax_error("Extra data", self._place)
+            raise self._make_syntax_error("Extra data", self._place)
 
     def read_name(self) -> str:
         """Read the name of a member of an object, and the colon after it."""
         self._skip_white_space()
         if not self._text.startswith('"', self._place):
-            raise self._syntax_error("Expecting a name in double quotes", self._place)
+            raise self._make_syntax_error("Expecting a name in double quotes", self._place)
         name: str = self.read_value("a name")
         self.expect(":")
         return name
@@ -173,12 +173,12 @@ class Document:
             value, end = DECODER.raw_decode(self._window, offset)
         except json.JSONDecodeError as error:
             if self._is_cut(error):
-                raise self._too_long(what) from None
-            raise self._syntax_error(error.msg, self._start + error.pos) from None
+                raise self._make_length_error(what) from None
+            raise self._make_syntax_error(error.msg, self._start + error.pos) from None
         except RecursionError:
             raise RequestRefused(f"the body is nested too deeply: {FORM}.", 400) from None
         if end - offset > self._longest:
-            raise self._too_long(what)
+            raise self._make_length_error(what)
         self._place = self._start + end
         return value
 
@@ -200,12 +200,12 @@ class Document:
         near_end = error.pos >= len(self._window) - LONGEST_WORD
         return near_end or error.msg.startswith("Unterminated string")
 
-    def _too_long(self, what: str) -> RequestRefused:
+    def _make_length_error(self, what: str) -> RequestRefused:
         return RequestRefused(
             f"{what} has more than {self._longest:,} characters: send shorter values.", 413
         )
 
-    def _syntax_error(self, message: str, place: int) -> RequestRefused:
+    def _make_syntax_error(self, message: str, place: int) -> RequestRefused:
         line = self._text.count("\n", 0, place) + 1
         column = place - self._text.rfind("\n", 0, place)
         where = f"line {line:,}, column {column:,}"

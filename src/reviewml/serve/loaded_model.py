@@ -16,12 +16,12 @@ from reviewml.data.source import Partition, Source
 from reviewml.pipeline import Pipeline, load
 from reviewml.registries.base import ModelVersion, Registry
 from reviewml.rows.bookkeeping import with_bookkeeping
-from reviewml.rows.roles import existing_roles, with_roles
-from reviewml.serve.request_schema import Column
+from reviewml.rows.roles import keep_existing_roles, with_roles
+from reviewml.serve.request_schema import RequestColumn
 
 
 @dataclasses.dataclass(frozen=True)
-class Handed(Partition):
+class BatchPartition(Partition):
     """The rows of one batch."""
 
     batch: pa.RecordBatch
@@ -30,7 +30,7 @@ class Handed(Partition):
         yield self.batch
 
 
-class Fed(Source):
+class BatchSource(Source):
     """The rows that it was last given: what is made of them is set up once, for all batches."""
 
     at_hand = True
@@ -39,10 +39,10 @@ class Fed(Source):
         self.batch = batch
 
     def partitions(self) -> Iterator[Partition]:
-        yield Handed(self.batch)
+        yield BatchPartition(self.batch)
 
 
-class Served:
+class LoadedModel:
     """One version of a model with all that it needs to predict.
 
     Parameters
@@ -58,10 +58,10 @@ class Served:
     def __init__(self, version: ModelVersion, pipeline: Pipeline, reviews: Any = None) -> None:
         self.version = version
         self.pipeline = pipeline
-        self.columns = columns_of(pipeline)
+        self.columns = list_request_columns(pipeline)
         self.since = datetime.datetime.now(datetime.UTC)
         self._turn = threading.Lock()
-        self._fed = Fed(_nulls(self.columns, pipeline, 1))
+        self._fed = BatchSource(_make_null_rows(self.columns, pipeline, 1))
         self._predicted: Dataset = pipeline.predict(self._fed, reviews=reviews)
         # One row of nulls loads models and indexes before the first request comes.
         self.predict(self._fed.batch)
@@ -69,7 +69,7 @@ class Served:
     @classmethod
     def load(
         cls, registry: Registry, version: ModelVersion, *, reviews: Any = None, store: Any = "auto"
-    ) -> Served:
+    ) -> LoadedModel:
         """Return a version of a registry, ready to predict.
 
         Raises
@@ -89,7 +89,7 @@ class Served:
         verify: Any = None,
         reviews: Any = None,
         store: Any = "auto",
-    ) -> Served:
+    ) -> LoadedModel:
         """Return a version of which the saved folder is here, ready to predict; see `load`."""
         pipeline = load(folder, verify=verify)
         return cls(version, pipeline.on("local", store=store), reviews)
@@ -125,7 +125,7 @@ class Served:
         }
 
 
-def columns_of(pipeline: Pipeline) -> list[Column]:
+def list_request_columns(pipeline: Pipeline) -> list[RequestColumn]:
     """Return the columns that a fitted pipeline predicts from, in their order.
 
     Raises
@@ -135,17 +135,17 @@ def columns_of(pipeline: Pipeline) -> list[Column]:
     """
     # Nothing can be learned from a column of nulls.
     return [
-        Column.of(name, kind)
+        RequestColumn.of(name, kind)
         for name, kind in pipeline.schema_.items()
         if name != pipeline.roles_.target and kind != "null"
     ]
 
 
-def _nulls(columns: list[Column], pipeline: Pipeline, rows: int) -> pa.RecordBatch:
+def _make_null_rows(columns: list[RequestColumn], pipeline: Pipeline, rows: int) -> pa.RecordBatch:
     """Return rows of nulls, with the roles that the pipeline's rows have."""
     schema = pa.schema([(column.name, column.type) for column in columns])
     arrays = [pa.nulls(rows, column.type) for column in columns]
     batch = pa.RecordBatch.from_arrays(arrays, schema.names)
     batch = with_bookkeeping(batch, pa.array(map(str, range(rows))))
-    roles = existing_roles(schema, pipeline.roles_)
+    roles = keep_existing_roles(schema, pipeline.roles_)
     return batch.replace_schema_metadata(with_roles(batch.schema, roles).metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reviewml.serve.limits import Limits
-from reviewml.serve.loaded_model import Served
+from reviewml.serve.loaded_model import LoadedModel
 
 VERSION = "1.0"
 """Of the API: the columns, which are the model's, left out."""
@@ -23,7 +23,7 @@ REFUSED = {
 }
 
 
-def openapi(title: str, served: Served | None, limits: Limits) -> dict[str, Any]:
+def write_openapi(title: str, served: LoadedModel | None, limits: Limits) -> dict[str, Any]:
     """Return the document.
 
     Parameters
@@ -46,26 +46,32 @@ def openapi(title: str, served: Served | None, limits: Limits) -> dict[str, Any]
     }
 
 
-def _predict(served: Served | None, limits: Limits) -> dict[str, Any]:
+def _predict(served: LoadedModel | None, limits: Limits) -> dict[str, Any]:
     rows = {
         "type": "array",
         "minItems": 1,
         "maxItems": limits.request_rows,
-        "items": _row(served) if served else OBJECT,
+        "items": _describe_row(served) if served else OBJECT,
     }
     body = {**OBJECT, "properties": {"rows": rows}, "required": ["rows"]}
     return {
         "summary": "Predict rows",
         "operationId": "predict",
-        "requestBody": {"required": True, **_json({**body, "additionalProperties": False})},
+        "requestBody": {
+            "required": True,
+            **_describe_json({**body, "additionalProperties": False}),
+        },
         "responses": {
-            "200": {"description": "A prediction for each row, in order", **_json(_answer(served))},
-            **_refusals(REFUSED),
+            "200": {
+                "description": "A prediction for each row, in order",
+                **_describe_json(_describe_answer(served)),
+            },
+            **_describe_refusals(REFUSED),
         },
     }
 
 
-def _row(served: Served) -> dict[str, Any]:
+def _describe_row(served: LoadedModel) -> dict[str, Any]:
     return {
         **OBJECT,
         "properties": {column.name: column.schema for column in served.columns},
@@ -74,7 +80,7 @@ def _row(served: Served) -> dict[str, Any]:
     }
 
 
-def _answer(served: Served | None) -> dict[str, Any]:
+def _describe_answer(served: LoadedModel | None) -> dict[str, Any]:
     names = served.outputs if served else []
     prediction = {**OBJECT, "properties": {name: {} for name in names}}
     errors = {"type": "array", "items": OBJECT, "description": "What went wrong with which rows"}
@@ -91,14 +97,19 @@ def _answer(served: Served | None) -> dict[str, Any]:
 def _get(summary: str, refused: dict[int, str]) -> dict[str, Any]:
     return {
         "summary": summary,
-        "responses": {"200": {"description": summary, **_json(OBJECT)}, **_refusals(refused)},
+        "responses": {
+            "200": {"description": summary, **_describe_json(OBJECT)},
+            **_describe_refusals(refused),
+        },
     }
 
 
-def _refusals(refused: dict[int, str]) -> dict[str, Any]:
+def _describe_refusals(refused: dict[int, str]) -> dict[str, Any]:
     detail = {**OBJECT, "properties": {"detail": {"type": "string"}}}
-    return {str(code): {"description": why, **_json(detail)} for code, why in refused.items()}
+    return {
+        str(code): {"description": why, **_describe_json(detail)} for code, why in refused.items()
+    }
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def _describe_json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": schema}}}

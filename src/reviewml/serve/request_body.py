@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reviewml.errors import RequestRefused, did_you_mean
+from reviewml.errors import RequestRefused, suggest_names
 from reviewml.rows.bookkeeping import with_bookkeeping
 from reviewml.serve.json_rows import FORM, LONGEST_NAME, RepeatedName, quote, read_rows
 from reviewml.serve.limits import Limits
-from reviewml.serve.request_schema import Column
+from reviewml.serve.request_schema import RequestColumn
 
 MOST_COMPARED = 50
 """Columns among which one with a similar name is looked for: that takes longer than all else."""
@@ -21,7 +21,9 @@ MOST_NAMED = 10
 """Missing columns that an error names."""
 
 
-def rows_of(body: bytes | bytearray, columns: Sequence[Column], limits: Limits) -> pa.RecordBatch:
+def parse_rows(
+    body: bytes | bytearray, columns: Sequence[RequestColumn], limits: Limits
+) -> pa.RecordBatch:
     """Return the rows of a request, bookkeeping included; their places count from 0.
 
     Parameters
@@ -49,7 +51,7 @@ def rows_of(body: bytes | bytearray, columns: Sequence[Column], limits: Limits) 
             _refuse(position, row, known)
         rows.append([row[name] for name in names])
     values = zip(*rows, strict=True) if names else ()
-    arrays = [column.array(given) for column, given in zip(columns, values, strict=True)]
+    arrays = [column.convert_values(given) for column, given in zip(columns, values, strict=True)]
     batch = pa.RecordBatch.from_arrays(arrays, names)
     return with_bookkeeping(batch, pa.array(np.arange(len(rows))).cast(pa.string()))
 
@@ -75,4 +77,4 @@ def _refuse(position: int, row: Any, names: set[str]) -> None:
 def _suggest(name: str, names: set[str]) -> str:
     if len(names) > MOST_COMPARED:
         return f"GET /model lists the {len(names):,} columns."
-    return did_you_mean(name[:LONGEST_NAME], names)
+    return suggest_names(name[:LONGEST_NAME], names)

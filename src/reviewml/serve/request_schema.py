@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.errors import RequestRefused, SchemaError
-from reviewml.rows.roles import arrow_type
+from reviewml.rows.roles import parse_arrow_type
 
 Values = Sequence[Any]
 
@@ -20,24 +20,24 @@ LONGEST_NUMBER = 30
 """Characters of a number that an error quotes; texts it never quotes."""
 
 
-def _numbers(values: Values, kind: pa.DataType) -> pa.Array:
+def _convert_numbers(values: Values, kind: pa.DataType) -> pa.Array:
     array = pa.array([None if value is None else float(value) for value in values], kind)
     if not pc.all(pc.is_finite(array)).as_py() and array.null_count < len(array):
         raise ValueError("not finite")
     return array
 
 
-def _texts(values: Values, kind: pa.DataType) -> pa.Array:
+def _convert_texts(values: Values, kind: pa.DataType) -> pa.Array:
     if any("\0" in value for value in values if value is not None):
         raise ValueError("NUL")
     return pa.array(values, kind)
 
 
-def _moments(values: Values, kind: pa.DataType) -> pa.Array:
-    return _texts(values, pa.string()).cast(kind)
+def _convert_moments(values: Values, kind: pa.DataType) -> pa.Array:
+    return _convert_texts(values, pa.string()).cast(kind)
 
 
-def _lists(values: Values, kind: pa.DataType) -> pa.Array:
+def _convert_lists(values: Values, kind: pa.DataType) -> pa.Array:
     flat = [element for value in values if value is not None for element in value]
     found = {*map(type, flat)}
     if not _is_float(kind.value_type):
@@ -47,7 +47,7 @@ def _lists(values: Values, kind: pa.DataType) -> pa.Array:
         return pa.array(values, kind)
     if not found <= {int, float}:
         raise ValueError("not all numbers")
-    _numbers(flat, kind.value_type)
+    _convert_numbers(flat, kind.value_type)
     if int in found:
         # Of whole numbers, Arrow takes those alone that a float holds exactly.
         values = [value and [*map(float, value)] for value in values]
@@ -55,7 +55,7 @@ def _lists(values: Values, kind: pa.DataType) -> pa.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class RequestKind:
     """How values of some Arrow types are written in JSON.
 
     Parameters
@@ -97,55 +97,55 @@ NO_NUL = "^[^\\u0000]*$"
 TEXT, LISTS = frozenset({str}), frozenset({list})
 
 KINDS = (
-    Kind(pa.types.is_boolean, frozenset({bool}), "true or false", {"type": "boolean"}),
-    Kind(pa.types.is_integer, frozenset({int}), "a whole number", {"type": "integer"}),
-    Kind(
+    RequestKind(pa.types.is_boolean, frozenset({bool}), "true or false", {"type": "boolean"}),
+    RequestKind(pa.types.is_integer, frozenset({int}), "a whole number", {"type": "integer"}),
+    RequestKind(
         _is_float,
         frozenset({int, float}),
         "a finite number",
         {"type": "number"},
-        _numbers,
+        _convert_numbers,
     ),
-    Kind(
+    RequestKind(
         pa.types.is_string,
         TEXT,
         "a text without NUL",
         {"type": "string", "pattern": NO_NUL},
-        _texts,
+        _convert_texts,
     ),
-    Kind(
+    RequestKind(
         pa.types.is_date,
         TEXT,
         "a date such as '2026-01-31'",
         {"type": "string", "format": "date"},
-        _moments,
+        _convert_moments,
     ),
-    Kind(
+    RequestKind(
         _has_no_zone,
         TEXT,
         "a time without a zone, such as '2026-01-31T12:00:00'",
         {"type": "string", "examples": ["2026-01-31T12:00:00"]},
-        _moments,
+        _convert_moments,
     ),
-    Kind(
+    RequestKind(
         pa.types.is_timestamp,
         TEXT,
         "a time with a zone, such as '2026-01-31T12:00:00Z'",
         {"type": "string", "format": "date-time"},
-        _moments,
+        _convert_moments,
     ),
-    Kind(
+    RequestKind(
         _is_list_of_numbers,
         LISTS,
         "a list of numbers",
         {"type": "array", "items": {"type": "number"}},
-        _lists,
+        _convert_lists,
     ),
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class RequestColumn:
     """One column that each row of a request has.
 
     Parameters
@@ -160,10 +160,10 @@ class Column:
 
     name: str
     type: pa.DataType
-    kind: Kind
+    kind: RequestKind
 
     @classmethod
-    def of(cls, name: str, written: str) -> Column:
+    def of(cls, name: str, written: str) -> RequestColumn:
         """Return the column of a name and a type, as a pipeline keeps it.
 
         Raises
@@ -172,7 +172,7 @@ class Column:
             When no JSON stands for such a type.
         """
         try:
-            found = arrow_type(written)
+            found = parse_arrow_type(written)
         except (ValueError, TypeError):
             found = pa.null()
         for kind in KINDS:
@@ -189,12 +189,12 @@ class Column:
         schema = {**self.kind.schema, "type": [self.kind.schema["type"], "null"]}
         if _is_list_of_numbers(self.type):
             number = "number" if _is_float(self.type.value_type) else "integer"
-            schema["items"] = {"type": number, **_bounds(self.type.value_type)}
+            schema["items"] = {"type": number, **_find_bounds(self.type.value_type)}
         if pa.types.is_fixed_size_list(self.type):
             schema |= {"minItems": self.type.list_size, "maxItems": self.type.list_size}
-        return {**schema, **_bounds(self.type), "description": str(self.type)}
+        return {**schema, **_find_bounds(self.type), "description": str(self.type)}
 
-    def array(self, values: Values) -> pa.Array:
+    def convert_values(self, values: Values) -> pa.Array:
         """Return the values of all rows.
 
         Raises
@@ -203,7 +203,7 @@ class Column:
             When one does not fit, naming its row.
         """
         try:
-            return self._array(values)
+            return self._convert_checked(values)
         except (ValueError, OverflowError):
             row = self._find_misfit(values)
             raise RequestRefused(
@@ -216,26 +216,26 @@ class Column:
         start, end = 0, len(values)
         while end - start > 1:
             middle = (start + end) // 2
-            if self._fits(values[start:middle]):
+            if self._can_convert(values[start:middle]):
                 start = middle
             else:
                 end = middle
         return start
 
-    def _fits(self, values: Values) -> bool:
+    def _can_convert(self, values: Values) -> bool:
         try:
-            self._array(values)
+            self._convert_checked(values)
         except (ValueError, OverflowError):
             return False
         return True
 
-    def _array(self, values: Values) -> pa.Array:
+    def _convert_checked(self, values: Values) -> pa.Array:
         if not {*map(type, values)} <= {*self.kind.types, NoneType}:
             raise ValueError("another type")
         return self.kind.array(values, self.type)
 
 
-def _bounds(kind: pa.DataType) -> dict[str, Any]:
+def _find_bounds(kind: pa.DataType) -> dict[str, Any]:
     """Return the smallest and the largest number of a type, in the words of JSON Schema."""
     if pa.types.is_integer(kind):
         integers = np.iinfo(kind.to_pandas_dtype())

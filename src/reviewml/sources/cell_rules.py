@@ -92,7 +92,7 @@ class CellRules:
 
     def drop_missing_texts(self, texts: pa.Array) -> pa.Array:
         """Return texts with null for words that stand for no value in a text column."""
-        lengths = np.diff(_bytes_of(texts)[0])
+        lengths = np.diff(_view_bytes(texts)[0])
         likely = np.zeros(len(texts), bool)
         for length in {len(word.encode()) for word in self.missing_texts}:
             likely |= lengths == length
@@ -116,7 +116,7 @@ class CellRules:
         """Whether numbers are written as Arrow reads them."""
         return self.decimal == "." and self.thousands is None
 
-    def plain(self, texts: pa.Array, kind: pa.DataType | None = None) -> pa.Array:
+    def rewrite_numbers(self, texts: pa.Array, kind: pa.DataType | None = None) -> pa.Array:
         """Return numbers as Arrow reads them, null where a text is none by `decimal` and co.
 
         Parameters
@@ -174,7 +174,9 @@ def find_changed(texts: pa.Array, values: pa.Array) -> pa.Array | None:
     if pa.types.is_boolean(kind):
         shortest = pc.min(pc.binary_length(texts)).as_py()
         is_word = shortest is None or shortest > 1
-        return None if is_word else _some(pc.invert(pc.match_substring_regex(texts, TRUTH)))
+        return (
+            None if is_word else _none_if_empty(pc.invert(pc.match_substring_regex(texts, TRUTH)))
+        )
     if pa.types.is_integer(kind):
         return _match_at(texts, find_leading_zeros(texts), CODE)
     if not pa.types.is_floating(kind):
@@ -185,7 +187,7 @@ def find_changed(texts: pa.Array, values: pa.Array) -> pa.Array | None:
     if high is None or (low > -ROUNDED_FROM and high < ROUNDED_FROM):
         return codes
     changed = pc.or_(_find_rounded(texts, values), pc.match_substring_regex(texts, LONG))
-    return _some(changed if codes is None else pc.or_(codes, changed))
+    return _none_if_empty(changed if codes is None else pc.or_(codes, changed))
 
 
 def _find_rounded(texts: pa.Array, values: pa.Array) -> pa.Array:
@@ -204,7 +206,7 @@ def find_leading_zeros(texts: pa.Array) -> npt.NDArray[np.intp]:
     Of few bytes of each text, since all numbers that are read come by here; it may find more,
     such as cells that are null.
     """
-    offsets, data = _bytes_of(texts)
+    offsets, data = _view_bytes(texts)
     starts = offsets[:-1]
     # Empty texts at the end begin behind the last byte.
     starts = starts[: np.searchsorted(starts, len(data))]
@@ -226,7 +228,7 @@ def find_leading_zeros(texts: pa.Array) -> npt.NDArray[np.intp]:
     return found
 
 
-def _bytes_of(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+def _view_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Return where each text begins, and the end of the last, among the bytes of all."""
     _, offsets, data = texts.buffers()
     if len(texts) == 0 or data is None:
@@ -241,10 +243,10 @@ def _match_at(texts: pa.Array, rows: npt.NDArray[np.intp], pattern: str) -> pa.A
     matched = pc.match_substring_regex(texts.take(pa.array(rows)), pattern).fill_null(False)
     mask = np.zeros(len(texts), bool)
     mask[rows] = np.asarray(matched)
-    return _some(pa.array(mask))
+    return _none_if_empty(pa.array(mask))
 
 
-def _some(mask: pa.Array) -> pa.Array | None:
+def _none_if_empty(mask: pa.Array) -> pa.Array | None:
     return mask if mask.true_count else None
 
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from reviewml.errors import SourceError
-from reviewml.rows.roles import column_names
+from reviewml.rows.roles import name_columns
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
-from reviewml.sources.decode import CutOff, utf8_chunks
+from reviewml.sources.decode import CutOff, read_utf8_chunks
 from reviewml.sources.dialect import LINE, CsvOptions, Dialect
-from reviewml.sources.encodings import encoding_advice
+from reviewml.sources.encodings import advise_encoding
 from reviewml.sources.find_files import File
 from reviewml.sources.formats import (
     HEAD,
@@ -25,16 +25,16 @@ from reviewml.sources.formats import (
     TITLE,
     Errors,
     Format,
-    Rows,
-    failed_row,
-    places,
+    RawRows,
+    make_failed_row,
+    make_places,
     read_error,
 )
 from reviewml.sources.scan_quotes import Block, Scanner, split_blocks
-from reviewml.sources.sniff_dialect import find_title, newline_of, sniff
-from reviewml.sources.standard_quoting import standardize
-from reviewml.sources.type_casting import without_headers
-from reviewml.sources.type_inference import infer_sample, looks_like_record
+from reviewml.sources.sniff_dialect import find_newline, find_title, sniff
+from reviewml.sources.standard_quoting import rewrite_standard
+from reviewml.sources.type_casting import null_headers
+from reviewml.sources.type_inference import infer_sample, is_record_like
 
 NO_HEADER = (
     "its first line looks like a record rather than the names of columns, and is read as these; if "
@@ -80,29 +80,29 @@ class Csv(Format):
         table = pa.Table.from_batches(sample, start.schema).slice(0, rows)
         schema = infer_sample(table, self.rules)
         title = find_title(start.content, start.dialect, self.options)
-        warning = str(title) if title else NO_HEADER if looks_like_record(schema) else None
+        warning = str(title) if title else NO_HEADER if is_record_like(schema) else None
         return schema.with_metadata({TITLE: warning}) if warning else schema
 
-    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
+    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[RawRows]:
         for file in files:
-            yield from self._rows(file)
+            yield from self._read_rows(file)
 
-    def _rows(self, file: File) -> Iterator[Rows]:
+    def _read_rows(self, file: File) -> Iterator[RawRows]:
         _, blocks = self._open_file(file)
         done = 0
         try:
             for batch, errors in blocks:
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                yield without_headers(Rows(columns, places(file, done, len(batch)), errors))
+                yield null_headers(RawRows(columns, make_places(file, done, len(batch)), errors))
                 done += len(batch)
         except CutOff as error:
-            yield failed_row(file, done, str(error))
+            yield make_failed_row(file, done, str(error))
 
     def _open_file(
         self, file: File, block_size: int | None = None
     ) -> tuple[Start, Iterator[Parsed]]:
         self.options.check()
-        start = read_start(utf8_chunks(file, self.encoding), self.options, file)
+        start = read_start(read_utf8_chunks(file, self.encoding), self.options, file)
         scanner = Scanner(start.dialect, len(start.schema), is_detected=self.options.quote is None)
         blocks = split_blocks(start.chunks, scanner, block_size)
         return start, (parse_block(block, start.schema, start.dialect) for block in blocks)
@@ -142,10 +142,10 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
     while True:
         content, chunks, is_whole = _fill_start(content, chunks, wanted)
         is_enough = is_whole or wanted >= LONGEST_HEAD
-        body = _without_lines(content, options.skip)
+        body = _skip_lines(content, options.skip)
         if b"\n" in body or b"\r" in body or is_enough:
             # The last record has no newline where a file ends without one.
-            ended = body + newline_of(body).encode() if is_whole else body
+            ended = body + find_newline(body).encode() if is_whole else body
             # As much in all files, however large the pieces are that come.
             sample = ended[:wanted]
             dialect = sniff(sample, options)
@@ -164,7 +164,7 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
             f"{file.name} has no header that can be read: a quote in it is never closed, or text "
             "follows a closing quote. Pass quote='' if the file quotes nothing."
         )
-    names = header(record[0], dialect, file)
+    names = read_header(record[0], dialect, file)
     schema = pa.schema([(name, pa.binary()) for name in names])
     rest = itertools.chain([body[record.end() :]], chunks)
     return Start(dialect, schema, sample, rest)
@@ -193,7 +193,7 @@ def _cut_off(error: CutOff) -> Iterator[bytes]:
     raise error
 
 
-def _without_lines(content: bytes, count: int) -> bytes:
+def _skip_lines(content: bytes, count: int) -> bytes:
     position = 0
     for _ in range(count):
         line = LINE.match(content, position)
@@ -203,7 +203,7 @@ def _without_lines(content: bytes, count: int) -> bytes:
     return content[position:]
 
 
-def header(record: bytes, dialect: Dialect, file: File) -> list[str]:
+def read_header(record: bytes, dialect: Dialect, file: File) -> list[str]:
     """Return the names of the columns.
 
     Raises
@@ -211,14 +211,14 @@ def header(record: bytes, dialect: Dialect, file: File) -> list[str]:
     SourceError
         When the record is not text.
     """
-    content, quote = standardize(Block(record), dialect, b"")
+    content, quote = rewrite_standard(Block(record), dialect, b"")
     try:
         line = content.decode()
     except UnicodeDecodeError:
         line = "\0"
     if "\0" in line:
         raise SourceError(
-            f"{file.name} does not start with a header of valid text: {encoding_advice(content)}, "
+            f"{file.name} does not start with a header of valid text: {advise_encoding(content)}, "
             "or check that it is a CSV file."
         )
     # Lines that are read one by one may be of any length, and quotes were looked at before.
@@ -230,14 +230,14 @@ def header(record: bytes, dialect: Dialect, file: File) -> list[str]:
             quotechar=quote or None,
         )
     )
-    return column_names(cells)
+    return name_columns(cells)
 
 
 def parse_block(block: Block, schema: pa.Schema, dialect: Dialect) -> Parsed:
     """Return the records of a block; those that are malformed, or too long or short, are nulls."""
     # One cell more than others have: Arrow tells us of it, and of its place.
     filler = f"{dialect.delimiter * len(schema)}{FILLER}"
-    content, quote = standardize(block, dialect, f"{filler}{dialect.newline}".encode())
+    content, quote = rewrite_standard(block, dialect, f"{filler}{dialect.newline}".encode())
     messages = iter([malformed.message for malformed in block.malformed])
 
     def describe(row: pacsv.InvalidRow) -> str:

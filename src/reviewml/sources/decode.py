@@ -22,7 +22,7 @@ class CutOff(Exception):
     """When a file stops before its last record does; says so to the reader of the records."""
 
 
-def _undecodable(error: UnicodeError) -> tuple[str, int]:
+def _replace_undecodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "\udcff", error.end
@@ -30,10 +30,10 @@ def _undecodable(error: UnicodeError) -> tuple[str, int]:
 
 # What cannot be decoded becomes a byte that UTF-8 never has, so that it is found again in the
 # cell where it stands; "surrogateescape" alone cannot carry every byte of UTF-16.
-codecs.register_error("reviewml.undecodable", _undecodable)
+codecs.register_error("reviewml.undecodable", _replace_undecodable)
 
 
-def utf8_chunks(file: File, encoding: str) -> Iterator[bytes]:
+def read_utf8_chunks(file: File, encoding: str) -> Iterator[bytes]:
     """Yield the bytes of a text file, in UTF-8 and without a byte order mark.
 
     Raises
@@ -44,7 +44,7 @@ def utf8_chunks(file: File, encoding: str) -> Iterator[bytes]:
         After the last good bytes of a compressed file that ends early.
     """
     with file.open() as stream:
-        chunks = _unpack_gzip(stream, file) if file.is_gzipped else _plain(stream, file)
+        chunks = _unpack_gzip(stream, file) if file.is_gzipped else _read_chunks(stream, file)
         if not is_utf8(encoding):
             chunks = _recode_chunks(chunks, encoding, file)
         start = b""
@@ -56,7 +56,7 @@ def utf8_chunks(file: File, encoding: str) -> Iterator[bytes]:
         yield from chunks
 
 
-def _plain(stream: IO[bytes], file: File) -> Iterator[bytes]:
+def _read_chunks(stream: IO[bytes], file: File) -> Iterator[bytes]:
     try:
         while chunk := stream.read(CHUNK):
             yield chunk

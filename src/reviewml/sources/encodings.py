@@ -10,12 +10,12 @@ UTF8_LETTER = re.compile(
 """Bytes that are one letter of UTF-8; in other encodings few are so by chance."""
 
 
-def not_decodable(content: bytes) -> str:
+def explain_undecodable(content: bytes) -> str:
     """Say that bytes are not text, and what to do."""
-    return f"not valid UTF-8, or not in the encoding given: {encoding_advice(content)}"
+    return f"not valid UTF-8, or not in the encoding given: {advise_encoding(content)}"
 
 
-def encoding_advice(content: bytes) -> str:
+def advise_encoding(content: bytes) -> str:
     r"""Say what encoding to pass for bytes that are not valid UTF-8.
 
     Windows writes cp1252 where its users say Latin-1. Both have the same letters, but 0x80 to

@@ -8,14 +8,14 @@ from collections.abc import Container, Mapping, Sequence
 import pyarrow as pa
 
 from reviewml.errors import SourceError
-from reviewml.operations.label import horizon
+from reviewml.operations.label import read_horizon
 from reviewml.rows.provenance import origin_of
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.cell_rules import CellRules
 from reviewml.sources.find_files import File
 from reviewml.sources.formats import TITLE
 from reviewml.sources.hive import infer_types
-from reviewml.sources.type_inference import Sample
+from reviewml.sources.type_inference import CellSample
 
 
 def merge_types(
@@ -99,7 +99,7 @@ def copy_meanings(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
     """Keep that columns are labels, or which enricher they came from."""
     for field in itertools.chain.from_iterable(heads):
         place = schema.get_field_index(field.name)
-        if place >= 0 and (horizon(field) is not None or origin_of(field) is not None):
+        if place >= 0 and (read_horizon(field) is not None or origin_of(field) is not None):
             known, found = origin_of(schema.field(place)), origin_of(field)
             if known is not None and found != known:
                 raise SourceError(
@@ -111,19 +111,22 @@ def copy_meanings(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
 
 
 def keep_long_numbers(
-    columns: Mapping[str, pa.DataType], samples: Mapping[str, Sample], stated: Container[str]
+    columns: Mapping[str, pa.DataType], samples: Mapping[str, CellSample], stated: Container[str]
 ) -> dict[str, pa.DataType]:
     """Make text of columns of decimals in which some file has whole numbers that would round."""
     return {
         name: pa.string()
-        if kind == pa.float64() and name not in stated and samples.get(name, Sample()).long
+        if kind == pa.float64() and name not in stated and samples.get(name, CellSample()).long
         else kind
         for name, kind in columns.items()
     }
 
 
 def warn_of_texts(
-    schema: pa.Schema, samples: Mapping[str, Sample], stated: Container[str], texts: Container[str]
+    schema: pa.Schema,
+    samples: Mapping[str, CellSample],
+    stated: Container[str],
+    texts: Container[str],
 ) -> None:
     """Warn of columns read as text that may be numbers, or have words that may be no value.
 

@@ -13,12 +13,12 @@ from typing import Self
 import pyarrow as pa
 
 from reviewml.data.source import Partition, Source
-from reviewml.errors import SchemaError, SourceError, did_you_mean
-from reviewml.fitting.fitted_columns import fitted_type
+from reviewml.errors import SchemaError, SourceError, suggest_names
+from reviewml.fitting.fitted_columns import choose_fitted_type
 from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import redact
-from reviewml.rows.bookkeeping import empty_batch
-from reviewml.rows.roles import Roles, arrow_type, plain_schema, visible
+from reviewml.rows.bookkeeping import make_empty_batch
+from reviewml.rows.roles import Roles, make_plain_schema, parse_arrow_type, visible
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources import review_files
 from reviewml.sources.cell_rules import CellRules
@@ -32,14 +32,14 @@ from reviewml.sources.file_schemas import (
     warn_of_texts,
     warn_of_titles,
 )
-from reviewml.sources.find_files import File, find, local_root
+from reviewml.sources.find_files import File, find, find_local_root
 from reviewml.sources.formats import Format
-from reviewml.sources.hive import typed_with_folders
+from reviewml.sources.hive import cast_with_folders
 from reviewml.sources.jsonl import Jsonl
 from reviewml.sources.moved_columns import warn_of_moved_columns
 from reviewml.sources.parquet import Parquet
-from reviewml.sources.review_files import Stage
-from reviewml.sources.type_casting import check_time, full_schema
+from reviewml.sources.review_files import ReviewFiles
+from reviewml.sources.type_casting import check_time, make_full_schema
 from reviewml.sources.type_inference import merge_samples
 
 KINDS = {
@@ -164,7 +164,7 @@ class Files(Source):
         return other
 
     def local_paths(self) -> list[str]:
-        return local_root(os.fspath(self.path))
+        return find_local_root(os.fspath(self.path))
 
     @property
     def schema(self) -> pa.Schema:
@@ -178,21 +178,21 @@ class Files(Source):
 
     def _find_files(self) -> tuple[Format, list[File], list[pa.Schema], pa.Schema]:
         path = os.fspath(self.path)
-        name, files = _of_one_kind(find(path), path, as_csv=self.delimiter is not None)
+        name, files = _require_one_kind(find(path), path, as_csv=self.delimiter is not None)
         kind = self._format(name)
-        heads = _heads(kind, files[:1] if isinstance(kind, Stage) else files)
-        return kind, files, heads, self._schema(kind, files, heads)
+        heads = _read_heads(kind, files[:1] if isinstance(kind, ReviewFiles) else files)
+        return kind, files, heads, self._infer_schema(kind, files, heads)
 
     def _format(self, kind: str) -> Format:
-        rules = self._rules(kind)
+        rules = self._make_rules(kind)
         if kind == "CSV":
             options = CsvOptions(self.delimiter, self.quote, self.escape, self.skip, self.comment)
             return Csv(self.encoding, options, rules)
         if kind == "JSON lines":
             return Jsonl(self.encoding, rules)
-        return Parquet(rules) if kind == "Parquet" else Stage(self.encoding, rules)
+        return Parquet(rules) if kind == "Parquet" else ReviewFiles(self.encoding, rules)
 
-    def _rules(self, kind: str) -> CellRules:
+    def _make_rules(self, kind: str) -> CellRules:
         is_csv = kind == "CSV"
         if not is_csv and (self.decimal, self.thousands) != (".", None):
             raise SourceError(f"decimal and thousands are for CSV files, and these are {kind}.")
@@ -203,7 +203,7 @@ class Files(Source):
         rules.check()
         return rules
 
-    def _schema(self, format: Format, files: list[File], heads: list[pa.Schema]) -> pa.Schema:
+    def _infer_schema(self, format: Format, files: list[File], heads: list[pa.Schema]) -> pa.Schema:
         given = self._list_given_types()
         kinds = [
             self._apply_fitted_types(format, dict(zip(h.names, h.types, strict=True)), given)
@@ -221,21 +221,21 @@ class Files(Source):
         unknown = [name for name in self.dtypes or () if name not in columns]
         if format.any_columns:
             columns |= {name: given[name] for name in unknown}
-            columns |= self._absent(columns)
+            columns |= self._list_absent(columns)
         elif unknown:
-            nearest = did_you_mean(unknown[0], columns)
+            nearest = suggest_names(unknown[0], columns)
             raise SchemaError(f"dtypes: there is no column {unknown[0]!r}. {nearest}")
         known = {n: pa.string() if pa.types.is_null(k) else k for n, k in columns.items()}
-        is_stage = isinstance(format, Stage)
+        is_stage = isinstance(format, ReviewFiles)
         roles = self.roles.filled_from(review_files.ROLES) if is_stage else self.roles
-        return copy_meanings(full_schema(known.items(), roles), heads)
+        return copy_meanings(make_full_schema(known.items(), roles), heads)
 
     def _apply_fitted_types(
         self, format: Format, columns: Mapping[str, pa.DataType], given: Mapping[str, pa.DataType]
     ) -> dict[str, pa.DataType]:
         """Return columns with the types that a pipeline was fitted on, where those are open."""
         return {
-            name: fitted_type(kind, self.fitted_types[name])
+            name: choose_fitted_type(kind, self.fitted_types[name])
             if name in self.fitted_types
             and name not in given
             and (format.infers_types or pa.types.is_null(kind))
@@ -243,7 +243,7 @@ class Files(Source):
             for name, kind in columns.items()
         }
 
-    def _absent(self, columns: Iterable[str]) -> dict[str, pa.DataType]:
+    def _list_absent(self, columns: Iterable[str]) -> dict[str, pa.DataType]:
         """Return the columns that a pipeline needs and no row looked at has."""
         absent = sorted(self.required_columns & self.fitted_types.keys() - {*columns})
         if absent:
@@ -275,16 +275,16 @@ class FilesPartition(Partition):
         nothing = True
         for rows in self.format.read(self.files, visible(self.schema.names)):
             nothing = False
-            yield typed_with_folders(rows, self.files, self.schema, self.format.rules)
+            yield cast_with_folders(rows, self.files, self.schema, self.format.rules)
         if nothing:
-            yield empty_batch(self.schema)
+            yield make_empty_batch(self.schema)
 
 
-def _of_one_kind(files: list[File], path: str, *, as_csv: bool) -> tuple[str, list[File]]:
+def _require_one_kind(files: list[File], path: str, *, as_csv: bool) -> tuple[str, list[File]]:
     by_kind: dict[str, list[File]] = {}
     others: list[File] = []
     for file in files:
-        kind = _kind(file, as_csv=as_csv)
+        kind = _find_kind(file, as_csv=as_csv)
         (by_kind.setdefault(kind, []) if kind else others).append(file)
     if not by_kind:
         raise SourceError(
@@ -305,14 +305,14 @@ def _of_one_kind(files: list[File], path: str, *, as_csv: bool) -> tuple[str, li
     return next(iter(by_kind.items()))
 
 
-def _kind(file: File, *, as_csv: bool) -> str | None:
+def _find_kind(file: File, *, as_csv: bool) -> str | None:
     kind = KINDS.get(file.suffix)
     if kind == "Parquet" and file.is_gzipped:
         return None
     return "CSV" if as_csv and kind in (None, KINDS[".txt"]) else kind
 
 
-def _heads(format: Format, files: list[File]) -> list[pa.Schema]:
+def _read_heads(format: Format, files: list[File]) -> list[pa.Schema]:
     if len(files) == 1:
         return [format.head(files[0], SAMPLE_ROWS)]
     with ThreadPoolExecutor(READERS) as pool:
@@ -328,12 +328,12 @@ def as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
         When there is no such type, or text cannot be.
     """
     try:
-        found = arrow_type(kind) if isinstance(kind, str) else kind
+        found = parse_arrow_type(kind) if isinstance(kind, str) else kind
         pa.array([], pa.string()).cast(found)
     except (TypeError, ValueError, pa.ArrowNotImplementedError) as error:
         raise SchemaError(
             f"dtypes: {column!r} cannot be {kind!r}; expected an Arrow type such as 'string', "
             "'int64', 'float64', 'bool', 'date32' or 'timestamp[us]'."
         ) from error
-    plain_schema(pa.schema([(column, found)]))
+    make_plain_schema(pa.schema([(column, found)]))
     return found

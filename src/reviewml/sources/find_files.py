@@ -15,8 +15,14 @@ from typing import IO, Any
 from reviewml.errors import ReviewmlError, SourceError
 from reviewml.privacy.redaction import redact
 from reviewml.rows.row_errors import warn_at_caller
-from reviewml.sources.walk_folders import DataFiles, Pattern, Walk, is_data, unreadable
-from reviewml.storage.filesystems import filesystem
+from reviewml.sources.walk_folders import (
+    DataFiles,
+    FolderWalk,
+    Pattern,
+    is_data,
+    make_unreadable_error,
+)
+from reviewml.storage.filesystems import open_filesystem
 
 SHOWN = 10
 """Neighbours named when a path does not exist and none has a similar name."""
@@ -51,7 +57,7 @@ class File:
         try:
             if self.url is None:
                 return open(self.path, "rb")
-            stream: IO[bytes] = filesystem(self.url)[0].open(self.path, "rb")
+            stream: IO[bytes] = open_filesystem(self.url)[0].open(self.path, "rb")
             return stream
         # A filesystem of fsspec raises whatever the client beneath it does: here and below.
         except Exception as error:
@@ -85,52 +91,56 @@ def find(path: str) -> list[File]:
         is not a regular file.
     """
     # Absolute, since a worker that opens them may be in another folder.
-    files = _remote(path) if "://" in path else _local(os.path.abspath(os.path.expanduser(path)))
+    files = (
+        _find_remote(path)
+        if "://" in path
+        else _find_local(os.path.abspath(os.path.expanduser(path)))
+    )
     if not files:
-        raise SourceError(_nothing_at(path))
+        raise SourceError(_explain_nothing(path))
     return sorted(files, key=lambda file: file.name)
 
 
-def local_root(path: str) -> list[str]:
+def find_local_root(path: str) -> list[str]:
     """Return the file or folder on this machine under which `find` looks; none for a URL."""
     if "://" in path:
         return [path.removeprefix("file://")] if path.startswith("file://") else []
     whole = os.path.abspath(os.path.expanduser(path))
-    return [whole if os.path.exists(whole) else _before_magic(whole)]
+    return [whole if os.path.exists(whole) else _cut_pattern(whole)]
 
 
-def _local(path: str) -> list[File]:
+def _find_local(path: str) -> list[File]:
     try:
         mode = os.stat(path).st_mode
     except PermissionError as error:
-        raise unreadable(path, error) from None
+        raise make_unreadable_error(path, error) from None
     except (OSError, ValueError):
-        return _matching(path)
+        return _find_matching(path)
     if stat.S_ISREG(mode):
         return [File(path, _show_name(os.path.basename(path)))]
     if stat.S_ISDIR(mode):
-        return _files_of(Walk(path, DataFiles()))
+        return _list_walk(FolderWalk(path, DataFiles()))
     raise SourceError(
         f"{redact(path)!r} is a pipe, a socket or a device, which can be read only once, if ever: "
         "write what comes out of it to a file, and read that."
     )
 
 
-def _matching(pattern: str) -> list[File]:
+def _find_matching(pattern: str) -> list[File]:
     if os.path.islink(pattern):
         raise SourceError(f"{redact(pattern)!r} is a link that leads nowhere.")
-    folder = _before_magic(pattern)
+    folder = _cut_pattern(pattern)
     if folder == os.path.dirname(pattern) and not glob.has_magic(pattern):
         return []
     if not os.path.isdir(folder):
         return []
-    walk = Walk(folder, Pattern(_below(pattern, folder)))
-    files = _files_of(walk)
+    walk = FolderWalk(folder, Pattern(_get_relative_path(pattern, folder)))
+    files = _list_walk(walk)
     _check_folders(walk.folders, [file.name for file in files])
     return files
 
 
-def _files_of(walk: Walk) -> list[File]:
+def _list_walk(walk: FolderWalk) -> list[File]:
     walk.warn()
     return [File(path, _show_name(name)) for path, name in walk.files]
 
@@ -160,29 +170,32 @@ def _check_folders(folders: list[str], names: list[str]) -> None:
         )
 
 
-def _remote(url: str) -> list[File]:
-    files, root = filesystem(url)
+def _find_remote(url: str) -> list[File]:
+    files, root = open_filesystem(url)
     if _is_local(files):
-        return _local(root)
+        return _find_local(root)
     try:
         if url.startswith("http") or files.isfile(root):
             name = posixpath.basename(root.partition("?")[0])
             return [File(root, name, url)] if files.exists(root) else []
         if files.isdir(root):
-            below = [(found, _below(found, root)) for found in files.find(root, **_loud(files))]
+            below = [
+                (found, _get_relative_path(found, root))
+                for found in files.find(root, **_raise_options(files))
+            ]
             shown = ((found, name) for found, name in below if all(map(is_data, name.split("/"))))
             return [File(found, name, url) for found, name in shown]
-        return _remote_matching(files, root, url)
+        return _find_remote_matching(files, root, url)
     except ReviewmlError:
         raise
     except Exception as error:
         raise SourceError(redact(f"{url} cannot be read: {error}")) from None
 
 
-def _remote_matching(files: Any, pattern: str, url: str) -> list[File]:
-    folder = _before_magic(pattern)
-    matching = files.glob(pattern, detail=True, **_loud(files))
-    names = {path: _below(path, folder) for path in matching}
+def _find_remote_matching(files: Any, pattern: str, url: str) -> list[File]:
+    folder = _cut_pattern(pattern)
+    matching = files.glob(pattern, detail=True, **_raise_options(files))
+    names = {path: _get_relative_path(path, folder) for path in matching}
     folders = [path for path, info in matching.items() if info["type"] == "directory"]
     found = [path for path in matching if path not in folders and files.isfile(path)]
     _check_folders([names[path] for path in folders], [names[path] for path in found])
@@ -195,7 +208,7 @@ def _is_local(files: Any) -> bool:
     return isinstance(files, LocalFileSystem)
 
 
-def _loud(files: Any) -> dict[str, str]:
+def _raise_options(files: Any) -> dict[str, str]:
     """Return what has a filesystem raise when it may not list a folder, where it walks folders.
 
     Object stores list all at once, and know no such option.
@@ -205,18 +218,18 @@ def _loud(files: Any) -> dict[str, str]:
     return {"on_error": "raise"} if type(files).find is AbstractFileSystem.find else {}
 
 
-def _below(path: str, folder: str) -> str:
+def _get_relative_path(path: str, folder: str) -> str:
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
 
 
-def _before_magic(pattern: str) -> str:
+def _cut_pattern(pattern: str) -> str:
     return os.path.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
 
 
-def _nothing_at(path: str) -> str:
+def _explain_nothing(path: str) -> str:
     folder, name = os.path.split(path.rstrip("/"))
     nothing = f"there is nothing to read at {redact(path)!r}."
-    siblings = sorted(_siblings(folder))
+    siblings = sorted(_list_siblings(folder))
     near = difflib.get_close_matches(name, siblings, n=2)
     if near:
         return f"{nothing} Did you mean {_list_names(near, ' or ')}?"
@@ -226,11 +239,11 @@ def _nothing_at(path: str) -> str:
     return f"{nothing} Beside it there is {_list_names(siblings[:SHOWN], ', ')}{more}."
 
 
-def _siblings(folder: str) -> Iterable[str]:
+def _list_siblings(folder: str) -> Iterable[str]:
     try:
         if "://" not in folder:
             return os.listdir(folder or ".")
-        files, root = filesystem(folder)
+        files, root = open_filesystem(folder)
         return [posixpath.basename(found.rstrip("/")) for found in files.ls(root, detail=False)]
     # It only adds to the message of an error that is raised anyway.
     except Exception:

@@ -27,7 +27,7 @@ Errors = dict[int, list[Mapping[str, Any]]]
 
 
 @dataclasses.dataclass
-class Rows:
+class RawRows:
     """Some rows as a format reads them, before they are given their types.
 
     Parameters
@@ -67,11 +67,11 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
+    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[RawRows]:
         """Yield the rows of the files; `columns` are those that all files have together."""
 
 
-def places(file: File, first: int, rows: int) -> pa.Array:
+def make_places(file: File, first: int, rows: int) -> pa.Array:
     """Return ``name#record`` for each row; records count from 1, `first` of them are done."""
     # From NumPy: Arrow would look at each number of a range.
     numbers = pa.array(np.arange(first + 1, first + rows + 1, dtype=np.int64)).cast(pa.string())
@@ -83,6 +83,6 @@ def read_error(message: str, column: str | None = None) -> Mapping[str, Any]:
     return {"stage": "read", "column": column, "error": message, "attempts": 1}
 
 
-def failed_row(file: File, first: int, message: str) -> Rows:
+def make_failed_row(file: File, first: int, message: str) -> RawRows:
     """Return a row of nulls that stands for a record that could not be read."""
-    return Rows({}, places(file, first, 1), {0: [read_error(message)]})
+    return RawRows({}, make_places(file, first, 1), {0: [read_error(message)]})

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from reviewml.data.frames import is_frame
 from reviewml.data.source import Partition, Source
 from reviewml.errors import SourceError
-from reviewml.rows.bookkeeping import empty_batch, errors_array, with_bookkeeping
-from reviewml.rows.roles import Roles, plain_schema, plain_type, with_roles
+from reviewml.rows.bookkeeping import make_empty_batch, make_errors_array, with_bookkeeping
+from reviewml.rows.roles import Roles, find_plain_type, make_plain_schema, with_roles
 from reviewml.sources.cell_rules import cast_or_null
 from reviewml.sources.formats import Errors, read_error
 from reviewml.sources.type_casting import check_names
@@ -101,14 +101,16 @@ class FramePartition(Partition):
 
     def read(self) -> Iterator[pa.RecordBatch]:
         first = 0
-        for batch in self.table.to_batches(max_chunksize=ROWS) or [empty_batch(self.table.schema)]:
+        for batch in self.table.to_batches(max_chunksize=ROWS) or [
+            make_empty_batch(self.table.schema)
+        ]:
             places = pa.array(np.arange(first, first + len(batch))).cast(pa.string())
             errors = {
                 row - first: entries
                 for row, entries in self.errors.items()
                 if first <= row < first + len(batch)
             }
-            yield with_bookkeeping(batch, places, errors_array(errors, len(batch)))
+            yield with_bookkeeping(batch, places, make_errors_array(errors, len(batch)))
             first += len(batch)
 
 
@@ -130,12 +132,12 @@ def to_arrow(frame: Any) -> tuple[pa.Table, Errors]:
         )
     if nw.dependencies.is_pandas_dataframe(frame):
         return _from_pandas(frame)
-    return _plain(_from_others(frame)), {}
+    return _to_plain(_from_others(frame)), {}
 
 
 def _from_arrow(table: pa.Table) -> tuple[pa.Table, Errors]:
     errors: Errors = {}
-    table = _plain(table)
+    table = _to_plain(table)
     for place, field in enumerate(table.schema):
         column = table.column(place)
         if pa.types.is_string(field.type) and not _is_valid(column):
@@ -170,10 +172,10 @@ def _from_pandas(frame: Any) -> tuple[pa.Table, Errors]:
     with contextlib.suppress(pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError):
         table = pa.Table.from_pandas(named, preserve_index=False)
         _check_zones(named, table)
-        return _plain(table.replace_schema_metadata(None)), {}
+        return _to_plain(table.replace_schema_metadata(None)), {}
     errors: Errors = {}
     columns = [_from_series(named[name], name, errors) for name in names]
-    return _plain(pa.Table.from_arrays(columns, names)), errors
+    return _to_plain(pa.Table.from_arrays(columns, names)), errors
 
 
 def _check_zones(frame: Any, table: pa.Table) -> None:
@@ -192,18 +194,18 @@ def _from_series(series: Any, name: str, errors: Errors) -> pa.Array:
     try:
         name.encode()
         cells = pa.Array.from_pandas(series)
-        return cells.cast(plain_type(cells.type))
+        return cells.cast(find_plain_type(cells.type))
     except UnicodeEncodeError:
-        return _without_halves(series, name, errors)
+        return _drop_surrogates(series, name, errors)
     except OverflowError:
-        return _exact(series, name)
+        return _convert_exactly(series, name)
     except (pa.ArrowException, TypeError):
-        failure = _not_convertible(name, series)
+        failure = _make_conversion_error(name, series)
     # Not above: Arrow quotes a cell, which would be shown as the cause. Here and below.
     raise failure
 
 
-def _without_halves(series: Any, name: str, errors: Errors) -> pa.Array:
+def _drop_surrogates(series: Any, name: str, errors: Errors) -> pa.Array:
     # Half a surrogate pair is not text: it costs its cell, as one in a file does.
     cells = series.tolist()
     for row, cell in enumerate(cells):
@@ -220,15 +222,15 @@ def _without_halves(series: Any, name: str, errors: Errors) -> pa.Array:
             "nested values: decode it again, or leave it out."
         )
     except (pa.ArrowException, OverflowError):
-        failure = _not_convertible(name, series)
+        failure = _make_conversion_error(name, series)
     raise failure
 
 
-def _exact(series: Any, name: str) -> pa.Array:
+def _convert_exactly(series: Any, name: str) -> pa.Array:
     try:
         return pa.array(series.tolist(), pa.decimal128(38, 0), from_pandas=True)
     except (pa.ArrowException, OverflowError):
-        failure = _not_convertible(name, series)
+        failure = _make_conversion_error(name, series)
     raise failure
 
 
@@ -243,7 +245,7 @@ def _is_half(text: str) -> bool:
     return False
 
 
-def _not_convertible(name: str, series: Any) -> SourceError:
+def _make_conversion_error(name: str, series: Any) -> SourceError:
     kinds = sorted({type(value).__name__ for value in series.tolist() if value is not None})
     return SourceError(
         f"column {name!r} ({series.dtype}) holds values that Arrow cannot hold together, of type "
@@ -261,8 +263,8 @@ def _from_others(frame: Any) -> pa.Table:
     return table.to_arrow()
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    schema = plain_schema(table.schema)
+def _to_plain(table: pa.Table) -> pa.Table:
+    schema = make_plain_schema(table.schema)
     for place, field in enumerate(table.schema):
         if pa.types.is_run_end_encoded(field.type):
             # Arrow does not cast these.

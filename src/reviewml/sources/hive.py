@@ -15,7 +15,7 @@ from reviewml.rows.bookkeeping import with_columns
 from reviewml.rows.roles import PLACE
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
 from reviewml.sources.find_files import File
-from reviewml.sources.formats import Rows
+from reviewml.sources.formats import RawRows
 from reviewml.sources.type_casting import cast_rows
 from reviewml.sources.type_inference import infer_field
 
@@ -23,7 +23,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 """How Hive, Spark and pandas write a folder of the rows that have no value."""
 
 
-def folder_values(file: File) -> dict[str, str | None]:
+def read_folder_values(file: File) -> dict[str, str | None]:
     """Return the columns and values that the folders of a file's name say.
 
     Examples
@@ -55,7 +55,7 @@ def infer_types(files: Iterable[File], rules: CellRules = DEFAULT_RULES) -> dict
     distinct: dict[str, dict[str | None, None]] = {}
     # Files of one folder say the same.
     for file in {posixpath.dirname(file.name): file for file in files}.values():
-        for name, value in folder_values(file).items():
+        for name, value in read_folder_values(file).items():
             distinct.setdefault(name, {})[value] = None
     return {
         name: infer_field(name, pa.array(list(values), pa.string()), rules).type
@@ -63,8 +63,8 @@ def infer_types(files: Iterable[File], rules: CellRules = DEFAULT_RULES) -> dict
     }
 
 
-def typed_with_folders(
-    rows: Rows, files: Sequence[File], schema: pa.Schema, rules: CellRules = DEFAULT_RULES
+def cast_with_folders(
+    rows: RawRows, files: Sequence[File], schema: pa.Schema, rules: CellRules = DEFAULT_RULES
 ) -> pa.RecordBatch:
     """Return rows of some files as a batch of a schema, as `typed`, with what their folders say.
 
@@ -75,7 +75,7 @@ def typed_with_folders(
     SourceError
         When a file says another value than its folder.
     """
-    said = _folder_columns(rows, files)
+    said = _make_folder_columns(rows, files)
     if not said:
         return cast_rows(rows, schema, rules)
     # A folder such as month=01 says the number that the files of others have as 1.
@@ -85,7 +85,7 @@ def typed_with_folders(
     batch = cast_rows(dataclasses.replace(rows, columns={**rows.columns, **lacking}), schema, rules)
     if not own:
         return batch
-    expected = cast_rows(Rows(said, rows.places), schema, rules)
+    expected = cast_rows(RawRows(said, rows.places), schema, rules)
     filled = {name: _fill_column(batch, expected, name) for name in own}
     return with_columns(batch, filled, schema)
 
@@ -106,8 +106,8 @@ def _fill_column(batch: pa.RecordBatch, expected: pa.RecordBatch, name: str) -> 
     return pc.coalesce(found, said)
 
 
-def _folder_columns(rows: Rows, files: Sequence[File]) -> dict[str, pa.Array]:
-    values = {file.name: said for file in files if (said := folder_values(file))}
+def _make_folder_columns(rows: RawRows, files: Sequence[File]) -> dict[str, pa.Array]:
+    values = {file.name: said for file in files if (said := read_folder_values(file))}
     names = dict.fromkeys(name for said in values.values() for name in said)
     if not names:
         return {}

@@ -14,16 +14,16 @@ import pyarrow as pa
 
 from reviewml.errors import SourceError
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules, cast_or_null
-from reviewml.sources.decode import CutOff, utf8_chunks
-from reviewml.sources.encodings import not_decodable
+from reviewml.sources.decode import CutOff, read_utf8_chunks
+from reviewml.sources.encodings import explain_undecodable
 from reviewml.sources.find_files import File
 from reviewml.sources.formats import (
     HEAD,
     Errors,
     Format,
-    Rows,
-    failed_row,
-    places,
+    RawRows,
+    make_failed_row,
+    make_places,
     read_error,
 )
 from reviewml.sources.record_splitter import split_lines
@@ -33,13 +33,13 @@ Record = Mapping[str, Any] | str
 """An object, or what is wrong with the line that should hold one."""
 
 
-def _constant(name: str) -> bytes | None:
+def _encode_constant(name: str) -> bytes | None:
     return None if name == "NaN" else name.encode()
 
 
 # A number with a fraction or an exponent stays as it is written: 1.10 may be a version. As bytes,
 # since JSON has none, and the garbage collector tracks no bytes: a class would double the time.
-_DECODER = json.JSONDecoder(parse_float=str.encode, parse_constant=_constant)
+_DECODER = json.JSONDecoder(parse_float=str.encode, parse_constant=_encode_constant)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Jsonl(Format):
     any_columns = True
 
     def head(self, file: File, rows: int) -> pa.Schema:
-        sample = list(itertools.islice(_sample(self._blocks(file, HEAD)), rows))
+        sample = list(itertools.islice(_sample(self._read_blocks(file, HEAD)), rows))
         if not sample:
             raise SourceError(f"{file.name} is empty: expected a JSON object on each line.")
         objects = [record for record in sample if not isinstance(record, str)]
@@ -68,12 +68,12 @@ class Jsonl(Format):
                 f"{file.name} has no JSON object on any of its first {len(sample):,} lines; "
                 f"the first: {sample[0]}."
             )
-        names = dict.fromkeys(name for record in objects for name in record if _writable(name))
+        names = dict.fromkeys(name for record in objects for name in record if _is_writable(name))
         return pa.schema(
-            [self._field(name, [record.get(name) for record in objects]) for name in names]
+            [self._infer_field(name, [record.get(name) for record in objects]) for name in names]
         )
 
-    def _field(self, name: str, values: Sequence[Any]) -> pa.Field:
+    def _infer_field(self, name: str, values: Sequence[Any]) -> pa.Field:
         texts = cast_or_null(_as_text(values), pa.string())
         strings = [value for value in values if type(value) is str]
         if name not in self.rules.keys:
@@ -83,21 +83,21 @@ class Jsonl(Format):
             return infer_field(name, texts, self.rules, numbers=few)
         return infer_field(name, texts, self.rules, numbers=not strings)
 
-    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
+    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[RawRows]:
         for file in files:
-            yield from self._rows(file, columns)
+            yield from self._read_rows(file, columns)
 
-    def _rows(self, file: File, columns: Sequence[str]) -> Iterator[Rows]:
+    def _read_rows(self, file: File, columns: Sequence[str]) -> Iterator[RawRows]:
         done = 0
         try:
-            for records in self._blocks(file):
-                yield _as_rows(records, columns, places(file, done, len(records)))
+            for records in self._read_blocks(file):
+                yield _as_rows(records, columns, make_places(file, done, len(records)))
                 done += len(records)
         except CutOff as error:
-            yield failed_row(file, done, str(error))
+            yield make_failed_row(file, done, str(error))
 
-    def _blocks(self, file: File, block_size: int | None = None) -> Iterator[list[Record]]:
-        chunks = utf8_chunks(file, self.encoding)
+    def _read_blocks(self, file: File, block_size: int | None = None) -> Iterator[list[Record]]:
+        chunks = read_utf8_chunks(file, self.encoding)
         for block in split_lines(chunks, block_size):
             yield [parse_line(line) for line in block.split(b"\n") if line.strip()]
 
@@ -114,7 +114,7 @@ def parse_line(line: bytes) -> Record:
     try:
         value = _DECODER.decode(line.decode())
     except UnicodeDecodeError:
-        return not_decodable(line)
+        return explain_undecodable(line)
     except json.JSONDecodeError as error:
         return f"not valid JSON: {error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError):
@@ -132,11 +132,11 @@ def _find_twin(line: bytes) -> str | None:
     """Return a key that stands twice in one object, of which all but the last would be lost."""
     twins: list[str] = []
 
-    def note(pairs: list[tuple[str, Any]]) -> None:
+    def note_twins(pairs: list[tuple[str, Any]]) -> None:
         counts = Counter(key for key, _ in pairs)
         twins.extend(key for key, count in counts.items() if count > 1)
 
-    json.loads(line, object_pairs_hook=note)
+    json.loads(line, object_pairs_hook=note_twins)
     return twins[0] if twins else None
 
 
@@ -145,7 +145,7 @@ def _describe_value(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _as_rows(records: Sequence[Record], columns: Sequence[str], places: pa.Array) -> Rows:
+def _as_rows(records: Sequence[Record], columns: Sequence[str], places: pa.Array) -> RawRows:
     known, errors = set(columns), Errors()
     objects: list[Mapping[str, Any]] = []
     for row, record in enumerate(records):
@@ -157,7 +157,7 @@ def _as_rows(records: Sequence[Record], columns: Sequence[str], places: pa.Array
             errors[row] = [_make_unexpected_error(name) for name in record if name not in known]
         objects.append(record)
     texts = {name: _as_text([record.get(name) for record in objects]) for name in columns}
-    return Rows(texts, places, errors)
+    return RawRows(texts, places, errors)
 
 
 def _make_unexpected_error(name: str) -> Mapping[str, Any]:
@@ -170,7 +170,7 @@ def _make_unexpected_error(name: str) -> Mapping[str, Any]:
 
 
 def _as_text(values: Sequence[Any]) -> pa.Array:
-    texts = [value if value is None or type(value) is str else _text(value) for value in values]
+    texts = [value if value is None or type(value) is str else _to_text(value) for value in values]
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
@@ -178,7 +178,7 @@ def _as_text(values: Sequence[Any]) -> pa.Array:
         return pa.array([t and t.encode(errors="surrogatepass") for t in texts], pa.binary())
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     kind = type(value)
     if kind is bytes:
         text: str = value.decode()
@@ -200,23 +200,23 @@ def _as_json(value: Any) -> str:
     while waiting:
         item = waiting.pop()
         if type(item) is bytes:
-            pieces.append(_shortest(item.decode()))
+            pieces.append(_write_shortest(item.decode()))
         elif type(item) is _Mark:
             pieces.append(item)
         elif type(item) is dict or type(item) is list:
-            waiting += reversed([*_spell(item)])
+            waiting += reversed([*_write_parts(item)])
         else:
             pieces.append(json.dumps(item, ensure_ascii=False))
     return "".join(pieces)
 
 
-def _shortest(number: str) -> str:
+def _write_shortest(number: str) -> str:
     """Write a number with the fewest digits, unless float64 would change it."""
     shortest = repr(float(number))
     return shortest if number[-1].isdigit() and Decimal(shortest) == Decimal(number) else number
 
 
-def _spell(values: dict[str, Any] | list[Any]) -> Iterator[Any]:
+def _write_parts(values: dict[str, Any] | list[Any]) -> Iterator[Any]:
     """Yield the values within one, and what stands around them."""
     begin, end = "{}" if isinstance(values, dict) else "[]"
     yield _Mark(begin)
@@ -230,5 +230,5 @@ def _spell(values: dict[str, Any] | list[Any]) -> Iterator[Any]:
     yield _Mark(end)
 
 
-def _writable(name: str) -> bool:
+def _is_writable(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)

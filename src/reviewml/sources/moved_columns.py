@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from reviewml.errors import did_you_mean
+from reviewml.errors import suggest_names
 from reviewml.rows.roles import find_respelled, normalize_name, roles_of, visible
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.find_files import File
-from reviewml.sources.hive import folder_values
+from reviewml.sources.hive import read_folder_values
 
 
 def warn_of_moved_columns(
@@ -26,7 +26,9 @@ def warn_of_moved_columns(
         Of all of them together, with roles.
     """
     roles = {column: role for role, cs in roles_of(schema).list_named().items() for column in cs}
-    known = [{*head.names, *folder_values(file)} for file, head in zip(files, heads, strict=False)]
+    known = [
+        {*head.names, *read_folder_values(file)} for file, head in zip(files, heads, strict=False)
+    ]
     warned = set()
     for column, role in roles.items():
         lacking = [place for place, names in enumerate(known) if column not in names]
@@ -36,7 +38,7 @@ def warn_of_moved_columns(
             warn_at_caller(
                 f"{role}={column!r}: {len(lacking):,} of {len(known):,} files have no such column, "
                 f"which is null there, such as {files[first].name!r}. "
-                f"{_nearest(column, sorted(known[first]))}"
+                f"{_find_nearest(column, sorted(known[first]))}"
             )
     spellings: dict[str, list[str]] = {}
     for name in visible(schema.names):
@@ -50,8 +52,8 @@ def warn_of_moved_columns(
             )
 
 
-def _nearest(column: str, names: Sequence[str]) -> str:
+def _find_nearest(column: str, names: Sequence[str]) -> str:
     respelled = find_respelled(column, names)
     if respelled:
         return f"Did you mean {respelled[0]!r}? It is read as another column: rename it."
-    return did_you_mean(column, names)
+    return suggest_names(column, names)

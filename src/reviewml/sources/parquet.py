@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from reviewml.errors import SourceError
 from reviewml.privacy.redaction import redact
-from reviewml.rows.roles import column_names, plain_schema
+from reviewml.rows.roles import make_plain_schema, name_columns
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
 from reviewml.sources.find_files import File
-from reviewml.sources.formats import Format, Rows, places
+from reviewml.sources.formats import Format, RawRows, make_places
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -39,30 +39,30 @@ class Parquet(Format):
 
     def head(self, file: File, rows: int) -> pa.Schema:
         with _open_parquet(file) as parquet:
-            return _name_columns(_readable_schema(parquet))
+            return _name_columns(_make_readable_schema(parquet))
 
-    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
+    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[RawRows]:
         for file in files:
-            yield from self._rows(file)
+            yield from self._read_rows(file)
 
-    def _rows(self, file: File) -> Iterator[Rows]:
+    def _read_rows(self, file: File) -> Iterator[RawRows]:
         done = 0
         with _open_parquet(file) as parquet:
-            schema = _name_columns(_readable_schema(parquet))
+            schema = _name_columns(_make_readable_schema(parquet))
             for batch in parquet.iter_batches(ROWS):
                 columns = zip(schema, batch.columns, strict=True)
-                read = {field.name: _plain(column, field.type) for field, column in columns}
-                yield Rows(read, places(file, done, len(batch)))
+                read = {field.name: _to_plain(column, field.type) for field, column in columns}
+                yield RawRows(read, make_places(file, done, len(batch)))
                 done += len(batch)
             _check_rows(done, parquet.metadata)
 
 
-def _readable_schema(parquet: pq.ParquetFile) -> pa.Schema:
-    fields = [field.with_type(_known_type(field.type)) for field in parquet.schema_arrow]
-    return plain_schema(pa.schema(fields))
+def _make_readable_schema(parquet: pq.ParquetFile) -> pa.Schema:
+    fields = [field.with_type(_find_known_type(field.type)) for field in parquet.schema_arrow]
+    return make_plain_schema(pa.schema(fields))
 
 
-def _known_type(kind: pa.DataType) -> pa.DataType:
+def _find_known_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of a column as components know it: they know no extension types."""
     if not isinstance(kind, pa.BaseExtensionType):
         return kind
@@ -71,7 +71,7 @@ def _known_type(kind: pa.DataType) -> pa.DataType:
     return pa.string() if isinstance(kind, pa.UuidType) else kind.storage_type
 
 
-def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def _to_plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if isinstance(column.type, pa.UuidType):
         return pa.array([value and str(value) for value in column.to_pylist()], kind)
     if isinstance(column, pa.ExtensionArray):
@@ -84,7 +84,7 @@ def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _name_columns(schema: pa.Schema) -> pa.Schema:
     """Name repeated columns as in other files of tables; each keeps what it says of itself."""
-    names = column_names(schema.names)
+    names = name_columns(schema.names)
     return pa.schema([field.with_name(name) for name, field in zip(names, schema, strict=True)])
 
 

@@ -15,7 +15,7 @@ Cells = tuple[str | None, str | None]
 """Id and text."""
 
 
-def cells_of(content: bytes) -> Cells | str:
+def parse_cells(content: bytes) -> Cells | str:
     """Return the id and the text of a file, or what is wrong with it.
 
     Parameters

@@ -10,11 +10,11 @@ import pyarrow as pa
 from reviewml.errors import SourceError
 from reviewml.rows.roles import Roles
 from reviewml.sources.cell_rules import DEFAULT_RULES, CellRules
-from reviewml.sources.decode import CutOff, utf8_chunks
-from reviewml.sources.encodings import not_decodable
+from reviewml.sources.decode import CutOff, read_utf8_chunks
+from reviewml.sources.encodings import explain_undecodable
 from reviewml.sources.find_files import File
-from reviewml.sources.formats import Errors, Format, Rows, read_error
-from reviewml.sources.review_file import NOT_UTF8, Cells, cells_of
+from reviewml.sources.formats import Errors, Format, RawRows, read_error
+from reviewml.sources.review_file import NOT_UTF8, Cells, parse_cells
 
 ROLES = Roles(id="id", text=("text",))
 """Those of the two columns, unless others are given."""
@@ -23,7 +23,7 @@ USE_DELIMITER = "; pass delimiter= to read .txt files as tables"
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage(Format):
+class ReviewFiles(Format):
     """Files that hold one record ``"<id>","<text>"`` each, quoted as in CSV.
 
     Parameters
@@ -43,7 +43,7 @@ class Stage(Format):
     def head(self, file: File, rows: int) -> pa.Schema:
         return pa.schema([("id", pa.string()), ("text", pa.string())])
 
-    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[Rows]:
+    def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[RawRows]:
         cells: list[Cells] = []
         errors: Errors = {}
         for row, file in enumerate(files):
@@ -54,14 +54,14 @@ class Stage(Format):
             cells.append(record)
         ids, texts = (pa.array(column, pa.string()) for column in zip(*cells, strict=True))
         places = pa.array([f"{file.name}#1" for file in files], pa.string())
-        yield Rows({"id": ids, "text": texts}, places, errors)
+        yield RawRows({"id": ids, "text": texts}, places, errors)
 
     def _record(self, file: File) -> Cells | str:
         try:
-            content = b"".join(utf8_chunks(file, self.encoding))
+            content = b"".join(read_utf8_chunks(file, self.encoding))
         except (SourceError, CutOff) as error:
             return str(error)
-        found = cells_of(content)
+        found = parse_cells(content)
         if found == NOT_UTF8:
-            return not_decodable(content)
+            return explain_undecodable(content)
         return found + USE_DELIMITER if isinstance(found, str) else found

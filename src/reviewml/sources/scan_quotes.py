@@ -83,7 +83,7 @@ def is_in_prose(dialect: Dialect) -> bool:
     return dialect.delimiter in PROSE_DELIMITERS
 
 
-def lines_of_records(dialect: Dialect, cells: int) -> re.Pattern[bytes] | None:
+def compile_record_lines(dialect: Dialect, cells: int) -> re.Pattern[bytes] | None:
     """Match several lines that would be records of their own without quotes.
 
     None where this says little: of one column, or a delimiter that stands in texts as well.
@@ -116,7 +116,7 @@ class Scanner:
             for scope in DECIDED
             if dialect.scope == "undecided"
         ]
-        self._lines = lines_of_records(dialect, cells) if is_detected else None
+        self._lines = compile_record_lines(dialect, cells) if is_detected else None
 
     def scan(self, block: bytes, *, is_last: bool) -> tuple[int, list[Malformed]]:
         """Return where the last whole record ends, and the malformed ones before.
@@ -128,11 +128,11 @@ class Scanner:
         is_last
             Whether nothing comes after it: a record that has not ended never does.
         """
-        end = self._end_of_standard(block)
+        end = self._find_standard_end(block)
         if end is not None and (end == len(block) or not is_last):
             return end, []
         end, malformed = end or 0, []
-        while (end := self._end_of_well_formed(block, end)) < len(block):
+        while (end := self._find_well_formed_end(block, end)) < len(block):
             found = self._find_malformed(block, end, is_last)
             if found is None:
                 break
@@ -142,7 +142,7 @@ class Scanner:
                 break
         return end, malformed
 
-    def _end_of_standard(self, block: bytes) -> int | None:
+    def _find_standard_end(self, block: bytes) -> int | None:
         """Return where the last whole record ends, None when a look at each record is needed."""
         dialect = self.dialect
         escape = dialect.escape.encode()
@@ -152,19 +152,19 @@ class Scanner:
             return None
         if not dialect.quote:
             return max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
-        quotes = standard_quotes(block, dialect)
+        quotes = find_standard_quotes(block, dialect)
         if quotes is None or (self._lines and has_quoted_newline(block, quotes)):
             return None
-        return last_end(block, quotes)
+        return find_last_end(block, quotes)
 
-    def _end_of_well_formed(self, block: bytes, start: int) -> int:
+    def _find_well_formed_end(self, block: bytes, start: int) -> int:
         match = self.dialect.records.match(block, start)
         end = match.end() if match else start
         if self._lines is None:
             return end
         while start < end:
-            start = _end(self.dialect.blank, block, start)
-            stop = _end(self.dialect.record, block, start)
+            start = _match_end(self.dialect.blank, block, start)
+            stop = _match_end(self.dialect.record, block, start)
             if stop == start:
                 return start
             if self._lines.fullmatch(block, start, stop):
@@ -174,7 +174,7 @@ class Scanner:
 
     def _find_malformed(self, block: bytes, start: int, is_last: bool) -> Malformed | None:
         """Return the malformed record that starts here, None when it may still end well."""
-        if (stop := _end(self.dialect.record, block, start)) > start:
+        if (stop := _match_end(self.dialect.record, block, start)) > start:
             return self._resume_after(block, start, stop, is_last, AMBIGUOUS_LINES)
         if self.dialect.unfinished_record.match(block, start):
             if not is_last:
@@ -186,7 +186,7 @@ class Scanner:
             return never and dataclasses.replace(never, rest=True)
         closed = self.dialect.closed_record.match(block, start)
         if closed is None:
-            ends = {_end(meaning, block, start) for meaning in self._meanings}
+            ends = {_match_end(meaning, block, start) for meaning in self._meanings}
             if len(ends) == 1 and (stop := ends.pop()) > start:
                 # What the record says is not known, but where it ends is.
                 return Malformed(start, stop, UNDECIDED_ESCAPE)
@@ -195,7 +195,7 @@ class Scanner:
             message, position = TEXT_AFTER_QUOTE, closed.end()
             if self.dialect.escape == "" and block[position - 2 : position - 1] == b"\\":
                 message = ESCAPED_QUOTE
-        stop = _end(self.dialect.line, block, position)
+        stop = _match_end(self.dialect.line, block, position)
         if stop == position and not is_last:
             return None
         return self._resume_after(block, start, max(stop, position), is_last, message)
@@ -205,15 +205,15 @@ class Scanner:
     ) -> Malformed | None:
         # The first line that is a record of its own ends the malformed one: a quote that was
         # a letter must not cost the records after it.
-        line = _end(self.dialect.line, block, start)
+        line = _match_end(self.dialect.line, block, start)
         lines = 1
         while start < line < stop:
-            line = _end(self.dialect.blank, block, line)
+            line = _match_end(self.dialect.blank, block, line)
             if self._good.match(block, line) or line >= stop:
                 break
             if not is_last and self.dialect.unfinished_record.match(block, line):
                 return None
-            line, lines = _end(self.dialect.line, block, line), lines + 1
+            line, lines = _match_end(self.dialect.line, block, line), lines + 1
         line = min(line, stop) if line > start else stop
         return Malformed(start, line, message + (f" (over {lines:,} lines)" if lines > 1 else ""))
 
@@ -243,7 +243,7 @@ def split_blocks(
         try:
             chunk = next(queue, None)
         except CutOff:
-            yield from _whole(b"".join(waiting), scanner)
+            yield from _scan_whole(b"".join(waiting), scanner)
             raise
         if chunk is not None:
             waiting.append(chunk)
@@ -263,7 +263,7 @@ def split_blocks(
             return
         if malformed and malformed[-1].rest:
             # It comes in pieces again: what waited for a quote may be far more than a block.
-            queue = itertools.chain(_pieces(content, end), queue)
+            queue = itertools.chain(_split_pieces(content, end), queue)
             waiting, size, wanted = [b""], 0, least
         else:
             waiting, size = [content[end:]], len(content) - end
@@ -271,18 +271,18 @@ def split_blocks(
             wanted = least if end else 2 * size
 
 
-def _whole(content: bytes, scanner: Scanner) -> Iterator[Block]:
+def _scan_whole(content: bytes, scanner: Scanner) -> Iterator[Block]:
     end, malformed = scanner.scan(content, is_last=False)
     if end:
         yield Block(content[:end], tuple(malformed))
 
 
-def _pieces(content: bytes, start: int) -> Iterator[bytes]:
+def _split_pieces(content: bytes, start: int) -> Iterator[bytes]:
     for position in range(start, len(content), decode.CHUNK):
         yield content[position : position + decode.CHUNK]
 
 
-def standard_quotes(block: bytes, dialect: Dialect) -> npt.NDArray[np.int64] | None:
+def find_standard_quotes(block: bytes, dialect: Dialect) -> npt.NDArray[np.int64] | None:
     """Return the positions of the quotes that open (even) and close (odd) quoted text.
 
     A doubled quote closes and opens again. None when a quote is neither at the start of a cell
@@ -301,7 +301,7 @@ def standard_quotes(block: bytes, dialect: Dialect) -> npt.NDArray[np.int64] | N
     return quotes if beside.take(before).all() and beside.take(after).all() else None
 
 
-def last_end(block: bytes, quotes: npt.NDArray[np.int64]) -> int:
+def find_last_end(block: bytes, quotes: npt.NDArray[np.int64]) -> int:
     """Return where the last record ends: after the last newline that is not quoted."""
     # What comes after a quote that opens a cell is in it.
     stop = int(quotes[-1]) if len(quotes) % 2 else len(block)
@@ -330,6 +330,6 @@ def has_line(block: bytes, comment: str) -> bool:
     return bool(mark) and (block.startswith(mark) or b"\n" + mark in block or b"\r" + mark in block)
 
 
-def _end(pattern: re.Pattern[bytes], block: bytes, start: int) -> int:
+def _match_end(pattern: re.Pattern[bytes], block: bytes, start: int) -> int:
     match = pattern.match(block, start)
     return match.end() if match else start

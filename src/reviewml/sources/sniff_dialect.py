@@ -20,12 +20,12 @@ from reviewml.sources.dialect import (
 )
 from reviewml.sources.scan_quotes import (
     PROSE_DELIMITERS,
+    compile_record_lines,
     find_newlines,
+    find_standard_quotes,
     has_line,
     has_quoted_newline,
     is_in_prose,
-    lines_of_records,
-    standard_quotes,
 )
 
 DELIMITERS = ",;\t|^~\x1f\x01"
@@ -66,13 +66,15 @@ def sniff(content: bytes, options: CsvOptions) -> Dialect:
     >>> sniff(b'id\ttext\tstars\n1\t"Good\t5\n2\tBad\t1\n', CsvOptions()).quote
     ''
     """
-    usual, *others = _quotings(options, newline_of(content))
+    usual, *others = _list_quotings(options, find_newline(content))
     others = [one for one in others if _is_shown(content, one)]
-    delimiters = options.delimiter or _cutting(content, usual) or ONE_COLUMN
+    delimiters = options.delimiter or _list_cutting_delimiters(content, usual) or ONE_COLUMN
     tried = [dataclasses.replace(usual, delimiter=delimiter) for delimiter in delimiters]
-    best = max(tried, key=lambda one: _agreement(content, one, options, SNIFFED))
+    best = max(tried, key=lambda one: _measure_agreement(content, one, options, SNIFFED))
     if others and not _is_uniform(content, best):
-        delimiters = options.delimiter or _cutting(content, usual, *others) or ONE_COLUMN
+        delimiters = (
+            options.delimiter or _list_cutting_delimiters(content, usual, *others) or ONE_COLUMN
+        )
         # Where texts have the delimiter, some cells must stand in quotes.
         tried = [
             dataclasses.replace(quoting, delimiter=delimiter)
@@ -81,19 +83,19 @@ def sniff(content: bytes, options: CsvOptions) -> Dialect:
             if quoting.quote or options.quote is not None or delimiter not in PROSE_DELIMITERS
         ]
         # Of those that agree as well as each other, the first is the most usual.
-        best = max(tried, key=lambda one: _agreement(content, one, options))
+        best = max(tried, key=lambda one: _measure_agreement(content, one, options))
     if best.scope == "quoted":
-        return dataclasses.replace(best, scope=_scope(content, best))
+        return dataclasses.replace(best, scope=_find_scope(content, best))
     return best
 
 
-def newline_of(content: bytes) -> str:
+def find_newline(content: bytes) -> str:
     """Return what ends lines: a carriage return alone, or a line feed with or without one."""
     match = re.search(rb"\r\n|[\r\n]", content)
     return "\r" if match and match[0] == b"\r" else "\n"
 
 
-def _quotings(options: CsvOptions, newline: str) -> list[Dialect]:
+def _list_quotings(options: CsvOptions, newline: str) -> list[Dialect]:
     """Return the ways of quoting that are possible, the most usual first."""
     quotes = [QUOTE, ""] if options.quote is None else [options.quote]
     escapes = ["", ESCAPE] if options.escape is None else [options.escape]
@@ -108,11 +110,11 @@ def _quotings(options: CsvOptions, newline: str) -> list[Dialect]:
         for quote in quotes
         # A quote that escapes quotes is a doubled one.
         for escape in dict.fromkeys("" if one == quote else one for one in escapes)
-        for scope in _scopes(quote, escape)
+        for scope in _list_scopes(quote, escape)
     ]
 
 
-def _scopes(quote: str, escape: str) -> list[Scope]:
+def _list_scopes(quote: str, escape: str) -> list[Scope]:
     if not escape:
         return ["nowhere"]
     return ["quoted", "anywhere"] if quote else ["anywhere"]
@@ -124,42 +126,44 @@ def _is_shown(content: bytes, quoting: Dialect) -> bool:
     )
 
 
-def _cutting(content: bytes, *quotings: Dialect) -> str:
+def _list_cutting_delimiters(content: bytes, *quotings: Dialect) -> str:
     """Return the delimiters that cut the header into cells."""
     return "".join(
         delimiter
         for delimiter in DELIMITERS
         if any(
-            len(_header(content, dataclasses.replace(quoting, delimiter=delimiter))) > 1
+            len(_read_header(content, dataclasses.replace(quoting, delimiter=delimiter))) > 1
             for quoting in quotings
         )
     )
 
 
-def _header(content: bytes, dialect: Dialect) -> list[bytes]:
-    _, cells = next(_records(content, dialect), (0, []))
+def _read_header(content: bytes, dialect: Dialect) -> list[bytes]:
+    _, cells = next(_read_records(content, dialect), (0, []))
     return cells
 
 
-def _agreement(
+def _measure_agreement(
     content: bytes, dialect: Dialect, options: CsvOptions, limit: int | None = None
 ) -> tuple[float, int]:
     """Return the share of records with as many cells as the header, and how many it has."""
-    expected = len(_header(content, dialect))
+    expected = len(_read_header(content, dialect))
     if expected == 0:
         return 0.0, 0
     is_rival = options.quote is None
-    doubtful = lines_of_records(dialect, expected) if is_rival and dialect.quote else None
-    records = [cells for _, cells in itertools.islice(_records(content, dialect, doubtful), limit)]
+    doubtful = compile_record_lines(dialect, expected) if is_rival and dialect.quote else None
+    records = [
+        cells for _, cells in itertools.islice(_read_records(content, dialect, doubtful), limit)
+    ]
     if is_rival and not dialect.quote:
-        if _encloses(records):
+        if _is_enclosing(records):
             return 0.0, 0
         records = [[] if any(map(_has_doubled, cells)) else cells for cells in records]
     good = sum(len(cells) == expected for cells in records)
     return good / len(records), expected
 
 
-def _records(
+def _read_records(
     content: bytes, dialect: Dialect, doubtful: re.Pattern[bytes] | None = None
 ) -> Iterator[Record]:
     """Yield the records; one that the start of the file cuts off is none, if it may be good."""
@@ -183,7 +187,7 @@ def _records(
         position = line.end()
 
 
-def _encloses(records: Sequence[list[bytes]]) -> bool:
+def _is_enclosing(records: Sequence[list[bytes]]) -> bool:
     """Tell whether cells stand in quotes so often that these cannot be letters."""
     header, *rows = records
     if any(QUOTE.encode() in cell for cell in header):
@@ -209,7 +213,7 @@ def _is_uniform(content: bytes, dialect: Dialect) -> bool:
         return False
     if dialect.has_newline_letters(content):
         return False
-    quotes = standard_quotes(content, dialect)
+    quotes = find_standard_quotes(content, dialect)
     if quotes is None or (not is_in_prose(dialect) and has_quoted_newline(content, quotes)):
         return False
     codes = np.frombuffer(content, np.uint8)
@@ -223,13 +227,13 @@ def _is_uniform(content: bytes, dialect: Dialect) -> bool:
     return bool((counts == counts[:1]).all())
 
 
-def _scope(content: bytes, dialect: Dialect) -> Scope:
+def _find_scope(content: bytes, dialect: Dialect) -> Scope:
     """Tell where the escape counts, from cells that only one kind of writer writes."""
     quote, escape = dialect.quote.encode(), dialect.escape.encode()
     special = re.escape(quote + escape)
     single = re.compile(rb"(?<!%s)(?:%s{2})*+%s(?![%s])" % (*[re.escape(escape)] * 3, special))
     votes: Counter[Scope] = Counter()
-    for _, cells in _records(content, dialect):
+    for _, cells in _read_records(content, dialect):
         for cell in cells:
             if escape not in cell:
                 continue
@@ -285,7 +289,7 @@ def find_title(content: bytes, dialect: Dialect, options: CsvOptions) -> Title |
     options
         What the user said about it.
     """
-    records = list(itertools.islice(_records(content, dialect), SNIFFED))
+    records = list(itertools.islice(_read_records(content, dialect), SNIFFED))
     if len(records) < 2:
         return None
     (_, header), *others = records
@@ -306,7 +310,7 @@ def find_title(content: bytes, dialect: Dialect, options: CsvOptions) -> Title |
 
 def _find_table(content: bytes, dialect: Dialect) -> tuple[float, int, int]:
     """Return where records start that have the same number of cells, how many, and how often."""
-    records = list(itertools.islice(_records(content, dialect), SNIFFED))
+    records = list(itertools.islice(_read_records(content, dialect), SNIFFED))
     counts = Counter(len(cells) for _, cells in records[1:])
     expected, times = max(counts.items(), key=lambda item: item[1], default=(0, 0))
     if expected < 2 or times < 2:

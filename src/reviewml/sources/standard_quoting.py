@@ -9,7 +9,7 @@ from reviewml.sources.dialect import LETTERS, NEWLINES, QUOTE, Dialect
 from reviewml.sources.scan_quotes import Block, has_line
 
 
-def standardize(block: Block, dialect: Dialect, filler: bytes) -> tuple[bytes, str]:
+def rewrite_standard(block: Block, dialect: Dialect, filler: bytes) -> tuple[bytes, str]:
     r"""Return the records as RFC 4180 has them, and the quote, empty where there is none.
 
     Parameters
@@ -29,10 +29,10 @@ def standardize(block: Block, dialect: Dialect, filler: bytes) -> tuple[bytes, s
     """
     content = b"".join(_with_filler(block, filler)) if block.malformed else block.content
     if has_line(content, dialect.comment):
-        content = _without_comments(content, dialect)
+        content = _drop_comments(content, dialect)
     escapes = bool(dialect.escape) and dialect.escape.encode() in content
     if escapes or dialect.has_newline_letters(content):
-        return _rewritten(content, dialect), dialect.quote or QUOTE
+        return _rewrite_cells(content, dialect), dialect.quote or QUOTE
     return content, dialect.quote
 
 
@@ -45,7 +45,7 @@ def _with_filler(block: Block, filler: bytes) -> Iterator[bytes]:
     yield block.content[done:]
 
 
-def _without_comments(content: bytes, dialect: Dialect) -> bytes:
+def _drop_comments(content: bytes, dialect: Dialect) -> bytes:
     records = re.compile(rb"(%s)|%s" % (dialect.record.pattern, dialect.line.pattern))
     comment, kept, position = dialect.comment.encode(), [], 0
     while match := records.match(content, position):
@@ -59,18 +59,18 @@ def _without_comments(content: bytes, dialect: Dialect) -> bytes:
     return b"".join(kept)
 
 
-def _rewritten(content: bytes, dialect: Dialect) -> bytes:
+def _rewrite_cells(content: bytes, dialect: Dialect) -> bytes:
     """Put cells with escapes or lone carriage returns in quotes, and double the quotes in them."""
     quote = (dialect.quote or QUOTE).encode()
     special = re.escape(quote.decode() + dialect.escape + dialect.delimiter)
     escaped = re.compile(rf"{re.escape(dialect.escape)}([{special}\r\n])".encode())
 
-    def double(match: re.Match[bytes]) -> bytes:
+    def double_quote(match: re.Match[bytes]) -> bytes:
         return 2 * quote if match[1] == quote else match[1]
 
     def rewrite(match: re.Match[bytes]) -> bytes:
         if match["quoted"] is not None:
-            return quote + escaped.sub(double, match["quoted"]) + quote
+            return quote + escaped.sub(double_quote, match["quoted"]) + quote
         if match["unquoted"] is not None:
             text = match["unquoted"]
             if dialect.scope == "anywhere":
@@ -78,10 +78,10 @@ def _rewritten(content: bytes, dialect: Dialect) -> bytes:
             return quote + text.replace(quote, 2 * quote) + quote
         return match[0]
 
-    return _cells_to_rewrite(dialect).sub(rewrite, content)
+    return _compile_cells_to_rewrite(dialect).sub(rewrite, content)
 
 
-def _cells_to_rewrite(dialect: Dialect) -> re.Pattern[bytes]:
+def _compile_cells_to_rewrite(dialect: Dialect) -> re.Pattern[bytes]:
     """Match cells that must be rewritten by group, and all up to the next of them at once."""
     quote, escape = re.escape(dialect.quote or QUOTE), re.escape(dialect.escape)
     delimiter = re.escape(dialect.delimiter)

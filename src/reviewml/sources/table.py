@@ -14,11 +14,11 @@ from reviewml.data.source import Partition, Source
 from reviewml.errors import SourceError
 from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import redact
-from reviewml.rows.bookkeeping import empty_batch
-from reviewml.rows.roles import Roles, plain_schema
-from reviewml.sources.find_files import File, find, local_root
-from reviewml.sources.formats import Rows, places
-from reviewml.sources.type_casting import cast_rows, full_schema
+from reviewml.rows.bookkeeping import make_empty_batch
+from reviewml.rows.roles import Roles, make_plain_schema
+from reviewml.sources.find_files import File, find, find_local_root
+from reviewml.sources.formats import RawRows, make_places
+from reviewml.sources.type_casting import cast_rows, make_full_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -90,7 +90,7 @@ class Table(Source):
         yield self._partition()
 
     def local_paths(self) -> list[str]:
-        return local_root(self.url.removeprefix(SCHEME))
+        return find_local_root(self.url.removeprefix(SCHEME))
 
     @property
     def schema(self) -> pa.Schema:
@@ -125,27 +125,29 @@ class TablePartition(Partition):
 
     def schema(self) -> pa.Schema:
         """Return the columns without running the query to its end."""
-        with self._relation() as relation:
-            return self._schema(relation.limit(0).to_arrow_reader(1))
+        with self._open_relation() as relation:
+            return self._make_schema(relation.limit(0).to_arrow_reader(1))
 
     def read(self) -> Iterator[pa.RecordBatch]:
         done = 0
-        with self._relation() as relation:
+        with self._open_relation() as relation:
             reader = relation.to_arrow_reader(ROWS)
-            schema = self._schema(reader)
+            schema = self._make_schema(reader)
             for batch in reader:
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                yield cast_rows(Rows(columns, places(self.file, done, len(batch))), schema)
+                yield cast_rows(RawRows(columns, make_places(self.file, done, len(batch))), schema)
                 done += len(batch)
         if not done:
-            yield empty_batch(schema)
+            yield make_empty_batch(schema)
 
-    def _schema(self, reader: pa.RecordBatchReader) -> pa.Schema:
-        columns = plain_schema(reader.schema).remove_metadata()
-        return full_schema([(field.name, _number(field.type)) for field in columns], self.roles)
+    def _make_schema(self, reader: pa.RecordBatchReader) -> pa.Schema:
+        columns = make_plain_schema(reader.schema).remove_metadata()
+        return make_full_schema(
+            [(field.name, _find_number_type(field.type)) for field in columns], self.roles
+        )
 
     @contextlib.contextmanager
-    def _relation(self) -> Iterator[duckdb.DuckDBPyRelation]:
+    def _open_relation(self) -> Iterator[duckdb.DuckDBPyRelation]:
         import duckdb
 
         try:
@@ -158,7 +160,7 @@ class TablePartition(Partition):
                 _check_types(relation)
                 yield relation
         except (duckdb.Error, pa.ArrowException) as error:
-            raise SourceError(f"{self.file.name}: {_without_values(error)}") from None
+            raise SourceError(f"{self.file.name}: {_drop_values(error)}") from None
 
 
 def _check_types(relation: duckdb.DuckDBPyRelation) -> None:
@@ -176,7 +178,7 @@ def _show_query(query: str) -> str:
     return redact(LITERAL.sub(lambda found: found["kept"] or "'…'", query))
 
 
-def _without_values(error: Exception) -> str:
+def _drop_values(error: Exception) -> str:
     """Return the message, without the query and the values in it: they may be reviews."""
     import duckdb
 
@@ -192,7 +194,7 @@ def _without_values(error: Exception) -> str:
     return VALUES.sub("…", message)
 
 
-def _number(kind: pa.DataType) -> pa.DataType:
+def _find_number_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of numbers that holds a decimal exactly."""
     if not pa.types.is_decimal(kind):
         return kind

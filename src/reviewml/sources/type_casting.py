@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from reviewml.errors import SchemaError, SourceError
 from reviewml.privacy.personal_data import is_personal
-from reviewml.rows.bookkeeping import errors_array
+from reviewml.rows.bookkeeping import make_errors_array
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, ERRORS_TYPE, PLACE, Roles, visible, with_roles
 from reviewml.sources.cell_rules import (
     BLANK,
@@ -26,14 +26,14 @@ from reviewml.sources.cell_rules import (
     is_number,
     read_epochs,
 )
-from reviewml.sources.encodings import not_decodable
-from reviewml.sources.formats import Errors, Rows, read_error
+from reviewml.sources.encodings import explain_undecodable
+from reviewml.sources.formats import Errors, RawRows, read_error
 
 QUOTABLE = re.compile(r"[0-9.,:+\-/ ]{1,30}")
 """Cells that an error may quote unless they are personal: numbers and dates, never words."""
 
 
-def full_schema(columns: Iterable[tuple[str, pa.DataType]], roles: Roles) -> pa.Schema:
+def make_full_schema(columns: Iterable[tuple[str, pa.DataType]], roles: Roles) -> pa.Schema:
     """Return the schema of the rows of a source, bookkeeping included.
 
     Raises
@@ -83,7 +83,7 @@ def check_time(column: str, kind: pa.DataType) -> None:
     )
 
 
-def cast_rows(rows: Rows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -> pa.RecordBatch:
+def cast_rows(rows: RawRows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -> pa.RecordBatch:
     """Return the rows as a batch of this schema; a cell that does not fit is null, with an error.
 
     A column that the rows do not have is null.
@@ -91,21 +91,21 @@ def cast_rows(rows: Rows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -
     errors: Errors = {row: list(entries) for row, entries in rows.errors.items()}
     columns = []
     for name in visible(schema.names):
-        column = Column(name, schema.field(name).type, rules)
+        column = CastColumn(name, schema.field(name).type, rules)
         cells = rows.columns.get(name)
         if cells is None:
             columns.append(pa.nulls(len(rows.places), column.type))
             continue
-        values = column.values(cells)
+        values = column.cast_cells(cells)
         columns.append(values)
         if values.null_count > cells.null_count:
             column.note_misfits(errors, cells, values)
-    bookkeeping = {PLACE: rows.places, ERRORS: errors_array(errors, len(rows.places))}
+    bookkeeping = {PLACE: rows.places, ERRORS: make_errors_array(errors, len(rows.places))}
     columns += [bookkeeping[name] for name in schema.names if name in bookkeeping]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def without_headers(rows: Rows) -> Rows:
+def null_headers(rows: RawRows) -> RawRows:
     """Return rows with nulls and an error for those that are the header again."""
     headers = find_headers(rows.columns)
     if headers is None:
@@ -115,7 +115,7 @@ def without_headers(rows: Rows) -> Rows:
         for name, cells in rows.columns.items()
     }
     again = {row: [read_error(HEADER)] for row in pc.indices_nonzero(headers).to_pylist()}
-    return Rows(columns, rows.places, {**rows.errors, **again})
+    return RawRows(columns, rows.places, {**rows.errors, **again})
 
 
 HEADER = (
@@ -125,7 +125,7 @@ HEADER = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class CastColumn:
     """A column whose cells are given their type.
 
     Parameters
@@ -146,7 +146,7 @@ class Column:
     def _is_stated(self) -> bool:
         return self.name in self.rules.stated
 
-    def values(self, cells: pa.Array) -> pa.Array:
+    def cast_cells(self, cells: pa.Array) -> pa.Array:
         """Return cells as values of the type, null where one does not fit."""
         if _is_text(cells.type) and not pa.types.is_binary(self.type):
             if self.type != pa.string():
@@ -178,7 +178,7 @@ class Column:
             with contextlib.suppress(pa.ArrowInvalid):
                 return texts, texts.cast(self.type)
         texts = cast_or_null(cells, pa.string())
-        known = self._plain(texts)
+        known = self._rewrite_plain(texts)
         if self.name in self.rules.keys and not self._is_stated:
             # Blanks around a number tell apart what the number would not.
             known = pc.if_else(pc.equal(known, texts), known, pa.scalar(None, pa.string()))
@@ -187,8 +187,8 @@ class Column:
             values = pc.coalesce(values, self._parse_epochs(known))
         return known, values
 
-    def _plain(self, texts: pa.Array) -> pa.Array:
-        return self.rules.plain(self.rules.drop_missing(texts), self.type)
+    def _rewrite_plain(self, texts: pa.Array) -> pa.Array:
+        return self.rules.rewrite_numbers(self.rules.drop_missing(texts), self.type)
 
     def _parse_epochs(self, texts: pa.Array) -> pa.Array:
         digits = pc.match_substring_regex(texts, EPOCH)
@@ -200,28 +200,28 @@ class Column:
         """Add an error for each cell that is null because it did not fit."""
         lost = pc.indices_nonzero(pc.and_(pc.is_valid(cells), pc.is_null(values)))
         for row in lost.to_pylist():
-            message = self._misfit(cells[row : row + 1])
+            message = self._explain_misfit(cells[row : row + 1])
             if message is not None:
                 errors.setdefault(row, []).append(read_error(message, self.name))
 
-    def _misfit(self, cell: pa.Array) -> str | None:
+    def _explain_misfit(self, cell: pa.Array) -> str | None:
         if not _is_text(cell.type):
             text = cast_or_null(cell, pa.string())
             said = _describe_cell(text[0].as_py(), f"a value of type {cell.type}")
-            return f"{said} is not {self.type}: {self._advice('string')}"
+            return f"{said} is not {self.type}: {self._write_advice('string')}"
         text = cast_or_null(cell.cast(pa.binary()), pa.string())
         if text.null_count:
-            return not_decodable(cell.cast(pa.binary())[0].as_py())
+            return explain_undecodable(cell.cast(pa.binary())[0].as_py())
         if self._is_missing(text):
             return None
         letters = pc.utf8_length(text)[0].as_py()
         said = _describe_cell(text[0].as_py(), f"a text of length {letters:,}")
-        plain = self._plain(text)
+        plain = self._rewrite_plain(text)
         if is_number(self.type) and cast_or_null(plain, self.type).null_count == 0:
-            return f"{said} would change as {self.type}: {self._advice('string')}"
-        return f"{said} is not {self.type}: {self._hint(text)}{self._advice(self._wider(plain))}"
+            return f"{said} would change as {self.type}: {self._write_advice('string')}"
+        return f"{said} is not {self.type}: {self._write_hint(text)}{self._write_advice(self._find_wider_type(plain))}"
 
-    def _hint(self, text: pa.Array) -> str:
+    def _write_hint(self, text: pa.Array) -> str:
         sign = text[0].as_py().strip()
         if re.match(BLANK, sign):
             return f"pass missing=[{sign!r}] if it stands for no value; else "
@@ -234,13 +234,13 @@ class Column:
         known = self.rules.drop_missing_texts(text) if is_text else self.rules.drop_missing(text)
         return bool(known.null_count)
 
-    def _wider(self, plain: pa.Array) -> str:
+    def _find_wider_type(self, plain: pa.Array) -> str:
         if not pa.types.is_integer(self.type):
             return "string"
         decimal = dataclasses.replace(self, type=pa.float64())._parse(plain)
         return "string" if decimal.null_count else "float64"
 
-    def _advice(self, wider: str) -> str:
+    def _write_advice(self, wider: str) -> str:
         instead = f"pass dtypes={{{self.name!r}: {wider!r}}}"
         if not pa.types.is_temporal(self.type):
             return instead

@@ -68,7 +68,7 @@ NOTE = b"reviewml.sample"
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
+class CellSample:
     """What sampled cells say of a column beside its type.
 
     Parameters
@@ -100,19 +100,19 @@ class Sample:
 
     def field(self, name: str, kind: pa.DataType) -> pa.Field:
         """Return the field of a column, which carries this until types are known."""
-        if self == Sample():
+        if self == CellSample():
             return pa.field(name, kind)
         return pa.field(name, kind, metadata={NOTE: json.dumps(dataclasses.asdict(self))})
 
     @classmethod
-    def of(cls, field: pa.Field) -> Sample:
+    def of(cls, field: pa.Field) -> CellSample:
         """Return what a field carries."""
         note = (field.metadata or {}).get(NOTE)
         return cls() if note is None else cls(**json.loads(note))
 
-    def merge(self, other: Sample) -> Sample:
+    def merge(self, other: CellSample) -> CellSample:
         """Return what two files say together."""
-        return Sample(
+        return CellSample(
             self.cells + other.cells,
             self.numbers + other.numbers,
             self.written + other.written,
@@ -134,8 +134,8 @@ class Sample:
             Whether to say that it may be one of numbers or times.
         """
         if numbers:
-            yield from self._warnings_of_numbers(name)
-            yield from self._warnings_of_times(name)
+            yield from self._warn_of_numbers(name)
+            yield from self._warn_of_times(name)
         for word, times in self.words.items():
             yield (
                 f"column {name!r} has {word!r} in {times:,} of the {self.cells:,} cells looked "
@@ -143,7 +143,7 @@ class Sample:
                 f"missing=[] if it does not."
             )
 
-    def _warnings_of_numbers(self, name: str) -> Iterator[str]:
+    def _warn_of_numbers(self, name: str) -> Iterator[str]:
         others = self.cells - self.numbers
         few_codes = self.codes <= MOST_MISFITS * self.cells
         if self.written > (self.cells - self.blanks) / 2 and (few_codes or self.codes < others):
@@ -155,7 +155,7 @@ class Sample:
                 f"{{{name!r}: 'string'}} if it is text."
             )
 
-    def _warnings_of_times(self, name: str) -> Iterator[str]:
+    def _warn_of_times(self, name: str) -> Iterator[str]:
         if self.moments > (self.cells - self.blanks) / 2:
             yield (
                 f"column {name!r} is read as text, since {self.moments:,} of the {self.cells:,} "
@@ -171,11 +171,11 @@ def is_blank(text: str) -> bool:
     return text.strip() in MISSING or re.match(BLANK, text.strip()) is not None
 
 
-def merge_samples(heads: Iterable[pa.Schema]) -> dict[str, Sample]:
+def merge_samples(heads: Iterable[pa.Schema]) -> dict[str, CellSample]:
     """Merge what the heads of files say of their columns, by name."""
-    merged: dict[str, Sample] = {}
+    merged: dict[str, CellSample] = {}
     for field in itertools.chain.from_iterable(heads):
-        merged[field.name] = merged.get(field.name, Sample()).merge(Sample.of(field))
+        merged[field.name] = merged.get(field.name, CellSample()).merge(CellSample.of(field))
     return merged
 
 
@@ -195,7 +195,7 @@ def infer_sample(table: pa.Table, rules: CellRules) -> pa.Schema:
     )
 
 
-def looks_like_record(schema: pa.Schema) -> bool:
+def is_record_like(schema: pa.Schema) -> bool:
     """Tell whether the names of all numbers and times are such themselves: there is no header.
 
     Not where they are whole numbers in order, or a year or the position: these are names, too.
@@ -234,33 +234,33 @@ def infer_field(
     """
     texts = rules.drop_missing_texts(cells).drop_null()
     known = rules.drop_missing(texts).drop_null()
-    if len(known) == 0 or (name not in rules.keys and _all_match(known, BLANK)):
+    if len(known) == 0 or (name not in rules.keys and _match_all(known, BLANK)):
         return _sample_texts(texts, rules, numbers).field(name, pa.null())
     kinds = (*NUMBERS, *TIMES) if numbers else TIMES
     if name in rules.keys:
-        return pa.field(name, _key_type(texts, kinds))
+        return pa.field(name, _choose_key_type(texts, kinds))
     for kind in kinds:
-        if _fits(known, kind, rules):
-            long = kind == pa.int64() and _any_match(known, LONG)
-            return Sample(long=long).field(name, kind)
+        if _is_fit(known, kind, rules):
+            long = kind == pa.int64() and _has_match(known, LONG)
+            return CellSample(long=long).field(name, kind)
     if not _may_be_mistaken(known, rules):
-        return Sample(len(texts), words=_count_words(texts, rules)).field(name, pa.string())
-    kind = _nearest_type(known, kinds, rules)
+        return CellSample(len(texts), words=_count_words(texts, rules)).field(name, pa.string())
+    kind = _find_nearest_type(known, kinds, rules)
     if kind is not None:
         return pa.field(name, kind)
     return _sample_texts(texts, rules, numbers).field(name, pa.string())
 
 
-def _key_type(texts: pa.Array, kinds: Sequence[pa.DataType]) -> pa.DataType:
+def _choose_key_type(texts: pa.Array, kinds: Sequence[pa.DataType]) -> pa.DataType:
     # As they are, untrimmed: blanks tell apart what a number would not.
-    if pa.int64() in kinds and _all_match(texts, CANONICAL) and _casts(texts, pa.int64()):
+    if pa.int64() in kinds and _match_all(texts, CANONICAL) and _can_cast(texts, pa.int64()):
         return pa.int64()
-    return pa.date32() if _casts(texts, pa.date32()) else pa.string()
+    return pa.date32() if _can_cast(texts, pa.date32()) else pa.string()
 
 
-def _fits(texts: pa.Array, kind: pa.DataType, rules: CellRules) -> bool:
-    plain = rules.plain(texts, kind)
-    if plain.null_count or not _casts(plain, kind):
+def _is_fit(texts: pa.Array, kind: pa.DataType, rules: CellRules) -> bool:
+    plain = rules.rewrite_numbers(texts, kind)
+    if plain.null_count or not _can_cast(plain, kind):
         return False
     return find_changed(plain, plain.cast(kind)) is None
 
@@ -270,11 +270,11 @@ def _may_be_mistaken(texts: pa.Array, rules: CellRules) -> bool:
     few = texts.take(pa.array(range(0, len(texts), -(-len(texts) // LOOKED_AT))))
     few = few.filter(pc.invert(pc.match_substring_regex(few, BLANK)))
     alike = [WRITTEN, *dict.fromkeys(LOOKS_LIKE.values())]
-    plain = _count(rules.plain(few), LOOKS_LIKE[pa.float64()])
+    plain = _count(rules.rewrite_numbers(few), LOOKS_LIKE[pa.float64()])
     return 4 * max(plain, *(_count(few, pattern) for pattern in alike)) >= len(few)
 
 
-def _nearest_type(
+def _find_nearest_type(
     texts: pa.Array, kinds: Sequence[pa.DataType], rules: CellRules
 ) -> pa.DataType | None:
     """Return the type that most cells have, where the others are few and no codes."""
@@ -285,11 +285,11 @@ def _nearest_type(
         return None
     misfits = others.filter(pc.invert(pc.match_substring_regex(others, BLANK)))
     few = len(misfits) <= MOST_MISFITS * len(texts)
-    return nearest if few and not _any_match(misfits, CODED) else None
+    return nearest if few and not _has_match(misfits, CODED) else None
 
 
 def _find_fitting(texts: pa.Array, kind: pa.DataType, rules: CellRules) -> pa.Array:
-    plain = rules.plain(texts, kind)
+    plain = rules.rewrite_numbers(texts, kind)
     alike = pc.match_substring_regex(plain, LOOKS_LIKE[kind]).fill_null(False)
     if kind in NUMBERS or 2 * alike.true_count < len(texts):
         return alike
@@ -297,14 +297,14 @@ def _find_fitting(texts: pa.Array, kind: pa.DataType, rules: CellRules) -> pa.Ar
     return cast_or_null(likely, kind).is_valid()
 
 
-def _sample_texts(texts: pa.Array, rules: CellRules, numbers: bool) -> Sample:
+def _sample_texts(texts: pa.Array, rules: CellRules, numbers: bool) -> CellSample:
     words, blanks = _count_words(texts, rules), _count(texts, BLANK)
     written = _count(texts, WRITTEN) if numbers else 0
     moments = _count(texts, MOMENT)
     if 2 * max(written, moments) <= len(texts) - blanks:
-        return Sample(cells=len(texts), words=words)
+        return CellSample(cells=len(texts), words=words)
     plain, codes = _count(texts, LOOKS_LIKE[pa.float64()]), _count(texts, CODED)
-    return Sample(len(texts), plain, written, codes, moments, blanks, words)
+    return CellSample(len(texts), plain, written, codes, moments, blanks, words)
 
 
 def _count_words(texts: pa.Array, rules: CellRules) -> dict[str, int]:
@@ -318,18 +318,18 @@ def _count(texts: pa.Array, pattern: str) -> int:
     return int(pc.match_substring_regex(texts, pattern).true_count)
 
 
-def _any_match(texts: pa.Array, pattern: str) -> bool:
+def _has_match(texts: pa.Array, pattern: str) -> bool:
     return _count(texts, pattern) > 0
 
 
-def _all_match(texts: pa.Array, pattern: str) -> bool:
+def _match_all(texts: pa.Array, pattern: str) -> bool:
     # The first few settle most columns.
-    if len(texts) > 16 and not _all_match(texts[:16], pattern):
+    if len(texts) > 16 and not _match_all(texts[:16], pattern):
         return False
     return _count(texts, pattern) == len(texts)
 
 
-def _casts(texts: pa.Array, kind: pa.DataType) -> bool:
+def _can_cast(texts: pa.Array, kind: pa.DataType) -> bool:
     try:
         # The first few settle most columns; Arrow is slow where all of many cells fail.
         texts[:16].cast(kind)

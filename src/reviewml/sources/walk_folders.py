@@ -58,10 +58,10 @@ class Pattern(Selection):
         self.segments = pattern.split("/")
 
     def enters(self, name: str) -> bool:
-        return _matches(name.split("/"), self.segments, begins=True)
+        return _match_parts(name.split("/"), self.segments, begins=True)
 
     def takes(self, name: str) -> bool:
-        return _matches(name.split("/"), self.segments)
+        return _match_parts(name.split("/"), self.segments)
 
 
 def is_data(name: str) -> bool:
@@ -69,22 +69,22 @@ def is_data(name: str) -> bool:
     return not name.startswith(".") and (not name.startswith("_") or "=" in name)
 
 
-def _matches(parts: Sequence[str], segments: Sequence[str], *, begins: bool = False) -> bool:
+def _match_parts(parts: Sequence[str], segments: Sequence[str], *, begins: bool = False) -> bool:
     if not parts:
         return begins or all(segment == "**" for segment in segments)
     if not segments:
         return False
     segment, *rest = segments
     if segment == "**":
-        skipped = _matches(parts, rest, begins=begins)
+        skipped = _match_parts(parts, rest, begins=begins)
         shown = not parts[0].startswith(".")
-        return skipped or (shown and _matches(parts[1:], segments, begins=begins))
+        return skipped or (shown and _match_parts(parts[1:], segments, begins=begins))
     hidden = parts[0].startswith(".") and not segment.startswith(".")
     fits = not hidden and fnmatch.fnmatchcase(parts[0], segment)
-    return fits and _matches(parts[1:], rest, begins=begins)
+    return fits and _match_parts(parts[1:], rest, begins=begins)
 
 
-class Walk:
+class FolderWalk:
     """The files of a folder, those behind links included.
 
     A link is followed unless what it leads to is read under its own name, so that no row is read
@@ -118,7 +118,7 @@ class Walk:
             links, self._links = sorted(self._links), []
             for path, name in links:
                 linked += self._follow(path, name)
-        read = set(self._real_paths()) if linked else set()
+        read = set(self._walk_real_paths()) if linked else set()
         self.files += [(path, name) for path, name, real in linked if real not in read]
 
     def warn(self) -> None:
@@ -155,7 +155,7 @@ class Walk:
                 else:
                     self._leave_out(SPECIAL, name)
 
-    def _real_paths(self) -> Iterator[str]:
+    def _walk_real_paths(self) -> Iterator[str]:
         real = {folder: path for path, folder in self._walked.items()}
         for path, _ in self.files:
             folder, name = os.path.split(path)
@@ -170,7 +170,7 @@ class Walk:
             real = os.path.realpath(link, strict=True)
             mode = os.stat(real).st_mode
         except PermissionError as error:
-            raise unreadable(link, error) from None
+            raise make_unreadable_error(link, error) from None
         except OSError:
             self._leave_out(BROKEN, name)
             return
@@ -200,10 +200,10 @@ def list_folder(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise unreadable(folder, error) from None
+        raise make_unreadable_error(folder, error) from None
 
 
-def unreadable(path: str, error: OSError) -> SourceError:
+def make_unreadable_error(path: str, error: OSError) -> SourceError:
     """Return the error that rows may be missing, since a path cannot be looked into."""
     return SourceError(
         f"{redact(path)!r} cannot be read: {error.strerror}. Make it readable, or leave it out "

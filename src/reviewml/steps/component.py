@@ -73,7 +73,7 @@ class Component(SafeDisplay):
                 self.check_form(name, value)
             except WrongForm as error:
                 raise ParameterError(f"{cls.__name__}: {error}.") from error
-            for component in _components_in(value):
+            for component in _walk_components(value):
                 component.check_parameters()
 
     @classmethod
@@ -149,9 +149,9 @@ class Component(SafeDisplay):
         self.__dict__.update(state)
 
 
-def _components_in(value: Any) -> Iterator[Component]:
+def _walk_components(value: Any) -> Iterator[Component]:
     if isinstance(value, Component):
         yield value
     elif isinstance(value, list | tuple):
         for element in value:
-            yield from _components_in(element)
+            yield from _walk_components(element)

@@ -125,9 +125,9 @@ class Enricher(Enrichment):
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; one that it fails on has nulls and an error."""
-        return dataset.apply(self._operation(dataset, stage or type(self).__name__))
+        return dataset.apply(self._make_operation(dataset, stage or type(self).__name__))
 
-    def _operation(self, dataset: Dataset, stage: str) -> Enrich:
+    def _make_operation(self, dataset: Dataset, stage: str) -> Enrich:
         if self.stored and dataset.store is not None:
             return CachedEnrich(self, stage, dataset.store)
         return Enrich(self, stage)

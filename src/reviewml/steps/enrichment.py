@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.data.frames import as_dataset, like
+from reviewml.data.frames import append_to_frame, as_dataset
 from reviewml.errors import ReviewmlError
 from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
@@ -101,13 +101,13 @@ class Enrichment(FrameTransformer, Component, ABC):
             A `Dataset`, or a pandas, polars or Arrow frame.
         """
         dataset = self.read_rows(X)
-        return self.convert_output(_like(X, dataset, dataset.enrich(self)))
+        return self.convert_output(_append_added(X, dataset, dataset.enrich(self)))
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit on rows and return them with the columns added, cross-fitted where that differs."""
         dataset = self.read_rows(X)
         self.remember_columns(dataset.schema.names)
-        return self.convert_output(_like(X, dataset, self.fit_enrich(dataset)))
+        return self.convert_output(_append_added(X, dataset, self.fit_enrich(dataset)))
 
     def read_rows(self, X: Any) -> Dataset:
         """Return the rows of a frame or `Dataset`, after checking the parameters."""
@@ -129,10 +129,10 @@ class Enrichment(FrameTransformer, Component, ABC):
         held = {name: id(value) for name, value in vars(self).items() if not name.startswith("_")}
         # Hashing fitted state again for each batch that is served would take longer than the rest.
         if getattr(self, "_origin_of", None) != held:
-            self._origin, self._origin_of = self._told_origin(), held
+            self._origin, self._origin_of = self._make_origin(), held
         return self._origin
 
-    def _told_origin(self) -> Origin | None:
+    def _make_origin(self) -> Origin | None:
         try:
             return Origin(type(self).__name__, self._fingerprint_of_columns())
         except (TypeError, ImportError, ReviewmlError):
@@ -169,6 +169,6 @@ class Enrichment(FrameTransformer, Component, ABC):
         return ""
 
 
-def _like(given: Any, before: Dataset, after: Dataset) -> Any:
+def _append_added(given: Any, before: Dataset, after: Dataset) -> Any:
     added = [name for name in after.schema.names if name not in before.schema.names]
-    return like(given, after, added)
+    return append_to_frame(given, after, added)

@@ -121,15 +121,15 @@ class Featurizer(Component, ABC):
         if threads == 1:
             fill(0)
         else:
-            list(_pool(threads).map(fill, range(threads)))
+            list(_make_pool(threads).map(fill, range(threads)))
         return values
 
 
 @functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _make_pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="features")
 
 
 # A forked process has none of its parent's threads.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_make_pool.cache_clear)

@@ -27,7 +27,7 @@ LARGEST = 1e150
 """Of a quantity that is learned: squares of larger ones, and of its inverse, are not floats."""
 
 
-def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
+def read_target(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
     """Read the target and, where it is not given, infer what kind of prediction it is.
 
     Text, booleans and two values are classes; whole numbers are classes when there are at most
@@ -57,8 +57,8 @@ def target_of(column: pa.ChunkedArray, task: Task | None, name: str) -> Target:
         if not _is_number(distinct.type):
             raise TargetError(f"target {name!r} is {distinct.type}, which regression cannot learn.")
         _check_spread(distinct, name)
-        return Target(quantities(column, name), "regression")
-    return _classes(column, distinct, task, name)
+        return Target(read_quantities(column, name), "regression")
+    return _read_classes(column, distinct, task, name)
 
 
 def check_plain(kind: pa.DataType, name: str) -> None:
@@ -78,7 +78,7 @@ def with_one_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def quantities(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
+def read_quantities(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
     """Return a target as numbers, NaN where it is null.
 
     Raises
@@ -110,7 +110,7 @@ def quantities(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
 
 def _check_spread(distinct: pa.Array, name: str) -> None:
     """Raise when a target has different values that are one in 64-bit floats, or nearly."""
-    values = np.unique(quantities(pa.chunked_array([distinct]), name))
+    values = np.unique(read_quantities(pa.chunked_array([distinct]), name))
     if len(values) < len(distinct):
         raise TargetError(
             f"target {name!r} is {distinct.type} and has values that 64-bit floats do not tell "
@@ -123,7 +123,7 @@ def _check_spread(distinct: pa.Array, name: str) -> None:
         )
 
 
-def _classes(column: pa.ChunkedArray, distinct: pa.Array, task: Task, name: str) -> Target:
+def _read_classes(column: pa.ChunkedArray, distinct: pa.Array, task: Task, name: str) -> Target:
     classes = tuple(sorted(distinct.to_pylist()))
     if task == "binary" and len(classes) != 2:
         raise TargetError(f"target {name!r} has {len(classes)} values, and task='binary' two.")
@@ -155,7 +155,7 @@ def _is_number(kind: pa.DataType) -> bool:
     )
 
 
-def codes_of(column: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np.float64]:
+def encode_classes(column: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np.float64]:
     """Return the position of each value among the classes; NaN for null, -1 for an unknown value.
 
     Values are compared, not types: the class 1 is also 1.0 and True, and never the text "1".

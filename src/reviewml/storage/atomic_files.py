@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reviewml.errors import RegistryError
-from reviewml.storage.temporary import temporary_file, temporary_folder
+from reviewml.storage.temporary import create_temporary_file, create_temporary_folder
 from reviewml.storage.write_errors import explain_write_errors
 
 
@@ -37,7 +37,7 @@ def replace_file(path: Path) -> Iterator[Path]:
             # Found out now, not when everything has been written.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_file(path) as temporary:
+        with create_temporary_file(path) as temporary:
             yield temporary
             sync(temporary)
             temporary.replace(path)
@@ -52,7 +52,7 @@ def write_text(path: Path, text: str) -> Path:
 
 
 @contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
+def create_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder to write to; it becomes `folder` when all went well.
 
     Raises
@@ -65,7 +65,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     with explain_write_errors(folder):
         _require_absent(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(folder) as temporary:
+        with create_temporary_folder(folder) as temporary:
             unfinished = temporary / folder.name
             unfinished.mkdir()
             yield unfinished

@@ -9,7 +9,7 @@ from reviewml.errors import MissingExtra, SourceError
 from reviewml.privacy.redaction import redact
 
 
-def filesystem(url: str, error: Callable[[str], Exception] = SourceError) -> tuple[Any, str]:
+def open_filesystem(url: str, error: Callable[[str], Exception] = SourceError) -> tuple[Any, str]:
     """Return the fsspec filesystem of a URL, and the path within it.
 
     Parameters

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from reviewml.errors import ReviewmlError
 from reviewml.privacy.redaction import describe_error, redact
 from reviewml.storage.atomic_files import sync
-from reviewml.storage.filesystems import filesystem
+from reviewml.storage.filesystems import open_filesystem
 from reviewml.untrusted import open_file
 
 Asked = TypeVar("Asked")
@@ -54,7 +54,7 @@ ADVICE = {
 _MEMORY = threading.Lock()
 
 
-class Place(ABC):
+class SharedFiles(ABC):
     """Files, named by their path below a root.
 
     Parameters
@@ -79,7 +79,7 @@ class Place(ABC):
         return redact(self.root)
 
     @abstractmethod
-    def names(self, folder: str) -> list[str]:
+    def list_names(self, folder: str) -> list[str]:
         """Return what is in a folder now; nothing when it is not there."""
 
     @abstractmethod
@@ -111,7 +111,7 @@ class Place(ABC):
         """Delete files that may be gone already."""
 
     @abstractmethod
-    def sweep(self, older_than: float) -> None:
+    def sweep_leftovers(self, older_than: float) -> None:
         """Delete what writers that were killed so many seconds ago had begun."""
 
     def make_error(self, why: str) -> Exception:
@@ -134,7 +134,7 @@ class Place(ABC):
             raise self.make_error(advice or other) from None
 
 
-class Folder(Place):
+class SharedFolder(SharedFiles):
     """A folder of this machine, or of others that have mounted it.
 
     Files whose names begin with a dot are not there: some of them are being written.
@@ -151,17 +151,17 @@ class Folder(Place):
         super().__init__(root, error)
         self.private = private
 
-    def names(self, folder: str) -> list[str]:
+    def list_names(self, folder: str) -> list[str]:
         with self.explain_errors():
             try:
-                with os.scandir(self._path(folder)) as entries:
+                with os.scandir(self._resolve_path(folder)) as entries:
                     return [entry.name for entry in entries if entry.name[0] != "."]
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
     def find(self, folder: str) -> list[str]:
         with self.explain_errors():
-            found = [path for path in self._path(folder).rglob("[!.]*") if path.is_file()]
+            found = [path for path in self._resolve_path(folder).rglob("[!.]*") if path.is_file()]
             return [path.relative_to(self.root).as_posix() for path in found]
 
     def read(self, path: str, *, most: int | None = None) -> bytes:
@@ -169,7 +169,7 @@ class Folder(Place):
             try:
                 # What was written here is a file: whoever may write here must not have another
                 # one read by a link, nor have readers wait at a pipe.
-                with open_file(self._path(path), most=sys.maxsize) as file:
+                with open_file(self._resolve_path(path), most=sys.maxsize) as file:
                     return file.read() if most is None else file.read(most)
             except OSError as error:
                 # How NFS says that another machine deleted it.
@@ -179,12 +179,12 @@ class Folder(Place):
 
     def write(self, path: str, data: Any) -> None:
         with self.explain_errors():
-            self._publish(self._path(path), data, os.replace)
+            self._publish(self._resolve_path(path), data, os.replace)
 
     def create(self, path: str, data: Any) -> bool:
         with self.explain_errors():
             try:
-                self._publish(self._path(path), data, self._link)
+                self._publish(self._resolve_path(path), data, self._link)
             except FileExistsError:
                 return False
         return True
@@ -192,9 +192,9 @@ class Folder(Place):
     def remove(self, paths: Iterable[str]) -> None:
         with self.explain_errors():
             for path in paths:
-                self._path(path).unlink(missing_ok=True)
+                self._resolve_path(path).unlink(missing_ok=True)
 
-    def sweep(self, older_than: float) -> None:
+    def sweep_leftovers(self, older_than: float) -> None:
         before = time.time() - older_than
         with self.explain_errors():
             for path in Path(self.root).rglob(".*.unfinished"):
@@ -202,7 +202,7 @@ class Folder(Place):
                     if path.stat().st_mtime <= before:
                         path.unlink()
 
-    def _path(self, path: str) -> Path:
+    def _resolve_path(self, path: str) -> Path:
         """Return where a file is; the folders above it must not be links to others."""
         folder = Path(self.root)
         for name in path.split("/")[:-1]:
@@ -255,7 +255,7 @@ class Folder(Place):
             ) from None
 
 
-class Bucket(Place):
+class ObjectStore(SharedFiles):
     """A folder of a filesystem of fsspec in which a put is atomic, as in object stores.
 
     Parameters
@@ -278,32 +278,34 @@ class Bucket(Place):
         )
         self.exclusive = not protocols.isdisjoint({"memory", *CONDITIONAL})
 
-    def names(self, folder: str) -> list[str]:
-        with self._listing():
+    def list_names(self, folder: str) -> list[str]:
+        with self._refresh_listing():
             try:
-                found = self.files.ls(self._path(folder), detail=False)
+                found = self.files.ls(self._join_path(folder), detail=False)
             except FileNotFoundError:
                 return []
         return [posixpath.basename(name.rstrip("/")) for name in found]
 
     def find(self, folder: str) -> list[str]:
-        with self._listing():
-            found = self.files.find(self._path(folder))
-        return [posixpath.join(folder, posixpath.relpath(f, self._path(folder))) for f in found]
+        with self._refresh_listing():
+            found = self.files.find(self._join_path(folder))
+        return [
+            posixpath.join(folder, posixpath.relpath(f, self._join_path(folder))) for f in found
+        ]
 
     def read(self, path: str, *, most: int | None = None) -> bytes:
         with self.explain_errors():
-            data: bytes = self.files.cat_file(self._path(path), start=None, end=most)
+            data: bytes = self.files.cat_file(self._join_path(path), start=None, end=most)
             return data
 
     def write(self, path: str, data: Any) -> None:
         with self.explain_errors():
-            self.files.pipe_file(self._path(path), bytes(data))
+            self.files.pipe_file(self._join_path(path), bytes(data))
 
     def create(self, path: str, data: Any) -> bool:
         with self.explain_errors(), self.once:
             try:
-                self.files.pipe_file(self._path(path), bytes(data), mode="create")
+                self.files.pipe_file(self._join_path(path), bytes(data), mode="create")
             except FileExistsError:
                 return False
         return True
@@ -312,26 +314,26 @@ class Bucket(Place):
         with self.explain_errors():
             for path in paths:
                 with suppress(FileNotFoundError):
-                    self.files.rm_file(self._path(path))
+                    self.files.rm_file(self._join_path(path))
 
-    def sweep(self, older_than: float) -> None:
+    def sweep_leftovers(self, older_than: float) -> None:
         # What was begun here is not there.
         return
 
     @contextmanager
-    def _listing(self) -> Iterator[None]:
+    def _refresh_listing(self) -> Iterator[None]:
         with self.explain_errors():
             # What was listed before is kept by some, and others write here.
             self.files.invalidate_cache()
             yield
 
-    def _path(self, path: str) -> str:
+    def _join_path(self, path: str) -> str:
         return posixpath.join(self.path, path).rstrip("/")
 
 
-def place_of(
+def open_shared_files(
     path: str | os.PathLike[str], error: Callable[[str], Exception], *, private: bool = False
-) -> Place:
+) -> SharedFiles:
     """Return the place that a path or a URL stands for.
 
     Parameters
@@ -350,16 +352,16 @@ def place_of(
     """
     root = os.fspath(path)
     if "://" not in root:
-        return Folder(root, error, private)
+        return SharedFolder(root, error, private)
     from fsspec.implementations.local import LocalFileSystem
 
-    files, below = filesystem(root, error)
+    files, below = open_filesystem(root, error)
     if isinstance(files, LocalFileSystem):
-        return Folder(below, error, private)
-    return Bucket(root, error, files, below)
+        return SharedFolder(below, error, private)
+    return ObjectStore(root, error, files, below)
 
 
-def at_once(work: Callable[[Asked], Answer], asked: Iterable[Asked]) -> list[Answer]:
+def run_at_once(work: Callable[[Asked], Answer], asked: Iterable[Asked]) -> list[Answer]:
     """Return the answer to each, several of which are waited for at the same time.
 
     Examples

@@ -40,7 +40,7 @@ _pauses: dict[Path, int] = {}
 
 
 @contextmanager
-def temporary_file(path: Path, mode: int = TEXT_MODE) -> Iterator[Path]:
+def create_temporary_file(path: Path, mode: int = TEXT_MODE) -> Iterator[Path]:
     """Create an empty hidden file beside `path`, and remove it in the end unless it was renamed.
 
     Parameters
@@ -68,7 +68,7 @@ def temporary_file(path: Path, mode: int = TEXT_MODE) -> Iterator[Path]:
 
 
 @contextmanager
-def temporary_folder(path: Path | None = None) -> Iterator[Path]:
+def create_temporary_folder(path: Path | None = None) -> Iterator[Path]:
     """Create a hidden folder that only its owner can enter, and remove it in the end.
 
     Parameters
@@ -86,7 +86,7 @@ def temporary_folder(path: Path | None = None) -> Iterator[Path]:
     _remove_leftovers_in_turn(path)
     with explain(path):
         lock, handle = _create_locked(path, LOCK, 0o600)
-    folder = _folder_of(lock)
+    folder = _find_folder(lock)
     try:
         with explain(path):
             folder.mkdir(mode=0o700)
@@ -121,7 +121,7 @@ def remove_leftovers(path: Path) -> int:
     int
         How many names there are in the folder.
     """
-    prefix = _prefix(path)
+    prefix = _make_prefix(path)
     found: list[str] = []
     with suppress(OSError), os.scandir(path.parent) as entries:
         found += (entry.name for entry in entries)
@@ -141,8 +141,8 @@ def _remove_unlocked(temporary: Path) -> None:
         if not _lock(handle):
             return
         if temporary.name.endswith(LOCK):
-            shutil.rmtree(_folder_of(temporary), ignore_errors=True)
-            if _folder_of(temporary).exists():
+            shutil.rmtree(_find_folder(temporary), ignore_errors=True)
+            if _find_folder(temporary).exists():
                 return
         if fcntl is not None:
             temporary.unlink()
@@ -154,7 +154,7 @@ def _remove_unlocked(temporary: Path) -> None:
 
 def _create_locked(path: Path, ending: str, mode: int) -> tuple[Path, int]:
     while True:
-        temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}{ending}")
+        temporary = path.with_name(f"{_make_prefix(path)}{secrets.token_hex(8)}{ending}")
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode)
         # Somebody who removes leftovers may come between the creation and the lock: wait for them.
         _lock(handle, wait=True)
@@ -174,9 +174,9 @@ def _lock(handle: int, *, wait: bool = False) -> bool:
     return True
 
 
-def _prefix(path: Path) -> str:
+def _make_prefix(path: Path) -> str:
     return f".{path.name[:PREFIX_LENGTH]}."
 
 
-def _folder_of(lock: Path) -> Path:
+def _find_folder(lock: Path) -> Path:
     return lock.with_name(lock.name.removesuffix(".lock"))

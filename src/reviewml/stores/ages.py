@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from reviewml.rows.row_errors import warn_at_caller
-from reviewml.rows.windows import Duration, microseconds
+from reviewml.rows.windows import Duration, parse_duration
 
 LAST_MOMENT = 253_402_300_799.0
 """Seconds from 1970 to the end of the year 9999; what is later comes from a damaged file."""
@@ -34,7 +34,7 @@ def find_unused(
     now
         Seconds since 1970, by the clock of this machine unless given.
     """
-    age = microseconds(older_than) / 1e6
+    age = parse_duration(older_than) / 1e6
     if not last_used:
         return []
     now, newest = time.time() if now is None else now, max(last_used)
@@ -46,15 +46,15 @@ def find_unused(
 def _warn_of_clocks(now: float, newest: float, age: float) -> None:
     if newest > now + DAY:
         warn_at_caller(
-            f"the store was last used on {_date(newest)}, and the clock says "
-            f"{_date(now)}: this clock or another is wrong, and shelves are kept longer."
+            f"the store was last used on {_format_date(newest)}, and the clock says "
+            f"{_format_date(now)}: this clock or another is wrong, and shelves are kept longer."
         )
     elif age and newest < now - age:
         warn_at_caller(
-            f"the store was last used on {_date(newest)} by the clocks, and ages are counted from "
+            f"the store was last used on {_format_date(newest)} by the clocks, and ages are counted from "
             "then: what was used shortly before is kept. Prune what is older than 0s to delete all."
         )
 
 
-def _date(moment: float) -> str:
+def _format_date(moment: float) -> str:
     return f"{datetime.datetime.fromtimestamp(min(moment, LAST_MOMENT), datetime.UTC):%Y-%m-%d}"

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from reviewml.operations.value_store import Shelf
 from reviewml.rows.row_errors import warn_at_caller
-from reviewml.stores.checksums import row_checksums
+from reviewml.stores.checksums import compute_checksums
 from reviewml.stores.sqlite_codec import Cell, from_cells
 
 Row = tuple[Any, ...]
@@ -62,12 +62,12 @@ class CheckedRows:
             return cls(shelf, np.empty(0, np.int64), [()] * len(shelf.columns), [])
         first, *cells = zip(*rows, strict=True)
         places = np.array(first, np.int64)
-        sound = _distinct(places)
+        sound = _find_distinct(places)
         bad: list[tuple[bytes, Cell]] = []
         if checked:
             *cells, kept = cells
             found = keys.take(pa.array(places))
-            fits = row_checksums(shelf, found, cells) == _integers(kept)
+            fits = compute_checksums(shelf, found, cells) == _to_integers(kept)
             bad = [(found[row].as_py(), kept[row]) for row in np.flatnonzero(~fits).tolist()]
             sound &= fits
         if not sound.all():
@@ -92,11 +92,11 @@ def fetch_all(connection: Connection, query: str) -> list[Row]:
     except sqlite3.OperationalError as error:
         if "decode" not in str(error):
             raise
-    connection.text_factory = _text_or_bytes
+    connection.text_factory = _decode_text
     return connection.execute(query).fetchall()
 
 
-def _text_or_bytes(raw: bytes) -> str | bytes:
+def _decode_text(raw: bytes) -> str | bytes:
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -117,7 +117,7 @@ def add_checksums(connection: Connection, table: str, shelf: Shelf) -> None:
     last = -1
     while rows := connection.execute(query, (last, ROWS_AT_ONCE)).fetchall():
         numbers, keys, *columns = zip(*rows, strict=True)
-        sums = row_checksums(shelf, pa.array(keys, pa.binary(16)), columns).tolist()
+        sums = compute_checksums(shelf, pa.array(keys, pa.binary(16)), columns).tolist()
         connection.executemany(
             f"UPDATE {table} SET checksum = ? WHERE rowid = ?", zip(sums, numbers, strict=True)
         )
@@ -137,14 +137,14 @@ def warn_of_damage(folder: Path, shelf: Shelf, count: int) -> None:
     )
 
 
-def _distinct(places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _find_distinct(places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     # A damaged index may lead to two rows of one key.
     first = np.zeros(len(places), bool)
     first[np.unique(places, return_index=True)[1]] = True
     return first
 
 
-def _integers(cells: Sequence[Cell]) -> npt.NDArray[np.int64]:
+def _to_integers(cells: Sequence[Cell]) -> npt.NDArray[np.int64]:
     whole = [cell if type(cell) is int else None for cell in cells]
     missing = np.array([cell is None for cell in whole])
     # What is no integer does not fit any checksum, except one in 2**64.

@@ -29,7 +29,7 @@ _ALIEN = 0x5DEECE66D1234567
 _SHIFT = np.uint64(29)
 
 
-def row_checksums(
+def compute_checksums(
     shelf: Shelf, keys: pa.Array, columns: Sequence[Sequence[Cell]]
 ) -> npt.NDArray[np.int64]:
     """Compute a 64-bit checksum of each row, as SQLite holds integers.
@@ -49,19 +49,19 @@ def row_checksums(
     width = keys.type.byte_width
     halves = np.frombuffer(keys.buffers()[1], "<u8", len(keys) * 2, keys.offset * width)
     for half in halves.reshape(-1, 2).T:
-        sums = _mix(sums, half)
+        sums = _mix_numbers(sums, half)
     for field, cells in zip(shelf.columns, columns, strict=True):
-        numbers, missing = _numbers(cells, integers=is_integer_cells(field.type))
-        sums = _mix(sums, numbers) + missing
+        numbers, missing = _number_cells(cells, integers=is_integer_cells(field.type))
+        sums = _mix_numbers(sums, numbers) + missing
     return sums.view(np.int64)
 
 
-def _mix(sums: Sums, numbers: Sums) -> Sums:
+def _mix_numbers(sums: Sums, numbers: Sums) -> Sums:
     sums = (sums ^ numbers) * _FACTOR
     return sums ^ (sums >> _SHIFT)
 
 
-def _numbers(cells: Sequence[Cell], *, integers: bool) -> tuple[Sums, Sums]:
+def _number_cells(cells: Sequence[Cell], *, integers: bool) -> tuple[Sums, Sums]:
     """Return a number for each cell, and 1 for each that is null."""
     if integers:
         if not {*map(type, cells)} <= {int, type(None)}:
@@ -70,14 +70,14 @@ def _numbers(cells: Sequence[Cell], *, integers: bool) -> tuple[Sums, Sums]:
         missing = np.asarray(column.is_null()).astype(np.uint64)
         return np.asarray(column.fill_null(0)).view(np.uint64), missing
     # Labels occur again and again.
-    distinct = {cell: _number(cell) for cell in set(cells)}
+    distinct = {cell: _number_cell(cell) for cell in set(cells)}
     numbers = np.fromiter(map(distinct.__getitem__, cells), np.uint64, len(cells))
     if None not in distinct:
         return numbers, np.zeros(len(cells), np.uint64)
     return numbers, np.fromiter((cell is None for cell in cells), np.uint64, len(cells))
 
 
-def _number(cell: object) -> int:
+def _number_cell(cell: object) -> int:
     """Return what stands for a cell of a column that is not of integers."""
     if type(cell) is str:
         return zlib.crc32(cell.encode())

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reviewml.storage.shared_files import Place
+from reviewml.storage.shared_files import SharedFiles
 
 FOLDER = "turns"
 
@@ -37,10 +37,10 @@ ENDED = b'{"until": 0}'
 _NAME = re.compile(r"([0-9]{12}|[1-9][0-9]{12,})\.json")
 
 
-class Turn:
+class Lease:
     """What its holder has until `end`, or until others may think that it was killed."""
 
-    def __init__(self, place: Place, number: int) -> None:
+    def __init__(self, place: SharedFiles, number: int) -> None:
         self.place = place
         self.number = number
 
@@ -52,20 +52,20 @@ class Turn:
         StoreError
             When somebody else has the turn by now.
         """
-        if max(_numbers(self.place), default=0) != self.number:
+        if max(_list_numbers(self.place), default=0) != self.number:
             raise self.place.make_error(
                 f"this process paused for longer than {LEASE:,.0f} s, and another has begun to "
                 "rewrite values: do it again"
             )
-        self.place.write(_path(self.number), _lease())
+        self.place.write(_make_path(self.number), _write_lease())
 
     def end(self) -> None:
         """Let others have their turn."""
-        self.place.write(_path(self.number), ENDED)
+        self.place.write(_make_path(self.number), ENDED)
 
 
 @contextmanager
-def turn(place: Place, patience: float = 0.0) -> Iterator[Turn | None]:
+def take_turn(place: SharedFiles, patience: float = 0.0) -> Iterator[Lease | None]:
     """Give a turn, or None when somebody else has it for longer than `patience` seconds."""
     taken = _wait_for_turn(place, patience)
     try:
@@ -76,7 +76,7 @@ def turn(place: Place, patience: float = 0.0) -> Iterator[Turn | None]:
 
 
 @contextmanager
-def required_turn(place: Place) -> Iterator[Turn]:
+def require_turn(place: SharedFiles) -> Iterator[Lease]:
     """Give a turn when others have had theirs.
 
     Raises
@@ -84,13 +84,13 @@ def required_turn(place: Place) -> Iterator[Turn]:
     StoreError
         When that takes longer than `PATIENCE`.
     """
-    with turn(place, PATIENCE) as taken:
+    with take_turn(place, PATIENCE) as taken:
         if taken is None:
             raise place.make_error("another process rewrites values; try again when that has ended")
         yield taken
 
 
-def _wait_for_turn(place: Place, patience: float) -> Turn | None:
+def _wait_for_turn(place: SharedFiles, patience: float) -> Lease | None:
     end = time.monotonic() + patience
     seen: dict[bytes, float] = {}
     while (taken := _take_turn(place, seen)) is None and time.monotonic() < end:
@@ -98,20 +98,20 @@ def _wait_for_turn(place: Place, patience: float) -> Turn | None:
     return taken
 
 
-def _take_turn(place: Place, seen: dict[bytes, float] | None = None) -> Turn | None:
-    numbers = _numbers(place)
+def _take_turn(place: SharedFiles, seen: dict[bytes, float] | None = None) -> Lease | None:
+    numbers = _list_numbers(place)
     newest = max(numbers, default=0)
     if newest and _is_held(place, newest, {} if seen is None else seen):
         return None
-    if not place.create(_path(newest + 1), _lease()):
+    if not place.create(_make_path(newest + 1), _write_lease()):
         return None
-    place.remove(map(_path, numbers))
-    return Turn(place, newest + 1)
+    place.remove(map(_make_path, numbers))
+    return Lease(place, newest + 1)
 
 
-def _is_held(place: Place, number: int, seen: dict[bytes, float]) -> bool:
+def _is_held(place: SharedFiles, number: int, seen: dict[bytes, float]) -> bool:
     try:
-        content = place.read(_path(number))
+        content = place.read(_make_path(number))
     except FileNotFoundError:
         # Somebody has taken the next one.
         return True
@@ -125,13 +125,13 @@ def _is_held(place: Place, number: int, seen: dict[bytes, float]) -> bool:
         return True
 
 
-def _numbers(place: Place) -> list[int]:
-    return [int(found[1]) for found in map(_NAME.fullmatch, place.names(FOLDER)) if found]
+def _list_numbers(place: SharedFiles) -> list[int]:
+    return [int(found[1]) for found in map(_NAME.fullmatch, place.list_names(FOLDER)) if found]
 
 
-def _path(number: int) -> str:
+def _make_path(number: int) -> str:
     return f"{FOLDER}/{number:012}.json"
 
 
-def _lease() -> bytes:
+def _write_lease() -> bytes:
     return json.dumps({"until": time.time() + LEASE}).encode()

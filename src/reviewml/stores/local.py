@@ -33,15 +33,15 @@ from reviewml.stores.checked_rows import (
     has_checksums,
     warn_of_damage,
 )
-from reviewml.stores.checksums import row_checksums
+from reviewml.stores.checksums import compute_checksums
 from reviewml.stores.sqlite_codec import Cell, check_kept, to_cells
 from reviewml.stores.sqlite_file import (
     FORMAT,
     STILL_THERE,
     delete,
     make_damage_error,
-    reading,
-    writing,
+    open_to_read,
+    open_to_write,
 )
 
 _SIZE = (
@@ -90,11 +90,11 @@ class LocalStore(EnrichmentStore):
 
     def prepare(self, shelf: Shelf) -> None:
         check_kept(shelf.columns)
-        with writing(self.folder) as connection:
+        with open_to_write(self.folder) as connection:
             _make_shelf(connection, shelf)
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
-        with reading(self.folder) as connection:
+        with open_to_read(self.folder) as connection:
             found = _find_rows(connection, shelf, keys)
         if found.damaged:
             warn_of_damage(self.folder, shelf, len(found.damaged))
@@ -110,7 +110,7 @@ class LocalStore(EnrichmentStore):
     def _count_use(
         self, shelf: Shelf, hits: int, asked: int, unsound: Sequence[tuple[bytes, Cell]]
     ) -> None:
-        with writing(self.folder) as connection:
+        with open_to_write(self.folder) as connection:
             connection.execute(
                 "UPDATE shelves SET hits = hits + ?, misses = misses + ?, "
                 f"last_used = {_MOMENT} WHERE fingerprint = ?",
@@ -119,39 +119,39 @@ class LocalStore(EnrichmentStore):
             if unsound:
                 # So that what is computed again takes their place.
                 connection.executemany(
-                    f"DELETE FROM {_table(connection, shelf)} WHERE key = ? AND checksum IS ?",
+                    f"DELETE FROM {_find_table(connection, shelf)} WHERE key = ? AND checksum IS ?",
                     unsound,
                 )
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
         mask = np.zeros(len(keys), bool)
-        with reading(self.folder) as connection:
-            if table := _table(connection, shelf):
-                mask[[place for (place,) in _looked_up(connection, table, keys, [])]] = True
+        with open_to_read(self.folder) as connection:
+            if table := _find_table(connection, shelf):
+                mask[[place for (place,) in _look_up(connection, table, keys, [])]] = True
         return mask
 
     def add(
         self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
     ) -> None:
         columns = [*map(to_cells, values.columns)]
-        checksums = row_checksums(shelf, keys, columns).tolist()
+        checksums = compute_checksums(shelf, keys, columns).tolist()
         # In the order of the index, which is then written from one end to the other.
         rows = sorted(zip(_to_bytes(keys), *columns, checksums, strict=True), key=itemgetter(0))
         marks = ", ".join("?" * (2 + len(shelf.columns)))
-        with writing(self.folder) as connection:
+        with open_to_write(self.folder) as connection:
             table = _make_shelf(connection, shelf)
             connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
-            connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", _pairs(links))
+            connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", _make_pairs(links))
 
     def link(self, links: pa.RecordBatch) -> None:
-        with reading(self.folder) as connection:
-            _load(connection, "wanted (id BLOB, key BLOB)", _pairs(links))
+        with open_to_read(self.folder) as connection:
+            _load(connection, "wanted (id BLOB, key BLOB)", _make_pairs(links))
             new = connection.execute(
                 "SELECT id, key FROM wanted EXCEPT SELECT id, key FROM wanted "
                 "CROSS JOIN links USING (id, key)"
             ).fetchall()
         if new:
-            with writing(self.folder) as connection:
+            with open_to_write(self.folder) as connection:
                 connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", new)
 
     def forget(self, ids: Iterable[Any]) -> int:
@@ -171,13 +171,13 @@ class LocalStore(EnrichmentStore):
         )
 
     def describe(self) -> list[ShelfSummary]:
-        with reading(self.folder) as connection:
+        with open_to_read(self.folder) as connection:
             shelves = connection.execute(
                 "SELECT number, fingerprint, enricher, columns, hits, misses, last_used "
                 "FROM shelves ORDER BY last_used DESC"
             ).fetchall()
             try:
-                return [_summary(connection, *shelf) for shelf in shelves]
+                return [_make_summary(connection, *shelf) for shelf in shelves]
             except (ArithmeticError, TypeError, ValueError) as error:
                 raise make_damage_error(self.folder) from error
 
@@ -192,7 +192,7 @@ def _make_shelf(connection: Connection, shelf: Shelf) -> str:
         "ON CONFLICT (fingerprint) DO UPDATE SET last_used = excluded.last_used",
         (shelf.fingerprint, shelf.enricher, json.dumps(shelf.columns.names), time.time()),
     )
-    table = str(_table(connection, shelf))
+    table = str(_find_table(connection, shelf))
     # By position: to SQLite, names that differ in case alone are one.
     columns = "".join(f", c{position}" for position in range(len(shelf.columns)))
     connection.execute(
@@ -206,14 +206,14 @@ def _make_shelf(connection: Connection, shelf: Shelf) -> str:
     return table
 
 
-def _table(connection: Connection, shelf: Shelf) -> str | None:
+def _find_table(connection: Connection, shelf: Shelf) -> str | None:
     found = connection.execute(
         "SELECT number FROM shelves WHERE fingerprint = ?", (shelf.fingerprint,)
     ).fetchone()
     return None if found is None else f"values_{found[0]}"
 
 
-def _tables(connection: Connection) -> list[str]:
+def _list_tables(connection: Connection) -> list[str]:
     return [f"values_{number}" for (number,) in connection.execute("SELECT number FROM shelves")]
 
 
@@ -224,7 +224,7 @@ def _forget(connection: Connection, hashed: Sequence[tuple[bytes]]) -> int:
     )
     gone = sum(
         connection.execute(f"DELETE FROM {table} WHERE key IN (SELECT key FROM forgotten)").rowcount
-        for table in _tables(connection)
+        for table in _list_tables(connection)
     )
     connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM forgotten)")
     return gone
@@ -247,22 +247,22 @@ def _prune(connection: Connection, folder: Path, older_than: Duration) -> int:
 
 def _drop_links_to_nothing(connection: Connection) -> None:
     connection.execute("CREATE TEMP TABLE loose AS SELECT DISTINCT key FROM links")
-    for table in _tables(connection):
+    for table in _list_tables(connection):
         connection.execute(f"DELETE FROM loose WHERE key IN (SELECT key FROM {table})")
     connection.execute("DELETE FROM links WHERE key IN (SELECT key FROM loose)")
 
 
 def _find_rows(connection: Connection, shelf: Shelf, keys: pa.Array) -> CheckedRows:
-    table = _table(connection, shelf)
+    table = _find_table(connection, shelf)
     if table is None:
         return CheckedRows.of(shelf, keys, [], checked=True)
     checked = has_checksums(connection, table)
     columns = [f"c{position}" for position in range(len(shelf.columns))]
-    rows = _looked_up(connection, table, keys, [*columns, "checksum"] if checked else columns)
+    rows = _look_up(connection, table, keys, [*columns, "checksum"] if checked else columns)
     return CheckedRows.of(shelf, keys, rows, checked=checked)
 
 
-def _looked_up(
+def _look_up(
     connection: Connection, table: str, keys: pa.Array, columns: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     wanted = sorted(zip(_to_bytes(keys), range(len(keys)), strict=True))
@@ -277,7 +277,7 @@ def _load(connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -
     connection.executemany(f"INSERT INTO wanted VALUES ({marks})", rows)
 
 
-def _pairs(links: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
+def _make_pairs(links: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
     return sorted(set(zip(*map(_to_bytes, links.columns), strict=True)))
 
 
@@ -291,7 +291,7 @@ def _count(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def _summary(
+def _make_summary(
     connection: Connection,
     number: int,
     fingerprint: str,

@@ -14,7 +14,7 @@ PLACE = "REVIEWML_STORE"
 """Environment variable that names the folder or URL of the store, or is ``off``."""
 
 
-def store_at(place: str | os.PathLike[str]) -> LocalStore | SharedStore:
+def open_store(place: str | os.PathLike[str]) -> LocalStore | SharedStore:
     """Return the store in a folder of this machine, or at a URL.
 
     Examples
@@ -46,4 +46,4 @@ def default_store() -> LocalStore | SharedStore | None:
             f"{PLACE} is set to an empty value: set it to a folder or a URL, set it to 'off' to "
             "store nothing, or unset it."
         )
-    return store_at(place or platformdirs.user_cache_path("reviewml") / "store")
+    return open_store(place or platformdirs.user_cache_path("reviewml") / "store")

@@ -18,15 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.storage.shared_files import Place
+from reviewml.storage.shared_files import SharedFiles
 from reviewml.stores.segments import (
     Keys,
-    Name,
-    Segment,
-    digest_of,
-    in_order,
+    SegmentName,
+    StoredSegment,
+    format_now,
+    hash_file,
     map_segment,
-    now,
+    sort_rows,
     write_segment,
 )
 
@@ -39,11 +39,11 @@ MANY = 64
 ATTEMPTS = 100
 """Times that a pile is listed again because others merge it."""
 
-Hits = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Segment]
+Hits = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], StoredSegment]
 """Positions in what was looked up, rows of the segment, and the segment."""
 
 
-class Pile:
+class SegmentSet:
     """The segments of a folder, and what this process has read of them.
 
     Parameters
@@ -54,14 +54,14 @@ class Pile:
         Below the root.
     """
 
-    def __init__(self, place: Place, folder: str) -> None:
+    def __init__(self, place: SharedFiles, folder: str) -> None:
         self.place = place
         self.folder = folder
         self.seen: set[str] | None = None
-        self.read: dict[Name, Segment] = {}
+        self.read: dict[SegmentName, StoredSegment] = {}
         self.lock = threading.Lock()
 
-    def names(self) -> list[Name]:
+    def list_names(self) -> list[SegmentName]:
         """Return the names of all segments, the earliest first."""
         # While a folder is listed, segments may be merged: the listing then lacks those that were
         # deleted, and perhaps the new one, too. So none counts that lacks what was there before.
@@ -69,13 +69,13 @@ class Pile:
         while not before <= (listed := self._list_names()):
             before = listed
         self.seen = listed
-        return sorted(name for name in map(Name.read, listed) if name)
+        return sorted(name for name in map(SegmentName.read, listed) if name)
 
-    def segments(self) -> dict[Name, Segment]:
+    def load_segments(self) -> dict[SegmentName, StoredSegment]:
         """Return all that others have kept until now, the earliest first."""
         with self.lock:
             for _ in range(ATTEMPTS):
-                names = self.names()
+                names = self.list_names()
                 self.read = self._read_all(names)
                 if len(self.read) == len(names):
                     return self.read
@@ -83,11 +83,11 @@ class Pile:
             f"segments in {self.folder} vanish faster than they can be read"
         )
 
-    def hits(self, keys: Keys) -> Iterator[Hits]:
+    def find_hits(self, keys: Keys) -> Iterator[Hits]:
         """Yield where keys are found, each once."""
         # In order, so that neighbours are looked for in the same pages.
         missing = np.argsort(keys)
-        for segment in self.segments().values():
+        for segment in self.load_segments().values():
             rows = segment.find(keys[missing])
             there = rows >= 0
             if there.any():
@@ -97,24 +97,24 @@ class Pile:
     def contains_keys(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Tell which keys are in it."""
         mask = np.zeros(len(keys), bool)
-        for positions, _, _ in self.hits(keys):
+        for positions, _, _ in self.find_hits(keys):
             mask[positions] = True
         return mask
 
-    def add(self, rows: pa.RecordBatch, moment: str | None = None) -> Name:
+    def add(self, rows: pa.RecordBatch, moment: str | None = None) -> SegmentName:
         """Publish rows, of which the first column is the keys, as a new segment."""
-        rows = in_order([rows])
+        rows = sort_rows([rows])
         file = write_segment(rows)
-        name = Name.of(rows, file, moment or now())
-        self.place.write(self._path(name), file)
+        name = SegmentName.of(rows, file, moment or format_now())
+        self.place.write(self._make_path(name), file)
         return name
 
-    def to_merge(self) -> list[list[Name]]:
+    def to_merge(self) -> list[list[SegmentName]]:
         """Return which neighbours are to become one segment each; none when they are few."""
-        groups = [group for group in _groups(self.names()) if len(group) > 1]
+        groups = [group for group in _group_names(self.list_names()) if len(group) > 1]
         return groups if sum(map(len, groups)) > MANY else []
 
-    def merge(self, groups: Sequence[Sequence[Name]], renew: Callable[[], None]) -> None:
+    def merge(self, groups: Sequence[Sequence[SegmentName]], renew: Callable[[], None]) -> None:
         """Make one segment of each group of neighbours.
 
         Parameters
@@ -126,12 +126,12 @@ class Pile:
             Called before each.
         """
         for group in groups:
-            segments = self.segments()
+            segments = self.load_segments()
             if not segments.keys() >= set(group):
                 continue
             renew()
             # The moment of the first, so that what counted among its neighbours counts still.
-            rows = in_order([segments[name].rows for name in group])
+            rows = sort_rows([segments[name].rows for name in group])
             merged = self.add(rows, group[0].moment)
             # Who was killed while it deleted them leaves the merged one among them.
             self.remove([name for name in group if name != merged])
@@ -154,7 +154,7 @@ class Pile:
             How many keys are gone.
         """
         gone = []
-        for name, segment in self.segments().items():
+        for name, segment in self.load_segments().items():
             mask = unwanted(segment.keys)
             if mask.any():
                 renew()
@@ -165,37 +165,37 @@ class Pile:
                 self.remove([name])
         return len(np.unique(np.concatenate(gone))) if gone else 0
 
-    def remove(self, names: Sequence[Name]) -> None:
+    def remove(self, names: Sequence[SegmentName]) -> None:
         """Delete segments."""
-        self.place.remove(map(self._path, names))
+        self.place.remove(map(self._make_path, names))
 
     def _list_names(self) -> set[str]:
-        return set(self.place.names(self.folder))
+        return set(self.place.list_names(self.folder))
 
-    def _read_all(self, names: Sequence[Name]) -> dict[Name, Segment]:
+    def _read_all(self, names: Sequence[SegmentName]) -> dict[SegmentName, StoredSegment]:
         # A new one each time: others may be looking through the last.
         read = {}
         for name in names:
             # Those that have been merged since are not there.
             with suppress(FileNotFoundError):
-                read[name] = self.read.get(name) or self._segment(name)
+                read[name] = self.read.get(name) or self._load_segment(name)
         return read
 
-    def _segment(self, name: Name) -> Segment:
-        file = self.place.read(self._path(name))
-        if digest_of(file) != name.digest:
+    def _load_segment(self, name: SegmentName) -> StoredSegment:
+        file = self.place.read(self._make_path(name))
+        if hash_file(file) != name.digest:
             raise self.place.make_error(
-                f"{self._path(name)} is damaged, or was copied in part: delete that file, and the "
+                f"{self._make_path(name)} is damaged, or was copied in part: delete that file, and the "
                 f"{name.rows:,} values in it are computed again"
             )
         return map_segment(file)
 
-    def _path(self, name: Name) -> str:
+    def _make_path(self, name: SegmentName) -> str:
         return f"{self.folder}/{name}"
 
 
-def _groups(names: Sequence[Name]) -> Iterator[list[Name]]:
-    group: list[Name] = []
+def _group_names(names: Sequence[SegmentName]) -> Iterator[list[SegmentName]]:
+    group: list[SegmentName] = []
     for name in names:
         if name.bytes >= FULL:
             yield group

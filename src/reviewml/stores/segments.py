@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 Keys = npt.NDArray[np.bytes_]
 """Keys as NumPy compares them: all of the same number of bytes."""
@@ -28,7 +28,7 @@ _NAME = re.compile(r"(\d{8}T\d{12})-(\d+)-(\d+)-([0-9a-f]{32})\.arrow")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Name:
+class SegmentName:
     """Name of a segment's file; names are in the order in which values came.
 
     Parameters
@@ -49,7 +49,7 @@ class Name:
     digest: str
 
     @classmethod
-    def read(cls, name: str) -> Name | None:
+    def read(cls, name: str) -> SegmentName | None:
         """Return what a file's name says; None when it is no segment's."""
         found = _NAME.fullmatch(name)
         read = found and cls(found[1], int(found[2]), int(found[3]), found[4])
@@ -57,9 +57,9 @@ class Name:
         return read if read and str(read) == name else None
 
     @classmethod
-    def of(cls, rows: pa.RecordBatch, file: pa.Buffer, moment: str) -> Name:
+    def of(cls, rows: pa.RecordBatch, file: pa.Buffer, moment: str) -> SegmentName:
         """Return the name of rows that have been written as this file."""
-        return cls(moment, len(rows), rows.nbytes, digest_of(file))
+        return cls(moment, len(rows), rows.nbytes, hash_file(file))
 
     @property
     def time(self) -> datetime.datetime:
@@ -71,7 +71,7 @@ class Name:
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
+class StoredSegment:
     """A segment as it is searched.
 
     Parameters
@@ -85,7 +85,7 @@ class Segment:
     @property
     def keys(self) -> Keys:
         """The keys, which stay where Arrow holds them."""
-        return comparable(self.rows.column(0))
+        return to_comparable(self.rows.column(0))
 
     def find(self, wanted: Keys) -> npt.NDArray[np.int64]:
         """Return the row of each key, -1 for those that are not there."""
@@ -94,17 +94,17 @@ class Segment:
         return np.where(keys[rows] == wanted, rows, -1)
 
 
-def now() -> str:
+def format_now() -> str:
     """Return this moment as names say it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
 
 
-def digest_of(file: bytes | pa.Buffer) -> str:
+def hash_file(file: bytes | pa.Buffer) -> str:
     """Return the hash of a file's bytes that its name ends with."""
     return blake2b(file, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def comparable(keys: pa.Array) -> Keys:
+def to_comparable(keys: pa.Array) -> Keys:
     """Return Arrow's keys for NumPy, without copying them."""
     width = keys.type.byte_width
     if not len(keys):
@@ -118,10 +118,10 @@ def as_arrow(keys: Keys) -> pa.Array:
     return pa.Array.from_buffers(kind, len(keys), [None, pa.py_buffer(np.ascontiguousarray(keys))])
 
 
-def in_order(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+def sort_rows(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """Return rows as one segment holds them: of those with one key, the first."""
     together = pa.concat_batches(rows)
-    keys = comparable(together.column(0))
+    keys = to_comparable(together.column(0))
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     first = np.ones(len(keys), bool)
@@ -137,22 +137,22 @@ def write_segment(rows: pa.RecordBatch) -> pa.Buffer:
     return stream.getvalue()
 
 
-def map_segment(file: bytes) -> Segment:
+def map_segment(file: bytes) -> StoredSegment:
     """Return a segment from its file, held in a nameless file of this machine.
 
     So it is the disk's to hold, and memory's only while there is room; and nothing is left when
     this process is killed. Where that disk is full, or cannot be written, it is memory's.
     """
     try:
-        return _mapped_file(file)
+        return _map_file(file)
     except OSError:
-        return Segment(pa.ipc.open_file(pa.BufferReader(file)).get_batch(0))
+        return StoredSegment(pa.ipc.open_file(pa.BufferReader(file)).get_batch(0))
 
 
-def _mapped_file(file: bytes) -> Segment:
+def _map_file(file: bytes) -> StoredSegment:
     # Windows keeps the file, in its folder for temporary ones, as long as it is mapped.
-    with temporary_folder() as folder:
+    with create_temporary_folder() as folder:
         path = folder / "segment.arrow"
         path.write_bytes(file)
         with pa.memory_map(str(path)) as source:
-            return Segment(pa.ipc.open_file(source).get_batch(0))
+            return StoredSegment(pa.ipc.open_file(source).get_batch(0))

@@ -20,15 +20,15 @@ from reviewml.parameter_types import check_argument_types
 from reviewml.privacy.redaction import redact
 from reviewml.rows.row_keys import KEY, KEY_BYTES, hash_ids
 from reviewml.rows.windows import Duration
-from reviewml.storage.shared_files import Place, place_of
+from reviewml.storage.shared_files import SharedFiles, open_shared_files
 from reviewml.stores.ages import find_unused
-from reviewml.stores.lease import Turn, required_turn, turn
+from reviewml.stores.lease import Lease, require_turn, take_turn
 from reviewml.stores.local import NOT_FORGOTTEN
-from reviewml.stores.segment_set import Pile
-from reviewml.stores.segments import Keys, as_arrow, comparable
+from reviewml.stores.segment_set import SegmentSet
+from reviewml.stores.segments import Keys, as_arrow, to_comparable
 from reviewml.stores.sqlite_codec import check_kept
 from reviewml.stores.sqlite_file import ELSEWHERE
-from reviewml.stores.usage import Use, Uses
+from reviewml.stores.usage import ShelfUsage, UsageStats
 
 SHELVES = "shelves"
 
@@ -63,17 +63,19 @@ class SharedStore(EnrichmentStore):
 
     def prepare(self, shelf: Shelf) -> None:
         check_kept(shelf.columns)
-        files = self._files()
+        files = self._open_files()
         files.uses.count(shelf)
         files.merge_if_many(files.shelf(shelf.fingerprint))
         files.merge_if_many(files.links)
         files.sum_up_if_many(shelf.fingerprint)
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
-        files = self._files()
+        files = self._open_files()
         positions = [np.empty(0, np.int64)]
         found = [pa.RecordBatch.from_pylist([], schema=shelf.columns)]
-        for looked_up, rows, segment in files.shelf(shelf.fingerprint).hits(comparable(keys)):
+        for looked_up, rows, segment in files.shelf(shelf.fingerprint).find_hits(
+            to_comparable(keys)
+        ):
             _, *columns = segment.rows.take(pa.array(rows)).columns
             positions.append(looked_up)
             found.append(pa.RecordBatch.from_arrays(columns, schema=shelf.columns))
@@ -84,17 +86,17 @@ class SharedStore(EnrichmentStore):
         return order, pa.concat_batches(found)
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
-        return self._files().shelf(shelf.fingerprint).contains_keys(comparable(keys))
+        return self._open_files().shelf(shelf.fingerprint).contains_keys(to_comparable(keys))
 
     def add(
         self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch
     ) -> None:
-        files = self._files()
+        files = self._open_files()
         files.uses.count(shelf)
         # Before the values, so that none is there that its id does not lead to.
         self.link(links)
         pile = files.shelf(shelf.fingerprint)
-        new = pa.array(~pile.contains_keys(comparable(keys)))
+        new = pa.array(~pile.contains_keys(to_comparable(keys)))
         if new.true_count:
             fields = [pa.field("key", KEY), *shelf.columns]
             rows = pa.RecordBatch.from_arrays([keys, *values.columns], schema=pa.schema(fields))
@@ -106,7 +108,7 @@ class SharedStore(EnrichmentStore):
     def link(self, links: pa.RecordBatch) -> None:
         if not len(links):
             return
-        files, pairs = self._files(), _pairs(links)
+        files, pairs = self._open_files(), _make_pairs(links)
         new = pairs[~files.links.contains_keys(pairs)]
         if len(new):
             files.links.add(pa.record_batch({"link": as_arrow(new)}))
@@ -119,23 +121,23 @@ class SharedStore(EnrichmentStore):
             raise type(error)(f"{error} {NOT_FORGOTTEN}") from error.__cause__
 
     def _forget(self, ids: Iterable[Any]) -> int:
-        files = self._files()
-        with required_turn(files.place) as taken:
-            keys = files.led_to(ids)
+        files = self._open_files()
+        with require_turn(files.place) as taken:
+            keys = files.find_keys_of_ids(ids)
             gone = files.drop_values(keys, taken)
-            files.links.drop(lambda links: np.isin(_halves(links)[:, 1], keys), taken.renew)
+            files.links.drop(lambda links: np.isin(_split_halves(links)[:, 1], keys), taken.renew)
             # Once more: who adds a value now finds its link missing afterwards, and writes it.
             gone += files.drop_values(keys, taken)
-            files.place.sweep(older_than=0.0)
+            files.place.sweep_leftovers(older_than=0.0)
         return gone
 
     def prune(self, older_than: Duration) -> int:
-        files = self._files()
+        files = self._open_files()
         shelves = self.describe()
         old = find_unused([shelf.last_used.timestamp() for shelf in shelves], older_than)
         gone = [shelf for shelf, is_old in zip(shelves, old, strict=True) if is_old]
         try:
-            with required_turn(files.place) as taken:
+            with require_turn(files.place) as taken:
                 files.remove_shelves(gone, taken.renew)
         except StoreUnwritable:
             # A full disk has no room for a turn. What somebody merges now is pruned next time.
@@ -143,53 +145,55 @@ class SharedStore(EnrichmentStore):
         return sum(shelf.rows for shelf in gone)
 
     def describe(self) -> list[ShelfSummary]:
-        files = self._files()
-        found = filter(None, map(files.summary, files.fingerprints()))
+        files = self._open_files()
+        found = filter(None, map(files.make_summary, files.list_fingerprints()))
         return sorted(found, key=lambda shelf: shelf.last_used, reverse=True)
 
-    def _files(self) -> _Files:
+    def _open_files(self) -> _Files:
         # Of a process: a store that is pickled, or made again, takes nothing along.
-        return _files(os.fspath(self.path), os.getpid())
+        return _make_files(os.fspath(self.path), os.getpid())
 
     def __repr__(self) -> str:
         return f"SharedStore({redact(os.fspath(self.path))!r})"
 
 
 @functools.lru_cache(maxsize=16)
-def _files(path: str, _process: int) -> _Files:
-    place = place_of(path, _error, private=True)
-    place.unwritable = _unwritable
+def _make_files(path: str, _process: int) -> _Files:
+    place = open_shared_files(path, _make_error, private=True)
+    place.unwritable = _make_unwritable_error
     return _Files(place)
 
 
-def _error(message: str) -> StoreError:
+def _make_error(message: str) -> StoreError:
     return StoreError(f"the store in {message}. {ELSEWHERE}")
 
 
-def _unwritable(message: str) -> StoreUnwritable:
+def _make_unwritable_error(message: str) -> StoreUnwritable:
     return StoreUnwritable(f"the store in {message}. {ELSEWHERE}")
 
 
 class _Files:
     """What this process knows of a store's files."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SharedFiles) -> None:
         self.place = place
-        self.links = Pile(place, LINKS)
-        self.uses = Uses(place)
-        self.shelf = functools.cache(lambda fingerprint: Pile(place, f"{SHELVES}/{fingerprint}"))
+        self.links = SegmentSet(place, LINKS)
+        self.uses = UsageStats(place)
+        self.shelf = functools.cache(
+            lambda fingerprint: SegmentSet(place, f"{SHELVES}/{fingerprint}")
+        )
 
-    def fingerprints(self) -> set[str]:
-        return {*self.place.names(SHELVES), *self.uses.shelves()}
+    def list_fingerprints(self) -> set[str]:
+        return {*self.place.list_names(SHELVES), *self.uses.list_shelves()}
 
-    def summary(self, fingerprint: str) -> ShelfSummary | None:
+    def make_summary(self, fingerprint: str) -> ShelfSummary | None:
         """Return what is known of a shelf without reading its values; None of an empty folder."""
-        names, use = self.shelf(fingerprint).names(), self.uses.of(fingerprint)
+        names, use = self.shelf(fingerprint).list_names(), self.uses.of(fingerprint)
         if use is None and not names:
             return None
         if use is None:
             # Somebody was adding to it while it was pruned.
-            use = Use("?", [], 0, 0, max(name.time for name in names).timestamp())
+            use = ShelfUsage("?", [], 0, 0, max(name.time for name in names).timestamp())
         return ShelfSummary(
             fingerprint,
             use.enricher,
@@ -206,50 +210,50 @@ class _Files:
         for shelf in shelves:
             renew()
             pile = self.shelf(shelf.fingerprint)
-            pile.remove(pile.names())
+            pile.remove(pile.list_names())
             self.uses.forget(shelf.fingerprint)
-        self.place.sweep(ABANDONED)
+        self.place.sweep_leftovers(ABANDONED)
 
-    def led_to(self, ids: Iterable[Any]) -> Keys:
+    def find_keys_of_ids(self, ids: Iterable[Any]) -> Keys:
         """Return the keys that ids led to."""
         found = [np.empty(0, f"S{KEY_BYTES}")]
         hashed = hash_ids(ids)
-        for segment in self.links.segments().values():
+        for segment in self.links.load_segments().values():
             first = np.searchsorted(segment.keys, np.array(hashed, f"S{2 * KEY_BYTES}"))
             ends = [one + b"\xff" * KEY_BYTES for one in hashed]
             after = np.searchsorted(segment.keys, np.array(ends, f"S{2 * KEY_BYTES}"), "right")
             for start, end in zip(first, after, strict=True):
-                found.append(_halves(segment.keys[start:end])[:, 1])
+                found.append(_split_halves(segment.keys[start:end])[:, 1])
         return np.unique(np.concatenate(found))
 
-    def drop_values(self, keys: Keys, taken: Turn) -> int:
+    def drop_values(self, keys: Keys, taken: Lease) -> int:
         return sum(
             self.shelf(fingerprint).drop(lambda there: np.isin(there, keys), taken.renew)
-            for fingerprint in self.place.names(SHELVES)
+            for fingerprint in self.place.list_names(SHELVES)
         )
 
-    def merge_if_many(self, pile: Pile) -> None:
+    def merge_if_many(self, pile: SegmentSet) -> None:
         """Merge small segments, unless somebody else is at it."""
         groups = pile.to_merge()
         if not groups:
             return
-        with turn(self.place) as taken:
+        with take_turn(self.place) as taken:
             if taken:
                 pile.merge(groups, taken.renew)
-                self.place.sweep(ABANDONED)
+                self.place.sweep_leftovers(ABANDONED)
 
     def sum_up_if_many(self, fingerprint: str) -> None:
-        if not self.uses.many(fingerprint):
+        if not self.uses.has_many_files(fingerprint):
             return
-        with turn(self.place) as taken:
+        with take_turn(self.place) as taken:
             if taken:
                 self.uses.sum_up(fingerprint)
 
 
-def _pairs(links: pa.RecordBatch) -> Keys:
-    halves = np.stack([comparable(column) for column in links.columns], axis=1)
+def _make_pairs(links: pa.RecordBatch) -> Keys:
+    halves = np.stack([to_comparable(column) for column in links.columns], axis=1)
     return np.unique(halves.reshape(-1).view(f"S{2 * KEY_BYTES}"))
 
 
-def _halves(links: Keys) -> npt.NDArray[np.bytes_]:
+def _split_halves(links: Keys) -> npt.NDArray[np.bytes_]:
     return np.ascontiguousarray(links).view(f"S{KEY_BYTES}").reshape(-1, 2)

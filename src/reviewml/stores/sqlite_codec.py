@@ -99,7 +99,7 @@ def _from_json_or_bytes(cell: Cell, kind: pa.DataType) -> Any:
     # What is kept one batch at a time is read together.
     if isinstance(cell, str):
         return json.loads(cell)
-    return None if cell is None else _items([cell], kind.value_type).to_pylist()  # type: ignore[list-item]
+    return None if cell is None else _decode_items([cell], kind.value_type).to_pylist()  # type: ignore[list-item]
 
 
 def _as_bits(column: pa.Array) -> pa.Array:
@@ -127,15 +127,17 @@ def _from_bytes(cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
         # A null takes the room of a list.
         room = b"\0" * (kind.list_size * width)
         cells = [room if cell is None else cell for cell in cells]
-        return pa.FixedSizeListArray.from_arrays(_items(cells, item), type=kind, mask=missing)
+        return pa.FixedSizeListArray.from_arrays(
+            _decode_items(cells, item), type=kind, mask=missing
+        )
     cells = [cell or b"" for cell in cells]
     ends = np.cumsum([0, *(len(cell) // width for cell in cells)])
     large = pa.types.is_large_list(kind)
     offsets = pa.array(ends, pa.int64() if large else pa.int32())
     lists = pa.LargeListArray if large else pa.ListArray
-    return lists.from_arrays(offsets, _items(cells, item), type=kind, mask=missing)
+    return lists.from_arrays(offsets, _decode_items(cells, item), type=kind, mask=missing)
 
 
-def _items(cells: Sequence[bytes], item: pa.DataType) -> pa.Array:
+def _decode_items(cells: Sequence[bytes], item: pa.DataType) -> pa.Array:
     raw = b"".join(cells)
     return pa.Array.from_buffers(item, len(raw) * 8 // item.bit_width, [None, pa.py_buffer(raw)])

@@ -92,7 +92,7 @@ def explain_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = _code(error)
+        code = _get_error_code(error)
         kind = StoreUnwritable if code in UNWRITABLE else StoreError
         raise kind(_describe_failure(folder, ADVICE.get(code, f"{error}. {_DAMAGED}"))) from error
     except (MemoryError, UnicodeDecodeError) as error:
@@ -103,14 +103,14 @@ def explain_errors(folder: Path) -> Iterator[None]:
         raise kind(_describe_failure(folder, error.strerror or str(error))) from error
 
 
-def reading(folder: Path) -> AbstractContextManager[Connection]:
+def open_to_read(folder: Path) -> AbstractContextManager[Connection]:
     """Open the store to look at it as it is at one moment, which keeps nobody from writing."""
-    return _transaction(folder, "DEFERRED", _open_to_read)
+    return _run_transaction(folder, "DEFERRED", _open_to_read)
 
 
-def writing(folder: Path) -> AbstractContextManager[Connection]:
+def open_to_write(folder: Path) -> AbstractContextManager[Connection]:
     """Open the store for changes that are made all or not at all."""
-    return _transaction(folder, "IMMEDIATE", _open)
+    return _run_transaction(folder, "IMMEDIATE", _open)
 
 
 def delete(folder: Path, work: Callable[[Connection], int], *, always_empty: bool) -> int:
@@ -130,10 +130,10 @@ def delete(folder: Path, work: Callable[[Connection], int], *, always_empty: boo
     """
     gone = 0
     try:
-        with writing(folder) as connection:
+        with open_to_write(folder) as connection:
             gone = work(connection)
         if gone or always_empty:
-            _empty(folder)
+            _empty_file(folder)
     except StoreUnwritable as error:
         if getattr(error.__cause__, "sqlite_errorcode", None) not in FULL:
             raise
@@ -147,7 +147,7 @@ def make_damage_error(folder: Path) -> StoreError:
 
 
 @contextmanager
-def _transaction(
+def _run_transaction(
     folder: Path, kind: str, opened: Callable[[Path], Connection]
 ) -> Iterator[Connection]:
     with explain_errors(folder), closing(opened(folder)) as connection:
@@ -162,20 +162,20 @@ def _transaction(
 
 def _open(folder: Path) -> Connection:
     _make(folder)
-    return _connect(folder, _path(folder))
+    return _connect(folder, _make_path(folder))
 
 
 def _open_to_read(folder: Path) -> Connection:
     _make(folder)
     try:
-        return _connect(folder, _path(folder))
+        return _connect(folder, _make_path(folder))
     except sqlite3.Error as error:
-        if _code(error) not in UNWRITABLE:
+        if _get_error_code(error) not in UNWRITABLE:
             raise
     log = folder / f"{FILE}-wal"
     if log.exists() and log.stat().st_size:
         # What a killed process left in it belongs to the file. Nobody else can work here either.
-        return _connect(folder, _path(folder), "PRAGMA locking_mode = EXCLUSIVE")
+        return _connect(folder, _make_path(folder), "PRAGMA locking_mode = EXCLUSIVE")
     return _connect(folder, f"{(folder / FILE).absolute().as_uri()}?immutable=1")
 
 
@@ -196,7 +196,7 @@ def _connect(folder: Path, name: str, *before: str) -> Connection:
     return connection
 
 
-def _empty(folder: Path) -> None:
+def _empty_file(folder: Path) -> None:
     with explain_errors(folder), closing(_open(folder)) as connection:
         # What stays is copied, which may be more than memory holds.
         connection.execute("PRAGMA temp_store = FILE")
@@ -213,7 +213,7 @@ def _delete_in_place(folder: Path, work: Callable[[Connection], int]) -> int:
     alone = ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = MEMORY")
     with (
         explain_errors(folder),
-        closing(_connect(folder, _path(folder), *alone)) as connection,
+        closing(_connect(folder, _make_path(folder), *alone)) as connection,
     ):
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("BEGIN IMMEDIATE")
@@ -260,12 +260,12 @@ def _check_format(connection: Connection, folder: Path) -> None:
         raise StoreError(_describe_failure(folder, ADVICE[sqlite3.SQLITE_NOTADB]))
 
 
-def _path(folder: Path) -> str:
+def _make_path(folder: Path) -> str:
     # SQLite reads a relative path that begins with "file:" as a URI, which names another file.
     return os.fspath((folder / FILE).absolute())
 
 
-def _code(error: BaseException | None) -> int:
+def _get_error_code(error: BaseException | None) -> int:
     # Extended codes have the primary one in their lowest byte.
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 

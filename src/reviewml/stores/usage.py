@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 
 from reviewml.operations.value_store import Shelf
-from reviewml.storage.shared_files import Place, at_once
+from reviewml.storage.shared_files import SharedFiles, run_at_once
 from reviewml.stores.ages import LAST_MOMENT
 
 FOLDER = "uses"
@@ -31,7 +31,7 @@ IDLE = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Use:
+class ShelfUsage:
     """What one process, or several that have ended, asked of a shelf.
 
     Parameters
@@ -51,7 +51,7 @@ class Use:
     last_used: float
 
     @classmethod
-    def parse(cls, raw: bytes) -> Use:
+    def parse(cls, raw: bytes) -> ShelfUsage:
         """Read one as it is written; what else stands there raises one of `DAMAGED`."""
         use = cls(**json.loads(raw))
         kinds = {"enricher": str, "columns": list, "hits": int, "misses": int, "last_used": float}
@@ -61,7 +61,7 @@ class Use:
         return use
 
 
-class Uses:
+class UsageStats:
     """Counts of this process, and those of others as they are kept.
 
     Parameters
@@ -70,37 +70,40 @@ class Uses:
         Of the store.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SharedFiles) -> None:
         self.place = place
-        self.own: dict[str, tuple[str, Use]] = {}
+        self.own: dict[str, tuple[str, ShelfUsage]] = {}
         self.lock = threading.Lock()
         self.behind: float | None = None
 
     def count(self, shelf: Shelf, hits: int = 0, misses: int = 0) -> None:
         """Add to what this process has asked of a shelf, which is used now."""
         with self.lock:
-            new = Use(shelf.enricher, shelf.columns.names, hits, misses, self._moment())
+            new = ShelfUsage(shelf.enricher, shelf.columns.names, hits, misses, self._get_moment())
             path, before = self.own.get(shelf.fingerprint, ("", new))
             if not path or new.last_used - before.last_used > IDLE / 2:
                 # What this process counted long ago may be summed up by now.
-                path, use = f"{_folder(shelf.fingerprint)}/{secrets.token_hex(8)}.json", new
+                path, use = (
+                    f"{_make_folder_path(shelf.fingerprint)}/{secrets.token_hex(8)}.json",
+                    new,
+                )
             else:
                 use = sum_uses([before, new])
             self._write(path, use)
             self.own[shelf.fingerprint] = path, use
 
-    def shelves(self) -> list[str]:
+    def list_shelves(self) -> list[str]:
         """Return the fingerprints of all shelves that somebody used."""
-        return self.place.names(FOLDER)
+        return self.place.list_names(FOLDER)
 
-    def of(self, fingerprint: str) -> Use | None:
+    def of(self, fingerprint: str) -> ShelfUsage | None:
         """Return what all processes have asked of a shelf; None when none has."""
-        found = self._files(fingerprint)
+        found = self._read_files(fingerprint)
         return sum_uses(found.values()) if found else None
 
-    def many(self, fingerprint: str) -> bool:
+    def has_many_files(self, fingerprint: str) -> bool:
         """Tell whether files are to be summed up."""
-        return len(self.place.names(_folder(fingerprint))) > MANY
+        return len(self.place.list_names(_make_folder_path(fingerprint))) > MANY
 
     def sum_up(self, fingerprint: str) -> None:
         """Make one file of those that nobody writes any more.
@@ -109,7 +112,9 @@ class Uses:
         """
         before = time.time() - IDLE
         old = {
-            path: use for path, use in self._files(fingerprint).items() if use.last_used < before
+            path: use
+            for path, use in self._read_files(fingerprint).items()
+            if use.last_used < before
         }
         if len(old) > 1:
             path, *rest = old
@@ -120,34 +125,36 @@ class Uses:
         """Delete what is known of a shelf's use."""
         with self.lock:
             self.own.pop(fingerprint, None)
-            self.place.remove(self._paths(fingerprint))
+            self.place.remove(self._list_paths(fingerprint))
 
-    def _moment(self) -> float:
+    def _get_moment(self) -> float:
         # Not earlier than any use before it: this machine's clock may be behind.
         if self.behind is None:
-            self.behind = max(0.0, self._newest() - time.time())
+            self.behind = max(0.0, self._find_newest() - time.time())
         return time.time() + self.behind
 
-    def _newest(self) -> float:
-        paths = [path for fingerprint in self.shelves() for path in self._paths(fingerprint)]
-        uses = at_once(self._read_if_sound, paths)
+    def _find_newest(self) -> float:
+        paths = [
+            path for fingerprint in self.list_shelves() for path in self._list_paths(fingerprint)
+        ]
+        uses = run_at_once(self._read_if_sound, paths)
         moments = [use.last_used for use in uses if use and use.last_used < LAST_MOMENT]
         return max(moments, default=0.0)
 
-    def _read_if_sound(self, path: str) -> Use | None:
+    def _read_if_sound(self, path: str) -> ShelfUsage | None:
         try:
-            return Use.parse(self.place.read(path))
+            return ShelfUsage.parse(self.place.read(path))
         except (FileNotFoundError, *DAMAGED):
             return None
 
-    def _write(self, path: str, use: Use) -> None:
+    def _write(self, path: str, use: ShelfUsage) -> None:
         self.place.write(path, json.dumps(dataclasses.asdict(use)).encode())
 
-    def _files(self, fingerprint: str) -> dict[str, Use]:
+    def _read_files(self, fingerprint: str) -> dict[str, ShelfUsage]:
         found = {}
-        for path in self._paths(fingerprint):
+        for path in self._list_paths(fingerprint):
             try:
-                found[path] = Use.parse(self.place.read(path))
+                found[path] = ShelfUsage.parse(self.place.read(path))
             except FileNotFoundError:
                 continue
             except DAMAGED:
@@ -156,12 +163,14 @@ class Uses:
                 ) from None
         return found
 
-    def _paths(self, fingerprint: str) -> list[str]:
-        folder = _folder(fingerprint)
-        return [f"{folder}/{name}" for name in self.place.names(folder) if name.endswith(".json")]
+    def _list_paths(self, fingerprint: str) -> list[str]:
+        folder = _make_folder_path(fingerprint)
+        return [
+            f"{folder}/{name}" for name in self.place.list_names(folder) if name.endswith(".json")
+        ]
 
 
-def sum_uses(uses: Iterable[Use]) -> Use:
+def sum_uses(uses: Iterable[ShelfUsage]) -> ShelfUsage:
     """Return several uses of one shelf as one.
 
     Examples
@@ -175,5 +184,5 @@ def sum_uses(uses: Iterable[Use]) -> Use:
     return dataclasses.replace(last, hits=hits, misses=misses)
 
 
-def _folder(fingerprint: str) -> str:
+def _make_folder_path(fingerprint: str) -> str:
     return f"{FOLDER}/{fingerprint}"

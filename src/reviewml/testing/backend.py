@@ -26,8 +26,8 @@ from reviewml.rows.statistics import ValueCounts
 from reviewml.rows.windows import Window
 from reviewml.steps.enricher import Enricher
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.groups import expected_groups, grouped_rows
-from reviewml.testing.rows import BLANK_TEXTS, example_rows, shuffle_rows
+from reviewml.testing.groups import compute_expected_groups, make_grouped_rows
+from reviewml.testing.rows import BLANK_TEXTS, make_example_rows, shuffle_rows
 
 
 class Length(Enricher):
@@ -83,7 +83,7 @@ class BackendContract:
     @pytest.fixture
     def rows(self) -> pa.Table:
         """Return the rows it reads."""
-        return example_rows(60)
+        return make_example_rows(60)
 
     @pytest.fixture
     def dataset(self, backend: Backend, rows: pa.Table) -> Dataset:
@@ -299,7 +299,7 @@ class BackendContract:
         assert same.drop_duplicates(["id"], ["time", "clicks"]).count() == 3
 
     def test_groups_have_the_aggregates_of_their_rows(self, backend: Backend) -> None:
-        rows = grouped_rows()
+        rows = make_grouped_rows()
         aggregates: dict[str, Aggregate] = {
             "rows": Count(),
             "known": Count("float"),
@@ -314,8 +314,8 @@ class BackendContract:
         for each in (rows, shuffle_rows(rows, 1)):
             grouped = backend.read(each, ROLES).group_by(["key", "flag"]).aggregate(aggregates)
             groups = grouped.to_arrow().to_pylist()
-            assert {(g["key"], g["flag"]): g for g in groups} == expected_groups(rows)
-            assert len(groups) == len(expected_groups(rows))
+            assert {(g["key"], g["flag"]): g for g in groups} == compute_expected_groups(rows)
+            assert len(groups) == len(compute_expected_groups(rows))
 
     def test_grouping_counts_rows_that_failed(self, poisoned: Dataset) -> None:
         with pytest.warns(UserWarning, match="2 of 60 rows failed before they were grouped"):

@@ -24,8 +24,8 @@ from reviewml.steps.enricher import Enricher
 from reviewml.steps.enrichment import Enrichment
 from reviewml.testing.rows import (
     BLANK_TEXTS,
-    example_rows,
-    near_duplicates,
+    make_example_rows,
+    make_near_duplicates,
     rebatch_rows,
     shuffle_rows,
 )
@@ -50,7 +50,7 @@ class EnricherContract:
     @pytest.fixture
     def rows(self) -> pa.Table:
         """Return rows it can be fitted on and applied to."""
-        return example_rows()
+        return make_example_rows()
 
     @pytest.fixture
     def fitted(self, enricher: Enrichment, rows: pa.Table) -> Enrichment:
@@ -191,7 +191,7 @@ class EnricherContract:
             or "text" not in rows.schema.names
         ):
             pytest.skip("learns nothing from ratings beside texts")
-        rows = near_duplicates(rows)
+        rows = make_near_duplicates(rows)
         enriched = clone(enricher).fit_enrich(as_dataset(rows, ROLES)).to_arrow()
         for name, kind in enricher.adds.items():
             if pa.types.is_floating(kind) or pa.types.is_integer(kind):

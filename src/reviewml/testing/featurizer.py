@@ -14,7 +14,7 @@ from reviewml.data.frames import as_dataset
 from reviewml.rows.hashing import digest
 from reviewml.steps.featurizer import Featurizer, Matrix
 from reviewml.testing.enricher import ROLES
-from reviewml.testing.rows import example_rows, rebatch_rows, shuffle_rows
+from reviewml.testing.rows import make_example_rows, rebatch_rows, shuffle_rows
 from reviewml.testing.state import assert_state_has_form
 
 
@@ -29,7 +29,7 @@ class FeaturizerContract:
     @pytest.fixture
     def rows(self) -> pa.Table:
         """Return rows it can be fitted on."""
-        return example_rows()
+        return make_example_rows()
 
     @pytest.fixture
     def fitted(self, featurizer: Featurizer, rows: pa.Table) -> Featurizer:

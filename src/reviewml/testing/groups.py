@@ -14,7 +14,7 @@ import pyarrow as pa
 Row = dict[str, Any]
 
 
-def grouped_rows(n: int = 200, *, random_state: int = 0) -> pa.Table:
+def make_grouped_rows(n: int = 200, *, random_state: int = 0) -> pa.Table:
     """Make rows with keys that are missing, blank or signed zeros, and values of many sizes."""
     random = np.random.default_rng(random_state)
     started = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -45,7 +45,7 @@ def grouped_rows(n: int = 200, *, random_state: int = 0) -> pa.Table:
 Key = tuple[str | None, float]
 
 
-def expected_groups(rows: pa.Table) -> dict[Key, Row]:
+def compute_expected_groups(rows: pa.Table) -> dict[Key, Row]:
     """Compute the aggregates that the contract asks for, with fractions, by key."""
     groups: dict[Key, list[Row]] = defaultdict(list)
     for row in rows.to_pylist():

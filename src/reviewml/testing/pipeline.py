@@ -24,13 +24,13 @@ def read_saved(pipeline: Pipeline, folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
 
 
-def differing(one: Pipeline, other: Pipeline, folder: Path) -> list[str]:
+def list_differing(one: Pipeline, other: Pipeline, folder: Path) -> list[str]:
     """Return the files in which two pipelines differ once they are saved."""
     here, there = read_saved(one, folder / "one"), read_saved(other, folder / "other")
     return [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
 
 
-def by_id(dataset: Any, key: str = "id") -> pd.DataFrame:
+def sort_by_id(dataset: Any, key: str = "id") -> pd.DataFrame:
     """Return all rows sorted by id: not every backend keeps their order."""
     frame: pd.DataFrame = dataset.to_pandas().sort_values(key).reset_index(drop=True)
     return frame
@@ -77,11 +77,14 @@ class ReviewPipelineContract:
         return self.unfitted().on(backend).fit(reviews)
 
     def test_learns_the_same_bytes(self, local: Pipeline, remote: Pipeline, tmp_path: Path) -> None:
-        assert differing(local, remote, tmp_path) == []
+        assert list_differing(local, remote, tmp_path) == []
         assert local.report_["rows"] == remote.report_["rows"]
 
     def test_scores_the_same(self, backend: Backend, local: Pipeline, reviews: Any) -> None:
-        here, there = by_id(local.predict(reviews)), by_id(local.on(backend).predict(reviews))
+        here, there = (
+            sort_by_id(local.predict(reviews)),
+            sort_by_id(local.on(backend).predict(reviews)),
+        )
         assert here["id"].equals(there["id"])
         np.testing.assert_allclose(there["probability"], here["probability"], atol=1e-6)
         assert here["prediction"].equals(there["prediction"])
@@ -101,7 +104,7 @@ class ReviewPipelineContract:
 
     def test_saves_and_loads(self, remote: Pipeline, reviews: Any, tmp_path: Path) -> None:
         loaded = load(remote.save(tmp_path / "model"))
-        here, there = by_id(loaded.predict(reviews)), by_id(remote.predict(reviews))
+        here, there = sort_by_id(loaded.predict(reviews)), sort_by_id(remote.predict(reviews))
         pd.testing.assert_frame_equal(here, there)
 
 
@@ -150,13 +153,13 @@ class HistoryPipelineContract:
         self, backend: Backend, local: Pipeline, shop: dict[str, Any], tmp_path: Path
     ) -> None:
         remote = self.unfitted(shop).on(backend).fit(shop["views"])
-        assert differing(local, remote, tmp_path) == []
+        assert list_differing(local, remote, tmp_path) == []
 
     def test_features_are_the_same_bits(
         self, backend: Backend, local: Pipeline, shop: dict[str, Any]
     ) -> None:
-        here = by_id(local.enrich(shop["views"]), "view_id")
-        there = by_id(local.on(backend).enrich(shop["views"]), "view_id")
+        here = sort_by_id(local.enrich(shop["views"]), "view_id")
+        there = sort_by_id(local.on(backend).enrich(shop["views"]), "view_id")
         pd.testing.assert_frame_equal(here, there, check_exact=True)
         frame = here.drop(columns=[name for name in here if name.startswith("product_")])
         frame["product_id"] = here["product_id"]
@@ -164,6 +167,6 @@ class HistoryPipelineContract:
         np.testing.assert_array_equal(remote.transform(frame), local.transform(frame))
 
     def test_scores_the_same(self, backend: Backend, local: Pipeline, shop: dict[str, Any]) -> None:
-        here = by_id(local.predict(shop["views"]))
-        there = by_id(local.on(backend).predict(shop["views"]))
+        here = sort_by_id(local.predict(shop["views"]))
+        there = sort_by_id(local.on(backend).predict(shop["views"]))
         np.testing.assert_allclose(there["probability"], here["probability"], atol=1e-6)

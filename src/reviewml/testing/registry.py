@@ -20,7 +20,7 @@ from reviewml.errors import (
 from reviewml.featurizers import Features
 from reviewml.pipeline import Pipeline
 from reviewml.registries.base import Registry
-from reviewml.testing.rows import example_rows
+from reviewml.testing.rows import make_example_rows
 from reviewml.trainers import LogisticRegression
 
 BEHAVIOUR = ["price", "clicks", "mobile", "layout", "bought"]
@@ -34,7 +34,7 @@ def unfitted() -> Pipeline:
 @functools.cache
 def fitted() -> Pipeline:
     """Return the same, fitted."""
-    return unfitted().fit(example_rows(120).select(BEHAVIOUR), target="bought")
+    return unfitted().fit(make_example_rows(120).select(BEHAVIOUR), target="bought")
 
 
 class RegistryContract:
@@ -63,7 +63,7 @@ class RegistryContract:
         self, registry: Registry, pipeline: Pipeline
     ) -> None:
         registry.log(pipeline, name="purchase")
-        new = example_rows(50, random_state=1).select(BEHAVIOUR)
+        new = make_example_rows(50, random_state=1).select(BEHAVIOUR)
         loaded = registry.load("purchase")
         np.testing.assert_array_equal(loaded.predict_proba(new), pipeline.predict_proba(new))
         assert loaded.report_ == pipeline.report_

@@ -49,7 +49,7 @@ BLANK_TEXTS = (
 """What shows nothing, and is not text to any enricher."""
 
 
-def example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
+def make_example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
     """Return rows with every role, several languages, nulls, odd and repeated texts.
 
     Parameters
@@ -59,7 +59,7 @@ def example_rows(n: int = 240, *, random_state: int = 0) -> pa.Table:
     random_state
         Seed.
     """
-    rows = [_row(position, random_state) for position in range(n)]
+    rows = [_make_row(position, random_state) for position in range(n)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
@@ -67,7 +67,7 @@ WAYS = ((" ", "{}"), ("  ", "{}."), (", ", "  {}!"), (" - ", "\n{} ..."))
 """Ways to write the same words: what stands between and around them."""
 
 
-def near_duplicates(table: pa.Table, *, random_state: int = 0) -> pa.Table:
+def make_near_duplicates(table: pa.Table, *, random_state: int = 0) -> pa.Table:
     """Return the rows with random texts and ratings; the copies of a text share its rating.
 
     Nothing can tell the rating of a text but another copy of it, written in another way.
@@ -99,7 +99,7 @@ SCHEMA = pa.schema(
 )
 
 
-def _row(position: int, random_state: int) -> dict[str, object]:
+def _make_row(position: int, random_state: int) -> dict[str, object]:
     random = np.random.default_rng([random_state, position])
     good = bool(random.random() < 0.5)
     texts = GOOD if good else BAD

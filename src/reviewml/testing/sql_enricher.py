@@ -17,7 +17,7 @@ from reviewml.errors import CapabilityError
 from reviewml.rows.hashing import digest
 from reviewml.rows.roles import Roles, roles_of
 from reviewml.steps.sql_enricher import SqlEnricher
-from reviewml.testing.rows import BLANK_TEXTS, example_rows, rebatch_rows
+from reviewml.testing.rows import BLANK_TEXTS, make_example_rows, rebatch_rows
 
 ROLES = Roles.of(id="id", text="text", rating="rating", time="time", target="bought")
 
@@ -40,7 +40,7 @@ class SqlEnricherContract:
     @pytest.fixture
     def rows(self) -> pa.Table:
         """Return rows it can be applied to: some equal texts, hostile ones, null and blank ones."""
-        rows = example_rows(12 + len(BLANK_TEXTS))
+        rows = make_example_rows(12 + len(BLANK_TEXTS))
         texts = [*rows.column("text").to_pylist()[:8], None, HOSTILE, HOSTILE, HOSTILE + " "]
         texts += BLANK_TEXTS
         place = rows.schema.get_field_index("text")

@@ -20,7 +20,7 @@ def assert_state_has_form(component: Component) -> None:
         f"declare {name}.state_form, so that load refuses a damaged state: see reviewml.forms"
     )
     component.check_state(state)
-    for what, damaged in _damaged_states(state):
+    for what, damaged in _make_damaged_states(state):
         try:
             component.check_state(damaged)
         except WrongForm:
@@ -28,7 +28,7 @@ def assert_state_has_form(component: Component) -> None:
         raise AssertionError(f"{name}.check_state takes a state with {what}")
 
 
-def _damaged_states(state: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _make_damaged_states(state: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield states that nothing learned, each with what is wrong with it."""
     yield "an unknown name", {**state, "unknown_": 0}
     for name, value in state.items():

@@ -16,7 +16,7 @@ from reviewml.data.store import EnrichmentStore
 from reviewml.errors import ParameterError, SchemaError, StoreError
 from reviewml.operations.value_store import Shelf
 from reviewml.rows.named_lists import named_list
-from reviewml.rows.row_keys import LINKS, id_keys, row_keys
+from reviewml.rows.row_keys import LINKS, hash_id_column, hash_rows
 from reviewml.steps.enricher import Enricher
 
 COLUMNS = pa.schema(
@@ -72,14 +72,14 @@ class Measured(Enricher):
         return batch.append_column("characters", lengths)
 
 
-def keys_of(texts: Sequence[str]) -> pa.Array:
+def hash_texts(texts: Sequence[str]) -> pa.Array:
     """Return the keys of rows that have only a text."""
-    return row_keys(pa.record_batch({"text": texts}))
+    return hash_rows(pa.record_batch({"text": texts}))
 
 
-def links_between(ids: Sequence[Any], texts: Sequence[str]) -> pa.RecordBatch:
+def make_links_between(ids: Sequence[Any], texts: Sequence[str]) -> pa.RecordBatch:
     """Return links from ids to the keys of texts."""
-    columns = [id_keys(pa.array(ids)), keys_of(texts)]
+    columns = [hash_id_column(pa.array(ids)), hash_texts(texts)]
     return pa.RecordBatch.from_arrays(columns, schema=LINKS)
 
 
@@ -100,16 +100,18 @@ class StoreContract:
     def filled(self, store: EnrichmentStore) -> EnrichmentStore:
         """Return it with values under `SHELF`, each led to by its own id."""
         store.prepare(SHELF)
-        store.add(SHELF, keys_of(self.texts), VALUES, links_between([1, 2, 3, 4], self.texts))
+        store.add(
+            SHELF, hash_texts(self.texts), VALUES, make_links_between([1, 2, 3, 4], self.texts)
+        )
         return store
 
     def test_starts_empty(self, store: EnrichmentStore) -> None:
         assert store.describe() == []
-        places, values = store.find(SHELF, keys_of(self.texts))
+        places, values = store.find(SHELF, hash_texts(self.texts))
         assert (len(places), len(values), values.schema) == (0, 0, COLUMNS)
 
     def test_values_come_back_to_the_last_bit(self, filled: EnrichmentStore) -> None:
-        places, values = filled.find(SHELF, keys_of([*reversed(self.texts), "new"]))
+        places, values = filled.find(SHELF, hash_texts([*reversed(self.texts), "new"]))
         assert values.schema == COLUMNS
         # As text, so that NaN equals itself and no bit of a float is lost.
         found = dict(zip(places.tolist(), map(repr, values.to_pylist()), strict=True))
@@ -119,7 +121,7 @@ class StoreContract:
     def test_one_column_comes_back(self, store: EnrichmentStore, name: str) -> None:
         shelf = Shelf(name, name, pa.schema([COLUMNS.field(name)]))
         for row in range(len(VALUES)):
-            key, value = keys_of([self.texts[row]]), VALUES.select([name]).slice(row, 1)
+            key, value = hash_texts([self.texts[row]]), VALUES.select([name]).slice(row, 1)
             store.add(shelf, key, value, NO_LINKS)
             assert repr(store.find(shelf, key)[1].to_pylist()) == repr(value.to_pylist())
 
@@ -130,23 +132,23 @@ class StoreContract:
 
     def test_values_that_are_there_stay(self, filled: EnrichmentStore) -> None:
         other = VALUES.take(pa.array([1, 0, 0, 0]))
-        filled.add(SHELF, keys_of(["a", "e", "f", "g"]), other, NO_LINKS)
-        _, values = filled.find(SHELF, keys_of(["a"]))
+        filled.add(SHELF, hash_texts(["a", "e", "f", "g"]), other, NO_LINKS)
+        _, values = filled.find(SHELF, hash_texts(["a"]))
         assert repr(values.to_pylist()) == repr(VALUES.slice(0, 1).to_pylist())
         assert [shelf.rows for shelf in filled.describe()] == [7]
 
     def test_shelves_are_apart(self, filled: EnrichmentStore) -> None:
         other = Shelf("b" * 64, "Many", COLUMNS)
         filled.prepare(other)
-        assert len(filled.find(other, keys_of(self.texts))[0]) == 0
+        assert len(filled.find(other, hash_texts(self.texts))[0]) == 0
 
     def test_known_counts_as_no_use(self, filled: EnrichmentStore) -> None:
         before = filled.describe()
-        assert filled.known(SHELF, keys_of(["new", "b", "a"])).tolist() == [False, True, True]
+        assert filled.known(SHELF, hash_texts(["new", "b", "a"])).tolist() == [False, True, True]
         assert filled.describe() == before
 
     def test_counts_what_it_found(self, filled: EnrichmentStore) -> None:
-        filled.find(SHELF, keys_of(["a", "new", "b", "c"]))
+        filled.find(SHELF, hash_texts(["a", "new", "b", "c"]))
         [summary] = filled.describe()
         assert (summary.hits, summary.misses, summary.hit_rate) == (3, 1, 0.75)
         assert (summary.enricher, summary.rows) == ("Many", 4)
@@ -154,9 +156,9 @@ class StoreContract:
         assert summary.bytes > VALUES.nbytes / 2
 
     def test_forgets_what_ids_led_to(self, filled: EnrichmentStore) -> None:
-        filled.link(links_between(["two"], ["b"]))
+        filled.link(make_links_between(["two"], ["b"]))
         assert filled.forget(["two", 3, "unknown"]) == 2
-        assert filled.known(SHELF, keys_of(self.texts)).tolist() == [True, False, False, True]
+        assert filled.known(SHELF, hash_texts(self.texts)).tolist() == [True, False, False, True]
         assert filled.forget(["two", "3"]) == 0
 
     def test_forgets_any_collection_of_ids(self, filled: EnrichmentStore) -> None:
@@ -168,11 +170,11 @@ class StoreContract:
     def test_what_is_no_list_of_ids_is_refused(self, filled: EnrichmentStore, ids: Any) -> None:
         with pytest.raises(ParameterError, match=r"ids= (is|holds) a"):
             filled.forget(ids)
-        assert filled.known(SHELF, keys_of(self.texts)).all()
+        assert filled.known(SHELF, hash_texts(self.texts)).all()
 
     def test_forgets_on_all_shelves(self, filled: EnrichmentStore) -> None:
         other = Shelf("b" * 64, "Many", COLUMNS)
-        filled.add(other, keys_of(self.texts), VALUES, NO_LINKS)
+        filled.add(other, hash_texts(self.texts), VALUES, NO_LINKS)
         assert filled.forget(["1"]) == 2
 
     def test_prunes_what_nobody_uses(self, filled: EnrichmentStore) -> None:
@@ -180,13 +182,13 @@ class StoreContract:
         assert filled.prune("0s") == 4
         assert filled.describe() == []
         # A run that is under way goes on.
-        filled.add(SHELF, keys_of(self.texts), VALUES, NO_LINKS)
-        assert filled.known(SHELF, keys_of(self.texts)).all()
+        filled.add(SHELF, hash_texts(self.texts), VALUES, NO_LINKS)
+        assert filled.known(SHELF, hash_texts(self.texts)).all()
 
     def test_can_be_pickled(self, filled: EnrichmentStore) -> None:
         # Bytes that we made ourselves a moment ago.
         copied = pickle.loads(pickle.dumps(filled))  # noqa: S301
-        assert copied.known(SHELF, keys_of(self.texts)).all()
+        assert copied.known(SHELF, hash_texts(self.texts)).all()
 
     def test_is_seeded_from_a_scored_table(self, store: EnrichmentStore) -> None:
         scored = pa.table(
@@ -194,7 +196,7 @@ class StoreContract:
         )
         assert store.seed(Measured(), scored) == 2
         assert store.seed(Measured(), scored) == 0
-        known = store.known(Shelf.of(Measured()), keys_of(["a", "bb", "cc"]))
+        known = store.known(Shelf.of(Measured()), hash_texts(["a", "bb", "cc"]))
         np.testing.assert_array_equal(known, [True, True, False])
 
     def test_seeds_of_another_type_are_refused(self, store: EnrichmentStore) -> None:

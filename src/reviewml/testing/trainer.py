@@ -28,7 +28,7 @@ class Absent(Expression):
         raise NotImplementedError
 
 
-def example_features() -> list[Feature]:
+def make_example_features() -> list[Feature]:
     """Return three numeric features and a categorical one."""
     numeric = [Feature(f"x{i}", f"x{i}", f"column x{i}", Absent(f"x{i}")) for i in range(3)]
     colours = ("blue", "green", "red")
@@ -36,7 +36,7 @@ def example_features() -> list[Feature]:
     return [*numeric, colour]
 
 
-def examples(task: Task, n: int = 600, *, seed: int = 0) -> Examples:
+def make_examples(task: Task, n: int = 600, *, seed: int = 0) -> Examples:
     """Return examples whose target depends on the features, with missing values."""
     random = np.random.default_rng(seed)
     features = random.normal(size=(n, 4)).astype(np.float32)
@@ -62,14 +62,16 @@ class TrainerContract:
     @pytest.fixture
     def model(self, trainer: Trainer, task: Task) -> Model:
         """Return what it makes of the examples."""
-        return trainer.train(examples(task), example_features(), examples(task, 200, seed=1))
+        return trainer.train(
+            make_examples(task), make_example_features(), make_examples(task, 200, seed=1)
+        )
 
     def test_is_registered_under_a_name(self, trainer: Trainer, task: Task) -> None:
         name = plugins.get_catalogue().name_of("trainers", type(trainer))
         assert plugins.load("trainers", name) is type(trainer)
 
     def test_predicts_better_than_chance(self, model: Model, task: Task) -> None:
-        new = examples(task, 400, seed=2)
+        new = make_examples(task, 400, seed=2)
         predicted = model.predict(new.features)
         if task == "regression":
             assert np.corrcoef(predicted, new.target.values)[0, 1] > 0.7
@@ -78,7 +80,7 @@ class TrainerContract:
             assert hits.mean() > 1.3 / len(model.classes)
 
     def test_probabilities_sum_to_one(self, model: Model, task: Task) -> None:
-        predicted = model.predict(examples(task, 100, seed=2).features)
+        predicted = model.predict(make_examples(task, 100, seed=2).features)
         if task == "regression":
             assert predicted.shape == (100,)
         else:
@@ -86,23 +88,23 @@ class TrainerContract:
             np.testing.assert_allclose(predicted.sum(axis=1), 1.0, atol=1e-6)
 
     def test_predictions_do_not_depend_on_batches(self, model: Model, task: Task) -> None:
-        features = examples(task, 150, seed=2).features
+        features = make_examples(task, 150, seed=2).features
         pieces = np.concatenate([model.predict(features[i : i + 7]) for i in range(0, 150, 7)])
         np.testing.assert_array_equal(pieces, model.predict(features))
 
     def test_takes_no_rows(self, model: Model, task: Task) -> None:
         nothing = np.empty((0, 4), np.float32)
         assert len(model.predict(nothing)) == 0
-        one = model.contributions(examples(task, 1).features)
+        one = model.contributions(make_examples(task, 1).features)
         assert model.contributions(nothing).shape == (0, *one.shape[1:])
 
     def test_infinite_values_leave_the_others_their_meaning(
         self, trainer: Trainer, task: Task
     ) -> None:
-        given = examples(task)
+        given = make_examples(task)
         # As features write infinities.
         given.features[0, :3], given.features[1, :3] = LARGEST, -LARGEST
-        model = trainer.train(given, example_features(), examples(task, 200, seed=1))
+        model = trainer.train(given, make_example_features(), make_examples(task, 200, seed=1))
         self.test_predicts_better_than_chance(model, task)
         assert np.isfinite(model.predict(given.features)).all()
 
@@ -110,7 +112,9 @@ class TrainerContract:
         self, trainer: Trainer, model: Model, task: Task, tmp_path: Path
     ) -> None:
         before = repr(clone(trainer).get_params())
-        again = trainer.train(examples(task), example_features(), examples(task, 200, seed=1))
+        again = trainer.train(
+            make_examples(task), make_example_features(), make_examples(task, 200, seed=1)
+        )
         assert repr(trainer.get_params()) == before
         assert not trainer.state
         for name, made in (("one", model), ("other", again)):
@@ -124,7 +128,7 @@ class TrainerContract:
     ) -> None:
         model.save(tmp_path)
         loaded = type(model).load(tmp_path)
-        features = examples(task, 100, seed=2).features
+        features = make_examples(task, 100, seed=2).features
         np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
         np.testing.assert_array_equal(loaded.contributions(features), model.contributions(features))
         assert (loaded.task, loaded.classes) == (model.task, model.classes)
@@ -146,7 +150,7 @@ class TrainerContract:
         assert type(model).load(tmp_path).classes == model.classes
 
     def test_contributions_sum_to_the_margin(self, model: Model, task: Task) -> None:
-        features = examples(task, 100, seed=2).features
+        features = make_examples(task, 100, seed=2).features
         contributions = model.contributions(features)
         outputs = len(model.classes) if task == "multiclass" else 1
         assert contributions.shape == (100, outputs, 5)

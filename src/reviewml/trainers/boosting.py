@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reviewml.models.booster import feature_types
+from reviewml.models.booster import list_feature_types
 from reviewml.steps.featurizer import Feature, Matrix
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Rows as XGBoost takes them.
 
     Parameters
@@ -36,16 +36,16 @@ class Rows:
     values: Floats
     weights: Floats | None = None
 
-    def first(self, n: int) -> Rows:
+    def first(self, n: int) -> TrainingRows:
         """Return the first `n` rows."""
         weights = None if self.weights is None else self.weights[:n]
-        return Rows(self.features[:n], self.values[:n], weights)
+        return TrainingRows(self.features[:n], self.values[:n], weights)
 
-    def split(self, n: int) -> list[Rows]:
+    def split(self, n: int) -> list[TrainingRows]:
         """Return `n` parts of about the same size, in order."""
         weights = [None] * n if self.weights is None else np.array_split(self.weights, n)
         features, values = np.array_split(self.features, n), np.array_split(self.values, n)
-        return [Rows(*part) for part in zip(features, values, weights, strict=True)]
+        return [TrainingRows(*part) for part in zip(features, values, weights, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Boosting:
     ) -> Boosting:
         """Return what XGBoost is told of these features."""
         names = [_accept_name(feature.name) for feature in features]
-        return cls(params, names, feature_types(features), rounds, patience)
+        return cls(params, names, list_feature_types(features), rounds, patience)
 
-    def train(self, rows: Rows, valid: Rows | None) -> xgboost.Booster:
+    def train(self, rows: TrainingRows, valid: TrainingRows | None) -> xgboost.Booster:
         """Return the trees up to the best round; together with others where they are connected."""
         import xgboost
 
-        data = self._data(rows)
-        held_out = None if valid is None else self._data(valid, data)
+        data = self._make_data(rows)
+        held_out = None if valid is None else self._make_data(valid, data)
         booster = xgboost.train(
             self.params,
             data,
@@ -94,7 +94,7 @@ class Boosting:
         )
         return booster if held_out is None else booster[: booster.best_iteration + 1]
 
-    def _data(self, rows: Rows, ref: Any = None) -> xgboost.QuantileDMatrix:
+    def _make_data(self, rows: TrainingRows, ref: Any = None) -> xgboost.QuantileDMatrix:
         import xgboost
 
         return xgboost.QuantileDMatrix(

@@ -60,8 +60,8 @@ class LogisticRegression(Trainer):
 
         target = examples.target
         design = Design.of(examples.features, features)
-        columns = design.columns(examples.features)
-        solver = self._solver(target.task)
+        columns = design.make_columns(examples.features)
+        solver = self._make_solver(target.task)
         # Several threads would add up in another order, and the last bits would tell.
         with threadpool_limits(1, user_api="blas"):
             solver.fit(columns, target.values)
@@ -69,7 +69,7 @@ class LogisticRegression(Trainer):
         bias = np.atleast_1d(solver.intercept_)
         return LinearModel(design, weights, bias, task=target.task, classes=target.classes)
 
-    def _solver(self, task: str) -> Any:
+    def _make_solver(self, task: str) -> Any:
         from sklearn import linear_model
 
         if task == "regression":

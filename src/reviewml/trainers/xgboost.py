@@ -14,7 +14,7 @@ from reviewml.models.calibration import Calibration, fit_calibration
 from reviewml.models.target_scale import TargetScale
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples, Target, Trainer
-from reviewml.trainers.boosting import Boosting, Rows
+from reviewml.trainers.boosting import Boosting, TrainingRows
 from reviewml.untrusted.forms import Maybe, Real, Whole
 
 
@@ -120,28 +120,28 @@ class XGBoost(Trainer):
         target = examples.target
         boosting = Boosting.of(
             features,
-            self._params(target),
+            self._make_params(target),
             rounds=self.n_estimators,
             patience=self.early_stopping_rounds,
         )
-        held_out = None if valid is None else self._rows(valid)
-        model = self._model(boosting, self._rows(examples), held_out, target)
+        held_out = None if valid is None else self._make_rows(valid)
+        model = self._train_model(boosting, self._make_rows(examples), held_out, target)
         model.target_scale = scale
         if valid is not None and self.calibration is not None and target.task != "regression":
             model.calibration = _calibrate_model(model, valid)
         return model
 
-    def _model(
-        self, boosting: Boosting, rows: Rows, valid: Rows | None, target: Target
+    def _train_model(
+        self, boosting: Boosting, rows: TrainingRows, valid: TrainingRows | None, target: Target
     ) -> BoosterModel:
         booster = boosting.train(rows, valid)
         return BoosterModel(booster, task=target.task, classes=target.classes)
 
-    def _rows(self, examples: Examples) -> Rows:
-        weights = _weights(examples.target) if self.class_weight == "balanced" else None
-        return Rows(examples.features, examples.target.values, weights)
+    def _make_rows(self, examples: Examples) -> TrainingRows:
+        weights = _compute_weights(examples.target) if self.class_weight == "balanced" else None
+        return TrainingRows(examples.features, examples.target.values, weights)
 
-    def _params(self, target: Target) -> dict[str, Any]:
+    def _make_params(self, target: Target) -> dict[str, Any]:
         objective, metric = {
             "binary": ("binary:logistic", "logloss"),
             "multiclass": ("multi:softprob", "mlogloss"),
@@ -164,7 +164,7 @@ class XGBoost(Trainer):
         if target.task == "multiclass":
             params["num_class"] = len(target.classes)
         # XGBoost's own start is a parallel sum, whose last bits depend on the threads.
-        params["base_score"] = _base_score(target)
+        params["base_score"] = _compute_base_score(target)
         return params
 
 
@@ -174,7 +174,7 @@ def _scale_target(examples: Examples, scale: TargetScale) -> Examples:
     return dataclasses.replace(examples, target=dataclasses.replace(target, values=values))
 
 
-def _base_score(target: Target) -> float:
+def _compute_base_score(target: Target) -> float:
     if target.task == "multiclass":
         # The same for all classes, which softmax does not see.
         return 0.5
@@ -182,7 +182,7 @@ def _base_score(target: Target) -> float:
     return mean if target.task == "regression" else min(max(mean, 1e-6), 1 - 1e-6)
 
 
-def _weights(target: Target) -> npt.NDArray[np.float64] | None:
+def _compute_weights(target: Target) -> npt.NDArray[np.float64] | None:
     if target.task == "regression":
         return None
     codes = target.values.astype(np.int64)

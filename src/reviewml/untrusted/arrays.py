@@ -62,7 +62,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     if not isinstance(header, dict):
         raise _make_damage_error(path, "its header is not an object")
     header.pop("__metadata__", None)
-    arrays = {name: _array(path, name, entry, data) for name, entry in header.items()}
+    arrays = {name: _read_array(path, name, entry, data) for name, entry in header.items()}
     offsets = sorted(entry["data_offsets"] for entry in header.values())
     ends = [0, *(end for _, end in offsets)]
     if [start for start, _ in offsets] != ends[:-1] or ends[-1] != len(data):
@@ -70,7 +70,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _array(path: Path, name: str, entry: Any, data: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+def _read_array(path: Path, name: str, entry: Any, data: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _make_damage_error(path, f"{name[:50]!r} does not say its type, shape and place")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

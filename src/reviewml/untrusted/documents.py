@@ -97,7 +97,7 @@ def _has_digits(raw: bytes, count: int) -> bool:
     return len(raw) >= count and b"0" * count in raw.translate(_DIGITS_AS_ZEROS)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -110,7 +110,7 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not a number")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number is out of range")
@@ -120,7 +120,7 @@ def _finite(text: str) -> float:
 # Making one takes longer than reading a short document.
 _PLAIN, _CAREFUL = (
     json.JSONDecoder(
-        object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=parse_float
+        object_pairs_hook=_require_unique, parse_constant=_refuse_constant, parse_float=parse_float
     )
-    for parse_float in (None, _finite)
+    for parse_float in (None, _parse_finite)
 )

@@ -50,7 +50,7 @@ def read_file(path: Path, *, most: int = MOST_FILE_BYTES) -> bytes:
     try:
         raw = _read(handle, most + 1)
     except OSError as error:
-        raise DamagedModel(f"{path} cannot be read: {_reason(error)}") from None
+        raise DamagedModel(f"{path} cannot be read: {_explain_failure(error)}") from None
     finally:
         os.close(handle)
     if len(raw) > most:
@@ -66,7 +66,9 @@ def _open(path: Path, most: int) -> int:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise DamagedModel(f"{path} cannot be read as a regular file: {_reason(error)}") from None
+        raise DamagedModel(
+            f"{path} cannot be read as a regular file: {_explain_failure(error)}"
+        ) from None
     status = os.fstat(handle)
     if stat.S_ISREG(status.st_mode) and status.st_size <= most:
         return handle
@@ -112,9 +114,11 @@ def list_files(folder: Path) -> dict[str, Path]:
                     if len(found) + len(waiting) > MOST_FILES:
                         raise DamagedModel(f"{folder} holds more than {MOST_FILES:,} files.")
         except OSError as error:
-            raise DamagedModel(f"{folder / below} cannot be listed: {_reason(error)}") from None
+            raise DamagedModel(
+                f"{folder / below} cannot be listed: {_explain_failure(error)}"
+            ) from None
     return found
 
 
-def _reason(error: Exception) -> str:
+def _explain_failure(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__

@@ -105,9 +105,9 @@ class Whole(Form):
     most: int = MOST_COUNT
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
-        value = _plain(value)
+        value = _to_plain(value)
         if type(value) is not int:
-            raise Mismatch(f"is {_kind(value)}, not a whole number")
+            raise Mismatch(f"is {_describe_kind(value)}, not a whole number")
         if not self.least <= value <= self.most:
             raise Mismatch(f"is not {self.least} to {self.most}")
 
@@ -126,9 +126,9 @@ class Real(Form):
     most: float = LARGEST
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
-        value = _plain(value)
+        value = _to_plain(value)
         if type(value) not in (int, float):
-            raise Mismatch(f"is {_kind(value)}, not a number")
+            raise Mismatch(f"is {_describe_kind(value)}, not a number")
         if not self.least <= value <= self.most:
             raise Mismatch(f"is not {self.least:g} to {self.most:g}")
 
@@ -138,8 +138,8 @@ class Flag(Form):
     """True or false."""
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
-        if type(_plain(value)) is not bool:
-            raise Mismatch(f"is {_kind(value)}, not true or false")
+        if type(_to_plain(value)) is not bool:
+            raise Mismatch(f"is {_describe_kind(value)}, not true or false")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Text(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if not isinstance(value, str):
-            raise Mismatch(f"is {_kind(value)}, not text")
+            raise Mismatch(f"is {_describe_kind(value)}, not text")
         if not _is_utf8(value):
             raise Mismatch("is text that UTF-8 cannot hold")
         if self.one_of is not None and value not in self.one_of:
@@ -202,7 +202,7 @@ class Instance(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if not isinstance(value, self.kind):
-            raise Mismatch(f"is {_kind(value)}, not {self.kind.__name__}")
+            raise Mismatch(f"is {_describe_kind(value)}, not {self.kind.__name__}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Array(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if not isinstance(value, np.ndarray):
-            raise Mismatch(f"is {_kind(value)}, not an array")
+            raise Mismatch(f"is {_describe_kind(value)}, not an array")
         if value.dtype != self.dtype:
             raise Mismatch(f"has the type {value.dtype}, not {self.dtype}")
         self._check_shape(value.shape, sizes)
@@ -272,7 +272,7 @@ class Each(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if type(value) not in (list, tuple):
-            raise Mismatch(f"is {_kind(value)}, not a list")
+            raise Mismatch(f"is {_describe_kind(value)}, not a list")
         if self.length is not None and len(value) != self.length:
             raise Mismatch(f"has {len(value)} values, not {self.length}")
         for position, element in enumerate(value):
@@ -299,7 +299,7 @@ class Pair(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if type(value) is not tuple or len(value) != 2:
-            raise Mismatch(f"is {_kind(value)}, not a pair")
+            raise Mismatch(f"is {_describe_kind(value)}, not a pair")
         for position, form in enumerate((self.first, self.second)):
             try:
                 form.check_part(value[position], sizes)
@@ -324,7 +324,7 @@ class ByName(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if type(value) is not dict:
-            raise Mismatch(f"is {_kind(value)}, not values by name")
+            raise Mismatch(f"is {_describe_kind(value)}, not values by name")
         for key, element in value.items():
             try:
                 self.names.check_part(key, sizes)
@@ -353,7 +353,7 @@ class Fields(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if type(value) is not dict:
-            raise Mismatch(f"is {_kind(value)}, not values by name")
+            raise Mismatch(f"is {_describe_kind(value)}, not values by name")
         for key in self.fields:
             if key not in value:
                 raise Mismatch("is missing").within(key)
@@ -405,14 +405,14 @@ class Choice(Form):
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         if type(value) is not dict:
-            raise Mismatch(f"is {_kind(value)}, not values by name")
+            raise Mismatch(f"is {_describe_kind(value)}, not values by name")
         kind = value.get(self.field)
         if not isinstance(kind, str) or kind not in self.records:
             raise Mismatch(f"is none of {', '.join(self.records)}").within(self.field)
         self.records[kind].check_part(value, sizes)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -424,7 +424,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _kind(value: Any) -> str:
+def _describe_kind(value: Any) -> str:
     if isinstance(value, float) and math.isnan(value):
         return "not a number"
     return f"a value of type {type(value).__name__}" if value is not None else "null"

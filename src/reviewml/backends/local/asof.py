@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.backends.local.event_index import EventIndex, Integers, moments_of
+from reviewml.backends.local.event_index import EventIndex, Integers, to_moments
 from reviewml.data.dataset import Dataset
 from reviewml.operations.asof import LAST_TYPE, AsofAggregates
 from reviewml.rows.bookkeeping import with_columns
@@ -55,13 +55,15 @@ class AsofBatch:
 
     def _count_rows(self, batch: pa.RecordBatch) -> None:
         columns = (*self.aggregates.keys, self.aggregates.time)
-        lacking = batch.filter(functools.reduce(pc.or_, map(_lacks, map(batch.column, columns))))
+        lacking = batch.filter(
+            functools.reduce(pc.or_, map(_find_missing_keys, map(batch.column, columns)))
+        )
         self._rows.append(RowsLeftOut(columns, len(batch), len(lacking)))
 
     def _add_aggregates(self, batch: pa.RecordBatch, index: EventIndex) -> dict[str, pa.Array]:
         what = self.aggregates
-        moments = moments_of(batch.column(what.time))
-        keys = index.find(typed_keys(batch.select(list(what.keys)), index.keys.schema.types))
+        moments = to_moments(batch.column(what.time))
+        keys = index.find(cast_keys(batch.select(list(what.keys)), index.keys.schema.types))
         # A row without a time has no window.
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
         look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())
@@ -117,20 +119,20 @@ class RowsLeftOut(LeftOut):
             )
 
 
-def _lacks(column: pa.Array) -> pa.Array:
+def _find_missing_keys(column: pa.Array) -> pa.Array:
     return column.is_null()
 
 
-def typed_keys(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
+def cast_keys(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
     """Return keys of rows in the types that those of the events have, null where none is equal."""
     columns = [
-        column if column.type == kind else _exact(column, kind)
+        column if column.type == kind else _cast_exactly(column, kind)
         for column, kind in zip(keys.columns, kinds, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, keys.schema.names)
 
 
-def _exact(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def _cast_exactly(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(column.type):
         return column.cast(kind)
     # Arrow would raise for 1.5 or NaN, which are no whole number's equal.

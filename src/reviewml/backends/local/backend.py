@@ -11,7 +11,7 @@ from reviewml.data.dataset import Dataset
 from reviewml.data.source import Source
 from reviewml.data.store import EnrichmentStore
 from reviewml.privacy.redaction import redact
-from reviewml.stores.resolve import default_store, store_at
+from reviewml.stores.resolve import default_store, open_store
 
 
 class LocalBackend(Backend):
@@ -52,7 +52,7 @@ class LocalBackend(Backend):
             return default_store()
         if self.store is None or isinstance(self.store, EnrichmentStore):
             return self.store
-        return store_at(self.store)
+        return open_store(self.store)
 
     def __repr__(self) -> str:
         return (

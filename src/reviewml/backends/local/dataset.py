@@ -28,12 +28,12 @@ from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
-from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
+from reviewml.operations.operation import BatchOperation, Operation, make_unknown_error
 from reviewml.operations.value_store import ValueStore
 from reviewml.rows.bookkeeping import resize_batches
 from reviewml.rows.roles import Roles
 from reviewml.rows.tally import Tally, warn_of
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 from reviewml.storage.write_errors import explain_spill_errors, separate_read_errors
 
 LARGE_ROWS = 2**18
@@ -96,7 +96,7 @@ class LocalDataset(Dataset):
                 return self._with_stream(DistinctStream(self, operation))
             case AggregateGroups():
                 return self._group(operation)
-        raise unknown_operation(operation, "local")
+        raise make_unknown_error(operation, "local")
 
     def _run_on_batches(self, operation: BatchOperation) -> LocalDataset:
         return LocalDataset(
@@ -135,7 +135,7 @@ class LocalDataset(Dataset):
         if self._at_hand:
             return self
         with contextlib.ExitStack() as cleanup:
-            path = cleanup.enter_context(temporary_folder()) / "rows.arrow"
+            path = cleanup.enter_context(create_temporary_folder()) / "rows.arrow"
             with (
                 explain_spill_errors(path),
                 pa.OSFile(str(path), "wb") as file,
@@ -232,7 +232,7 @@ class AsofStream:
         threads = os.cpu_count() or 1
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[Future[pa.RecordBatch]] = deque()
-            for batch in large(self.stream()):
+            for batch in merge_batches(self.stream()):
                 waiting.append(pool.submit(self.look_up, batch))
                 # Few at a time: batches that wait take memory.
                 if len(waiting) > threads:
@@ -242,7 +242,7 @@ class AsofStream:
         self.look_up.report_rows()
 
 
-def large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def merge_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the same rows in fewer batches, which still do not take much memory."""
     for first in batches:
         many = LARGE_BYTES * len(first) // max(first.nbytes, 1)

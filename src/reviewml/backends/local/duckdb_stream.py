@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +21,7 @@ def open_database() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database in memory, which spills to a temporary folder what does not fit."""
     import duckdb
 
-    with temporary_folder() as folder:
+    with create_temporary_folder() as folder:
         # Its own choice is a folder in the working directory, which it leaves there when killed.
         config: Config = {"threads": pa.cpu_count(), "temp_directory": str(folder)}
         with duckdb.connect(":memory:", config=config) as connection:

@@ -16,7 +16,7 @@ from reviewml.operations.duplicates import DifferingRows, DropDuplicates
 from reviewml.rows.blanks import is_blank
 from reviewml.rows.roles import PLACE
 from reviewml.rows.tally import Tally, warn_of
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 RANK = "rank"
 
@@ -41,7 +41,7 @@ class DistinctStream:
 
     def __call__(self) -> Iterator[pa.RecordBatch]:
         total, differing = 0, 0
-        with temporary_folder() as folder:
+        with create_temporary_folder() as folder:
             # Rows of one id come together in one part.
             shards = Shards(folder, self.rows.full_schema, self.operation.by, seed=0)
             for batch in self.rows.full_batches():
@@ -63,7 +63,7 @@ def find_first_rows(
     Of rows that say the same the one with the smallest place is kept, whatever their order.
     """
     kept = np.ones(len(batch), bool)
-    complete = ~np.logical_or.reduce([_missing(batch.column(name)) for name in operation.by])
+    complete = ~np.logical_or.reduce([_find_missing(batch.column(name)) for name in operation.by])
     rows = np.flatnonzero(complete)
     if len(rows) == 0:
         return kept, 0
@@ -71,7 +71,7 @@ def find_first_rows(
     if ids == len(rows):
         return kept, 0
     # Looked at last: hardly any id is blank, and few stand twice.
-    blank = np.logical_or.reduce([_blank(known.column(n)) for n in range(len(operation.by))])
+    blank = np.logical_or.reduce([_find_blank(known.column(n)) for n in range(len(operation.by))])
     if blank.any():
         rows = rows[~blank]
         known, ids = _known_rows(batch, operation, rows)
@@ -89,21 +89,21 @@ def _known_rows(
     batch: pa.RecordBatch, operation: DropDuplicates, rows: npt.NDArray[np.intp]
 ) -> tuple[pa.Table, int]:
     """Return what is compared of these rows, and how many different ids they have."""
-    columns = {f"by {n}": _comparable(batch.column(n)) for n in operation.by}
+    columns = {f"by {n}": _to_comparable(batch.column(n)) for n in operation.by}
     by = list(columns)
-    columns |= {f"column {n}": _comparable(batch.column(n)) for n in operation.columns}
+    columns |= {f"column {n}": _to_comparable(batch.column(n)) for n in operation.columns}
     known = pa.table(columns).take(pa.array(rows))
     return known, known.group_by(by).aggregate([]).num_rows
 
 
-def _missing(column: pa.Array) -> npt.NDArray[np.bool_]:
+def _find_missing(column: pa.Array) -> npt.NDArray[np.bool_]:
     missing: npt.NDArray[np.bool_] = pc.is_null(column, nan_is_null=True).to_numpy(
         zero_copy_only=False
     )
     return missing
 
 
-def _blank(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+def _find_blank(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     """Tell which texts show nothing, as ids that are missing in a CSV file do."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return np.zeros(len(column), bool)
@@ -111,9 +111,9 @@ def _blank(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return blank
 
 
-def _comparable(column: pa.Array) -> pa.Array:
+def _to_comparable(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
-        return _comparable(column.dictionary_decode())
+        return _to_comparable(column.dictionary_decode())
     if pa.types.is_string_view(column.type):
         return column.cast(pa.string())
     # To add zero makes -0 one with 0.

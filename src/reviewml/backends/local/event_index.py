@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from reviewml.backends.local.spill import Shards
 from reviewml.data.dataset import Dataset
 from reviewml.rows.expressions import as_moments
-from reviewml.rows.hashing import as_keys, key_hashes
-from reviewml.storage.temporary import temporary_folder
+from reviewml.rows.hashing import as_keys, hash_keys
+from reviewml.storage.temporary import create_temporary_folder
 from reviewml.storage.write_errors import explain_spill_errors
 
 Hashes = npt.NDArray[np.uint64]
@@ -32,7 +32,7 @@ FURTHEST = 2**62 - 2**40
 """Microseconds from 1970, 146,000 years, that times are cut at: differences then fit in 64 bits."""
 
 
-def moments_of(column: pa.Array) -> pa.Array:
+def to_moments(column: pa.Array) -> pa.Array:
     """Return times in microseconds since 1970; what stands for no end is cut."""
     moments = as_moments(column).cast(pa.int64())
     late = pc.min_element_wise(moments, FURTHEST, skip_nulls=False)
@@ -40,7 +40,7 @@ def moments_of(column: pa.Array) -> pa.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class TimeLine:
     """Puts keys and moments on one line of whole numbers, on which they sort as pairs do.
 
     Where a line would be longer than 64 bits, keys share several, as many on each as it holds.
@@ -115,7 +115,7 @@ class EventIndex:
     hashes: Hashes
     keys: pa.RecordBatch
     starts: Integers
-    line: Line
+    line: TimeLine
     begins: Integers
     places: Integers
     totals: Sequence[Integers]
@@ -134,8 +134,8 @@ class EventIndex:
 
     def find(self, keys: pa.RecordBatch) -> Integers:
         """Return the position of each row's key among those with events; -1 for others."""
-        codes, distinct = distinct_keys(keys)
-        hashes, complete = key_hashes(distinct.columns, self.seed)
+        codes, distinct = index_distinct_keys(keys)
+        hashes, complete = hash_keys(distinct.columns, self.seed)
         found = np.full(len(hashes), -1)
         if len(self.hashes) == 0:
             return found[codes]
@@ -186,7 +186,7 @@ class EventIndex:
         return self.places.take(events) - self.begins.take(keys)
 
 
-def distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.RecordBatch]:
+def index_distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.RecordBatch]:
     """Return which of the distinct keys each row has, and these keys."""
     encoded = [as_keys(key).dictionary_encode(null_encoding="encode") for key in keys.columns]
     codes = [np.asarray(column.indices).astype(np.intp) for column in encoded]
@@ -203,7 +203,7 @@ def _build(
     events: Dataset, by: Sequence[str], time: str, sums: Sequence[str], seed: int
 ) -> EventIndex | None:
     with contextlib.ExitStack() as cleanup:
-        folder = cleanup.enter_context(temporary_folder())
+        folder = cleanup.enter_context(create_temporary_folder())
         index = _build_in(folder, events, by, time, sums, seed)
         if index is not None:
             weakref.finalize(index, cleanup.pop_all().close)
@@ -219,7 +219,7 @@ def _build_in(
     shards = Shards(folder, narrow, [field.name for field in keys], seed)
     read, first, last = 0, [], []
     for batch in events.full_batches():
-        moments = moments_of(batch.column(time))
+        moments = to_moments(batch.column(time))
         columns = [
             moments,
             *(as_keys(batch.column(name)) for name in by),
@@ -235,7 +235,7 @@ def _build_in(
             extremes = pc.min_max(rows.column(MOMENT))
             first.append(extremes["min"].as_py())
             last.append(extremes["max"].as_py())
-    line = Line(min(first, default=0), max(last, default=0))
+    line = TimeLine(min(first, default=0), max(last, default=0))
     return _sort_shards(shards, keys, sums, seed, line, folder, read)
 
 
@@ -244,7 +244,7 @@ def _sort_shards(
     by: Sequence[pa.Field],
     sums: Sequence[str],
     seed: int,
-    line: Line,
+    line: TimeLine,
     folder: Path,
     read: int,
 ) -> EventIndex | None:
@@ -257,8 +257,8 @@ def _sort_shards(
     for total in totals:
         total.append(np.zeros(1, np.int64))
     for shard in shards:
-        codes, distinct = distinct_keys(shard.select([field.name for field in by]))
-        hashed, _ = key_hashes(distinct.columns, seed)
+        codes, distinct = index_distinct_keys(shard.select([field.name for field in by]))
+        hashed, _ = hash_keys(distinct.columns, seed)
         by_hash = np.argsort(hashed)
         if len(np.unique(hashed)) < len(hashed):
             return None

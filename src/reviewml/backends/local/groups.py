@@ -12,7 +12,7 @@ from reviewml.backends.local.duckdb_stream import open_database, stream_as_table
 from reviewml.backends.local.join import check_carried
 from reviewml.data.dataset import Dataset
 from reviewml.operations.group_by import AggregateGroups, FailedRows
-from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.bookkeeping import make_empty_batch
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE
 from reviewml.rows.tally import Tally, warn_of
 
@@ -43,28 +43,28 @@ class GroupStream:
         schema = pa.schema([self.rows.full_schema.field(name) for name in columns])
         with open_database() as connection:
             check_carried(connection, schema)
-            batches = self._narrow(columns, tallies)
+            batches = self._narrow_batches(columns, tallies)
             with stream_as_table(connection, "incoming", batches, schema):
-                groups = connection.sql(self._query(columns)).to_arrow_reader(ROWS)
+                groups = connection.sql(self._build_query(columns)).to_arrow_reader(ROWS)
                 yield from self._cast_batches(groups)
         self.report(functools.reduce(FailedRows.merge, tallies))
 
-    def _narrow(
+    def _narrow_batches(
         self, columns: Sequence[str], tallies: list[FailedRows]
     ) -> Iterator[pa.RecordBatch]:
         for batch in self.rows.full_batches():
             tallies.append(FailedRows.of(batch))
             yield batch.select(columns)
 
-    def _query(self, columns: Sequence[str]) -> str:
-        cells = [self._cell(name, f"c{place}") for place, name in enumerate(columns)]
+    def _build_query(self, columns: Sequence[str]) -> str:
+        cells = [self._build_cell(name, f"c{place}") for place, name in enumerate(columns)]
         keys = [f"c{columns.index(key)}" for key in self.operation.keys]
         order = ", ".join(f"{key} NULLS LAST" for key in keys)
         return (
             f"SELECT {', '.join(cells)} FROM incoming GROUP BY {', '.join(keys)} ORDER BY {order}"
         )
 
-    def _cell(self, name: str, cell: str) -> str:
+    def _build_cell(self, name: str, cell: str) -> str:
         if name in self.operation.keys:
             return cell
         function = "min" if name == PLACE else self.operation.functions[name]
@@ -83,4 +83,4 @@ class GroupStream:
             )
             some = True
         if not some:
-            yield empty_batch(schema)
+            yield make_empty_batch(schema)

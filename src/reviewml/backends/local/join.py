@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from reviewml.backends.local.duckdb_stream import open_database, stream_as_table
 from reviewml.errors import JoinError
 from reviewml.operations.join import Join, Side, Unmatched, Unreadable
-from reviewml.rows.bookkeeping import added_errors, empty_batch
-from reviewml.rows.hashing import holds_floats
+from reviewml.rows.bookkeeping import append_errors, make_empty_batch
+from reviewml.rows.hashing import has_floats
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, ERRORS_TYPE, visible
 from reviewml.rows.tally import Tally, warn_of
 
@@ -46,13 +46,13 @@ class JoinedStream:
             _load(connection, "r", self.right)
             self._check_unique(connection)
             self._count_unreadable(connection)
-            yield from self._join_batches(connection.sql(self._query()).to_arrow_reader(ROWS))
+            yield from self._join_batches(connection.sql(self._build_query()).to_arrow_reader(ROWS))
 
     @property
     def _key_cells(self) -> tuple[list[str], list[str]]:
         return (
-            _key_cells("l", self.left, self.operation.left_keys),
-            _key_cells("r", self.right, self.operation.right_keys),
+            _build_key_cells("l", self.left, self.operation.left_keys),
+            _build_key_cells("r", self.right, self.operation.right_keys),
         )
 
     def _check_unique(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -81,7 +81,7 @@ class JoinedStream:
 
     def _count_unreadable(self, connection: duckdb.DuckDBPyConnection) -> None:
         # Without a key they match no row that could carry their errors.
-        place, errors = _cells("r", self.right, BOOKKEEPING)
+        place, errors = _build_cells("r", self.right, BOOKKEEPING)
         _, keys = self._key_cells
         unknown = " OR ".join(f"{cell} IS NULL" for cell in keys)
         ((rows, example),) = connection.execute(
@@ -90,12 +90,12 @@ class JoinedStream:
         ).fetchall()
         self.report(Unreadable(rows, example))
 
-    def _query(self) -> str:
+    def _build_query(self) -> str:
         cells = [
-            *_cells("l", self.left, visible(self.left.schema.names)),
-            *_cells("r", self.right, self.operation.new_columns(self.right.full_schema)),
-            *_cells("l", self.left, BOOKKEEPING),
-            *_cells("r", self.right, [ERRORS]),
+            *_build_cells("l", self.left, visible(self.left.schema.names)),
+            *_build_cells("r", self.right, self.operation.new_columns(self.right.full_schema)),
+            *_build_cells("l", self.left, BOOKKEEPING),
+            *_build_cells("r", self.right, [ERRORS]),
         ]
         keys = " AND ".join(map(" = ".join, zip(*self._key_cells, strict=True)))
         return (
@@ -110,7 +110,7 @@ class JoinedStream:
             *columns, errors, found = batch.columns
             columns = [_restore_type(c, f) for c, f in zip(columns, schema, strict=True)]
             joined = pa.RecordBatch.from_arrays(columns, schema=schema)
-            joined = added_errors(joined, errors.cast(ERRORS_TYPE))
+            joined = append_errors(joined, errors.cast(ERRORS_TYPE))
             alone = joined.filter(pc.invert(found))
             if len(alone) and example is None:
                 example = {left: alone.column(left)[0].as_py() for left in self.operation.left_keys}
@@ -118,22 +118,22 @@ class JoinedStream:
             yield joined if how == "left" else joined.filter(found)
         if not total:
             # Statistics, such as those of a sample, need a batch.
-            yield empty_batch(schema)
+            yield make_empty_batch(schema)
         self.report(Unmatched(how, total, unmatched, example))
 
 
-def _cells(table: Literal["l", "r"], dataset: Dataset, names: Sequence[str]) -> list[str]:
+def _build_cells(table: Literal["l", "r"], dataset: Dataset, names: Sequence[str]) -> list[str]:
     # By position: to DuckDB, names that differ in case alone are one.
     return [f"{table}.c{dataset.full_schema.get_field_index(name)}" for name in names]
 
 
-def _key_cells(table: Literal["l", "r"], dataset: Dataset, names: Sequence[str]) -> list[str]:
+def _build_key_cells(table: Literal["l", "r"], dataset: Dataset, names: Sequence[str]) -> list[str]:
     # To DuckDB, NaN equals NaN; as a key it is not a value.
     return [
         f"CASE WHEN NOT isnan({cell}) THEN {cell} END"
-        if holds_floats(dataset.full_schema.field(name).type)
+        if has_floats(dataset.full_schema.field(name).type)
         else cell
-        for name, cell in zip(names, _cells(table, dataset, names), strict=True)
+        for name, cell in zip(names, _build_cells(table, dataset, names), strict=True)
     ]
 
 
@@ -155,11 +155,11 @@ def check_carried(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> N
     for field in schema:
         if _has_empty_lists(field.type):
             # DuckDB divides by their size, which ends the process.
-            raise _not_carried(field)
+            raise _make_type_error(field)
         try:
             connection.from_arrow(pa.schema([field]).empty_table())
         except (duckdb.Error, pa.ArrowException):
-            raise _not_carried(field) from None
+            raise _make_type_error(field) from None
 
 
 def _has_empty_lists(kind: pa.DataType) -> bool:
@@ -173,10 +173,10 @@ def _restore_type(column: pa.Array, field: pa.Field) -> pa.Array:
     try:
         return column.cast(field.type)
     except pa.ArrowException:
-        raise _not_carried(field) from None
+        raise _make_type_error(field) from None
 
 
-def _not_carried(field: pa.Field) -> JoinError:
+def _make_type_error(field: pa.Field) -> JoinError:
     return JoinError(
         f"join: column {field.name!r} is {field.type}, which DuckDB cannot carry: cast it to "
         "another type, such as float64 or string, or leave it out with select."

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.rows.hashing import key_hashes
+from reviewml.rows.hashing import hash_keys
 from reviewml.storage.write_errors import explain_spill_errors
 
 SHARDS = 64
@@ -52,30 +52,32 @@ class Shards:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those whose keys have smaller hashes in earlier batches."""
         if not self._writers:
-            yield _together(self._waiting, self._schema)
+            yield _concatenate_batches(self._waiting, self._schema)
             return
         self._spill()
         for shard, writer in sorted(self._writers.items()):
-            with explain_spill_errors(self._path(shard)):
+            with explain_spill_errors(self._path_of_shard(shard)):
                 writer.close()
-            with pa.memory_map(str(self._path(shard))) as file:
-                yield _together(pa.ipc.open_file(file).read_all().to_batches(), self._schema)
-            self._path(shard).unlink()
+            with pa.memory_map(str(self._path_of_shard(shard))) as file:
+                yield _concatenate_batches(
+                    pa.ipc.open_file(file).read_all().to_batches(), self._schema
+                )
+            self._path_of_shard(shard).unlink()
 
     def _spill(self) -> None:
         for batch in self._waiting:
-            hashes, _ = key_hashes([batch.column(name) for name in self._keys], self._seed)
+            hashes, _ = hash_keys([batch.column(name) for name in self._keys], self._seed)
             for shard, rows in part_batch(batch, hashes // np.uint64(2**64 // SHARDS)):
-                with explain_spill_errors(self._path(shard)):
-                    self._writer(shard).write_batch(rows)
+                with explain_spill_errors(self._path_of_shard(shard)):
+                    self._open_writer(shard).write_batch(rows)
         self._waiting, self._bytes = [], 0
 
-    def _writer(self, shard: int) -> pa.RecordBatchFileWriter:
+    def _open_writer(self, shard: int) -> pa.RecordBatchFileWriter:
         if shard not in self._writers:
-            self._writers[shard] = pa.ipc.new_file(self._path(shard), self._schema)
+            self._writers[shard] = pa.ipc.new_file(self._path_of_shard(shard), self._schema)
         return self._writers[shard]
 
-    def _path(self, shard: int) -> Path:
+    def _path_of_shard(self, shard: int) -> Path:
         return self._folder / f"{shard}.arrow"
 
 
@@ -98,5 +100,5 @@ def part_batch(
         yield int(part), ordered.slice(start, end - start)
 
 
-def _together(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+def _concatenate_batches(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     return pa.concat_batches(batches or [pa.RecordBatch.from_pylist([], schema)])

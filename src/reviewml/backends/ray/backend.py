@@ -11,16 +11,16 @@ import ray
 from reviewml.backends.local.backend import LocalBackend
 from reviewml.backends.local.dataset import Scan
 from reviewml.backends.ray import cluster, tune_trials, worker_pool
-from reviewml.backends.ray.coordinator import Ledger
+from reviewml.backends.ray.coordinator import Coordinator
 from reviewml.backends.ray.dataset import Blocks, RayDataset
 from reviewml.backends.ray.serving import Deployed, deploy
-from reviewml.backends.ray.source import Partitions, Placed, from_batches, read_by_ray
-from reviewml.backends.ray.worker_pool import Concurrency, Pool
+from reviewml.backends.ray.source import Partitions, PlaceRows, from_batches, read_by_ray
+from reviewml.backends.ray.worker_pool import Concurrency, WorkerPool
 from reviewml.data.backend import Backend, Capabilities, Outcome, Setting
 from reviewml.data.dataset import Dataset, EnrichmentStep
 from reviewml.data.source import Source
 from reviewml.data.store import EnrichmentStore
-from reviewml.errors import ParameterError, did_you_mean
+from reviewml.errors import ParameterError, suggest_names
 from reviewml.operations.operation import BatchOperation
 from reviewml.registries.base import Registry
 from reviewml.rows.roles import Roles
@@ -90,14 +90,14 @@ class RayBackend(Backend):
     def check(self, steps: Mapping[str, EnrichmentStep]) -> None:
         super().check(steps)
         worker_pool.check(self.resources or {}, self.concurrency)
-        known = [name for step in steps for name in _names(step, steps[step])]
+        known = [name for step in steps for name in _list_step_names(step, steps[step])]
         for name in self.resources or {}:
             if name not in known:
-                raise ParameterError(f"resources: no step {name!r}. {did_you_mean(name, known)}")
+                raise ParameterError(f"resources: no step {name!r}. {suggest_names(name, known)}")
 
     def read(self, data: Any, roles: Roles = Roles()) -> RayDataset:
         if isinstance(data, ray.data.Dataset):
-            data = self._of_ray(data)
+            data = self._read_ray_dataset(data)
         elif isinstance(data, Dataset) and not isinstance(data, RayDataset):
             data = self._put_rows(data)
         read = super().read(data, roles)
@@ -107,7 +107,7 @@ class RayBackend(Backend):
     def scan(self, source: Source) -> RayDataset:
         schema = source.schema
 
-        def make(_: Ledger, task_cpus: float) -> Blocks:
+        def make(_: Coordinator, task_cpus: float) -> Blocks:
             cluster.check_visible(source.local_paths())
             if source.at_hand:
                 return _configure_blocks(
@@ -149,7 +149,7 @@ class RayBackend(Backend):
             When they have not come by then.
         """
         self.connect()
-        cluster.scale(num_cpus, num_gpus, timeout)
+        cluster.request_scale(num_cpus, num_gpus, timeout)
 
     def serve(self, registry: Registry, reference: str, **options: Any) -> Deployed:
         """Serve a model on the cluster; see `reviewml.backends.ray.serving.deploy`.
@@ -164,12 +164,12 @@ class RayBackend(Backend):
         self.connect()
         return deploy(registry, reference, **options)
 
-    def _of_ray(self, given: ray.data.Dataset) -> RayDataset:
+    def _read_ray_dataset(self, given: ray.data.Dataset) -> RayDataset:
         self.connect()
         rows = _configure_blocks(given, keeps_order=given.context.execution_options.preserve_order)
-        placed = Placed.of(rows)
+        placed = PlaceRows.of(rows)
 
-        def make(_: Ledger, task_cpus: float) -> Blocks:
+        def make(_: Coordinator, task_cpus: float) -> Blocks:
             return rows.map_batches(
                 placed, batch_size=None, batch_format="pyarrow", num_cpus=task_cpus
             )
@@ -188,17 +188,17 @@ class RayBackend(Backend):
         """Connect this process to the cluster, unless it is connected."""
         cluster.connect(self.address, self.runtime_env)
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Coordinator:
         """Return where workers of a computation tell what happened."""
         self.connect()
-        return Ledger.of(cluster.connection())
+        return Coordinator.of(cluster.name_connection())
 
-    def pool(self, operation: BatchOperation) -> Pool:
+    def pool(self, operation: BatchOperation) -> WorkerPool:
         """Return the workers for a step, by what it declares and what the user said of it."""
         given, stage = self.resources or {}, operation.name
         # A step within another goes by both names, such as "product.sentiment".
         options = given.get(stage) or given.get(stage.rpartition(".")[2])
-        return Pool.of(operation, options, self.concurrency)
+        return WorkerPool.of(operation, options, self.concurrency)
 
     def enrichment_store(self) -> EnrichmentStore | None:
         """Return where values of enrichers are kept, if anywhere."""
@@ -209,7 +209,7 @@ class RayBackend(Backend):
         return SharedStore(self.store)
 
 
-def _names(name: str, step: EnrichmentStep) -> list[str]:
+def _list_step_names(name: str, step: EnrichmentStep) -> list[str]:
     inner = [inner for inner, _ in getattr(step, "enrichers", ())]
     return [name, *inner, *(f"{name}.{one}" for one in inner)]
 

@@ -18,7 +18,7 @@ from reviewml.backends.ray import nodes
 from reviewml.errors import BackendError, SourceError, StoreError, VersionMismatch
 from reviewml.operations.value_store import ValueStore
 from reviewml.privacy.redaction import redact
-from reviewml.saving.package_versions import versions
+from reviewml.saving.package_versions import list_versions
 from reviewml.stores.local import LocalStore
 
 CONNECT_SECONDS = 10.0
@@ -59,7 +59,7 @@ def connect(
 _connecting = threading.Lock()
 
 
-def connection() -> str:
+def name_connection() -> str:
     """Return a name for this process's connection to a cluster, and no other."""
     context = ray.get_runtime_context()
     return f"{context.get_session_name()} {context.get_job_id()}"
@@ -128,10 +128,10 @@ def check_versions() -> None:
     VersionMismatch
         Naming the library, both versions and the machine.
     """
-    session, names = connection(), nodes.list_other_nodes()
+    session, names = name_connection(), nodes.list_other_nodes()
     unchecked = {node: name for node, name in names.items() if (session, node) not in _CHECKED}
-    here = decisive_versions()
-    for node, there in nodes.ask_nodes(decisive_versions, unchecked).items():
+    here = list_decisive_versions()
+    for node, there in nodes.ask_nodes(list_decisive_versions, unchecked).items():
         compare_versions(here, there, names[node])
         _CHECKED.add((session, node))
 
@@ -148,9 +148,9 @@ def compare_versions(here: Mapping[str, str], there: Mapping[str, str], machine:
         )
 
 
-def decisive_versions() -> dict[str, str]:
+def list_decisive_versions() -> dict[str, str]:
     """Return the versions that decide what comes out, by library."""
-    found = versions(["ray"])
+    found = list_versions(["ray"])
     # What changes with the last number of Python is no different result.
     return found | {"python": found["python"].rpartition(".")[0]}
 
@@ -188,7 +188,7 @@ def check_shared(store: ValueStore) -> None:
     StoreError
         When it is that of one machine, and there are others.
     """
-    if isinstance(store, LocalStore) and (elsewhere := _other_machines()):
+    if isinstance(store, LocalStore) and (elsewhere := _list_other_machines()):
         raise StoreError(
             f"{store!r} is on this machine, and {elsewhere[0]}, a machine of the cluster, cannot "
             "use it: keep values where all machines see them, as with store='s3://bucket/values' "
@@ -196,13 +196,13 @@ def check_shared(store: ValueStore) -> None:
         )
 
 
-def _other_machines() -> list[str]:
+def _list_other_machines() -> list[str]:
     alive = [node for node in ray.nodes() if node["Alive"]]
     own = ray.util.get_node_ip_address()
     return [node["NodeManagerHostname"] for node in alive if node["NodeManagerAddress"] != own]
 
 
-def room_for(num_cpus: float, num_gpus: float) -> int:
+def count_room(num_cpus: float, num_gpus: float) -> int:
     """Return how many workers that claim as much the cluster has room for now, at least one."""
     has = ray.cluster_resources()
     rooms = [
@@ -213,7 +213,7 @@ def room_for(num_cpus: float, num_gpus: float) -> int:
     return max(1, int(min(rooms, default=1)))
 
 
-def scale(num_cpus: int, num_gpus: int, timeout: float) -> None:
+def request_scale(num_cpus: int, num_gpus: int, timeout: float) -> None:
     """Ask the autoscaler for room, and wait for it; see `RayBackend.scale`."""
     wanted = {"CPU": num_cpus, "GPU": num_gpus}
     request_resources(bundles=[{name: 1} for name, many in wanted.items() for _ in range(many)])

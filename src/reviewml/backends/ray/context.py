@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from reviewml.backends.ray.coordinator import Ledger
-from reviewml.backends.ray.worker_pool import Pool
+from reviewml.backends.ray.coordinator import Coordinator
+from reviewml.backends.ray.worker_pool import WorkerPool
 from reviewml.data.dataset import Dataset
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.value_store import ValueStore
@@ -18,10 +18,10 @@ class RayContext(Protocol):
     def read(self, data: Any, roles: Roles = Roles()) -> Dataset:
         """Read anything that holds rows."""
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Coordinator:
         """Return where workers of a computation tell what happened."""
 
-    def pool(self, operation: BatchOperation) -> Pool:
+    def pool(self, operation: BatchOperation) -> WorkerPool:
         """Return the workers for a step."""
 
     def enrichment_store(self) -> ValueStore | None:

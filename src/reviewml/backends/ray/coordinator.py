@@ -21,7 +21,7 @@ MOST_DEATHS = 20
 
 
 @dataclasses.dataclass
-class Work:
+class JobState:
     """What is known of one computation.
 
     Parameters
@@ -45,19 +45,19 @@ class Work:
     lives: set[tuple[str, str]] = dataclasses.field(default_factory=set)
 
 
-class Notes:
+class CoordinatorActor:
     """The actor that gathers; it lives beside the process that asked for the work."""
 
     def __init__(self) -> None:
-        self._works: defaultdict[str, Work] = defaultdict(Work)
+        self._works: defaultdict[str, JobState] = defaultdict(JobState)
 
-    def begin(self, work: str, what: str) -> int:
+    def note_begin(self, work: str, what: str) -> int:
         """Note that something was begun, and return how often it was before and never ended."""
         begun = self._works[work].begun
         begun[what] += 1
         return begun[what] - 1
 
-    def end(self, work: str, what: str, worker: str) -> None:
+    def note_end(self, work: str, what: str, worker: str) -> None:
         """Note that a worker ended something."""
         del self._works[work].begun[what]
         del self._works[work].deaths[worker]
@@ -83,7 +83,7 @@ class Notes:
 
     def take(self, work: str) -> tuple[Counter[str], list[Tally]]:
         """Return what was gathered of some work, and forget it."""
-        known = self._works.pop(work, Work())
+        known = self._works.pop(work, JobState())
         return known.restarts, list(map(_merge_tallies, known.tallies.values()))
 
 
@@ -95,7 +95,7 @@ def _merge_tallies(parts: dict[Hashable, Tally]) -> Tally:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ledger:
+class Coordinator:
     """A handle on the notes of one computation, that its workers can be given.
 
     Parameters
@@ -115,7 +115,7 @@ class Ledger:
     @classmethod
     def of(cls, connection: str) -> Self:
         """Return a new one, in the notes of a connection to a cluster."""
-        return cls(_notes(connection))
+        return cls(_get_actor(connection))
 
     def start_step(self, step: str) -> None:
         """Tell that a worker begins with a step; it matters when another died of it before."""
@@ -127,15 +127,17 @@ class Ledger:
                 # Ray's own property uses one that Ray calls deprecated.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 again = context.was_current_actor_reconstructed
-        if again and self._deaths(step, context.get_worker_id()) > self.most_deaths:
+        if again and self._count_deaths(step, context.get_worker_id()) > self.most_deaths:
             raise WorkerDied(
                 f"{step}: a worker died {self.most_deaths} times in a row and finished nothing. "
                 "The logs of Ray say how; if it ran out of memory, let each claim more, as in "
                 f"resources={{{step!r}: {{'memory': 8 * 2**30}}}}, or make concurrency= smaller."
             )
 
-    def _deaths(self, step: str, process: str) -> int:
-        return int(ray.get(self.notes.restarted.remote(self.work, step, _worker(), process)))
+    def _count_deaths(self, step: str, process: str) -> int:
+        return int(
+            ray.get(self.notes.restarted.remote(self.work, step, _identify_worker(), process))
+        )
 
     def begin(self, what: str) -> int:
         """Note that this worker begins something.
@@ -145,11 +147,11 @@ class Ledger:
         int
             How often it began that before, in a process that died of it.
         """
-        return int(ray.get(self.notes.begin.remote(self.work, _by_worker(what))))
+        return int(ray.get(self.notes.begin.remote(self.work, _name_by_worker(what))))
 
     def end(self, what: str) -> None:
         """Note that this worker ended something."""
-        self.notes.end.remote(self.work, _by_worker(what), _worker())
+        self.notes.end.remote(self.work, _name_by_worker(what), _identify_worker())
 
     def tell(self, what: str, part: Hashable, tally: Tally) -> None:
         """Tell what was counted in a part of some work."""
@@ -170,18 +172,18 @@ class Ledger:
 
 
 @functools.lru_cache(maxsize=1)
-def _notes(connection: str) -> Any:  # noqa: ARG001 (what it is kept by)
+def _get_actor(connection: str) -> Any:  # noqa: ARG001 (what it is kept by)
     # On no other machine, which may be lost; whoever cannot reach it for a moment asks again.
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(scheduling_strategy=pin_to_driver(), **options)(Notes).remote()
+    return ray.remote(scheduling_strategy=pin_to_driver(), **options)(CoordinatorActor).remote()
 
 
-def _worker() -> str:
+def _identify_worker() -> str:
     """Return what stays the same when another process takes the place of this one."""
     context = ray.get_runtime_context()
     return str(context.get_actor_id() or context.get_task_id())
 
 
-def _by_worker(what: str) -> str:
+def _name_by_worker(what: str) -> str:
     # Rows need not differ: two workers may be given such as are called the same.
-    return f"{_worker()} {what}"
+    return f"{_identify_worker()} {what}"

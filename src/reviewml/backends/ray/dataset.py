@@ -16,9 +16,9 @@ import ray
 
 from reviewml.backends.ray import cluster, shuffle
 from reviewml.backends.ray.context import RayContext
-from reviewml.backends.ray.coordinator import Ledger
-from reviewml.backends.ray.worker import Steps, batches_of
-from reviewml.backends.ray.worker_pool import LITTLE, Pool
+from reviewml.backends.ray.coordinator import Coordinator
+from reviewml.backends.ray.worker import WorkerSteps, batches_of
+from reviewml.backends.ray.worker_pool import LITTLE, WorkerPool
 from reviewml.backends.ray.write_parquet import write_parts
 from reviewml.data.dataset import Dataset
 from reviewml.data.source import with_keys
@@ -30,28 +30,28 @@ from reviewml.operations.enrich import Enrich
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
-from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
+from reviewml.operations.operation import BatchOperation, Operation, make_unknown_error
 from reviewml.operations.value_store import ValueStore
 from reviewml.operations.write_files import WRITERS
 from reviewml.privacy.redaction import redact
 from reviewml.rows import row_errors
-from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.bookkeeping import make_empty_batch
 from reviewml.rows.roles import Roles
-from reviewml.rows.statistics import Statistic, merge_parts, parts_of
+from reviewml.rows.statistics import Statistic, compute_parts, merge_parts
 
 Blocks = Any
 """Ray's own dataset, `ray.data.Dataset`."""
 
-Make = Callable[[Ledger, float], Blocks]
+Make = Callable[[Coordinator, float], Blocks]
 """Starts a new computation, given where its workers tell what happened and the cores that a task
 claims which loads nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class RayStage:
     """Operations that one pool runs."""
 
-    pool: Pool
+    pool: WorkerPool
     operations: tuple[BatchOperation, ...]
     schema: pa.Schema
     result: pa.Schema
@@ -67,17 +67,19 @@ class Stage:
         steps = [step.stage for step in self.operations if isinstance(step, Enrich)]
         return ", ".join(steps) or self.operations[-1].name
 
-    def takes(self, pool: Pool) -> bool:
+    def can_take(self, pool: WorkerPool) -> bool:
         """Tell whether its workers may do what this pool would."""
         if not pool.actors:
             # What needs no device must not keep one waiting.
             return self.pool.num_gpus == 0
         return pool == self.pool and not pool.own
 
-    def and_then(self, operation: BatchOperation, pool: Pool, result: pa.Schema) -> Stage:
+    def append_operation(
+        self, operation: BatchOperation, pool: WorkerPool, result: pa.Schema
+    ) -> RayStage:
         """Return it with one more operation."""
         pool = pool if pool.actors else self.pool
-        return Stage(pool, (*self.operations, operation), self.schema, result)
+        return RayStage(pool, (*self.operations, operation), self.schema, result)
 
 
 class RayDataset(Dataset):
@@ -107,7 +109,7 @@ class RayDataset(Dataset):
         schema: pa.Schema,
         make: Make,
         *,
-        stages: tuple[Stage, ...] = (),
+        stages: tuple[RayStage, ...] = (),
         keeps_actors: bool = False,
         at_hand: bool = False,
         rows: int | None = None,
@@ -125,7 +127,7 @@ class RayDataset(Dataset):
     def full_schema(self) -> pa.Schema:
         return self._schema
 
-    def blocks(self, ledger: Ledger, task_cpus: float | None = None) -> Blocks:
+    def blocks(self, ledger: Coordinator, task_cpus: float | None = None) -> Blocks:
         """Return Ray's own dataset of the rows, to be computed when it is read."""
         claimed = task_cpus or (LITTLE if self._keeps_actors else 1.0)
         blocks = self._make(ledger, claimed)
@@ -133,7 +135,9 @@ class RayDataset(Dataset):
             for store in stage.stores:
                 cluster.check_shared(store)
             threads = stage.pool.threads
-            steps = Steps(stage.schema, stage.operations, stage.result, stage.name, threads, ledger)
+            steps = WorkerSteps(
+                stage.schema, stage.operations, stage.result, stage.name, threads, ledger
+            )
             blocks = stage.pool.apply(blocks, steps, claimed)
         return blocks
 
@@ -147,7 +151,7 @@ class RayDataset(Dataset):
                     yield batch
         if not found:
             # Statistics, such as those of a sample, need a batch.
-            yield empty_batch(self._schema)
+            yield make_empty_batch(self._schema)
 
     def run(self, operation: Operation) -> RayDataset:
         match operation:
@@ -163,24 +167,26 @@ class RayDataset(Dataset):
                 return self._drop_duplicates(operation)
             case AggregateGroups():
                 return self._group(operation)
-        raise unknown_operation(operation, "ray")
+        raise make_unknown_error(operation, "ray")
 
     def _run_on_batches(self, operation: BatchOperation) -> RayDataset:
         schema = operation.schema(self._schema)
         pool = self._backend.pool(operation)
-        *before, last = self._stages or (Stage(pool, (), self._schema, self._schema),)
-        if last.operations and not last.takes(pool):
-            before, last = [*self._stages], Stage(pool, (), self._schema, self._schema)
-        stage = last.and_then(operation, pool, schema)
+        *before, last = self._stages or (RayStage(pool, (), self._schema, self._schema),)
+        if last.operations and not last.can_take(pool):
+            before, last = [*self._stages], RayStage(pool, (), self._schema, self._schema)
+        stage = last.append_operation(operation, pool, schema)
         rows = self.rows if operation.keeps_rows else None
-        return self._like(schema, self._make, stages=(*before, stage), rows=rows)
+        return self._make_similar(schema, self._make, stages=(*before, stage), rows=rows)
 
-    def _like(self, schema: pa.Schema, make: Make, **options: Any) -> RayDataset:
+    def _make_similar(self, schema: pa.Schema, make: Make, **options: Any) -> RayDataset:
         keeps = self._keeps_actors
         return RayDataset(self._backend, schema, make, keeps_actors=keeps, **options)
 
     def _limit(self, operation: Limit) -> RayDataset:
-        return self._like(self._schema, lambda *claimed: self.blocks(*claimed).limit(operation.n))
+        return self._make_similar(
+            self._schema, lambda *claimed: self.blocks(*claimed).limit(operation.n)
+        )
 
     def _join(self, operation: Join) -> RayDataset:
         right = self.read_other(with_keys(operation.other, operation.right_keys))
@@ -188,12 +194,12 @@ class RayDataset(Dataset):
         # Workers are sent the rows, by shards.
         work = shuffle.JoinShard(dataclasses.replace(operation, other=None))
 
-        def make(ledger: Ledger, _: float) -> Blocks:
+        def make(ledger: Coordinator, _: float) -> Blocks:
             sides = (
-                shuffle.Side(self, operation.left_keys),
-                shuffle.Side(right, operation.right_keys),
+                shuffle.ShardSide(self, operation.left_keys),
+                shuffle.ShardSide(right, operation.right_keys),
             )
-            return shuffle.by_key(*sides, work, schema, ledger)
+            return shuffle.shuffle_by_key(*sides, work, schema, ledger)
 
         return RayDataset(self._backend, schema, make)
 
@@ -207,30 +213,30 @@ class RayDataset(Dataset):
         schema = aggregates.schema(self._schema)
         kinds = [narrow.schema.field(name).type for name in aggregates.keys.values()]
 
-        def make(ledger: Ledger, _: float) -> Blocks:
+        def make(ledger: Coordinator, _: float) -> Blocks:
             sides = (
-                shuffle.Side(self, tuple(aggregates.keys), tuple(kinds)),
-                shuffle.Side(narrow, tuple(aggregates.keys.values())),
+                shuffle.ShardSide(self, tuple(aggregates.keys), tuple(kinds)),
+                shuffle.ShardSide(narrow, tuple(aggregates.keys.values())),
             )
             work = shuffle.AsofShard(aggregates)
-            return shuffle.by_key(*sides, work, schema, ledger)
+            return shuffle.shuffle_by_key(*sides, work, schema, ledger)
 
         return RayDataset(self._backend, schema, make, rows=self.rows)
 
     def _drop_duplicates(self, operation: DropDuplicates) -> RayDataset:
-        def make(ledger: Ledger, _: float) -> Blocks:
-            side = shuffle.Side(self, operation.by)
+        def make(ledger: Coordinator, _: float) -> Blocks:
+            side = shuffle.ShardSide(self, operation.by)
             work = shuffle.DropDuplicatesShard(operation)
-            return shuffle.by_key(side, None, work, self._schema, ledger)
+            return shuffle.shuffle_by_key(side, None, work, self._schema, ledger)
 
         return RayDataset(self._backend, self._schema, make)
 
     def _group(self, operation: AggregateGroups) -> RayDataset:
         schema = operation.schema(self._schema)
 
-        def make(ledger: Ledger, _: float) -> Blocks:
-            side = shuffle.Side(self, operation.keys, nulls_equal=True)
-            return shuffle.by_key(side, None, shuffle.GroupShard(operation), schema, ledger)
+        def make(ledger: Coordinator, _: float) -> Blocks:
+            side = shuffle.ShardSide(self, operation.keys, nulls_equal=True)
+            return shuffle.shuffle_by_key(side, None, shuffle.GroupShard(operation), schema, ledger)
 
         return RayDataset(self._backend, schema, make)
 
@@ -274,14 +280,14 @@ class RayDataset(Dataset):
         return Path(path)
 
     @contextlib.contextmanager
-    def _raise_worker_errors(self) -> Iterator[Ledger]:
+    def _raise_worker_errors(self) -> Iterator[Coordinator]:
         """Raise what went wrong on a worker as what it was there, and warn of what it told."""
         ledger = self._backend.ledger()
         try:
             yield ledger
         except ray.exceptions.RayError as error:
-            failure = _cause(error)
-            _let_go(error)
+            failure = _find_cause(error)
+            _release_frames(error)
             # Ray's own error repeats it, and what it says is not masked.
             raise failure from None
         ledger.report()
@@ -300,7 +306,7 @@ class ComputeParts(BatchOperation):
         return PARTS
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        part = pickle.dumps(parts_of(self.statistics, batch))
+        part = pickle.dumps(compute_parts(self.statistics, batch))
         return pa.record_batch([pa.array([part], PARTS[0].type)], schema=PARTS)
 
 
@@ -308,9 +314,9 @@ RETRIED = re.compile(r"\nFailed to .* after \d+/\d+ attempts.*", re.DOTALL)
 """What Ray adds to the message of an error, about settings that do not help here."""
 
 
-def _cause(error: ray.exceptions.RayError) -> Exception:
+def _find_cause(error: ray.exceptions.RayError) -> Exception:
     # Ray raises a copy of what it carries, of the same type, with a trace in its message.
-    carried = [one for one in _chain(error) if not isinstance(one, ray.exceptions.RayError)]
+    carried = [one for one in _walk_causes(error) if not isinstance(one, ray.exceptions.RayError)]
     for one in carried:
         if isinstance(one, ReviewmlError):
             one.args = tuple(RETRIED.sub("", str(arg)) for arg in one.args)
@@ -321,7 +327,7 @@ def _cause(error: ray.exceptions.RayError) -> Exception:
     return BackendError(redact(f"the work on the Ray cluster failed: {told}"))
 
 
-def _let_go(error: BaseException) -> None:
+def _release_frames(error: BaseException) -> None:
     # By their traces Ray's errors hold the actors of the work, and these their cores, until garbage
     # is next collected. Other work would wait for them, maybe for ever.
     waiting, done = [error], set[int]()
@@ -333,7 +339,7 @@ def _let_go(error: BaseException) -> None:
         waiting += [other for other in before if other is not None and id(other) not in done]
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = getattr(error, "cause", None) or error.__cause__

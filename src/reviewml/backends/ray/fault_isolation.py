@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from reviewml.backends.ray.coordinator import Ledger
+from reviewml.backends.ray.coordinator import Coordinator
 from reviewml.errors import WorkerDied
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchFunction, BatchOperation
@@ -23,7 +23,7 @@ A worker may die of something else, such as the loss of its machine; rows are th
 
 
 @dataclasses.dataclass(frozen=True)
-class Survivor:
+class FaultIsolator:
     """Runs operations on batches, and survives rows that kill the process.
 
     Each batch is noted before it is begun, where a death does not reach. A batch that was begun
@@ -39,7 +39,7 @@ class Survivor:
     """
 
     operations: Sequence[BatchOperation]
-    ledger: Ledger
+    ledger: Coordinator
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         costly = any(isinstance(operation, Enrich) for operation in self.operations)
@@ -47,7 +47,7 @@ class Survivor:
             return self._apply(batch)
         what = _name(batch)
         deaths = self.ledger.begin(what)
-        do = self._apply if deaths < PATIENCE else self._row_by_row
+        do = self._apply if deaths < PATIENCE else self._run_row_by_row
         return self._run_and_end(what, do, batch)
 
     def _apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -55,22 +55,22 @@ class Survivor:
             batch = operation(batch)
         return batch
 
-    def _row_by_row(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _run_row_by_row(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         for operation in self.operations:
             # An operation before it may have left no row.
             if isinstance(operation, Enrich) and len(batch):
-                rows = (self._row(operation, batch, row) for row in range(len(batch)))
+                rows = (self._run_row(operation, batch, row) for row in range(len(batch)))
                 batch = pa.concat_batches(rows)
             else:
                 batch = operation(batch)
         return batch
 
-    def _row(self, step: Enrich, batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
+    def _run_row(self, step: Enrich, batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
         row, what = batch.slice(number, 1), f"{_name(batch)} {step.stage} {number}"
         deaths = self.ledger.begin(what)
         if deaths < PATIENCE:
             return self._run_and_end(what, step, row)
-        return step.lost(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
+        return step.make_lost_row(row, WorkerDied("the worker died of this row"), deaths + PATIENCE)
 
     def _run_and_end(self, what: str, do: BatchFunction, batch: pa.RecordBatch) -> pa.RecordBatch:
         try:

@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from reviewml.errors import BackendError, VersionMismatch
 from reviewml.privacy.redaction import redact
-from reviewml.saving.package_versions import version_of
+from reviewml.saving.package_versions import find_version
 
 Answer = TypeVar("Answer")
 
@@ -72,10 +72,10 @@ def ask_nodes(question: Callable[[], Answer], nodes: Mapping[str, str]) -> dict[
 
 def _submit(question: Callable[[], Answer], node: str) -> Any:
     place = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=place)(_answer).remote(question)
+    return ray.remote(num_cpus=0, scheduling_strategy=place)(_run_question).remote(question)
 
 
-def _answer(question: Callable[[], Answer]) -> Answer:
+def _run_question(question: Callable[[], Answer]) -> Answer:
     return question()
 
 
@@ -93,7 +93,7 @@ def _explain(error: ray.exceptions.RayError, name: str) -> Exception:
         )
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, ModuleNotFoundError):
-        version = version_of("reviewml")
+        version = find_version("reviewml")
         return VersionMismatch(
             f"{name}, a machine of the cluster, lacks {cause.name!r}: install reviewml {version} "
             f"there, such as by runtime_env={{'pip': ['reviewml[ray]=={version}']}}."

@@ -116,7 +116,7 @@ def deploy(
         name=name,
         max_ongoing_requests=ONGOING,
         ray_actor_options=dict(ray_actor_options),
-        **_scale(replicas),
+        **_describe_scale(replicas),
     )
     serve.start(http_options={"host": host, "port": port})
     serve.run(served.bind(), name=name, route_prefix=route)
@@ -139,7 +139,7 @@ class Replica:
             raise RuntimeError(self.app.state.champion.problem)
 
 
-def _scale(replicas: int | tuple[int, int]) -> dict[str, Any]:
+def _describe_scale(replicas: int | tuple[int, int]) -> dict[str, Any]:
     if isinstance(replicas, int):
         return {"num_replicas": replicas}
     fewest, most = replicas

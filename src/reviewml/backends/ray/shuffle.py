@@ -14,20 +14,20 @@ import pyarrow as pa
 import ray
 from ray.data.context import ShuffleStrategy
 
-from reviewml.backends.local.asof import AsofBatch, typed_keys
-from reviewml.backends.local.dataset import LocalDataset, count_once, large
+from reviewml.backends.local.asof import AsofBatch, cast_keys
+from reviewml.backends.local.dataset import LocalDataset, count_once, merge_batches
 from reviewml.backends.local.duplicates import DistinctStream
 from reviewml.backends.local.groups import GroupStream
 from reviewml.backends.local.join import JoinedStream
 from reviewml.backends.local.spill import part_batch
-from reviewml.backends.ray.coordinator import Ledger
+from reviewml.backends.ray.coordinator import Coordinator
 from reviewml.backends.ray.worker import batches_of, from_bytes, to_bytes, use_threads
 from reviewml.operations.asof import AsofAggregates
 from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
-from reviewml.rows.bookkeeping import empty_batch
-from reviewml.rows.hashing import key_hashes, splitmix, stable_hash
+from reviewml.rows.bookkeeping import make_empty_batch
+from reviewml.rows.hashing import hash_keys, mix_bits, stable_hash
 from reviewml.rows.roles import PLACE
 from reviewml.rows.tally import Tally
 
@@ -42,7 +42,7 @@ class StoredRows(Protocol):
     def persist(self) -> StoredRows:
         """Compute the rows once, and keep them."""
 
-    def blocks(self, ledger: Ledger) -> ray.data.Dataset:
+    def blocks(self, ledger: Coordinator) -> ray.data.Dataset:
         """Return the rows as Ray's own dataset."""
 
 
@@ -90,7 +90,7 @@ class AsofShard:
         events = count_once(right, self.aggregates, report)
         counted = AsofBatch(self.aggregates, events, report)
         counted.setup()
-        yield from map(counted, large(left.full_batches()))
+        yield from map(counted, merge_batches(left.full_batches()))
         counted.report_rows()
 
 
@@ -119,7 +119,7 @@ class GroupShard:
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
+class ShardSide:
     """One of two datasets.
 
     Parameters
@@ -140,8 +140,12 @@ class Side:
     nulls_equal: bool = False
 
 
-def by_key(
-    left: Side, right: Side | None, work: ShardWork, schema: pa.Schema, ledger: Ledger
+def shuffle_by_key(
+    left: ShardSide,
+    right: ShardSide | None,
+    work: ShardWork,
+    schema: pa.Schema,
+    ledger: Coordinator,
 ) -> ray.data.Dataset:
     """Return what the work makes of each shard of keys.
 
@@ -162,10 +166,12 @@ def by_key(
     """
     given = [side for side in (left, right) if side is not None]
     sides = [side.rows.persist().blocks(ledger) for side in given]
-    shards = _shards(sum(blocks.size_bytes() or 0 for blocks in sides))
+    shards = _count_shards(sum(blocks.size_bytes() or 0 for blocks in sides))
     packed = [
         blocks.map_batches(
-            Packed(side.rows.full_schema, side.keys, side.kinds, side.nulls_equal, number, shards),
+            PackShards(
+                side.rows.full_schema, side.keys, side.kinds, side.nulls_equal, number, shards
+            ),
             batch_size=None,
             batch_format="pyarrow",
         )
@@ -176,18 +182,18 @@ def by_key(
     # Made of tasks alone, it survives the loss of a machine.
     both.context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
     schemas = (given[LEFT].rows.full_schema, given[-1].rows.full_schema)
-    together = Together(schemas, work, schema, ledger, uuid.uuid4().hex)
+    together = ShardJoin(schemas, work, schema, ledger, uuid.uuid4().hex)
     # Ray asks functions for their name, which a partial one has.
-    function = functools.partial(Together.__call__, together)
+    function = functools.partial(ShardJoin.__call__, together)
     return both.groupby("shard").map_groups(function, batch_format="pyarrow")
 
 
-def _shards(size: int) -> int:
+def _count_shards(size: int) -> int:
     return max(1, min(-(-size // SHARD_BYTES), MOST_SHARDS))
 
 
 @dataclasses.dataclass(frozen=True)
-class Packed:
+class PackShards:
     """Packs the rows of a block by shard: one row for each shard, which holds them as bytes.
 
     So rows of both sides can be shuffled together, whatever their columns.
@@ -207,25 +213,25 @@ class Packed:
     def _pack_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         packed = [
             {"shard": shard, "side": self.side, "rows": to_bytes(rows)}
-            for shard, rows in part_batch(batch, self._shards(batch))
+            for shard, rows in part_batch(batch, self._assign_shards(batch))
         ]
         return pa.RecordBatch.from_pylist(packed, schema=PACKED)
 
-    def _shards(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    def _assign_shards(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
         keys = batch.select(list(self.keys))
-        keys = typed_keys(keys, self.kinds) if self.kinds else keys
-        hashes, complete = key_hashes([_comparable(column) for column in keys.columns])
+        keys = cast_keys(keys, self.kinds) if self.kinds else keys
+        hashes, complete = hash_keys([_to_comparable(column) for column in keys.columns])
         if not self.nulls_equal:
             hashes = np.where(complete, hashes, stable_hash(batch.column(PLACE)))
         # Hashed once more: what looks keys up within a shard goes by the first hash.
-        chosen = splitmix(hashes)
+        chosen = mix_bits(hashes)
         return (chosen % np.uint64(self.shards)).astype(np.int64)
 
 
 WITHOUT_TEXT = (pa.types.is_nested, pa.types.is_duration, pa.types.is_float16)
 
 
-def _comparable(column: pa.Array) -> pa.Array:
+def _to_comparable(column: pa.Array) -> pa.Array:
     if any(is_kind(column.type) for is_kind in WITHOUT_TEXT):
         # Rows are parted by the rest of the key, if there is one.
         return pa.compute.if_else(column.is_valid(), True, pa.scalar(None, pa.bool_()))
@@ -233,27 +239,27 @@ def _comparable(column: pa.Array) -> pa.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Together:
+class ShardJoin:
     """Unpacks a shard and does the work."""
 
     schemas: tuple[pa.Schema, pa.Schema]
     work: ShardWork
     result: pa.Schema
-    ledger: Ledger
+    ledger: Coordinator
     name: str
 
     def __call__(self, shard: pa.Table) -> pa.Table:
         use_threads(1)
         number = shard.column("shard")[0].as_py()
-        sides = [self._side(shard, side) for side in (LEFT, RIGHT)]
+        sides = [self._read_side(shard, side) for side in (LEFT, RIGHT)]
         tallies: list[Tally] = []
         done = list(self.work(sides[LEFT], sides[RIGHT], tallies.append))
         for tally in tallies:
             self.ledger.tell(f"{self.name} {type(tally).__name__}", number, tally)
         return pa.Table.from_batches(done, schema=self.result)
 
-    def _side(self, shard: pa.Table, side: int) -> LocalDataset:
+    def _read_side(self, shard: pa.Table, side: int) -> LocalDataset:
         packed = shard.filter(pa.compute.equal(shard.column("side"), side)).column("rows")
         schema = self.schemas[side]
-        rows = [from_bytes(cell.as_buffer()) for cell in packed] or [empty_batch(schema)]
+        rows = [from_bytes(cell.as_buffer()) for cell in packed] or [make_empty_batch(schema)]
         return LocalDataset(schema, functools.partial(iter, rows), at_hand=True)

@@ -19,9 +19,9 @@ from reviewml.backends.local.dataset import scan_partitions
 from reviewml.backends.ray.worker import batches_of
 from reviewml.data.source import Partition, RayRead, Source
 from reviewml.errors import SourceError
-from reviewml.rows.bookkeeping import empty_batch, with_bookkeeping
-from reviewml.rows.roles import plain_schema
-from reviewml.rows.row_keys import row_keys
+from reviewml.rows.bookkeeping import make_empty_batch, with_bookkeeping
+from reviewml.rows.roles import make_plain_schema
+from reviewml.rows.row_keys import hash_rows
 
 Read = Callable[[], Iterator[pa.Table]]
 
@@ -67,7 +67,7 @@ class Partitions(Datasource):  # type: ignore[misc]
 
     def _read(self, places: npt.NDArray[np.intp]) -> Read:
         some = tuple(self._parts[place] for place in places)
-        return functools.partial(_tables, some, self._schema, repr(self._source))
+        return functools.partial(_read_tables, some, self._schema, repr(self._source))
 
     def estimate_inmemory_data_size(self) -> int | None:
         return None
@@ -76,7 +76,7 @@ class Partitions(Datasource):  # type: ignore[misc]
         return type(self._source).__name__
 
 
-def _tables(
+def _read_tables(
     partitions: tuple[Partition, ...], schema: pa.Schema, source: str
 ) -> Iterator[pa.Table]:
     for batch in scan_partitions(partitions, schema, source):
@@ -116,7 +116,7 @@ def read_by_ray(way: RayRead, schema: pa.Schema, task_cpus: float) -> ray.data.D
 
 
 @dataclasses.dataclass(frozen=True)
-class Placed:
+class PlaceRows:
     """Gives rows of a Ray dataset their bookkeeping.
 
     They come from no file that a person could open, so each goes by a hash of what it holds.
@@ -125,7 +125,7 @@ class Placed:
     schema: pa.Schema
 
     @classmethod
-    def of(cls, rows: ray.data.Dataset) -> Placed:
+    def of(cls, rows: ray.data.Dataset) -> PlaceRows:
         """Return it for rows, whose first block is read for their columns.
 
         Raises
@@ -134,31 +134,31 @@ class Placed:
             When there is none.
         """
         # As Arrow: Ray's own blocks may be pandas frames.
-        schema = rows.map_batches(_same, batch_format="pyarrow", batch_size=None).schema()
+        schema = rows.map_batches(_pass_block, batch_format="pyarrow", batch_size=None).schema()
         if schema is None:
             raise SourceError("the Ray dataset has no rows, so that its columns are not known.")
-        return cls(plain_schema(pa.schema(schema.base_schema)))
+        return cls(make_plain_schema(pa.schema(schema.base_schema)))
 
     @property
     def result(self) -> pa.Schema:
         """Schema of the rows with their bookkeeping."""
-        empty = empty_batch(self.schema)
+        empty = make_empty_batch(self.schema)
         return with_bookkeeping(empty, pa.array([], pa.string())).schema
 
     def __call__(self, block: pa.Table) -> pa.Table:
         plain = block.select(self.schema.names).cast(self.schema)
         placed = [
-            with_bookkeeping(batch, _places(batch)) for batch in batches_of(plain, self.schema)
+            with_bookkeeping(batch, _make_places(batch)) for batch in batches_of(plain, self.schema)
         ]
         return pa.Table.from_batches(placed, schema=self.result)
 
 
-def _same(block: pa.Table) -> pa.Table:
+def _pass_block(block: pa.Table) -> pa.Table:
     return block
 
 
-def _places(batch: pa.RecordBatch) -> pa.Array:
-    keys = [f"row {key.hex()}" for key in row_keys(batch).to_pylist()]
+def _make_places(batch: pa.RecordBatch) -> pa.Array:
+    keys = [f"row {key.hex()}" for key in hash_rows(batch).to_pylist()]
     return pa.array(keys, pa.string())
 
 

@@ -25,7 +25,7 @@ from reviewml.errors import BackendError, ParameterError
 from reviewml.models.booster import BoosterModel
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples, Target
-from reviewml.trainers.boosting import Boosting, Rows
+from reviewml.trainers.boosting import Boosting, TrainingRows
 from reviewml.trainers.xgboost import XGBoost
 
 RETRIES = 2
@@ -122,12 +122,12 @@ class RayXGBoost(XGBoost):
             )
         return super().train(examples, features, valid)
 
-    def _params(self, target: Target) -> dict[str, Any]:
+    def _make_params(self, target: Target) -> dict[str, Any]:
         device = {"device": "cuda"} if self.use_gpu else {}
-        return super()._params(target) | {"nthread": self.cpus_per_worker} | device
+        return super()._make_params(target) | {"nthread": self.cpus_per_worker} | device
 
-    def _model(
-        self, boosting: Boosting, rows: Rows, valid: Rows | None, target: Target
+    def _train_model(
+        self, boosting: Boosting, rows: TrainingRows, valid: TrainingRows | None, target: Target
     ) -> BoosterModel:
         _require_accepted(boosting, rows)
         connect()
@@ -137,7 +137,7 @@ class RayXGBoost(XGBoost):
         )
 
     def _trained_together(
-        self, boosting: Boosting, rows: Rows, valid: Rows | None
+        self, boosting: Boosting, rows: TrainingRows, valid: TrainingRows | None
     ) -> xgboost.Booster:
         # No worker's disk is shared with this process, so the trees come back in a message. It
         # waits here: a lost machine would take trained trees with it.
@@ -149,7 +149,7 @@ class RayXGBoost(XGBoost):
             "trained": trained,
         }
         try:
-            with tempfile.TemporaryDirectory() as folder, _interruptible(), _failures_named():
+            with tempfile.TemporaryDirectory() as folder, _restore_interrupt(), _name_failures():
                 self._run(task, folder)
                 return xgboost.Booster(model_file=bytearray(trained.get(block=False)))
         finally:
@@ -168,7 +168,7 @@ class RayXGBoost(XGBoost):
                 if not lost or attempt == RETRIES:
                     raise
 
-    def _shards(self, rows: Rows) -> list[Any]:
+    def _shards(self, rows: TrainingRows) -> list[Any]:
         return [ray.put(part) for part in rows.split(self.num_workers)]
 
     def _trainer(self, task: dict[str, Any], folder: str) -> XGBoostTrainer:
@@ -197,14 +197,14 @@ def _train_shard(task: dict[str, Any]) -> None:
         task["trained"].put(bytes(booster.save_raw("ubj")))
 
 
-def _require_accepted(boosting: Boosting, rows: Rows) -> None:
+def _require_accepted(boosting: Boosting, rows: TrainingRows) -> None:
     """Let XGBoost raise here what it does not accept, as it would without a cluster."""
     params = {**boosting.params, "device": "cpu"}
     dataclasses.replace(boosting, params=params, rounds=1).train(rows.first(TRIED), None)
 
 
 @contextlib.contextmanager
-def _failures_named() -> Iterator[None]:
+def _name_failures() -> Iterator[None]:
     try:
         yield
     except WorkerGroupError as error:
@@ -222,7 +222,7 @@ def _failures_named() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
+def _restore_interrupt() -> Iterator[None]:
     """Bring Ctrl-C back, which Ray Train takes for itself and keeps."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT)

@@ -45,7 +45,7 @@ def try_each(trial: Trial, settings: Sequence[Setting], *, backend: Backend) -> 
         )
         results = tuner.fit()
         found = [results[place] for place in range(len(results))]
-    outcomes = {(result.config or {})["number"]: _outcome(result) for result in found}
+    outcomes = {(result.config or {})["number"]: _read_outcome(result) for result in found}
     return [outcomes[number] for number in range(len(settings))]
 
 
@@ -56,7 +56,7 @@ def _run(
     tune.report({"outcome": dict(outcome)})
 
 
-def _outcome(result: Any) -> Outcome:
+def _read_outcome(result: Any) -> Outcome:
     if result.error is None:
         outcome: Outcome = result.metrics["outcome"]
         return outcome

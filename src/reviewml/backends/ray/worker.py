@@ -15,15 +15,15 @@ import pyarrow as pa
 import threadpoolctl
 
 from reviewml.backends.ray import cluster
-from reviewml.backends.ray.coordinator import Ledger
-from reviewml.backends.ray.fault_isolation import Survivor
+from reviewml.backends.ray.coordinator import Coordinator
+from reviewml.backends.ray.fault_isolation import FaultIsolator
 from reviewml.backends.ray.metrics import Metrics
 from reviewml.operations.operation import BatchOperation
-from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.bookkeeping import make_empty_batch
 
 
 @dataclasses.dataclass(frozen=True)
-class Steps:
+class WorkerSteps:
     """Operations that one worker runs on each block.
 
     Parameters
@@ -51,14 +51,16 @@ class Steps:
     result: pa.Schema
     name: str
     threads: int
-    ledger: Ledger
+    ledger: Coordinator
     key: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
-    versions: dict[str, str] = dataclasses.field(default_factory=cluster.decisive_versions)
+    versions: dict[str, str] = dataclasses.field(default_factory=cluster.list_decisive_versions)
 
     def setup(self) -> None:
         """Load what the operations need on this worker."""
         # Its machine may have joined the cluster after all were asked.
-        cluster.compare_versions(self.versions, cluster.decisive_versions(), socket.gethostname())
+        cluster.compare_versions(
+            self.versions, cluster.list_decisive_versions(), socket.gethostname()
+        )
         use_threads(self.threads)
         for operation in self.operations:
             operation.setup()
@@ -66,7 +68,7 @@ class Steps:
         use_threads(self.threads)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        metrics, apply = Metrics.of(self.name), Survivor(self.operations, self.ledger)
+        metrics, apply = Metrics.of(self.name), FaultIsolator(self.operations, self.ledger)
         done = []
         for batch in batches_of(block, self.schema):
             started = time.perf_counter()
@@ -78,7 +80,7 @@ class Steps:
 class Actor:
     """A process that does the same steps again and again."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: WorkerSteps) -> None:
         self.steps = steps
         self.failure: Exception | None = None
         steps.ledger.start_step(steps.name)
@@ -97,7 +99,7 @@ class Actor:
 class Task:
     """A block's worth of steps in whatever process is free; one that did them before is ready."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: WorkerSteps) -> None:
         self.steps = steps
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -114,7 +116,7 @@ class Task:
 MOST_READY = 4
 """Steps for which a process stays ready."""
 
-_ready: dict[str, Steps] = {}
+_ready: dict[str, WorkerSteps] = {}
 
 
 def batches_of(block: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -125,7 +127,7 @@ def batches_of(block: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     columns = [block.column(name) for name in schema.names]
     whole = pa.Table.from_arrays(columns, schema=schema).combine_chunks()
     # Without any row, a batch is still there for its columns.
-    yield from whole.to_batches() or [empty_batch(schema)]
+    yield from whole.to_batches() or [make_empty_batch(schema)]
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:

@@ -10,8 +10,8 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from reviewml.backends.ray import cluster
-from reviewml.backends.ray.worker import Actor, Steps, Task
-from reviewml.errors import ParameterError, did_you_mean
+from reviewml.backends.ray.worker import Actor, Task, WorkerSteps
+from reviewml.errors import ParameterError, suggest_names
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.operation import BatchOperation
 
@@ -30,7 +30,7 @@ OPTIONS = ("num_cpus", "num_gpus", "memory", "accelerator_type", "concurrency", 
 
 
 @dataclasses.dataclass(frozen=True)
-class Pool:
+class WorkerPool:
     """Workers that are all alike.
 
     Parameters
@@ -64,7 +64,7 @@ class Pool:
         operation: BatchOperation,
         options: Mapping[str, Any] | None,
         concurrency: Concurrency,
-    ) -> Pool:
+    ) -> WorkerPool:
         """Return the pool for an operation, by the resources that it declares.
 
         Parameters
@@ -95,7 +95,9 @@ class Pool:
         """Threads that each worker may use."""
         return max(1, int(self.num_cpus))
 
-    def apply(self, blocks: ray.data.Dataset, steps: Steps, task_cpus: float) -> ray.data.Dataset:
+    def apply(
+        self, blocks: ray.data.Dataset, steps: WorkerSteps, task_cpus: float
+    ) -> ray.data.Dataset:
         """Return the blocks as the steps leave them.
 
         Parameters
@@ -109,14 +111,14 @@ class Pool:
         """
         if not self.actors:
             return blocks.map_batches(
-                _task(steps),
+                _make_task(steps),
                 batch_size=None,
                 batch_format="pyarrow",
                 num_cpus=task_cpus,
             )
-        fewest, most = self._size()
+        fewest, most = self._get_size()
         claimed = {"memory": self.memory, "accelerator_type": self.accelerator_type}
-        return _in_blocks_of(self.batch_size, blocks, task_cpus).map_batches(
+        return _split_into_blocks(self.batch_size, blocks, task_cpus).map_batches(
             Actor,
             fn_constructor_args=(steps,),
             batch_size=self.batch_size,
@@ -127,20 +129,20 @@ class Pool:
             **{name: value for name, value in claimed.items() if value is not None},
         )
 
-    def _size(self) -> tuple[int, int]:
+    def _get_size(self) -> tuple[int, int]:
         if isinstance(self.concurrency, int):
             return self.concurrency, self.concurrency
-        return self.concurrency or (1, cluster.room_for(self.num_cpus, self.num_gpus))
+        return self.concurrency or (1, cluster.count_room(self.num_cpus, self.num_gpus))
 
 
-def _in_blocks_of(rows: int, blocks: ray.data.Dataset, task_cpus: float) -> ray.data.Dataset:
+def _split_into_blocks(rows: int, blocks: ray.data.Dataset, task_cpus: float) -> ray.data.Dataset:
     small = blocks.repartition(target_num_rows_per_block=rows)
     # Ray has no public way to say that this needs no whole core, of which actors may leave none.
     small._logical_plan.dag.ray_remote_args["num_cpus"] = task_cpus
     return small
 
 
-def _task(steps: Steps) -> Any:
+def _make_task(steps: WorkerSteps) -> Any:
     task = Task(steps)
 
     def run(block: Any) -> Any:
@@ -157,7 +159,7 @@ def check(resources: Mapping[str, Mapping[str, Any]], concurrency: Concurrency) 
         for name in options:
             if name not in OPTIONS:
                 raise ParameterError(
-                    f"resources: {step!r} has no option {name!r}. {did_you_mean(name, OPTIONS)}"
+                    f"resources: {step!r} has no option {name!r}. {suggest_names(name, OPTIONS)}"
                 )
         check_concurrency(options.get("concurrency"))
 

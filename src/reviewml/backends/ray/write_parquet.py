@@ -15,9 +15,9 @@ from reviewml.data.dataset import Dataset
 from reviewml.errors import SourceError
 from reviewml.operations.operation import BatchOperation
 from reviewml.privacy.redaction import redact
-from reviewml.rows.bookkeeping import ResultErrors, empty_batch
+from reviewml.rows.bookkeeping import ResultErrors, make_empty_batch
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, roles_of, visible
-from reviewml.storage.filesystems import filesystem
+from reviewml.storage.filesystems import open_filesystem
 from reviewml.storage.write_errors import explain_write_errors
 
 WRITTEN = pa.schema([("name", pa.string()), ("failed", pa.large_binary())])
@@ -48,7 +48,7 @@ def write_parts(rows: Dataset, url: str) -> pa.Table:
     WriteError
         When the disk is full, the folder may not be written, and the like. Nothing is left of it.
     """
-    files, folder = filesystem(url)
+    files, folder = open_filesystem(url)
     with explain_write_errors(redact(url)):
         is_new = not files.exists(folder)
         if not is_new and files.ls(folder):
@@ -62,7 +62,7 @@ def write_parts(rows: Dataset, url: str) -> pa.Table:
         done = pa.Table.from_batches(rows.run(part).full_batches())
         names = sorted(done.column("name").drop_null().to_pylist())
         # Without any row, a file is still there for its columns.
-        names = names or [part.write(empty_batch(rows.full_schema))]
+        names = names or [part.write(make_empty_batch(rows.full_schema))]
         with explain_write_errors(redact(url)):
             for number, name in enumerate(names):
                 files.mv(name, posixpath.join(folder, f"part-{number:06}.parquet"))
@@ -100,7 +100,7 @@ class WritePart(BatchOperation):
 
     def write(self, batch: pa.RecordBatch) -> str:
         """Write the batch, and return the name of its file."""
-        files, _ = filesystem(self.url)
+        files, _ = open_filesystem(self.url)
         name = posixpath.join(self.folder, f"{uuid.uuid4().hex}.parquet")
         with explain_write_errors(redact(self.url)), files.open(name, "wb") as file:
             pq.write_table(pa.Table.from_batches([batch.select(list(self.columns))]), file)

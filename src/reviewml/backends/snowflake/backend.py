@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from reviewml.backends.local.dataset import Scan
-from reviewml.backends.snowflake.connection.session import Access, Connection, Database
-from reviewml.backends.snowflake.cortex_budget import Budget
+from reviewml.backends.snowflake.connection.session import (
+    Connection,
+    ConnectionConfig,
+    SnowflakeSession,
+)
+from reviewml.backends.snowflake.cortex_budget import CreditBudget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.sources.tables import SnowflakeSource, check_names
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.backends.snowflake.tables.query import Rows, once
+from reviewml.backends.snowflake.tables.query import Query, run_once
 from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.data.backend import Backend, Capabilities
 from reviewml.data.dataset import Dataset, EnrichmentStep
@@ -82,15 +86,15 @@ class SnowflakeBackend(Backend):
         self.prices = prices
 
     @property
-    def access(self) -> Access:
+    def access(self) -> ConnectionConfig:
         """How to get at Snowflake."""
         if self.connection is not None and self.session is not None:
             raise ParameterError("connection= and session= say the same: give one of them.")
-        return Access(self.connection if self.session is None else self.session)
+        return ConnectionConfig(self.connection if self.session is None else self.session)
 
     def check(self, steps: Mapping[str, EnrichmentStep]) -> None:
         super().check(steps)
-        Budget(self.max_credits, self.prices).check()
+        CreditBudget(self.max_credits, self.prices).check()
         if self.jobs is not None:
             self.jobs.check()
 
@@ -106,14 +110,14 @@ class SnowflakeBackend(Backend):
                 "pool and a stage."
             )
         given, own = self.pool.connection, self.access.connection
-        if given is not None and Access(given) != Access(own):
+        if given is not None and ConnectionConfig(given) != ConnectionConfig(own):
             raise ParameterError(
                 "Pool(connection=...) is not the backend's connection, which its jobs have: leave "
                 "it out."
             )
         return dataclasses.replace(self.pool, connection=own)
 
-    def database(self) -> Database:
+    def database(self) -> SnowflakeSession:
         """Return what runs statements, connected."""
         return self.access.database()
 
@@ -126,7 +130,7 @@ class SnowflakeBackend(Backend):
 
     def scan(self, source: Source) -> SnowflakeDataset:
         if isinstance(source, SnowflakeSource) and self._has(source):
-            found = source.rows_in(self.database())
+            found = source.query_rows(self.database())
             rows = dataclasses.replace(found, budget=self.budget)
             return SnowflakeDataset(self, rows.schema, lambda: rows)
         schema = source.schema
@@ -139,17 +143,17 @@ class SnowflakeBackend(Backend):
     def _upload_stream(
         self, stream: Callable[[], Any], schema: pa.Schema, rows: int | None
     ) -> SnowflakeDataset:
-        def make() -> Rows:
+        def make() -> Query:
             found = upload(self.database(), stream(), schema)
             return dataclasses.replace(found, budget=self.budget)
 
         # Once: unlike reading again, bringing rows there again would take long.
-        return SnowflakeDataset(self, schema, once(make), rows=rows)
+        return SnowflakeDataset(self, schema, run_once(make), rows=rows)
 
     @functools.cached_property
-    def budget(self) -> Budget:
+    def budget(self) -> CreditBudget:
         """What may be spent, and was."""
-        budget = Budget(self.max_credits, self.prices)
+        budget = CreditBudget(self.max_credits, self.prices)
         budget.check()
         return budget
 

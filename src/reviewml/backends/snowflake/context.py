@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from reviewml.backends.snowflake.connection.session import Access, Database
+from reviewml.backends.snowflake.connection.session import ConnectionConfig, SnowflakeSession
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.data.dataset import Dataset
 from reviewml.operations.value_store import ValueStore
@@ -15,14 +15,14 @@ class SnowflakeContext(Protocol):
     """A connection to an account, and the user's settings; see `SnowflakeBackend`."""
 
     @property
-    def access(self) -> Access:
+    def access(self) -> ConnectionConfig:
         """How to get at Snowflake."""
 
     @property
     def jobs(self) -> Pool | None:
         """Where jobs run."""
 
-    def database(self) -> Database:
+    def database(self) -> SnowflakeSession:
         """Return what runs statements, connected."""
 
     def read(self, data: Any, roles: Roles = Roles()) -> Dataset:

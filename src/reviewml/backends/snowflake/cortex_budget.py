@@ -26,7 +26,7 @@ ALIKE = 0.9
 """From how much of a name in common on one is taken for a misspelling of the other."""
 
 
-def dated_prices() -> dict[str, float]:
+def read_dated_prices() -> dict[str, float]:
     """Return credits per million tokens for each function, as of the date in ``prices.json``."""
     text = resources.files(__package__).joinpath("prices.json").read_text(encoding="utf-8")
     prices: dict[str, float] = json.loads(text)["prices"]
@@ -64,7 +64,7 @@ class Texts:
 
 
 @dataclasses.dataclass
-class Budget:
+class CreditBudget:
     """How many credits may be spent, and how many were; all steps of a backend share one.
 
     Parameters
@@ -94,7 +94,7 @@ class Budget:
             # Written so that it is true of NaN.
             if not isinstance(value, numbers.Real) or not value >= 0:
                 raise ParameterError(f"{name} is {value!r}: give a number of credits, 0 or more.")
-        known = dated_prices()
+        known = read_dated_prices()
         for name in self.prices or ():
             # Another name may be that of a function which an enricher of the user's asks.
             meant = difflib.get_close_matches(name.upper(), known, n=1, cutoff=ALIKE)
@@ -109,7 +109,7 @@ class Budget:
         ParameterError
             When no price of the function is known.
         """
-        known = dated_prices() | dict(self.prices or {})
+        known = read_dated_prices() | dict(self.prices or {})
         if price.function not in known:
             raise ParameterError(
                 f"no price of {price.function} is known: say it, in credits per million tokens, "

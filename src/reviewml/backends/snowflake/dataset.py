@@ -23,9 +23,9 @@ from reviewml.backends.snowflake.sql.duplicates import drop_duplicates
 from reviewml.backends.snowflake.sql.group_by import aggregate_groups
 from reviewml.backends.snowflake.sql.join import SqlJoin
 from reviewml.backends.snowflake.tables.fetch import fetch_batches, fetch_errors
-from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step, once
+from reviewml.backends.snowflake.tables.query import PartialPushdown, Query, Step, run_once
 from reviewml.backends.snowflake.tables.upload import upload
-from reviewml.backends.snowflake.udf.pickling import Stays
+from reviewml.backends.snowflake.udf.pickling import CannotShip
 from reviewml.backends.snowflake.udf.udf_step import compile_to_udf
 from reviewml.data.dataset import Dataset
 from reviewml.data.source import with_keys
@@ -35,9 +35,9 @@ from reviewml.operations.duplicates import DropDuplicates
 from reviewml.operations.group_by import AggregateGroups
 from reviewml.operations.join import Join
 from reviewml.operations.limit import Limit
-from reviewml.operations.operation import BatchOperation, Operation, unknown_operation
-from reviewml.operations.sql_call import Estimate
-from reviewml.rows.bookkeeping import hidden
+from reviewml.operations.operation import BatchOperation, Operation, make_unknown_error
+from reviewml.operations.sql_call import CallEstimate
+from reviewml.rows.bookkeeping import drop_bookkeeping
 from reviewml.rows.roles import Roles
 from reviewml.rows.statistics import Statistic
 
@@ -65,7 +65,7 @@ class SnowflakeDataset(Dataset):
         self,
         backend: SnowflakeContext,
         schema: pa.Schema,
-        make: Callable[[], Rows],
+        make: Callable[[], Query],
         *,
         at_hand: bool = False,
         rows: int | None = None,
@@ -81,7 +81,7 @@ class SnowflakeDataset(Dataset):
     def full_schema(self) -> pa.Schema:
         return self._schema
 
-    def query(self) -> Rows:
+    def query(self) -> Query:
         """Return the rows as a query on the database, after what has to run before."""
         return self._make()
 
@@ -99,30 +99,32 @@ class SnowflakeDataset(Dataset):
             case BatchOperation():
                 return self._run_on_batches(operation)
             case Limit():
-                return self._then(lambda rows: rows.limit_rows(operation.n), self._schema)
+                return self._append_step(lambda rows: rows.limit_rows(operation.n), self._schema)
             case Join():
                 return self._join(operation)
             case AsOf():
                 return self._look_up(operation)
             case DropDuplicates():
-                return self._then(lambda rows: drop_duplicates(rows, operation), self._schema)
+                return self._append_step(
+                    lambda rows: drop_duplicates(rows, operation), self._schema
+                )
             case AggregateGroups():
                 schema = operation.schema(self._schema)
-                return self._then(lambda rows: aggregate_groups(rows, operation), schema)
-        raise unknown_operation(operation, "snowflake")
+                return self._append_step(lambda rows: aggregate_groups(rows, operation), schema)
+        raise make_unknown_error(operation, "snowflake")
 
     def _run_on_batches(self, operation: BatchOperation) -> SnowflakeDataset:
         schema = operation.schema(self._schema)
         rows = self.rows if operation.keeps_rows else None
         step = compile_operation(operation, self._schema, schema)
         if isinstance(step, PartialPushdown):
-            fetched_rows = self._then(step.step, step.schema)
+            fetched_rows = self._append_step(step.step, step.schema)
             stream = FetchedStream(fetched_rows, step.rest, step.why)
             return StreamedDataset(self.backend, schema, stream, rows=rows)
         try:
             step = step or compile_to_udf(operation, self._schema, schema, self.backend.access)
-            return self._then(step, schema, rows)
-        except Stays as error:
+            return self._append_step(step, schema, rows)
+        except CannotShip as error:
             why = str(error)
         return self._run_by_job(operation, schema) or StreamedDataset(
             self.backend, schema, FetchedStream(self, operation, why), rows=rows
@@ -134,17 +136,19 @@ class SnowflakeDataset(Dataset):
             return None
 
         # Once: a job takes minutes to start.
-        make = once(lambda: step(self.query()))
+        make = run_once(lambda: step(self.query()))
         return SnowflakeDataset(self.backend, schema, make, rows=self.rows)
 
-    def _then(self, step: Step, schema: pa.Schema, rows: int | None = None) -> SnowflakeDataset:
+    def _append_step(
+        self, step: Step, schema: pa.Schema, rows: int | None = None
+    ) -> SnowflakeDataset:
         return SnowflakeDataset(self.backend, schema, lambda: step(self.query()), rows=rows)
 
     def _join(self, operation: Join) -> SnowflakeDataset:
         right = self.read_other(with_keys(operation.other, operation.right_keys))
         join = SqlJoin(self._schema, right.full_schema, operation)
         return SnowflakeDataset(
-            self.backend, join.schema, lambda: join.rows(self.query(), right.query())
+            self.backend, join.schema, lambda: join.join_rows(self.query(), right.query())
         )
 
     def _look_up(self, operation: AsOf) -> SnowflakeDataset:
@@ -167,7 +171,7 @@ class SnowflakeDataset(Dataset):
 
     def head(self, n: int = 5) -> pa.Table:
         # Which rows does not matter: to sort all of them for that would.
-        first = self._then(lambda rows: rows.limit_rows(n, ordered=False), self._schema)
+        first = self._append_step(lambda rows: rows.limit_rows(n, ordered=False), self._schema)
         return first.to_arrow()
 
     def persist(self) -> SnowflakeDataset:
@@ -177,7 +181,7 @@ class SnowflakeDataset(Dataset):
         rows = kept.count()
         return SnowflakeDataset(self.backend, self._schema, lambda: kept, at_hand=True, rows=rows)
 
-    def estimate(self, question: AskDatabase) -> Estimate | None:
+    def estimate(self, question: AskDatabase) -> CallEstimate | None:
         return call_once.estimate(self.query(), question)
 
     def count(self) -> int:
@@ -216,7 +220,7 @@ class SnowflakeDataset(Dataset):
     def to_snowpark(self) -> DataFrame:
         """Return the rows as a Snowpark data frame; `errors` says which failed."""
         rows = self.query()
-        rows = rows.select(hidden(rows.schema))
+        rows = rows.select(drop_bookkeeping(rows.schema))
         frame = rows.database.session.sql(rows.query)
         # What it reads must stay as long as it does.
         weakref.finalize(frame, id, rows.held).atexit = False
@@ -266,7 +270,7 @@ class StreamedDataset(SnowflakeDataset):
     def aggregate(self, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
         return Dataset.aggregate(self, statistics)
 
-    def _upload_rows(self) -> Rows:
+    def _upload_rows(self) -> Query:
         return upload(self.backend.database(), self._stream(), self._schema)
 
 

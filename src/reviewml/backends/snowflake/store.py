@@ -12,10 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.connection.session import (
+    Connection,
+    ConnectionConfig,
+    SnowflakeSession,
+)
 from reviewml.backends.snowflake.identifiers import Name, literal
-from reviewml.backends.snowflake.tables.role_expressions import id_keys_there
-from reviewml.backends.snowflake.tables.types import SqlType, restore_column, sql_type
+from reviewml.backends.snowflake.tables.role_expressions import hash_ids_as_sql
+from reviewml.backends.snowflake.tables.types import SqlType, find_sql_type, restore_column
 from reviewml.backends.snowflake.tables.upload import stage_batches
 from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import SchemaError, StoreError
@@ -68,7 +72,7 @@ class SnowflakeStore(EnrichmentStore):
         Its columns are ``KEY``, in hexadecimal digits, and ``C0``, ``C1`` … for the values:
         moments as whole numbers, bytes in hexadecimal digits, lists and structs as JSON.
         """
-        return self._kept_in(hashlib.sha256(shelf.fingerprint.encode()).hexdigest()[:32].upper())
+        return self._name_table(hashlib.sha256(shelf.fingerprint.encode()).hexdigest()[:32].upper())
 
     def prepare(self, shelf: Shelf) -> None:
         check_kept(shelf.columns)
@@ -91,19 +95,19 @@ class SnowflakeStore(EnrichmentStore):
         )
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
-        cells = [kind.wire(f"t.C{place}") for place, kind in enumerate(_kinds(shelf))]
+        cells = [kind.wire(f"t.C{place}") for place, kind in enumerate(_list_sql_types(shelf))]
         places, parts = [np.empty(0, np.int64)], [shelf.columns.empty_table()]
-        for found in self._looked_up(shelf, keys, cells):
-            places.append(_integers(found.column(0)))
+        for found in self._look_up(shelf, keys, cells):
+            places.append(_to_integers(found.column(0)))
             columns = zip(found.columns[1:], shelf.columns, strict=True)
             parts.append(pa.table([restore_column(c, f) for c, f in columns], schema=shelf.columns))
         positions = np.concatenate(places)
         self.used(shelf, len(positions), len(keys) - len(positions))
-        return positions, _one_batch(pa.concat_tables(parts))
+        return positions, _combine_chunks(pa.concat_tables(parts))
 
     def used(self, shelf: Shelf, hits: int, misses: int) -> None:
         """Count how many values were looked up and found, and how many were not."""
-        self._ready().run(
+        self._ensure_tables().run(
             f"UPDATE {self._shelves} SET HITS = HITS + {hits}, "
             f"MISSES = MISSES + {misses}, LAST_USED = {NOW} "
             f"WHERE FINGERPRINT = {literal(shelf.fingerprint)}"
@@ -111,8 +115,8 @@ class SnowflakeStore(EnrichmentStore):
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
         mask = np.zeros(len(keys), bool)
-        for found in self._looked_up(shelf, keys, []):
-            mask[_integers(found.column(0))] = True
+        for found in self._look_up(shelf, keys, []):
+            mask[_to_integers(found.column(0))] = True
         return mask
 
     def add(
@@ -124,9 +128,9 @@ class SnowflakeStore(EnrichmentStore):
         if not len(keys):
             return
         names = ["KEY", *(f"C{place}" for place in range(len(shelf.columns)))]
-        batch = pa.RecordBatch.from_arrays([_hex(keys), *values.columns], names)
-        database = self._ready()
-        incoming = stage_batches(database, [batch], [TEXT, *_kinds(shelf)], names)
+        batch = pa.RecordBatch.from_arrays([_to_hex(keys), *values.columns], names)
+        database = self._ensure_tables()
+        incoming = stage_batches(database, [batch], [TEXT, *_list_sql_types(shelf)], names)
         database.run(
             f"MERGE INTO {self.table(shelf)} AS t USING (SELECT * FROM {incoming} "
             "QUALIFY ROW_NUMBER() OVER (PARTITION BY KEY ORDER BY KEY) = 1) AS s "
@@ -137,8 +141,8 @@ class SnowflakeStore(EnrichmentStore):
     def link(self, links: pa.RecordBatch) -> None:
         if not len(links):
             return
-        database = self._ready()
-        batch = pa.RecordBatch.from_arrays([_hex(column) for column in links.columns], LINK)
+        database = self._ensure_tables()
+        batch = pa.RecordBatch.from_arrays([_to_hex(column) for column in links.columns], LINK)
         incoming = stage_batches(database, [batch], [TEXT, TEXT], LINK)
         database.run(
             f"MERGE INTO {self.links} AS t USING (SELECT DISTINCT ID, KEY FROM {incoming}) AS s "
@@ -149,22 +153,22 @@ class SnowflakeStore(EnrichmentStore):
     def forget(self, ids: Iterable[Any]) -> int:
         listed = list_ids(ids)
         # As they were hashed here, and there.
-        wanted = [key.hex() for key in hash_ids(listed)] + id_keys_there(listed)
-        return sum(map(self._forgotten, _chunks(wanted)))
+        wanted = [key.hex() for key in hash_ids(listed)] + hash_ids_as_sql(listed)
+        return sum(map(self._forget_ids, _split_chunks(wanted)))
 
-    def _forgotten(self, ids: Sequence[str]) -> int:
-        database = self._ready()
+    def _forget_ids(self, ids: Sequence[str]) -> int:
+        database = self._ensure_tables()
         listed = ", ".join(map(literal, ids))
         led_to = f"SELECT DISTINCT KEY FROM {self.links} WHERE ID IN ({listed})"
-        table = database.temporary_table(led_to)
+        table = database.create_temporary_table(led_to)
         forgotten = f"KEY IN (SELECT KEY FROM {table})"
-        kept = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
+        kept = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._select_shelves()]
         gone = sum(_delete_rows(database, name, forgotten) for name in kept)
         _delete_rows(database, self.links, forgotten)
         return gone
 
     def prune(self, older_than: Duration) -> int:
-        database, shelves, gone = self._ready(), self._shelf_rows(), 0
+        database, shelves, gone = self._ensure_tables(), self._select_shelves(), 0
         [(now,)] = database.run(f"SELECT {NOW}")
         old = find_unused([shelf["LAST_USED"] for shelf in shelves], older_than, float(now))
         for shelf, is_old in zip(shelves, old, strict=True):
@@ -174,15 +178,15 @@ class SnowflakeStore(EnrichmentStore):
                 database.run(f"DROP TABLE {kept}")
                 fingerprint = literal(shelf["FINGERPRINT"])
                 _delete_rows(database, self._shelves, f"FINGERPRINT = {fingerprint}")
-        left = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._shelf_rows()]
+        left = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._select_shelves()]
         keys = " UNION ALL ".join(f"SELECT KEY FROM {name}" for name in left)
         _delete_rows(database, self.links, f"KEY NOT IN ({keys})" if keys else "TRUE")
         return gone
 
     def describe(self) -> list[ShelfSummary]:
-        return [self._summary(**shelf) for shelf in self._shelf_rows()]
+        return [self._make_summary(**shelf) for shelf in self._select_shelves()]
 
-    def _summary(
+    def _make_summary(
         self,
         FINGERPRINT: str,
         ENRICHER: str,
@@ -193,8 +197,8 @@ class SnowflakeStore(EnrichmentStore):
         KEPT_IN: str,
     ) -> ShelfSummary:
         names = json.loads(NAMES)
-        sizes = "".join(f" + {_size(f'C{n}')}" for n in range(len(names)))
-        [(rows, size)] = self._ready().run(
+        sizes = "".join(f" + {_write_size(f'C{n}')}" for n in range(len(names)))
+        [(rows, size)] = self._ensure_tables().run(
             f"SELECT COUNT(*), COALESCE(SUM({KEY.byte_width}{sizes}), 0) "
             f"FROM {self._qualify_name(KEPT_IN)}"
         )
@@ -205,110 +209,110 @@ class SnowflakeStore(EnrichmentStore):
 
     # -- tables ---------------------------------------------------------------------------------
 
-    def _looked_up(self, shelf: Shelf, keys: pa.Array, cells: Sequence[str]) -> Iterator[pa.Table]:
+    def _look_up(self, shelf: Shelf, keys: pa.Array, cells: Sequence[str]) -> Iterator[pa.Table]:
         """Yield positions of keys that have values, and cells of these."""
         database = self._with_table(shelf)
         listed = [f"{cell} AS V{place}" for place, cell in enumerate(cells)]
         first = 0
-        for chunk in _chunks(_hex(keys).to_pylist()):
+        for chunk in _split_chunks(_to_hex(keys).to_pylist()):
             wanted = f"TABLE(FLATTEN(INPUT => PARSE_JSON({literal(json.dumps(chunk))})))"
-            yield from database.batches(
+            yield from database.stream_batches(
                 f"SELECT {', '.join([f'f.INDEX + {first} AS PLACE', *listed])} "
                 f"FROM {wanted} AS f JOIN {self.table(shelf)} AS t ON t.KEY = f.VALUE::TEXT"
             )
             first += len(chunk)
 
-    def _with_table(self, shelf: Shelf) -> Database:
-        database = self._ready()
-        columns = "".join(f", C{n} {kind.carried}" for n, kind in enumerate(_kinds(shelf)))
+    def _with_table(self, shelf: Shelf) -> SnowflakeSession:
+        database = self._ensure_tables()
+        columns = "".join(f", C{n} {kind.carried}" for n, kind in enumerate(_list_sql_types(shelf)))
         database.run(TABLE.format(self.table(shelf), f"KEY TEXT{columns}"))
         return database
 
-    def _ready(self) -> Database:
+    def _ensure_tables(self) -> SnowflakeSession:
         """Return what runs statements, the tables being there that no shelf has for itself."""
-        database = Access(self.connection).database()
+        database = ConnectionConfig(self.connection).database()
         for name, columns in ((self._shelves, SHELVES), (self.links, "ID TEXT, KEY TEXT")):
             if name not in database.made:
                 database.run(TABLE.format(name, columns))
                 database.made.add(name)
         return database
 
-    def _shelf_rows(self) -> list[dict[str, Any]]:
+    def _select_shelves(self) -> list[dict[str, Any]]:
         names = [column.split()[0] for column in SHELVES.split(", ")]
         query = f"SELECT {', '.join(names)} FROM {self._shelves} ORDER BY LAST_USED DESC"
-        return [dict(zip(names, row, strict=True)) for row in self._ready().run(query)]
+        return [dict(zip(names, row, strict=True)) for row in self._ensure_tables().run(query)]
 
     def _qualify_name(self, name: str) -> Name:
         before = Name.parse(self.schema).parts if self.schema else ()
         return Name((*before, name))
 
-    def _kept_in(self, what: str) -> Name:
+    def _name_table(self, what: str) -> Name:
         return self._qualify_name(f"{PREFIX}_{what}")
 
     @property
     def _shelves(self) -> Name:
-        return self._kept_in("SHELVES")
+        return self._name_table("SHELVES")
 
     @property
     def links(self) -> Name:
         """The name of the table of ids and the keys that they led to, both hashed."""
-        return self._kept_in("LINKS")
+        return self._name_table("LINKS")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"access": Access(self.connection), "schema": self.schema}
+        return {"access": ConnectionConfig(self.connection), "schema": self.schema}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.connection = state["access"].connection
         self.schema = state["schema"]
 
     def __repr__(self) -> str:
-        shown = [] if self.connection is None else [repr(Access(self.connection))]
+        shown = [] if self.connection is None else [repr(ConnectionConfig(self.connection))]
         shown += [f"schema={self.schema!r}"] if self.schema else []
         return f"SnowflakeStore({', '.join(shown)})"
 
 
-def store_at(access: Access, store: ValueStore | None) -> SnowflakeStore | None:
+def store_at(access: ConnectionConfig, store: ValueStore | None) -> SnowflakeStore | None:
     """Return a store if its tables are where this access leads to, and None otherwise."""
-    if isinstance(store, SnowflakeStore) and Access(store.connection) == access:
+    if isinstance(store, SnowflakeStore) and ConnectionConfig(store.connection) == access:
         return store
     return None
 
 
-TEXT = sql_type(pa.field("KEY", pa.string()))
+TEXT = find_sql_type(pa.field("KEY", pa.string()))
 
 
-def _kinds(shelf: Shelf) -> list[SqlType]:
+def _list_sql_types(shelf: Shelf) -> list[SqlType]:
     try:
-        return [sql_type(field) for field in shelf.columns]
+        return [find_sql_type(field) for field in shelf.columns]
     except SchemaError as error:
         refused = str(error)
     raise StoreError(refused)
 
 
-def _hex(keys: pa.Array) -> pa.Array:
+def _to_hex(keys: pa.Array) -> pa.Array:
     return pa.array([key.hex() for key in keys.to_pylist()], pa.string())
 
 
-def _integers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _to_integers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.asarray(column.cast(pa.int64()))
 
 
-def _one_batch(table: pa.Table) -> pa.RecordBatch:
+def _combine_chunks(table: pa.Table) -> pa.RecordBatch:
     columns = [column.combine_chunks() for column in table.columns]
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
 
 
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def _split_chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for first in range(0, len(values), KEYS_AT_ONCE):
         yield values[first : first + KEYS_AT_ONCE]
 
 
-def _size(column: str) -> str:
+def _write_size(column: str) -> str:
     """Return about how many bytes the cells of a column take, as SQL."""
     number = f"TYPEOF(TO_VARIANT({column})) IN ('DOUBLE', 'DECIMAL')"
     return f"COALESCE(IFF({number}, 8, LENGTH(TO_VARCHAR({column}))), 0)"
 
 
-def _delete_rows(database: Database, name: Name, where: str) -> int:
+def _delete_rows(database: SnowflakeSession, name: Name, where: str) -> int:
     [(rows,)] = database.run(f"DELETE FROM {name} WHERE {where}")
     return int(rows)

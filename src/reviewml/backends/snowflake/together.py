@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.connection import container_runtime
-from reviewml.backends.snowflake.connection.session import Access, Connection
-from reviewml.backends.snowflake.tables.query import Rows as Table
+from reviewml.backends.snowflake.connection.session import Connection, ConnectionConfig
+from reviewml.backends.snowflake.tables.query import Query as Table
 from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.errors import BackendError, ParameterError
 from reviewml.models.booster import BoosterModel
 from reviewml.steps.trainer import Target
-from reviewml.trainers.boosting import Boosting, Rows
+from reviewml.trainers.boosting import Boosting, TrainingRows
 from reviewml.trainers.xgboost import XGBoost
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ TARGET = "TARGET"
 """Column of the target."""
 
 
-class Together(XGBoost):
+class DistributedXGBoost(XGBoost):
     """Trains `XGBoost` on several machines; made by `SnowflakeXGBoost`.
 
     Parameters
@@ -55,14 +55,14 @@ class Together(XGBoost):
         self.use_gpu = use_gpu
         self.connection = connection
 
-    def _params(self, target: Target) -> dict[str, Any]:
-        params = super()._params(target)
+    def _make_params(self, target: Target) -> dict[str, Any]:
+        params = super()._make_params(target)
         # How many threads there are is for the scaling to say.
         del params["nthread"]
         return params | ({"device": "cuda"} if self.use_gpu else {})
 
-    def _model(
-        self, boosting: Boosting, rows: Rows, valid: Rows | None, target: Target
+    def _train_model(
+        self, boosting: Boosting, rows: TrainingRows, valid: TrainingRows | None, target: Target
     ) -> BoosterModel:
         if rows.weights is not None:
             raise ParameterError(
@@ -74,10 +74,12 @@ class Together(XGBoost):
         workers = self.workers if self.workers > 1 else None
         return BoosterModel(booster, task=target.task, classes=target.classes, workers=workers)
 
-    def _train_booster(self, boosting: Boosting, rows: Rows, valid: Rows | None) -> xgboost.Booster:
+    def _train_booster(
+        self, boosting: Boosting, rows: TrainingRows, valid: TrainingRows | None
+    ) -> xgboost.Booster:
         import xgboost
 
-        distributed = _estimators()
+        distributed = _import_estimators()
         stopping = xgboost.callback.EarlyStopping(rounds=boosting.patience)
         estimator = distributed.XGBEstimator(
             n_estimators=boosting.rounds,
@@ -91,31 +93,34 @@ class Together(XGBoost):
             callbacks=None if valid is None else [stopping],
         )
         # Their tables stay as long as these.
-        given, held_out = self._there(rows), None if valid is None else self._there(valid)
+        given, held_out = (
+            self._upload_rows(rows),
+            None if valid is None else self._upload_rows(valid),
+        )
         booster: xgboost.Booster = estimator.fit(
-            dataset=_connector(given),
+            dataset=_make_connector(given),
             input_cols=given.schema.names[:-1],
             label_col=TARGET,
-            eval_set=None if held_out is None else _connector(held_out),
+            eval_set=None if held_out is None else _make_connector(held_out),
         )
         best = booster.attr("best_iteration")
         return booster if best is None else booster[: int(best) + 1]
 
-    def _there(self, rows: Rows) -> Table:
+    def _upload_rows(self, rows: TrainingRows) -> Table:
         # Of the features, some have names that no column can have.
         names = [f"F{place}" for place in range(rows.features.shape[1])]
         columns = [*map(pa.array, rows.features.T), pa.array(rows.values)]
         batch = pa.record_batch(columns, names=[*names, TARGET])
-        return upload(Access(self.connection).database(), [batch], batch.schema)
+        return upload(ConnectionConfig(self.connection).database(), [batch], batch.schema)
 
 
-def _connector(table: Table) -> Any:
+def _make_connector(table: Table) -> Any:
     from snowflake.ml.data.data_connector import DataConnector
 
     return DataConnector.from_sql(table.query, session=table.database.session)
 
 
-def _estimators() -> ModuleType:
+def _import_estimators() -> ModuleType:
     found = container_runtime.import_runtime_module(ESTIMATORS)
     if found is None:
         raise BackendError(

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from reviewml.backends.snowflake import together
 from reviewml.backends.snowflake.connection import container_runtime
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
-from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.payload import write_payload
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.errors import ParameterError
 from reviewml.models.booster import BoosterModel
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples, Target
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 from reviewml.trainers.xgboost import XGBoost
 
 
@@ -116,8 +116,8 @@ class SnowflakeXGBoost(XGBoost):
                 f"SnowflakeXGBoost(target_instances={self.target_instances}): at least 1."
             )
         if self.compute_pool is not None:
-            return self._train_there(self._pool(self.compute_pool), examples, features, valid)
-        if container_runtime.in_container_runtime():
+            return self._train_there(self._make_pool(self.compute_pool), examples, features, valid)
+        if container_runtime.is_in_container_runtime():
             return self.train_together(examples, features, valid)
         if self.target_instances > 1:
             raise ParameterError(
@@ -146,7 +146,7 @@ class SnowflakeXGBoost(XGBoost):
         """
         own = inspect.signature(XGBoost).parameters
         parameters = {name: value for name, value in self.get_params().items() if name in own}
-        trainer = together.Together(
+        trainer = together.DistributedXGBoost(
             **parameters,
             workers=self.target_instances,
             use_gpu=self.use_gpu,
@@ -154,7 +154,7 @@ class SnowflakeXGBoost(XGBoost):
         )
         return trainer.train(examples, features, valid)
 
-    def _pool(self, compute_pool: str) -> Pool:
+    def _make_pool(self, compute_pool: str) -> Pool:
         if self.stage is None:
             raise ParameterError(
                 f"SnowflakeXGBoost(compute_pool={compute_pool!r}): give stage='...' too, "
@@ -162,9 +162,9 @@ class SnowflakeXGBoost(XGBoost):
             )
         return Pool(compute_pool, self.stage, self.connection, self.target_instances)
 
-    def _params(self, target: Target) -> dict[str, Any]:
+    def _make_params(self, target: Target) -> dict[str, Any]:
         device = {"device": "cuda"} if self.use_gpu else {}
-        return super()._params(target) | device
+        return super()._make_params(target) | device
 
     def _train_there(
         self, pool: Pool, examples: Examples, features: Sequence[Feature], valid: Examples | None
@@ -173,10 +173,10 @@ class SnowflakeXGBoost(XGBoost):
         # What runs there must not submit a job in turn.
         here = {"compute_pool": None, "stage": None, "connection": None}
         trainer = type(self)(**{**self.get_params(), **here})
-        with temporary_folder() as folder:
+        with create_temporary_folder() as folder:
             sent, left = folder / "sent", folder / "left"
             sent.mkdir()
-            payload(sent, name)
+            write_payload(sent, name)
             write_train_task(sent, trainer, examples, features, valid, pool.results(name))
             job = pool.submit_folder(sent, name)
             job.wait_for_status()

@@ -12,8 +12,8 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from reviewml.data.dataset import Dataset
-from reviewml.enrichers.cascade.distillation import REPORT, Ask, Lesson, asks
-from reviewml.enrichers.cascade.students import STUDENT_FORM, STUDENTS, Taught
+from reviewml.enrichers.cascade.distillation import REPORT, Ask, TeacherLabels, make_ask
+from reviewml.enrichers.cascade.students import STUDENT_FORM, STUDENTS, CalibratedStudent
 from reviewml.enrichers.cascade.text_sample import LANGUAGE, TextSample, sample_texts
 from reviewml.enrichers.transformers.text_classifier import Floats, Probabilities, TextClassifier
 from reviewml.errors import (
@@ -22,7 +22,7 @@ from reviewml.errors import (
     ModelUnavailable,
     ParameterError,
     TooLittleAgreement,
-    did_you_mean,
+    suggest_names,
 )
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.known_models import EMBEDDING
@@ -202,7 +202,7 @@ class Cascade(TextClassifier):
             known, learned = len(self.classes), len(self.student_["bias"])
             if known != learned:
                 raise DamagedModel(f"a student of {learned} classes has a teacher of {known}.")
-            self._taught = Taught.restore_student(self.student_, self._encoder)
+            self._taught = CalibratedStudent.restore_student(self.student_, self._encoder)
             self._made_of = self.student_
 
     @property
@@ -228,16 +228,18 @@ class Cascade(TextClassifier):
         if teacher.learns:
             teacher.fit(rows)
         sample = sample_texts(rows, self.max_sample, self.random_state)
-        lesson, taught = self._taught_on(sample, asks(teacher, rows))
+        lesson, taught = self._train_on(sample, make_ask(teacher, rows))
         classes = tuple(teacher.classes)
-        threshold, report = lesson.judge(taught, classes, self.agreement, self.confidence)
+        threshold, report = lesson.choose_threshold(
+            taught, classes, self.agreement, self.confidence
+        )
         self._require_enough(report)
         self.teacher_, self.student_ = teacher, taught.state
         self.threshold_, self.agreement_ = threshold, report
 
     def _check(self) -> None:
         if self.student not in ("auto", *STUDENTS):
-            hint = did_you_mean(self.student, ["auto", *STUDENTS])
+            hint = suggest_names(self.student, ["auto", *STUDENTS])
             raise ParameterError(f"student={self.student!r} is not known. {hint}")
         for name in ("agreement", "confidence"):
             value = getattr(self, name)
@@ -248,28 +250,28 @@ class Cascade(TextClassifier):
         if not isinstance(self.max_sample, int) or self.max_sample < 1:
             raise ParameterError(f"max_sample={self.max_sample!r}: give a number of texts.")
 
-    def _taught_on(self, sample: TextSample, ask: Ask) -> tuple[Lesson, Taught]:
+    def _train_on(self, sample: TextSample, ask: Ask) -> tuple[TeacherLabels, CalibratedStudent]:
         first = "ngrams" if self.student == "auto" else self.student
         size = FIRST
-        lesson = Lesson.of(sample[:size], ask)
+        lesson = TeacherLabels.of(sample[:size], ask)
         while True:
-            ready = lesson.suffices(self.agreement, self.confidence)
-            taught = lesson.teach(first, self._encoder) if ready else None
-            share = lesson.expected_share(taught, self.agreement) if taught else 0.0
+            ready = lesson.has_enough(self.agreement, self.confidence)
+            taught = lesson.train_student(first, self._encoder) if ready else None
+            share = lesson.estimate_share(taught, self.agreement) if taught else 0.0
             saved = GAIN * (1 - share) * (self.n_texts or sample.rows)
             if size >= len(sample) or (taught and saved <= size):
                 break
-            lesson += Lesson.of(sample[size : 2 * size], ask)
+            lesson += TeacherLabels.of(sample[size : 2 * size], ask)
             size *= 2
         if taught is None:
-            raise TooLittleAgreement(self._too_few(len(lesson)))
+            raise TooLittleAgreement(self._explain_too_few(len(lesson)))
         if self.student == "auto" and share < self.min_share:
             # Without an encoder n-grams are judged after all, and most likely refused.
             with contextlib.suppress(MissingExtra, ModelUnavailable):
-                taught = lesson.teach("embedding", self._encoder)
+                taught = lesson.train_student("embedding", self._encoder)
         return lesson, taught
 
-    def _too_few(self, labelled: int) -> str:
+    def _explain_too_few(self, labelled: int) -> str:
         needed = int(np.ceil(np.log(1 - self.confidence) / np.log(self.agreement)))
         return (
             f"agreement={self.agreement} cannot be shown with the {labelled:,} texts that "

@@ -13,12 +13,12 @@ import pyarrow as pa
 from reviewml.data.dataset import Dataset
 from reviewml.enrichers.cascade.risk_control import (
     SHARE,
+    bound_disagreements,
     choose_threshold,
     lower_bound,
-    most_disagreements,
     share,
 )
-from reviewml.enrichers.cascade.students import STUDENTS, Taught, calibrate_student
+from reviewml.enrichers.cascade.students import STUDENTS, CalibratedStudent, calibrate_student
 from reviewml.enrichers.cascade.text_sample import TextSample
 from reviewml.enrichers.transformers.text_classifier import Floats, TextClassifier
 from reviewml.evaluation.splits import folds
@@ -35,7 +35,7 @@ Ask = Callable[[TextSample], Floats]
 
 
 @dataclasses.dataclass(frozen=True)
-class Lesson:
+class TeacherLabels:
     """Texts and a teacher's answers, by ascending hash of the text.
 
     Parameters
@@ -67,43 +67,49 @@ class Lesson:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __add__(self, other: Lesson) -> Lesson:
+    def __add__(self, other: TeacherLabels) -> TeacherLabels:
         fields = [field.name for field in dataclasses.fields(self)]
-        return Lesson(*(np.concatenate([getattr(self, f), getattr(other, f)]) for f in fields))
+        return TeacherLabels(
+            *(np.concatenate([getattr(self, f), getattr(other, f)]) for f in fields)
+        )
 
-    def part(self, name: str) -> Lesson:
+    def part(self, name: str) -> TeacherLabels:
         """Return the texts of one of `EIGHTHS`."""
         first, last = EIGHTHS[name]
         chosen = (self.eighth >= first) & (self.eighth < last)
         fields = [field.name for field in dataclasses.fields(self)]
-        return Lesson(*(getattr(self, field)[chosen] for field in fields))
+        return TeacherLabels(*(getattr(self, field)[chosen] for field in fields))
 
-    def suffices(self, agreement: float, confidence: float) -> bool:
+    def has_enough(self, agreement: float, confidence: float) -> bool:
         """Return whether there are enough texts of each part to say anything."""
         held_out = len(self.part("held_out"))
-        reachable = most_disagreements(held_out, agreement, confidence) is not None
+        reachable = bound_disagreements(held_out, agreement, confidence) is not None
         return reachable and len(self.part("trained")) > 0 and len(self.part("tuned")) > 0
 
-    def teach(self, kind: str, encoder: Checkpoint) -> Taught:
+    def train_student(self, kind: str, encoder: Checkpoint) -> CalibratedStudent:
         """Return a student that learned from it, the texts held out excepted."""
         trained, tuned = self.part("trained"), self.part("tuned")
         student = STUDENTS[kind].train_student(list(trained.texts), trained.answers, encoder)
         return calibrate_student(kind, student, list(tuned.texts), tuned.answers)
 
-    def expected_share(self, taught: Taught, agreement: float) -> float:
+    def estimate_share(self, taught: CalibratedStudent, agreement: float) -> float:
         """Return the share of texts that a student may answer, judged by those tuned on."""
         sure, agrees = self.part("tuned").compare_student(taught)
         return float((sure > choose_threshold(sure, agrees, agreement, 0.5)).mean())
 
-    def compare_student(self, taught: Taught) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def compare_student(self, taught: CalibratedStudent) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return how sure a student is of each text, and where it says what the teacher does."""
         found = taught.probabilities(list(self.texts))
         # What it has no number for goes to the teacher, whatever the threshold.
         sure = np.nan_to_num(found.max(axis=1), nan=-np.inf)
         return sure, found.argmax(axis=1) == self.answers.argmax(axis=1)
 
-    def judge(
-        self, taught: Taught, classes: tuple[str, ...], agreement: float, confidence: float
+    def choose_threshold(
+        self,
+        taught: CalibratedStudent,
+        classes: tuple[str, ...],
+        agreement: float,
+        confidence: float,
     ) -> tuple[float, dict[str, Any]]:
         """Choose the threshold on the texts held out, and return it with what it leads to.
 
@@ -133,12 +139,12 @@ class Lesson:
             "answered": float(answered.mean()),
             "answered_alike": float(agrees[answered].mean()) if answered.any() else None,
             "labelled": len(self),
-            "by_label": _by(winners, same, answered, confidence),
-            "by_language": _by(held_out.languages, same, answered, confidence),
+            "by_label": _share_by_group(winners, same, answered, confidence),
+            "by_language": _share_by_group(held_out.languages, same, answered, confidence),
         }
 
 
-def _by(
+def _share_by_group(
     groups: npt.NDArray[np.object_],
     same: npt.NDArray[np.bool_],
     answered: npt.NDArray[np.bool_],
@@ -200,7 +206,7 @@ class TeacherAnswers(TextClassifier):
         return {"probabilities": pa.ListArray.from_arrays(offsets, pa.array(probabilities.ravel()))}
 
 
-def asks(teacher: TextClassifier, rows: Dataset) -> Ask:
+def make_ask(teacher: TextClassifier, rows: Dataset) -> Ask:
     """Return what asks a teacher where the rows are, so that what it said can be kept there."""
 
     def ask(sample: TextSample) -> Floats:

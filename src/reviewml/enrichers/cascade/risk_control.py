@@ -50,7 +50,7 @@ def choose_threshold(confidence: Floats, agrees: Mask, target: float, level: flo
     >>> round(choose_threshold(confidence, confidence > 0.6, target=0.95, level=0.95), 2)
     0.59
     """
-    allowed = most_disagreements(len(agrees), target, level)
+    allowed = bound_disagreements(len(agrees), target, level)
     if allowed is None:
         return np.inf
     # Strictly above it there are as many disagreements as allowed, or fewer where several tie.
@@ -58,7 +58,7 @@ def choose_threshold(confidence: Floats, agrees: Mask, target: float, level: flo
     return float(against[allowed]) if allowed < len(against) else -np.inf
 
 
-def most_disagreements(texts: int, target: float, level: float) -> int | None:
+def bound_disagreements(texts: int, target: float, level: float) -> int | None:
     """Return how many of some texts may disagree for the bound to reach the target.
 
     None when even without any it does not.

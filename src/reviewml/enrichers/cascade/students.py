@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.enrichers.ngrams.features import ngrams_of, normalise_texts
-from reviewml.enrichers.ngrams.model import MOST_WEIGHT, NgramModel, counts_of, fit_ngram_model
+from reviewml.enrichers.ngrams.features import extract_ngrams, normalise_texts
+from reviewml.enrichers.ngrams.model import MOST_WEIGHT, NgramModel, count_ngrams, fit_ngram_model
 from reviewml.enrichers.ngrams.softmax_regression import fit_softmax_regression
 from reviewml.errors import DamagedModel, ModelUnavailable
 from reviewml.inference.checkpoint import Checkpoint
@@ -92,7 +92,7 @@ class NgramStudent(Student):
 
     @classmethod
     def train_student(cls, texts: Sequence[str], target: Floats, _: Checkpoint) -> Self:
-        counts = counts_of(normalise_texts(pa.array(texts, pa.string())))
+        counts = count_ngrams(normalise_texts(pa.array(texts, pa.string())))
         return cls(fit_ngram_model(counts, target, target))
 
     @classmethod
@@ -107,7 +107,7 @@ class NgramStudent(Student):
         found = normalise_texts(pa.array(texts, pa.string()))
         parts = [np.empty((0, len(self.model.bias)))]
         for start in range(0, len(found), ROWS):
-            ngrams = ngrams_of(found.slice(start, ROWS))
+            ngrams = extract_ngrams(found.slice(start, ROWS))
             parts.append(self.model.margins(ngrams, self._table))
         return np.concatenate(parts)
 
@@ -190,7 +190,7 @@ STUDENT_FORM = Choice(
 
 
 @dataclasses.dataclass(frozen=True)
-class Taught:
+class CalibratedStudent:
     """A student whose probabilities are calibrated.
 
     Parameters
@@ -224,11 +224,15 @@ class Taught:
         return self.calibration.probabilities(self.student.margins(texts))
 
 
-def calibrate_student(kind: str, student: Student, texts: Sequence[str], target: Floats) -> Taught:
+def calibrate_student(
+    kind: str, student: Student, texts: Sequence[str], target: Floats
+) -> CalibratedStudent:
     """Return a student with the temperature that suits a teacher's answers to other texts.
 
     It is fitted to the teacher's probabilities, so that the scores of both mean the same.
     """
     margins = student.margins(texts)
     known = ~np.isnan(margins).any(axis=1)
-    return Taught(kind, student, fit_calibration(margins[known], target[known], "temperature"))
+    return CalibratedStudent(
+        kind, student, fit_calibration(margins[known], target[known], "temperature")
+    )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reviewml.data.dataset import Dataset
-from reviewml.display.progress import progress
+from reviewml.display.progress import show_progress
 from reviewml.enrichers.sentiment.rated_reviews import NO_LANGUAGE
 from reviewml.rows.hashing import stable_hash
 
@@ -60,13 +60,13 @@ def sample_texts(rows: Dataset, most: int, seed: int = 0) -> TextSample:
     seed
         Another one chooses other texts.
     """
-    kept = _smallest([], most)
-    for batch in progress(rows.full_batches(), "texts", rows.rows):
-        kept = _smallest([kept, _of_batch(batch, seed)], most)
+    kept = _keep_smallest([], most)
+    for batch in show_progress(rows.full_batches(), "texts", rows.rows):
+        kept = _keep_smallest([kept, _sample_batch(batch, seed)], most)
     return kept
 
 
-def _of_batch(batch: pa.RecordBatch, seed: int) -> TextSample:
+def _sample_batch(batch: pa.RecordBatch, seed: int) -> TextSample:
     batch = batch.filter(batch.column("text").is_valid())
     texts = batch.column("text").cast(pa.string())
     languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
@@ -75,7 +75,7 @@ def _of_batch(batch: pa.RecordBatch, seed: int) -> TextSample:
     return TextSample(texts, stable_hash(texts, seed), languages, len(batch))
 
 
-def _smallest(samples: list[TextSample], most: int) -> TextSample:
+def _keep_smallest(samples: list[TextSample], most: int) -> TextSample:
     hashes = np.concatenate([np.empty(0, np.uint64), *(sample.hashes for sample in samples)])
     texts = pa.concat_arrays([pa.array([], pa.string()), *(s.texts for s in samples)])
     languages = pa.concat_arrays([pa.array([], pa.string()), *(s.languages for s in samples)])

@@ -14,7 +14,7 @@ from reviewml.enrichers.history.measures import Measure
 from reviewml.errors import SchemaError
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.resources import PLAIN, Resources
-from reviewml.rows.bookkeeping import before_bookkeeping, with_columns
+from reviewml.rows.bookkeeping import insert_field, with_columns
 from reviewml.rows.expressions import MICROSECONDS_IN_A_DAY, as_moments
 
 Floats = npt.NDArray[np.float64]
@@ -99,7 +99,7 @@ class ComputeHistory(BatchOperation):
                     f"the rows already have {name!r}, a column of the history of "
                     f"{self.prefix!r}: leave out those of a snapshot to fit."
                 )
-            schema = before_bookkeeping(schema, pa.field(name, kind))
+            schema = insert_field(schema, pa.field(name, kind))
         return schema
 
     def reads(self, schema: pa.Schema) -> Sequence[str]:
@@ -110,14 +110,14 @@ class ComputeHistory(BatchOperation):
         return list(self.names())
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = dict(zip(self.names(), self._values(batch), strict=True))
+        columns = dict(zip(self.names(), self._compute_values(batch), strict=True))
         return with_columns(batch, columns, self.schema(batch.schema))
 
-    def _values(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    def _compute_values(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
         for begin in self.windows.values():
             yield batch.column(f"{begin}_count")
             for measure in self.measures:
-                yield _missing(self._mean(batch, measure, begin))
+                yield _null_missing(self._compute_mean(batch, measure, begin))
         longest = list(self.windows.values())[-1]
         since = pc.subtract(
             as_moments(batch.column(self.time)).cast(pa.int64()),
@@ -125,22 +125,22 @@ class ComputeHistory(BatchOperation):
         )
         yield pc.divide(since.cast(pa.float64(), safe=False), float(MICROSECONDS_IN_A_DAY))
         if len(self.windows) > 1:
-            yield from self._trends(batch)
+            yield from self._compute_trends(batch)
 
-    def _trends(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    def _compute_trends(self, batch: pa.RecordBatch) -> Iterator[pa.Array]:
         short, *_, long = self.windows.values()
-        recent, all_of_them = (_floats(batch, f"{begin}_count") for begin in (short, long))
+        recent, all_of_them = (_to_floats(batch, f"{begin}_count") for begin in (short, long))
         with np.errstate(invalid="ignore"):
-            yield _missing(recent / all_of_them)
+            yield _null_missing(recent / all_of_them)
         for measure in self.measures:
             if measure.label is None:
-                recently = self._mean(batch, measure, short)
-                yield _missing(recently - self._mean(batch, measure, long))
+                recently = self._compute_mean(batch, measure, short)
+                yield _null_missing(recently - self._compute_mean(batch, measure, long))
 
-    def _mean(self, batch: pa.RecordBatch, measure: Measure, begin: str) -> Floats:
-        sums = _floats(batch, f"{begin}_{measure.sum}") / measure.one
+    def _compute_mean(self, batch: pa.RecordBatch, measure: Measure, begin: str) -> Floats:
+        sums = _to_floats(batch, f"{begin}_{measure.sum}") / measure.one
         counts, shrinkage = (
-            _floats(batch, f"{begin}_{measure.known_column}"),
+            _to_floats(batch, f"{begin}_{measure.known_column}"),
             self.measures[measure],
         )
         if shrinkage is not None:
@@ -183,9 +183,9 @@ class CompleteSnapshot(BatchOperation):
         return with_columns(batch, columns, self.schema(batch.schema))
 
 
-def _floats(batch: pa.RecordBatch, name: str) -> Floats:
+def _to_floats(batch: pa.RecordBatch, name: str) -> Floats:
     return np.asarray(batch.column(name)).astype(np.float64)
 
 
-def _missing(values: Floats) -> pa.Array:
+def _null_missing(values: Floats) -> pa.Array:
     return pa.array(values, mask=np.isnan(values))

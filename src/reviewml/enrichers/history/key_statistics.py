@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from reviewml.enrichers.sentiment.rated_reviews import read_ratings
 from reviewml.enrichers.sentiment.rating_scale import count_rare, round_ratings
 from reviewml.rows.expressions import as_moments
-from reviewml.rows.hashing import key_hashes
+from reviewml.rows.hashing import hash_keys
 from reviewml.rows.statistics import ColumnStatistic
 
 Hashes = npt.NDArray[np.uint64]
@@ -59,7 +59,7 @@ APART = 10
 """Powers of two between all other values and rare ones that do not decide how all are kept."""
 
 
-def common_magnitude(counts: Mapping[int, int]) -> tuple[float, int]:
+def find_common_magnitude(counts: Mapping[int, int]) -> tuple[float, int]:
     """Find what values are below in size, and how many rare ones are not.
 
     Parameters
@@ -107,7 +107,7 @@ class KeyMoments(ColumnStatistic):
     largest: int
 
     def part(self, batch: pa.RecordBatch) -> Parts:
-        hashes, complete = key_hashes([batch.column(name) for name in self.keys], 0)
+        hashes, complete = hash_keys([batch.column(name) for name in self.keys], 0)
         rows = complete & (np.asarray(batch.column(self.known)) == 1)
         values = np.asarray(batch.column(self.column))[rows].astype(np.float64)
         spread = max(self.largest - self.smallest, 1)
@@ -136,7 +136,7 @@ class KeysBefore(ColumnStatistic):
     until: int | None
 
     def part(self, batch: pa.RecordBatch) -> Hashes:
-        hashes, complete = key_hashes([batch.column(name) for name in self.keys])
+        hashes, complete = hash_keys([batch.column(name) for name in self.keys])
         if self.until is not None:
             moments = as_moments(batch.column(self.column)).cast(pa.int64())
             complete &= np.asarray(pc.less(moments, self.until).fill_null(True))

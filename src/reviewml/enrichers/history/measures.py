@@ -19,8 +19,8 @@ from reviewml.rows.roles import (
     ERRORS,
     PLACE,
     Roles,
-    columns_behind,
-    role_column,
+    get_role_column,
+    list_columns_behind,
     roles_of,
     visible,
     with_roles,
@@ -122,13 +122,13 @@ class MeasureReviews(BatchOperation):
         ]
         numbers = [pa.field(name, pa.int64()) for name in self.sums()]
         [time_column] = roles_of(schema).list_named()[TIME]
-        time = pa.field(TIME, _moments(schema.field(time_column).type))
+        time = pa.field(TIME, _to_moment_type(schema.field(time_column).type))
         kept = [schema.field(PLACE), schema.field(ERRORS)]
         return with_roles(pa.schema([*keys, time, *numbers, *kept]), Roles(time=TIME))
 
     def reads(self, schema: pa.Schema) -> Sequence[str]:
         measured = [measure.column for measure in self.measures]
-        return [*self.keys, *columns_behind(schema, [TIME, *measured]), PLACE, ERRORS]
+        return [*self.keys, *list_columns_behind(schema, [TIME, *measured]), PLACE, ERRORS]
 
     def makes(self, schema: pa.Schema) -> Sequence[str]:
         return visible(schema.names)
@@ -136,11 +136,13 @@ class MeasureReviews(BatchOperation):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         schema, roles = self.schema(batch.schema), roles_of(batch.schema)
         columns = dict(zip(self.key_names(), map(batch.column, self.keys), strict=True))
-        columns[TIME] = as_moments(role_column(batch, roles, TIME)).cast(schema.field(TIME).type)
+        columns[TIME] = as_moments(get_role_column(batch, roles, TIME)).cast(
+            schema.field(TIME).type
+        )
         for measure in self.measures:
-            column = role_column(batch, roles, measure.column)
+            column = get_role_column(batch, roles, measure.column)
             if measure.column == RATING:
-                column = _on_scale(read_ratings(column, str(roles.rating)), self.scale)
+                column = _drop_off_scale(read_ratings(column, str(roles.rating)), self.scale)
             values = _fix_column(column, measure)
             columns[measure.known_column] = values.is_valid().cast(pa.int64())
             columns[measure.sum] = values.fill_null(0)
@@ -148,14 +150,14 @@ class MeasureReviews(BatchOperation):
         return pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
 
 
-def _moments(kind: pa.DataType) -> pa.DataType:
+def _to_moment_type(kind: pa.DataType) -> pa.DataType:
     # With a zone only where there was one: the look-up warns when rows and reviews differ in it.
     if pa.types.is_date(kind):
         return kind
     return pa.timestamp("us", None if kind.tz is None else "UTC")
 
 
-def _on_scale(ratings: pa.Array, scale: RatingScale | None) -> pa.Array:
+def _drop_off_scale(ratings: pa.Array, scale: RatingScale | None) -> pa.Array:
     if scale is None:
         return ratings
     inside = scale.contains(np.asarray(ratings.fill_null(float("nan"))))
@@ -172,7 +174,7 @@ def _fix_column(column: pa.Array, measure: Measure) -> pa.Array:
     return pa.array(fixed, mask=values.is_null().to_numpy(zero_copy_only=False))
 
 
-def measurable(schema: pa.Schema, added: Sequence[str]) -> Iterator[tuple[str, bool]]:
+def list_measurable(schema: pa.Schema, added: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Yield the columns that can be measured, and whether their values are labels.
 
     Parameters
@@ -215,7 +217,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(is_one(kind) for is_one in numbers)
 
 
-def bits_for(largest: float) -> int:
+def count_bits(largest: float) -> int:
     """Return how many bits behind the point values up to this can have, four times it included.
 
     Examples
@@ -226,7 +228,7 @@ def bits_for(largest: float) -> int:
     return min(BITS, 40 - math.frexp(largest)[1])
 
 
-def measures_of(
+def make_measures(
     columns: Mapping[str, bool], labels: Mapping[str, Sequence[str]], bits: Mapping[str, int]
 ) -> tuple[Measure, ...]:
     """Return the measures of columns: one of a number, and one for each of a column's labels."""

@@ -22,7 +22,7 @@ from reviewml.enrichers.history.key_statistics import (
     KeysBefore,
     Magnitudes,
     RatingCounts,
-    common_magnitude,
+    find_common_magnitude,
 )
 from reviewml.enrichers.history.measures import (
     BITS,
@@ -30,11 +30,11 @@ from reviewml.enrichers.history.measures import (
     RATING,
     TIME,
     MeasureReviews,
-    bits_for,
-    measurable,
-    measures_of,
+    count_bits,
+    list_measurable,
+    make_measures,
 )
-from reviewml.enrichers.history.shrinkage import priors_and_strengths
+from reviewml.enrichers.history.shrinkage import fit_shrinkage
 from reviewml.enrichers.sentiment.rating_scale import (
     RatingScale,
     check_scale,
@@ -42,18 +42,18 @@ from reviewml.enrichers.sentiment.rating_scale import (
     describe_doubt,
     detect_scale,
 )
-from reviewml.errors import NotFitted, SchemaError, did_you_mean
+from reviewml.errors import NotFitted, SchemaError, suggest_names
 from reviewml.operations.ask_database import AskDatabase
-from reviewml.operations.asof import LAST_TYPE, time_of
+from reviewml.operations.asof import LAST_TYPE, require_time
 from reviewml.operations.duplicates import DropDuplicates
-from reviewml.operations.keys import By, keys_of
+from reviewml.operations.keys import By, map_keys
 from reviewml.rows import row_errors
-from reviewml.rows.expressions import as_moments, earlier
-from reviewml.rows.hashing import key_hashes
+from reviewml.rows.expressions import as_moments, make_earlier
+from reviewml.rows.hashing import hash_keys
 from reviewml.rows.roles import ROLE_NAMES, Roles
 from reviewml.rows.statistics import Statistic, ValueCounts
 from reviewml.rows.time_range import TimeRange, TimesByDay
-from reviewml.rows.windows import Duration, Window, format_duration, microseconds
+from reviewml.rows.windows import Duration, Window, format_duration, parse_duration
 from reviewml.steps.enrichment import Enrichment
 from reviewml.untrusted.forms import (
     Array,
@@ -233,7 +233,7 @@ class ReviewHistory(Enrichment):
         columns, labels = state["columns_"], state["labels_"]
         if {name for name, labelled in columns.items() if labelled} != labels.keys():
             raise WrongForm("labels_ do not match columns_")
-        names = sorted(measure.name for measure in measures_of(columns, labels, state["bits_"]))
+        names = sorted(measure.name for measure in make_measures(columns, labels, state["bits_"]))
         if names != sorted(state["priors_"]) or names != sorted(state["strengths_"]):
             raise WrongForm("priors_ and strengths_ are of other measures than columns_")
 
@@ -259,7 +259,7 @@ class ReviewHistory(Enrichment):
 
     def _learn(self, rows: Dataset, stage: str | None) -> Dataset:
         self._check()
-        self.prefix_ = stage or "_".join(self._keys())
+        self.prefix_ = stage or "_".join(self._map_keys())
         reviews = self._read(rows, self.reviews)
         self.roles_ = {role: list(names) for role, names in reviews.roles.list_named().items()}
         seen = self._keep_visible_reviews(reviews)
@@ -276,25 +276,27 @@ class ReviewHistory(Enrichment):
         row_errors.warn(enriched.errors)
         self._choose_columns(reviews, enriched)
         measured = self._measure_reviews(enriched)
-        self.priors_, self.strengths_ = priors_and_strengths(
+        self.priors_, self.strengths_ = fit_shrinkage(
             self._keep_visible_reviews(measured), self._measure()
         )
         times = measured.aggregate({"times": TimesByDay(TIME)}).get("times", {})
-        self.last_review_ = self._last_time(TimeRange.of(times), measured.schema.field(TIME).type)
-        self.known_keys_ = self._keys_of(rows)
+        self.last_review_ = self._find_last_time(
+            TimeRange.of(times), measured.schema.field(TIME).type
+        )
+        self.known_keys_ = self._hash_keys(rows)
         return measured
 
     def _keep_visible_reviews(self, reviews: Dataset) -> Dataset:
         """Keep the reviews that could be seen before the rows held out for validation."""
         if self._until is None:
             return reviews
-        time = time_of(reviews.full_schema, "reviews")
-        visible = self._until - microseconds(self.delay)
-        return reviews.filter(earlier(time, reviews.schema.field(time).type, visible))
+        time = require_time(reviews.full_schema, "reviews")
+        visible = self._until - parse_duration(self.delay)
+        return reviews.filter(make_earlier(time, reviews.schema.field(time).type, visible))
 
     def _choose_columns(self, reviews: Dataset, enriched: Dataset) -> None:
         added = [name for name in enriched.schema.names if name not in reviews.schema.names]
-        self.columns_ = dict(measurable(enriched.full_schema, added))
+        self.columns_ = dict(list_measurable(enriched.full_schema, added))
         labelled = [name for name, labels in self.columns_.items() if labels]
         numbers = [n for n, labels in self.columns_.items() if not labels and n != RATING]
         wanted: dict[str, Statistic] = {n: ValueCounts(n, MOST_VALUES) for n in labelled}
@@ -302,18 +304,18 @@ class ReviewHistory(Enrichment):
         if RATING in self.columns_:
             wanted[RATING_COUNTS] = RatingCounts(str(reviews.roles.rating))
         counts = self._keep_visible_reviews(enriched).aggregate(wanted)
-        self.labels_ = {name: _commonest(counts.get(name)) for name in labelled}
-        self.bits_ = {name: self._bits_of(name, counts.get(name, {})) for name in numbers}
+        self.labels_ = {name: _sort_by_frequency(counts.get(name)) for name in labelled}
+        self.bits_ = {name: self._choose_bits(name, counts.get(name, {})) for name in numbers}
         self._choose_scale(counts.get(RATING_COUNTS, {}))
 
-    def _bits_of(self, name: str, counts: Mapping[int, int]) -> int:
-        size, beyond = common_magnitude(counts)
+    def _choose_bits(self, name: str, counts: Mapping[int, int]) -> int:
+        size, beyond = find_common_magnitude(counts)
         if beyond:
             self._warn(
                 f"{beyond:,} of {sum(counts.values()):,} values of {name!r} are over a thousand "
                 f"times as large as all others, and count as {4 * size:g}."
             )
-        return bits_for(size)
+        return count_bits(size)
 
     def _choose_scale(self, counts: Mapping[float, int]) -> None:
         scale = None if self.scale is None else check_scale(self.scale)
@@ -324,9 +326,9 @@ class ReviewHistory(Enrichment):
             self._warn(describe_beyond(scale, counts))
         self.scale_ = None if scale is None else [scale.lowest, scale.highest]
         if RATING in self.columns_:
-            self.bits_[RATING] = bits_for(max(map(abs, self.scale_))) if self.scale_ else BITS
+            self.bits_[RATING] = count_bits(max(map(abs, self.scale_))) if self.scale_ else BITS
 
-    def _last_time(self, times: TimeRange | None, kind: pa.DataType) -> str | None:
+    def _find_last_time(self, times: TimeRange | None, kind: pa.DataType) -> str | None:
         if times is None:
             return None
         if times.outside:
@@ -342,8 +344,10 @@ class ReviewHistory(Enrichment):
         if message:
             row_errors.warn_at_caller(f"step {self.prefix_!r}: {message}")
 
-    def _keys_of(self, rows: Dataset) -> npt.NDArray[np.uint64]:
-        known = KeysBefore(time_of(rows.full_schema, "rows"), tuple(self._keys()), self._until)
+    def _hash_keys(self, rows: Dataset) -> npt.NDArray[np.uint64]:
+        known = KeysBefore(
+            require_time(rows.full_schema, "rows"), tuple(self._map_keys()), self._until
+        )
         found = rows.aggregate({"keys": known})
         keys: npt.NDArray[np.uint64] = found.get("keys", np.empty(0, np.uint64))
         return keys
@@ -353,7 +357,7 @@ class ReviewHistory(Enrichment):
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Add their history to the rows; rows that have one, as from `snapshot`, keep it."""
         self.require_fitted("prefix_")
-        columns = self._columns(None)
+        columns = self._make_columns(None)
         there = [name for name in columns.names() if name in dataset.schema.names]
         if len(there) == len(columns.names()):
             return dataset.apply(CompleteSnapshot(columns))
@@ -367,7 +371,7 @@ class ReviewHistory(Enrichment):
 
     def added_names(self) -> list[str]:
         self.require_fitted("prefix_")
-        return list(self._columns(None).names())
+        return list(self._make_columns(None).names())
 
     def looking_at(self, reviews: Any) -> Self:
         """Return one that looks at these reviews.
@@ -406,7 +410,7 @@ class ReviewHistory(Enrichment):
         measured = step._measure_reviews(step._enrich_reviews(as_dataset(pa.table({})))).persist()
         names = list(self._measure().key_names())
         keys = measured.select(names).to_arrow().drop_null().group_by(names).aggregate([])
-        keys = keys.rename_columns(list(self._keys()))
+        keys = keys.rename_columns(list(self._map_keys()))
         keys = keys.sort_by([(name, "ascending") for name in keys.column_names])
         moment = datetime.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         time = as_moments(pa.array([moment])).cast(LAST_TYPE)
@@ -416,9 +420,9 @@ class ReviewHistory(Enrichment):
 
     def segments(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
         """Return which rows have no review to go by, and whose key no training row had."""
-        longest = list(self._windows())[-1]
+        longest = list(self._sort_windows())[-1]
         some = pc.greater(batch.column(f"{self.prefix_}_count_{longest}"), 0)
-        hashes, _ = key_hashes([batch.column(name) for name in self._keys()])
+        hashes, _ = hash_keys([batch.column(name) for name in self._map_keys()])
         known = pa.array(np.isin(hashes, self.known_keys_))
         return {
             f"{self.prefix_}: reviews": pc.if_else(some, "some visible", "none visible"),
@@ -426,7 +430,7 @@ class ReviewHistory(Enrichment):
         }
 
     def clusters(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
-        return key_hashes([batch.column(name) for name in self._keys()])[0]
+        return hash_keys([batch.column(name) for name in self._map_keys()])[0]
 
     def summary(self) -> str:
         """Return up to when reviews were seen, and what the means are drawn towards."""
@@ -453,8 +457,8 @@ class ReviewHistory(Enrichment):
         ]
 
     def _check(self) -> None:
-        microseconds(self.delay)
-        if not self._keys():
+        parse_duration(self.delay)
+        if not self._map_keys():
             raise SchemaError("by is empty: name the columns that rows and reviews share.")
         if isinstance(self.windows, str):
             raise SchemaError(f"windows={self.windows!r} is one text: give a tuple of them.")
@@ -462,20 +466,20 @@ class ReviewHistory(Enrichment):
             raise SchemaError(
                 "windows is empty: say how far back to look; (None,) is all the time."
             )
-        self._windows()
+        self._sort_windows()
         for name, step in self.enrichers:
             if not isinstance(step, Enrichment) or step.looks_back:
                 raise SchemaError(
                     f"enrichers: {name!r} is {step!r}; give enrichers of single rows."
                 )
 
-    def _keys(self) -> dict[str, str]:
-        return keys_of(self.by)
+    def _map_keys(self) -> dict[str, str]:
+        return map_keys(self.by)
 
-    def _windows(self) -> dict[str, Window]:
+    def _sort_windows(self) -> dict[str, Window]:
         """Return the windows by name, the shortest first."""
-        end = -microseconds(self.delay)
-        lengths = {_name(w): microseconds(w) for w in self.windows if w is not None}
+        end = -parse_duration(self.delay)
+        lengths = {_name(w): parse_duration(w) for w in self.windows if w is not None}
         ordered = sorted(lengths.items(), key=lambda pair: pair[1])
         windows = {name: Window(end - length, end) for name, length in ordered}
         return windows | ({ALL: Window(None, end)} if None in self.windows else {})
@@ -489,7 +493,7 @@ class ReviewHistory(Enrichment):
             )
         learned = getattr(self, "roles_", {})
         roles = Roles.of(**{r: n if r == "text" else n[0] for r, n in learned.items()})
-        dataset = rows.read_other(with_keys(reviews, self._keys().values()), roles)
+        dataset = rows.read_other(with_keys(reviews, self._map_keys().values()), roles)
         self._check_reviews(dataset)
         return self._count_once(dataset)
 
@@ -497,18 +501,18 @@ class ReviewHistory(Enrichment):
         """Keep one of the reviews that have one id and say the same."""
         roles = reviews.roles
         said = [name for name in (roles.time, roles.rating, *(roles.text or ())) if name]
-        keys = list(self._keys().values())
+        keys = list(self._map_keys().values())
         duplicates = DropDuplicates.of_events(reviews.full_schema, keys, said)
         return reviews if duplicates is None else reviews.apply(duplicates)
 
     def _check_reviews(self, reviews: Dataset) -> None:
-        for key in self._keys().values():
+        for key in self._map_keys().values():
             if key not in reviews.schema.names:
-                near = did_you_mean(key, reviews.schema.names)
+                near = suggest_names(key, reviews.schema.names)
                 raise SchemaError(f"step {self.prefix_!r}: the reviews have no {key!r}. {near}")
-        time = time_of(reviews.full_schema, "reviews")
-        day = microseconds("1d")
-        if pa.types.is_date(reviews.schema.field(time).type) and microseconds(self.delay) < day:
+        time = require_time(reviews.full_schema, "reviews")
+        day = parse_duration("1d")
+        if pa.types.is_date(reviews.schema.field(time).type) and parse_duration(self.delay) < day:
             row_errors.warn_at_caller(
                 f"step {self.prefix_!r}: {time!r} has dates without a time, so with delay="
                 f"{self.delay!r} a review counts for visits earlier on its day: use delay='1d'."
@@ -516,7 +520,7 @@ class ReviewHistory(Enrichment):
 
     def _enrich_reviews(self, rows: Dataset) -> Dataset:
         reviews = self._read(rows, self.reviews)
-        if RATING in self.columns_ and RATING not in dict(measurable(reviews.full_schema, ())):
+        if RATING in self.columns_ and RATING not in dict(list_measurable(reviews.full_schema, ())):
             raise SchemaError(
                 f"step {self.prefix_!r} averages ratings, and no column of these reviews has the "
                 "role 'rating': name it, as in Files('reviews/', rating='stars')."
@@ -528,7 +532,7 @@ class ReviewHistory(Enrichment):
 
     def _check_measured(self, schema: pa.Schema) -> None:
         added = [name for name in self.columns_ if name != RATING and name in schema.names]
-        measured = {**dict(measurable(schema, added)), RATING: False}
+        measured = {**dict(list_measurable(schema, added)), RATING: False}
         for name, labelled in self.columns_.items():
             if measured.get(name) is not labelled:
                 raise SchemaError(
@@ -537,32 +541,32 @@ class ReviewHistory(Enrichment):
                 )
 
     def _measure(self) -> MeasureReviews:
-        measures = measures_of(self.columns_, self.labels_, self.bits_)
+        measures = make_measures(self.columns_, self.labels_, self.bits_)
         scale = None if self.scale_ is None else RatingScale(*self.scale_)
-        return MeasureReviews(tuple(self._keys().values()), measures, scale)
+        return MeasureReviews(tuple(self._map_keys().values()), measures, scale)
 
     def _measure_reviews(self, enriched: Dataset) -> Dataset:
         return enriched.apply(self._measure())
 
     def _with_history(self, rows: Dataset, measured: Dataset) -> Dataset:
         measure = self._measure()
-        windows = {COUNTED.format(name): window for name, window in self._windows().items()}
+        windows = {COUNTED.format(name): window for name, window in self._sort_windows().items()}
         counted = rows.asof_aggregate(
             measured,
-            by=dict(zip(self._keys(), measure.key_names(), strict=True)),
+            by=dict(zip(self._map_keys(), measure.key_names(), strict=True)),
             windows=windows,
             sums=measure.sums(),
             last=list(windows)[-1],
         )
-        return counted.apply(self._columns(time_of(rows.full_schema, "rows")))
+        return counted.apply(self._make_columns(require_time(rows.full_schema, "rows")))
 
-    def _columns(self, time: str | None) -> ComputeHistory:
+    def _make_columns(self, time: str | None) -> ComputeHistory:
         shrinkages = {
             name: Shrinkage(prior, self.strengths_[name]) for name, prior in self.priors_.items()
         }
         return ComputeHistory(
             prefix=self.prefix_,
-            windows={name: COUNTED.format(name) for name in self._windows()},
+            windows={name: COUNTED.format(name) for name in self._sort_windows()},
             measures={
                 measure: shrinkages[measure.name] if self.shrink else None
                 for measure in self._measure().measures
@@ -571,7 +575,7 @@ class ReviewHistory(Enrichment):
         )
 
 
-def _commonest(counts: Mapping[str, int] | None) -> list[str]:
+def _sort_by_frequency(counts: Mapping[str, int] | None) -> list[str]:
     # More values than that are no labels.
     ordered = sorted((counts or {}).items(), key=lambda pair: (-pair[1], pair[0]))
     return sorted((label for label, _ in ordered[:MOST_LABELS]), key=str.encode)
@@ -581,5 +585,5 @@ def _name(length: Duration) -> str:
     return (
         length.replace(" ", "")
         if isinstance(length, str)
-        else format_duration(microseconds(length))
+        else format_duration(parse_duration(length))
     )

@@ -22,7 +22,7 @@ ONE_REVIEW_EACH = 5.0
 """What `m` is when no key has a second review: then nothing is known of the variance within."""
 
 
-def priors_and_strengths(
+def fit_shrinkage(
     measured: Dataset, measure: MeasureReviews
 ) -> tuple[Mapping[str, float], Mapping[str, float]]:
     """Return the mean of each measure over all reviews, and how many reviews it is worth.
@@ -56,11 +56,11 @@ def priors_and_strengths(
     for each in measure.measures:
         known = totals.get(each.known_column, 0)
         priors[each.name] = totals[each.sum] / known / each.one if known else 0.0
-        strengths[each.name] = strength(moments[each.name][1]) if known else 0.0
+        strengths[each.name] = estimate_prior_weight(moments[each.name][1]) if known else 0.0
     return priors, strengths
 
 
-def strength(moments: Integers) -> float:
+def estimate_prior_weight(moments: Integers) -> float:
     """Return `m`, how many reviews the prior is worth.
 
     With n, S and Q the number of values of a key, their sum and the sum of their squares, over

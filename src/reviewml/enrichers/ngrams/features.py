@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.rows.hashing import splitmix
+from reviewml.rows.hashing import mix_bits
 
 BITS = 20
 """N-grams fall into ``2 ** BITS`` buckets."""
@@ -62,7 +62,7 @@ class Ngrams:
     rows: Rows
     texts: int
 
-    def sums(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def sum_weights(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Sum the weights of each text's n-grams.
 
         Parameters
@@ -79,12 +79,12 @@ class Ngrams:
         columns = [np.bincount(self.rows, column, self.texts) for column in found.T]
         return np.stack(columns, axis=1)
 
-    def distinct(self) -> Ngrams:
+    def drop_repeats(self) -> Ngrams:
         """Return each n-gram once for each text."""
         pairs = np.unique(self.rows << BITS | self.buckets)
         return Ngrams(pairs & ((1 << BITS) - 1), pairs >> BITS, self.texts)
 
-    def counts(self) -> npt.NDArray[np.int64]:
+    def count_ngrams(self) -> npt.NDArray[np.int64]:
         """Return how many n-grams each text has."""
         return np.bincount(self.rows, minlength=self.texts)
 
@@ -97,17 +97,17 @@ def normalise_texts(texts: pa.Array) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.utf8_lower(texts))
 
 
-def ngrams_of(texts: pa.Array) -> Ngrams:
+def extract_ngrams(texts: pa.Array) -> Ngrams:
     """Return the n-grams of texts that `normalised` returned.
 
     Words one by one and in pairs, and the beginnings of words, for scripts that set words
     apart; characters one by one and in pairs for scripts that do not; symbols such as ``!`` and
     emoji. Words of the first of several lines, where a title is, count again as such.
     """
-    return _bucket_ngrams(_streams(_Letters.of(texts)), len(texts))
+    return _bucket_ngrams(_stream_ngrams(_Letters.of(texts)), len(texts))
 
 
-def tokens_of(texts: pa.Array) -> Ngrams:
+def extract_tokens(texts: pa.Array) -> Ngrams:
     """Return the words of texts, and the characters of scripts that set no words apart."""
     letters = _Letters.of(texts)
     words, unspaced = _Words.of(letters), letters.unspaced
@@ -120,23 +120,25 @@ def _bucket_ngrams(streams: Iterable[tuple[Hashes, Rows]], texts: int) -> Ngrams
     return Ngrams((hashes >> np.uint64(64 - BITS)).astype(np.int64), rows, texts)
 
 
-def _streams(letters: _Letters) -> Iterator[tuple[Hashes, Rows]]:
+def _stream_ngrams(letters: _Letters) -> Iterator[tuple[Hashes, Rows]]:
     words = _Words.of(letters)
-    yield from _singles_and_pairs(words.hashes, words.rows, words.rows, salt=1)
+    yield from _yield_singles_and_pairs(words.hashes, words.rows, words.rows, salt=1)
     for length in PREFIXES:
         longer = words.lengths > length
         yield _mix_salt(words.prefixes(length)[longer], 10 + length), words.rows[longer]
     title = words.in_title()
-    yield from _singles_and_pairs(words.hashes[title], words.rows[title], words.rows[title], 20)
+    yield from _yield_singles_and_pairs(
+        words.hashes[title], words.rows[title], words.rows[title], 20
+    )
     # A character next to another has the next position; texts are at least one apart.
     unspaced = np.flatnonzero(letters.unspaced)
     apart = unspaced - np.arange(len(unspaced))
-    yield from _singles_and_pairs(letters.hashes[unspaced], letters.rows[unspaced], apart, 30)
+    yield from _yield_singles_and_pairs(letters.hashes[unspaced], letters.rows[unspaced], apart, 30)
     symbols = letters.symbol
     yield _mix_salt(letters.hashes[symbols], 40), letters.rows[symbols]
 
 
-def _singles_and_pairs(
+def _yield_singles_and_pairs(
     hashes: Hashes, rows: Rows, together: npt.NDArray[Any], salt: int
 ) -> Iterator[tuple[Hashes, Rows]]:
     yield _mix_salt(hashes, salt), rows
@@ -146,7 +148,7 @@ def _singles_and_pairs(
 
 
 def _mix_salt(hashes: Hashes, salt: int) -> Hashes:
-    return splitmix(hashes + np.uint64(salt * int(_NEXT) % 2**64))
+    return mix_bits(hashes + np.uint64(salt * int(_NEXT) % 2**64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,12 +164,12 @@ class _Letters:
 
     @classmethod
     def of(cls, texts: pa.Array) -> _Letters:
-        codes = _code_points(texts)
+        codes = _decode_code_points(texts)
         lengths = pc.utf8_length(texts).to_numpy()
         size = _LETTERS_END if codes.max(initial=0) < _LETTERS_END else sys.maxunicode + 1
-        kinds = _kinds(size)[codes]
+        kinds = _classify_code_points(size)[codes]
         return cls(
-            hashes=splitmix(codes.astype(np.uint64) + np.uint64(1)),
+            hashes=mix_bits(codes.astype(np.uint64) + np.uint64(1)),
             rows=np.repeat(np.arange(len(texts)), lengths),
             word=kinds == _WORD,
             unspaced=kinds == _CHARACTER,
@@ -231,7 +233,7 @@ class _Words:
         return np.add.reduceat(terms, self.starts) if len(self.starts) else terms
 
 
-def _code_points(texts: pa.Array) -> npt.NDArray[np.uint32]:
+def _decode_code_points(texts: pa.Array) -> npt.NDArray[np.uint32]:
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
     data = texts.buffers()[2]
     raw = bytes(memoryview(data)[offsets[0] : offsets[-1]]) if data is not None else b""
@@ -246,7 +248,7 @@ _LETTERS_END = 0x40000
 
 
 @functools.cache
-def _kinds(codes: int) -> npt.NDArray[np.uint8]:
+def _classify_code_points(codes: int) -> npt.NDArray[np.uint8]:
     """Find what so many first code points are, shape ``(codes,)``."""
     categories = np.array([unicodedata.category(chr(code))[0] for code in range(codes)])
     kinds = np.full(codes, _SYMBOL, np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.enrichers.ngrams.features import BITS, Ngrams, ngrams_of
+from reviewml.enrichers.ngrams.features import BITS, Ngrams, extract_ngrams
 from reviewml.enrichers.ngrams.softmax_regression import fit_softmax_regression
 from reviewml.untrusted.forms import Array, Form
 
@@ -74,7 +74,7 @@ class NgramModel:
         table
             What `table` returned.
         """
-        sums = ngrams.sums(table)
+        sums = ngrams.sum_weights(table)
         lengths = np.sqrt(np.maximum(sums[:, -1:], 1))
         margins: Floats = sums[:, :-1] / lengths + self.bias
         return margins
@@ -84,7 +84,7 @@ class NgramModel:
         return {name: getattr(self, name) for name in ("buckets", "weights", "bias")}
 
 
-def counts_of(texts: pa.Array) -> Any:
+def count_ngrams(texts: pa.Array) -> Any:
     """Return how often each text has each n-gram, sparse ``(texts, 2 ** BITS)``.
 
     Parameters
@@ -103,7 +103,7 @@ def counts_of(texts: pa.Array) -> Any:
 def _count_ngrams(texts: pa.Array) -> Any:
     from scipy import sparse
 
-    ngrams = ngrams_of(texts)
+    ngrams = extract_ngrams(texts)
     ones = np.ones(len(ngrams.buckets), np.float32)
     # Building it adds up n-grams that occur more than once.
     return sparse.csr_array((ones, (ngrams.rows, ngrams.buckets)), shape=(len(texts), 1 << BITS))
@@ -140,7 +140,7 @@ def fit_ngram_model(
     known = counts[:, buckets]
     lengths = np.sqrt(np.maximum(known.sum(axis=1), 1))
     scale = _log_count_ratio(known, belonging)
-    weights, bias = fit_softmax_regression(_over(lengths, known), target, scale=scale)
+    weights, bias = fit_softmax_regression(_divide_rows(lengths, known), target, scale=scale)
     table = np.column_stack([weights, np.ones(len(buckets))])
     return NgramModel(buckets, table.astype(np.float32), bias)
 
@@ -154,7 +154,7 @@ def _log_count_ratio(counts: Any, belonging: Floats) -> Floats:
     return ratio
 
 
-def _over(divisors: Floats, matrix: Any) -> Any:
+def _divide_rows(divisors: Floats, matrix: Any) -> Any:
     from scipy import sparse
 
     return (sparse.diags_array(1.0 / divisors) @ matrix).tocsr()

@@ -43,7 +43,7 @@ def fit_softmax_regression(
     stretch = np.ones((columns, 1)) if scale is None else scale
     transposed = _transpose_examples(examples)
 
-    def loss(parameters: Floats) -> tuple[float, Floats]:
+    def compute_loss(parameters: Floats) -> tuple[float, Floats]:
         weights, bias = _split_parameters(parameters, columns, classes)
         margins = examples @ (stretch * weights) + bias
         margins -= margins.max(axis=1, keepdims=True)
@@ -57,7 +57,7 @@ def fit_softmax_regression(
     options = {"maxiter": MOST_ITERATIONS}
     # Several threads would add up in another order, and the last bits would tell.
     with threadpool_limits(1, user_api="blas"):
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        found = minimize(compute_loss, start, jac=True, method="L-BFGS-B", options=options)
     weights, bias = _split_parameters(found.x, columns, classes)
     return stretch * weights, bias
 

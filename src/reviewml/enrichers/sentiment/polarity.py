@@ -27,9 +27,9 @@ def fit_polarity(counts: Any, ratings: Floats) -> NgramModel:
     ratings
         From -1 to 1, shape ``(texts,)``.
     """
-    return fit_ngram_model(counts, np.eye(3)[level(ratings)], (1 + ratings[:, None]) / 2)
+    return fit_ngram_model(counts, np.eye(3)[find_level(ratings)], (1 + ratings[:, None]) / 2)
 
 
-def level(ratings: Floats) -> npt.NDArray[np.int64]:
+def find_level(ratings: Floats) -> npt.NDArray[np.int64]:
     """Return the position in `LEVELS` of ratings in [-1, 1]."""
     return np.digitize(ratings, [-MIDDLE, MIDDLE])

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.data.dataset import Dataset
-from reviewml.display.progress import progress
+from reviewml.display.progress import show_progress
 from reviewml.enrichers.ngrams.features import normalise_texts
-from reviewml.enrichers.ngrams.model import counts_of
+from reviewml.enrichers.ngrams.model import count_ngrams
 from reviewml.enrichers.sentiment.rating_scale import RatingScale, round_ratings
 from reviewml.enrichers.sentiment.scales import NO_GROUP, Scales, ScaleSpec
 from reviewml.errors import SchemaError
@@ -29,7 +29,7 @@ _UNSEEN = r"[\pZ\pC\pP]+"
 
 
 @dataclasses.dataclass(frozen=True)
-class Rated:
+class RatedReviews:
     """Texts with ratings, sorted by the hash of what the text says, then by rating.
 
     Parameters
@@ -57,10 +57,10 @@ class Rated:
 
     def counts(self) -> Any:
         """Return how often each text has each n-gram, sparse ``(n, 2 ** BITS)``."""
-        return counts_of(self.texts)
+        return count_ngrams(self.texts)
 
 
-def hashes_of(texts: pa.Array) -> npt.NDArray[np.uint64]:
+def hash_texts(texts: pa.Array) -> npt.NDArray[np.uint64]:
     """Hash the letters and digits of texts that `normalised` returned, in their order.
 
     N-grams tell copies of a text apart by spaces and full stops no more than this does, so
@@ -79,7 +79,7 @@ def collect_rated(
     spec: ScaleSpec = ScaleSpec(),
     *,
     name: str = "rating",
-) -> Rated:
+) -> RatedReviews:
     """Read all rows and keep at most `most` that have a text and a rating.
 
     Parameters
@@ -106,24 +106,24 @@ def collect_rated(
         Of ratings beyond the scale, which are left out; see `Scales.warnings`.
     """
     counts: _Counts = Counter()
-    kept: list[_Part] = []
-    for part in _parts(rows, language, spec.by, name):
+    kept: list[_RatedPart] = []
+    for part in _read_parts(rows, language, spec.by, name):
         counts.update(part.counts)
         kept.append(part)
         if sum(len(p.hashes) for p in kept) > 2 * most:
             kept = [_join_parts(kept, most)]
-    scales = Scales.of(spec, _counts_by_group(counts))
+    scales = Scales.of(spec, _group_counts(counts))
     for warning in scales.warnings():
         warn_at_caller(warning)
-    joined = _join_parts(kept, most) if kept else _Part.empty()
+    joined = _join_parts(kept, most) if kept else _RatedPart.empty()
     ratings, inside = scales.normalize(joined.ratings, joined.groups)
-    return Rated(
+    return RatedReviews(
         joined.texts.filter(pa.array(inside)),
         joined.hashes[inside],
         ratings[inside],
-        _inside_by_language(counts, scales),
+        _count_inside_by_language(counts, scales),
         scales.scales,
-        _only_value(counts, scales),
+        _find_only_value(counts, scales),
     )
 
 
@@ -131,27 +131,27 @@ _Counts = Counter[tuple[str, str, float]]
 """How often each rating occurs in each language and group."""
 
 
-def _counts_by_group(counts: _Counts) -> dict[str, Counter[float]]:
+def _group_counts(counts: _Counts) -> dict[str, Counter[float]]:
     grouped: dict[str, Counter[float]] = {}
     for (_, group, rating), count in counts.items():
         grouped.setdefault(group, Counter())[rating] += count
     return grouped
 
 
-def _inside_by_language(counts: _Counts, scales: Scales) -> dict[str, int]:
+def _count_inside_by_language(counts: _Counts, scales: Scales) -> dict[str, int]:
     inside: Counter[str] = Counter()
     for (language, group, rating), count in counts.items():
         inside[language] += scales.scales[group].count_inside({rating: count})
     return dict(+inside)
 
 
-def _only_value(counts: _Counts, scales: Scales) -> float | None:
+def _find_only_value(counts: _Counts, scales: Scales) -> float | None:
     values = {r for _, group, r in counts if scales.scales[group].count_inside({r: 1})}
     return values.pop() if len(values) == 1 else None
 
 
 @dataclasses.dataclass(frozen=True)
-class _Part:
+class _RatedPart:
     texts: pa.Array
     hashes: npt.NDArray[np.uint64]
     ratings: npt.NDArray[np.float64]
@@ -159,13 +159,13 @@ class _Part:
     counts: _Counts
 
     @classmethod
-    def empty(cls) -> _Part:
+    def empty(cls) -> _RatedPart:
         none = pa.array([], pa.string())
         return cls(none, np.empty(0, np.uint64), np.empty(0), none, Counter())
 
 
-def _parts(rows: Dataset, language: str, by: str | None, name: str) -> Iterator[_Part]:
-    for batch in progress(rows.full_batches(), "rated reviews", rows.rows):
+def _read_parts(rows: Dataset, language: str, by: str | None, name: str) -> Iterator[_RatedPart]:
+    for batch in show_progress(rows.full_batches(), "rated reviews", rows.rows):
         ratings = read_ratings(batch.column("rating"), name)
         texts = normalise_texts(batch.column("text"))
         useful = pc.and_(pc.is_finite(ratings).fill_null(False), pc.not_equal(texts, ""))
@@ -175,7 +175,7 @@ def _parts(rows: Dataset, language: str, by: str | None, name: str) -> Iterator[
                 _name_groups(batch, each).filter(useful) for each in (language, by)
             )
             counts = _count_ratings(languages, groups, ratings)
-            yield _Part(texts, hashes_of(texts), ratings, groups, counts)
+            yield _RatedPart(texts, hash_texts(texts), ratings, groups, counts)
 
 
 def _name_groups(batch: pa.RecordBatch, column: str | None) -> pa.Array:
@@ -220,14 +220,14 @@ def read_ratings(column: pa.Array, name: str) -> pa.Array:
         return column.cast(pa.float64(), safe=not pa.types.is_integer(column.type))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         # Arrow's own message quotes the value, which may be a review.
-        raise SchemaError(_unread(column, name)) from None
+        raise SchemaError(_describe_unread(column, name)) from None
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
-def _unread(column: pa.Array, name: str) -> str:
+def _describe_unread(column: pa.Array, name: str) -> str:
     kind = str(column.type)
     if _is_text(column.type):
         kind += f" of up to {pc.max(pc.utf8_length(column)).as_py() or 0:,} characters"
@@ -239,7 +239,7 @@ def _unread(column: pa.Array, name: str) -> str:
     )
 
 
-def _join_parts(parts: list[_Part], most: int) -> _Part:
+def _join_parts(parts: list[_RatedPart], most: int) -> _RatedPart:
     hashes = np.concatenate([part.hashes for part in parts])
     ratings = np.concatenate([part.ratings for part in parts])
     groups = pa.chunked_array([part.groups for part in parts]).combine_chunks()
@@ -248,4 +248,4 @@ def _join_parts(parts: list[_Part], most: int) -> _Part:
     order = np.lexsort((stable_hash(groups), exact, ratings, hashes))[:most]
     texts = pa.chunked_array([part.texts for part in parts]).take(pa.array(order))
     groups = groups.take(pa.array(order))
-    return _Part(texts.combine_chunks(), hashes[order], ratings[order], groups, Counter())
+    return _RatedPart(texts.combine_chunks(), hashes[order], ratings[order], groups, Counter())

@@ -117,7 +117,7 @@ def detect_scale(counts: Mapping[float, int]) -> RatingScale:
     >>> str(detect_scale({1: 60, 3: 60, 5: 60, 50: 1})), str(detect_scale({4: 10, 5: 90}))
     ('1 to 5', '1 to 5')
     """
-    lowest, highest = common_range(counts)
+    lowest, highest = find_common_range(counts)
     for low, high in KNOWN:
         # Ratings of nothing but 1 are the lowest of 1 to 5 rather than the highest of 0 to 1.
         if low <= lowest and highest <= high and (lowest < 1 or high > 1):
@@ -127,7 +127,7 @@ def detect_scale(counts: Mapping[float, int]) -> RatingScale:
     return RatingScale(min(near), max(near))
 
 
-def common_range(counts: Mapping[float, int]) -> tuple[float, float]:
+def find_common_range(counts: Mapping[float, int]) -> tuple[float, float]:
     """Find the lowest and the highest value that are not rare; see `detect_scale`."""
     rare = count_rare(sum(counts.values()))
     values = sorted(counts)
@@ -158,7 +158,7 @@ def describe_beyond(scale: RatingScale, counts: Mapping[float, int], where: str 
 
 def is_short(scale: RatingScale, counts: Mapping[float, int]) -> bool:
     """Tell whether no common rating is near the top of a scale, which may then be another."""
-    _, highest = common_range(counts)
+    _, highest = find_common_range(counts)
     return highest <= scale.lowest + SHORT * (scale.highest - scale.lowest)
 
 
@@ -182,7 +182,7 @@ def describe_doubt(scale: RatingScale, counts: Mapping[float, int], where: str =
         if (
             is_within
             and MOST * total <= inside < total
-            and _width(narrow) <= NARROW * _width(scale)
+            and _measure_width(narrow) <= NARROW * _measure_width(scale)
         ):
             return (
                 f"{inside:,} of {total:,} ratings{where} are on the scale {narrow}, and all are "
@@ -192,5 +192,5 @@ def describe_doubt(scale: RatingScale, counts: Mapping[float, int], where: str =
     return ""
 
 
-def _width(scale: RatingScale) -> float:
+def _measure_width(scale: RatingScale) -> float:
     return scale.highest - scale.lowest

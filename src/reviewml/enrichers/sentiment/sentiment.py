@@ -12,10 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.data.dataset import Dataset
-from reviewml.enrichers.ngrams.features import ngrams_of, normalise_texts
+from reviewml.enrichers.ngrams.features import extract_ngrams, normalise_texts
 from reviewml.enrichers.ngrams.model import NgramModel
 from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
-from reviewml.enrichers.sentiment.rated_reviews import NO_LANGUAGE, Rated, collect_rated, hashes_of
+from reviewml.enrichers.sentiment.rated_reviews import (
+    NO_LANGUAGE,
+    RatedReviews,
+    collect_rated,
+    hash_texts,
+)
 from reviewml.enrichers.sentiment.scales import ScaleSpec
 from reviewml.errors import ParameterError, RowErrors, SchemaError
 from reviewml.evaluation.splits import folds
@@ -52,7 +57,7 @@ class Grounds:
     min_rated: int
     unlearned: str
 
-    def lacking(self, language: str) -> str:
+    def explain_lacking(self, language: str) -> str:
         """Return why texts in a language cannot be scored; empty where they can."""
         known, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
         if language == NO_LANGUAGE or set(self.rated_rows) <= {NO_LANGUAGE}:
@@ -174,7 +179,7 @@ class Sentiment(Enricher):
         rated = self._collect(rows)
         self._learn(rated, rated.counts())
 
-    def _collect(self, rows: Dataset) -> Rated:
+    def _collect(self, rows: Dataset) -> RatedReviews:
         spec = ScaleSpec(self.scale, self.scale_by)
         return collect_rated(rows, LANGUAGE, self.max_rows, spec, name=self._rating_name)
 
@@ -184,10 +189,12 @@ class Sentiment(Enricher):
         counts = rated.counts()
         self._learn(rated, counts)
         part = folds(rated.hashes, self.n_folds)
-        models = [_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
-        unlearned = self.unlearned_ or _alike(part, self.n_folds)
+        models = [_fit_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
+        unlearned = self.unlearned_ or _describe_alike(part, self.n_folds)
         return dataset.enrich(
-            CrossFitted(grounds=self._grounds(unlearned), models=models, stands_for=self.origin()),
+            CrossFitted(
+                grounds=self._make_grounds(unlearned), models=models, stands_for=self.origin()
+            ),
             stage=stage or type(self).__name__,
         )
 
@@ -216,20 +223,20 @@ class Sentiment(Enricher):
         if pa.types.is_nested(kind):
             raise SchemaError(f"scale_by={self.scale_by!r} is {kind}, which has no groups.")
 
-    def _learn(self, rated: Rated, counts: Any) -> None:
+    def _learn(self, rated: RatedReviews, counts: Any) -> None:
         everything = np.ones(len(rated.hashes), bool)
         self.rated_rows_ = dict(sorted(rated.languages.items()))
-        self.unlearned_ = _all_equal(rated)
+        self.unlearned_ = _describe_all_equal(rated)
         self.scales_ = {
             group: [scale.lowest, scale.highest] for group, scale in sorted(rated.scales.items())
         }
-        self.polarity_ = _polarity(rated, counts, everything).to_state()
+        self.polarity_ = _fit_polarity(rated, counts, everything).to_state()
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.setup()
-        return _enrich_batch(batch, self._grounds(self.unlearned_), self._score_texts)
+        return _enrich_batch(batch, self._make_grounds(self.unlearned_), self._score_texts)
 
-    def _grounds(self, unlearned: str) -> Grounds:
+    def _make_grounds(self, unlearned: str) -> Grounds:
         return Grounds(self.rated_rows_, self.min_rated, unlearned)
 
     def setup(self) -> None:
@@ -240,7 +247,7 @@ class Sentiment(Enricher):
             self._made_of = self.polarity_
 
     def _score_texts(self, texts: pa.Array) -> Floats:
-        return _probabilities(texts, self._model, self._table)
+        return _predict_probabilities(texts, self._model, self._table)
 
     def summary(self) -> str:
         """Return how many rated reviews it learned from, by language, or why from none."""
@@ -287,21 +294,21 @@ class CrossFitted(Enricher):
 
     def _score_texts(self, texts: pa.Array) -> Floats:
         found = np.empty((len(texts), len(LEVELS)))
-        part = folds(hashes_of(texts), len(self.models))
+        part = folds(hash_texts(texts), len(self.models))
         for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):
             rows = np.flatnonzero(part == fold)
-            found[rows] = _probabilities(texts.take(pa.array(rows)), model, table)
+            found[rows] = _predict_probabilities(texts.take(pa.array(rows)), model, table)
         return found
 
 
-def _all_equal(rated: Rated) -> str:
+def _describe_all_equal(rated: RatedReviews) -> str:
     total = sum(rated.languages.values())
     if rated.only is None:
         return ""
     return f"all {total:,} ratings are {rated.only}: nothing to learn"
 
 
-def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
+def _describe_alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
     if len(np.unique(part)) > 1:
         return ""
     return (
@@ -310,7 +317,7 @@ def _alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
     )
 
 
-def _polarity(rated: Rated, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
+def _fit_polarity(rated: RatedReviews, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
     if rated.only is not None or not chosen.any():
         return NgramModel.make_empty(len(LEVELS))
     return fit_polarity(counts[np.flatnonzero(chosen)], rated.ratings[chosen])
@@ -330,10 +337,12 @@ def _enrich_batch(
     return batch.append_column("sentiment", score).append_column("sentiment_label", label)
 
 
-def _probabilities(texts: pa.Array, model: NgramModel, table: npt.NDArray[np.float32]) -> Floats:
-    ngrams = ngrams_of(texts)
+def _predict_probabilities(
+    texts: pa.Array, model: NgramModel, table: npt.NDArray[np.float32]
+) -> Floats:
+    ngrams = extract_ngrams(texts)
     found = Calibration().probabilities(model.margins(ngrams, table))
-    found[ngrams.counts() == 0] = np.nan
+    found[ngrams.count_ngrams() == 0] = np.nan
     return found
 
 
@@ -341,7 +350,7 @@ def _refuse_unrated(batch: pa.RecordBatch, texts: pa.Array, grounds: Grounds) ->
     languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
     if LANGUAGE in batch.schema.names:
         languages = batch.column(LANGUAGE).cast(pa.string()).fill_null(NO_LANGUAGE)
-    reasons = {name: grounds.lacking(name) for name in languages.unique().to_pylist()}
+    reasons = {name: grounds.explain_lacking(name) for name in languages.unique().to_pylist()}
     few = pa.array([name for name, reason in reasons.items() if reason], pa.string())
     refused = pc.and_(pc.is_in(languages, few), pc.not_equal(texts, ""))
     rows = np.flatnonzero(np.asarray(refused))

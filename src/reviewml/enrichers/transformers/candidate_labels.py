@@ -36,7 +36,7 @@ def check_labels(labels: Sequence[str], parameter: str = "candidate_labels") -> 
     return found
 
 
-def hypotheses(template: str, labels: Sequence[str]) -> list[str]:
+def fill_template(template: str, labels: Sequence[str]) -> list[str]:
     """Return the sentence of each label, or raise `ParameterError` when it has no place in it."""
     if not isinstance(template, str):
         raise ParameterError(
@@ -52,21 +52,21 @@ def _check_template(template: str) -> None:
     try:
         fields = [field[1:] for field in Formatter().parse(template) if field[1] is not None]
     except ValueError as error:
-        raise _cannot_fill_in(template, str(error)) from error
+        raise _make_template_error(template, str(error)) from error
     if not fields:
         raise ParameterError(f"hypothesis_template={template!r} has no {{}} for the label.")
     if fields != [("", "", None)] and set(fields) != {("0", "", None)}:
-        raise _cannot_fill_in(template, "it asks for more than the label")
+        raise _make_template_error(template, "it asks for more than the label")
 
 
-def _cannot_fill_in(template: str, reason: str) -> ParameterError:
+def _make_template_error(template: str, reason: str) -> ParameterError:
     return ParameterError(
         f"hypothesis_template={template!r} cannot be filled in ({reason}): put one {{}} where the "
         "label goes."
     )
 
 
-def scored_types(column: str, labels: Sequence[str]) -> dict[str, pa.DataType]:
+def list_scored_types(column: str, labels: Sequence[str]) -> dict[str, pa.DataType]:
     """Return the columns for the winner, its score and all scores, and their types."""
     return {
         column: pa.string(),
@@ -75,7 +75,7 @@ def scored_types(column: str, labels: Sequence[str]) -> dict[str, pa.DataType]:
     }
 
 
-def scored_columns(column: str, labels: Sequence[str], scores: Floats) -> dict[str, pa.Array]:
+def make_scored_columns(column: str, labels: Sequence[str], scores: Floats) -> dict[str, pa.Array]:
     """Return the columns of `scored_types`.
 
     Parameters

@@ -14,7 +14,7 @@ import pyarrow as pa
 from reviewml.data.dataset import Dataset
 from reviewml.enrichers.transformers.text_classifier import TextClassifier
 from reviewml.errors import NotFitted, ParameterError
-from reviewml.inference.backend_agreement import AGREEMENT, agreement
+from reviewml.inference.backend_agreement import AGREEMENT, measure_agreement
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.placement import Placement
 from reviewml.rows.hashing import digest, stable_hash
@@ -123,20 +123,22 @@ class TransformerClassifier(TextClassifier):
         if self.exact:
             return
         self.setup()
-        texts = some_texts(rows, COMPARED)
+        texts = sample_texts(rows, COMPARED)
         if not texts:
             raise ParameterError(
-                f"none of these rows has a text, and {self._way()} has to be compared with the "
+                f"none of these rows has a text, and {self._describe_way()} has to be compared with the "
                 "exact answers on some: fit on rows with texts, or leave backend='torch'."
             )
         exact = type(self)(
             **self.get_params(deep=False) | {"backend": "torch", "precision": "float32"}
         )
         expected, found = (each.probabilities(texts).values for each in (exact, self))
-        self.agreement_ = agreement(expected, found, self.classes) | {"way": self._way()}
+        self.agreement_ = measure_agreement(expected, found, self.classes) | {
+            "way": self._describe_way()
+        }
         if self.agreement_["label"] < ENOUGH:
             warnings.warn(
-                f"{self.checkpoint.name} by {self._way()}: {self.agreement_['summary']}. Leave "
+                f"{self.checkpoint.name} by {self._describe_way()}: {self.agreement_['summary']}. Leave "
                 "backend='torch' where that is not enough.",
                 stacklevel=2,
             )
@@ -146,7 +148,7 @@ class TransformerClassifier(TextClassifier):
         self.setup()
         if not self.exact and self._measured_agreement() is None:
             raise NotFitted(
-                f"{type(self).__name__} runs by {self._way()}, and how far that is from the "
+                f"{type(self).__name__} runs by {self._describe_way()}, and how far that is from the "
                 "exact answers was not measured: call fit() on some rows first, or fit its "
                 "pipeline; backend='torch' needs no fit."
             )
@@ -154,9 +156,9 @@ class TransformerClassifier(TextClassifier):
     def _measured_agreement(self) -> dict[str, Any] | None:
         # What was found in one precision says nothing of another.
         found: dict[str, Any] = getattr(self, "agreement_", {})
-        return found if found.get("way") == self._way() else None
+        return found if found.get("way") == self._describe_way() else None
 
-    def _way(self) -> str:
+    def _describe_way(self) -> str:
         return f"backend={self.backend!r} with precision={self.precision!r}"
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -180,7 +182,7 @@ class TransformerClassifier(TextClassifier):
         )
 
 
-def some_texts(rows: Dataset, most: int) -> list[str]:
+def sample_texts(rows: Dataset, most: int) -> list[str]:
     """Return different texts of some rows, the same ones in whatever order the rows come.
 
     Parameters

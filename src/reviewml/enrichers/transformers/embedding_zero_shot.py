@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from reviewml.enrichers.transformers.candidate_labels import (
     check_labels,
-    hypotheses,
-    scored_columns,
-    scored_types,
+    fill_template,
+    list_scored_types,
+    make_scored_columns,
 )
 from reviewml.enrichers.transformers.classifier import TransformerClassifier
 from reviewml.enrichers.transformers.text_classifier import Floats, Probabilities
-from reviewml.enrichers.transformers.zero_shot import softmax_of_known
+from reviewml.enrichers.transformers.zero_shot import compute_known_softmax
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
 from reviewml.inference.known_models import EMBEDDING
@@ -90,7 +90,7 @@ class EmbeddingZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, self.classes)
+        return list_scored_types(self.column, self.classes)
 
     @property
     def classes(self) -> Sequence[str]:
@@ -99,14 +99,14 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     def decisive_params(self) -> dict[str, Any]:
         # A mapping has a fingerprint whatever its order, and the scores stand in that order.
-        described = list(zip(self.classes, self._descriptions(), strict=True))
+        described = list(zip(self.classes, self._list_descriptions(), strict=True))
         return super().decisive_params() | {"candidate_labels": described}
 
     def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
         return load_encoder(checkpoint, placement)
 
-    def _embedded_labels(self) -> Floats:
-        made_of = (self.text_model, self._descriptions())
+    def _embed_labels(self) -> Floats:
+        made_of = (self.text_model, self._list_descriptions())
         if getattr(self, "_embedded_from", None) != made_of:
             said = made_of[0].singles(made_of[1])
             for at, error in said.failures.items():
@@ -116,17 +116,17 @@ class EmbeddingZeroShot(TransformerClassifier):
             self._embedded_from = made_of
         return self._embedded
 
-    def _descriptions(self) -> list[str]:
+    def _list_descriptions(self) -> list[str]:
         given = self.candidate_labels
         described = self.classes
         if isinstance(given, Mapping):
             described = check_labels(list(given.values()))
-        return hypotheses(self.hypothesis_template, described)
+        return fill_template(self.hypothesis_template, described)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         found = self.text_model.singles(texts)
-        cosines = found.values.astype(np.float64) @ self._embedded_labels().T
-        return Probabilities(softmax_of_known(SCALE * cosines), found.failures)
+        cosines = found.values.astype(np.float64) @ self._embed_labels().T
+        return Probabilities(compute_known_softmax(SCALE * cosines), found.failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
-        return scored_columns(self.column, self.classes, probabilities)
+        return make_scored_columns(self.column, self.classes, probabilities)

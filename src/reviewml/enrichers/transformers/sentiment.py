@@ -101,7 +101,7 @@ class TransformerSentiment(TransformerClassifier):
         """The model's labels, read from its configuration alone."""
         wanted = (self.checkpoint, self.checkpoint.files())
         if getattr(self, "_labels_of", None) != wanted:
-            labels = self.checkpoint.config().id2label
+            labels = self.checkpoint.load_config().id2label
             self._labels = [labels[at] for at in sorted(labels)]
             self._labels_of = wanted
         return self._labels
@@ -114,7 +114,7 @@ class TransformerSentiment(TransformerClassifier):
         ParameterError
             When its name does not say and `label_values` does not either.
         """
-        return values_of(self.classes, self.label_values)
+        return map_label_values(self.classes, self.label_values)
 
     def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
         found = load_classifier(checkpoint, placement)
@@ -125,7 +125,7 @@ class TransformerSentiment(TransformerClassifier):
                 "choose a model that classifies sentiment."
             )
         labels = found.config.id2label
-        values_of([labels[at] for at in sorted(labels)], self.label_values)
+        map_label_values([labels[at] for at in sorted(labels)], self.label_values)
         return found
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
@@ -146,12 +146,12 @@ class TransformerSentiment(TransformerClassifier):
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; warn of languages that the model does not know."""
-        known = self._known_languages()
+        known = self._list_known_languages()
         if known and LANGUAGE in dataset.schema.names:
             dataset = dataset.apply(CheckLanguages(self.checkpoint.name, tuple(known)))
         return super().enrich_dataset(dataset, stage=stage)
 
-    def _known_languages(self) -> Sequence[str]:
+    def _list_known_languages(self) -> Sequence[str]:
         if self.languages is not None:
             return self.languages
         return self.checkpoint.languages()
@@ -190,7 +190,7 @@ class CheckLanguages(BatchOperation):
         return batch
 
 
-def values_of(labels: Sequence[str], given: Mapping[str, float] | None) -> dict[str, float]:
+def map_label_values(labels: Sequence[str], given: Mapping[str, float] | None) -> dict[str, float]:
     """Return what labels stand for, from -1 to 1, in their order.
 
     Parameters

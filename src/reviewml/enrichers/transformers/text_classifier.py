@@ -64,25 +64,25 @@ class TextClassifier(Enricher):
         """
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        texts, places = distinct(batch.column("text"))
+        texts, places = index_distinct(batch.column("text"))
         found = self.probabilities(texts)
-        each = rows_of(found.values, places)
-        return append_answers(self, batch, each, failed_rows(found.failures, places))
+        each = take_rows(found.values, places)
+        return append_answers(self, batch, each, map_failed_rows(found.failures, places))
 
 
-def distinct(texts: pa.Array) -> tuple[list[str], Places]:
+def index_distinct(texts: pa.Array) -> tuple[list[str], Places]:
     """Return the different texts, and the position of each row's text, -1 where it has none."""
     encoded = texts.cast(pa.large_string()).dictionary_encode()
     return encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
 
 
-def rows_of(values: npt.NDArray[Any], places: Places) -> npt.NDArray[Any]:
+def take_rows(values: npt.NDArray[Any], places: Places) -> npt.NDArray[Any]:
     """Return the values of each row's text, not a number where it has none."""
     none = np.full((1, *values.shape[1:]), np.nan, values.dtype)
     return np.concatenate([values, none])[places]
 
 
-def failed_rows(failures: Mapping[int, Exception], places: Places) -> dict[int, Exception]:
+def map_failed_rows(failures: Mapping[int, Exception], places: Places) -> dict[int, Exception]:
     """Return which rows failed, from which texts did."""
     rows = np.flatnonzero(np.isin(places, list(failures)))
     return {int(row): failures[int(places[row])] for row in rows}

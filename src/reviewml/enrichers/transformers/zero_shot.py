@@ -13,19 +13,19 @@ from scipy.special import softmax
 
 from reviewml.enrichers.transformers.candidate_labels import (
     check_labels,
-    hypotheses,
+    fill_template,
     label_sets,
-    scored_columns,
-    scored_types,
+    list_scored_types,
+    make_scored_columns,
 )
 from reviewml.enrichers.transformers.classifier import TransformerClassifier
 from reviewml.enrichers.transformers.text_classifier import (
     Floats,
     Probabilities,
     append_answers,
-    distinct,
-    failed_rows,
-    rows_of,
+    index_distinct,
+    map_failed_rows,
+    take_rows,
 )
 from reviewml.errors import ParameterError
 from reviewml.inference.checkpoint import Checkpoint
@@ -128,62 +128,66 @@ class ZeroShot(TransformerClassifier):
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
         """The label, its score, and all scores."""
-        return scored_types(self.column, self.classes)
+        return list_scored_types(self.column, self.classes)
 
     @property
     def classes(self) -> Sequence[str]:
         return check_labels(self.candidate_labels)
 
     def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
-        hypotheses(self.hypothesis_template, self.classes)
+        fill_template(self.hypothesis_template, self.classes)
         found = load_classifier(checkpoint, placement)
-        entailment(found.config)
+        find_entailment(found.config)
         return found
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        logits, failures = self._logits(texts, np.ones((len(texts), len(self.classes)), bool))
-        return Probabilities(self._scores(logits), failures)
+        logits, failures = self._compute_logits(
+            texts, np.ones((len(texts), len(self.classes)), bool)
+        )
+        return Probabilities(self._compute_scores(logits), failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
-        return scored_columns(self.column, self.classes, probabilities)
+        return make_scored_columns(self.column, self.classes, probabilities)
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if self.labels_column is None:
             return super().enrich(batch)
         self.require_measured()
         wanted, refused = label_sets(batch.column(self.labels_column), self.classes)
-        texts, places = distinct(batch.column("text"))
+        texts, places = index_distinct(batch.column("text"))
         # A row without a text asks nothing of the last one.
         asked = np.zeros((len(texts) + 1, len(self.classes)), bool)
         np.logical_or.at(asked, places, wanted)
-        logits, failures = self._logits(texts, asked[:-1])
-        each = np.where(wanted[:, :, None], rows_of(logits, places), np.nan)
+        logits, failures = self._compute_logits(texts, asked[:-1])
+        each = np.where(wanted[:, :, None], take_rows(logits, places), np.nan)
         return append_answers(
-            self, batch, self._scores(each), failed_rows(failures, places) | refused
+            self, batch, self._compute_scores(each), map_failed_rows(failures, places) | refused
         )
 
-    def _logits(self, texts: Sequence[str], asked: Wanted) -> tuple[Floats, dict[int, Exception]]:
+    def _compute_logits(
+        self, texts: Sequence[str], asked: Wanted
+    ) -> tuple[Floats, dict[int, Exception]]:
         """Return the logits of contradiction and entailment, shape ``(texts, labels, 2)``."""
-        sentences = hypotheses(self.hypothesis_template, self.classes)
+        sentences = fill_template(self.hypothesis_template, self.classes)
         found = self.text_model.pairs(texts, sentences, asked)
         logits = np.full((*asked.shape, 2), np.nan)
-        logits[asked] = found.values[:, entailment(self.text_model.config)]
+        logits[asked] = found.values[:, find_entailment(self.text_model.config)]
         owners = np.nonzero(asked)[0]
         failures = {int(owners[pair]): error for pair, error in found.failures.items()}
         # Half an answer is none: the other scores would be shares of less.
         logits[list(failures)] = np.nan
         return logits, failures
 
-    def _scores(self, logits: Floats) -> Floats:
+    def _compute_scores(self, logits: Floats) -> Floats:
         alone: Floats = softmax(logits, axis=-1)[..., 1]
         if self.multi_label:
             return alone
         # As in transformers, one label alone is weighed against its contradiction.
         single = (~np.isnan(alone)).sum(axis=1, keepdims=True) == 1
-        return np.where(single, alone, softmax_of_known(logits[..., 1]))
+        return np.where(single, alone, compute_known_softmax(logits[..., 1]))
 
 
-def softmax_of_known(logits: Floats) -> Floats:
+def compute_known_softmax(logits: Floats) -> Floats:
     """Return shares that sum to 1 in each row, of the numbers in it that are known."""
     known = ~np.isnan(logits)
     shares = softmax(np.where(known, logits, -np.inf)[known.any(axis=1)], axis=-1)
@@ -192,7 +196,7 @@ def softmax_of_known(logits: Floats) -> Floats:
     return np.where(known, found, np.nan)
 
 
-def entailment(config: Any) -> list[int]:
+def find_entailment(config: Any) -> list[int]:
     """Return the positions of contradiction and entailment among a model's labels.
 
     Where no label is named a contradiction, it is the first label, or the last when entailment

@@ -9,28 +9,28 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.calls.row_calls import Asked, Question, SqlQuestion
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.calls.row_calls import CallSql, RowCall, SqlRowCall
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.cortex_budget import Texts
 from reviewml.backends.snowflake.identifiers import literal, quote_identifier
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.query import Query, Step
 from reviewml.backends.snowflake.tables.role_expressions import (
-    both_errors,
-    error_array,
-    id_key_cell,
+    concatenate_errors,
+    write_error_array,
+    write_id_key_cell,
 )
-from reviewml.backends.snowflake.tables.types import sql_type
-from reviewml.display.progress import progress
+from reviewml.backends.snowflake.tables.types import find_sql_type
+from reviewml.display.progress import show_progress
 from reviewml.errors import BackendError, CreditsExhausted
 from reviewml.operations.ask_database import AskDatabase
-from reviewml.operations.cached_enrich import FIRST_ROWS, CachedEnrich, next_rows
+from reviewml.operations.cached_enrich import FIRST_ROWS, CachedEnrich, choose_next_rows
 from reviewml.operations.enrich import Enrich
-from reviewml.operations.sql_call import ANSWER, Estimate
+from reviewml.operations.sql_call import ANSWER, CallEstimate
 from reviewml.operations.value_store import Shelf
 from reviewml.rows.bookkeeping import narrow_schema
-from reviewml.rows.roles import BOOKKEEPING, ERRORS, columns_behind, roles_of
+from reviewml.rows.roles import BOOKKEEPING, ERRORS, list_columns_behind, roles_of
 
 KEY_NAME = "__key__"
 
@@ -44,7 +44,7 @@ GONE = "its answer was taken out of the store meanwhile: run it again"
 
 def compile_question(operation: AskDatabase, before: pa.Schema, after: pa.Schema) -> Step:
     """Compile what an enricher asks of the database."""
-    return ask_once(SqlQuestion.of(operation, before), after)
+    return ask_once(SqlRowCall.of(operation, before), after)
 
 
 def compile_enrich(operation: Enrich, before: pa.Schema, after: pa.Schema) -> Step | None:
@@ -58,13 +58,13 @@ def compile_enrich(operation: Enrich, before: pa.Schema, after: pa.Schema) -> St
     return compile_question(question, before, after)
 
 
-def ask_once(question: Question, after: pa.Schema) -> Step:
+def ask_once(question: RowCall, after: pa.Schema) -> Step:
     """Return what asks about rows, and gives them with what is answered."""
-    return lambda rows: Asking.of(question, rows).join_answers(after)
+    return lambda rows: CachedCall.of(question, rows).join_answers(after)
 
 
 @dataclasses.dataclass(frozen=True)
-class Asking:
+class CachedCall:
     """One pass of asking about some rows.
 
     Answers stand in a table of the store's, otherwise in one that goes with the rows. What is not
@@ -83,28 +83,28 @@ class Asking:
         The table of answers: ``KEY``, and ``C0``, ``C1`` … for the values.
     """
 
-    question: Question
-    rows: Rows
+    question: RowCall
+    rows: Query
     shelf: Shelf
     answers: object
 
     @classmethod
-    def of(cls, question: Question, rows: Rows) -> Asking:
+    def of(cls, question: RowCall, rows: Query) -> CachedCall:
         """Prepare to ask; there is a table of answers afterwards, and nothing is asked yet."""
         question.enricher.setup()
         shelf = Shelf.of(question.enricher)
-        answers = _answers(question.store, shelf, rows.database)
+        answers = _make_answer_table(question.store, shelf, rows.database)
         schema = rows.schema.append(pa.field(KEY_NAME, pa.string()))
         keyed = rows.select(schema, {KEY_NAME: question.key(rows.database)})
         return cls(question, keyed.materialize(), shelf, answers)
 
     @functools.cached_property
-    def call(self) -> Asked:
+    def call(self) -> CallSql:
         """How it is asked."""
         return self.question.call(self.database)
 
     @property
-    def database(self) -> Database:
+    def database(self) -> SnowflakeSession:
         """Where it is asked."""
         return self.rows.database
 
@@ -113,7 +113,7 @@ class Asking:
         """Columns of the values in the table of answers."""
         return [f"C{place}" for place in range(len(self.shelf.columns))]
 
-    def join_answers(self, after: pa.Schema) -> Rows:
+    def join_answers(self, after: pa.Schema) -> Query:
         """Return the rows with what is answered, once everything is."""
         self._link()
         # Threads that ask the same at once would pay for it twice.
@@ -121,12 +121,12 @@ class Asking:
             failed = self._ask_missing()
         return self._join_results(failed, after)
 
-    def distinct(self) -> int:
+    def count_distinct(self) -> int:
         """Return how many different rows there are to ask about, answered or not."""
         keys = f"SELECT DISTINCT {KEY} FROM ({self.rows.query}) WHERE {KEY} IS NOT NULL"
         return self.database.count(f"({keys})")
 
-    def unseen(self) -> str:
+    def select_unseen(self) -> str:
         """Return the query of what the enricher is shown of different rows, without answers."""
         shown = self.question.shown
         any_of = [f"ANY_VALUE({cell}) AS {quote_identifier(name)}" for name, cell in shown.items()]
@@ -140,16 +140,16 @@ class Asking:
     def _ask_missing(self) -> object:
         """Ask what was not asked before, and return the table of what failed."""
         database = self.database
-        failed = database.temporary_table(
+        failed = database.create_temporary_table(
             f"SELECT NULL::TEXT AS {KEY}, {NO_ERRORS} AS {FAILURES} WHERE FALSE"
         )
-        unseen = database.temporary_table(self.unseen())
+        unseen = database.create_temporary_table(self.select_unseen())
         todo = database.count(str(unseen))
         if self.question.store is not None:
-            self.question.store.used(self.shelf, self.distinct() - todo, todo)
-        for chunk in progress(_chunks(todo), self.question.stage, todo, part=True):
-            for part in self._paid(chunk, unseen, todo):
-                answered = database.temporary_table(
+            self.question.store.used(self.shelf, self.count_distinct() - todo, todo)
+        for chunk in show_progress(_split_chunks(todo), self.question.stage, todo, part=True):
+            for part in self._note_paid_chunk(chunk, unseen, todo):
+                answered = database.create_temporary_table(
                     f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
                 )
                 self._keep(answered)
@@ -159,7 +159,7 @@ class Asking:
                 )
         return failed
 
-    def _paid(self, chunk: range, unseen: object, todo: int) -> Iterator[str]:
+    def _note_paid_chunk(self, chunk: range, unseen: object, todo: int) -> Iterator[str]:
         """Yield the texts of a chunk, noted as paid for: all at once, or as many as there may be.
 
         Raises
@@ -178,8 +178,8 @@ class Asking:
             if len(chunk) == 1:
                 raise
             half = chunk.start + len(chunk) // 2
-            yield from self._paid(range(chunk.start, half), unseen, todo)
-            yield from self._paid(range(half, chunk.stop), unseen, todo)
+            yield from self._note_paid_chunk(range(chunk.start, half), unseen, todo)
+            yield from self._note_paid_chunk(range(half, chunk.stop), unseen, todo)
         else:
             yield part
 
@@ -187,7 +187,7 @@ class Asking:
         price, budget = self.call.price, self.rows.budget
         if price is not None and budget.max_credits is not None:
             # As they are counted for a plan, whose upper end is then enough.
-            texts = size_of(self.database, part, price.text, price.counted)
+            texts = measure_texts(self.database, part, price.text, price.counted)
             budget.spend(price, texts, done, todo)
 
     def _keep(self, answered: object) -> None:
@@ -207,7 +207,7 @@ class Asking:
         name, store = roles_of(self.rows.schema).id, self.question.store
         if store is None or name is None:
             return
-        cell = id_key_cell(self.rows.schema.field(name))
+        cell = write_id_key_cell(self.rows.schema.field(name))
         found = f"SELECT DISTINCT {cell} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
         self.database.run(
             f"MERGE INTO {store.links} AS t USING (SELECT * FROM ({found}) "
@@ -215,13 +215,13 @@ class Asking:
             "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
         )
 
-    def _join_results(self, failed: object, after: pa.Schema) -> Rows:
+    def _join_results(self, failed: object, after: pa.Schema) -> Query:
         cells = {name: f"r.{quote_identifier(name)}" for name in self.rows.schema.names}
         for field, column in zip(self.shelf.columns, self.columns, strict=True):
-            cells[field.name] = sql_type(field).loaded.format(f"a.{column}")
-        gone = error_array(self.question.stage, literal(GONE))
+            cells[field.name] = find_sql_type(field).loaded.format(f"a.{column}")
+        gone = write_error_array(self.question.stage, literal(GONE))
         lost = f"IFF(r.{KEY} IS NULL OR a.KEY IS NOT NULL, NULL, COALESCE(f.{FAILURES}, {gone}))"
-        cells[ERRORS] = both_errors(f"r.{quote_identifier(ERRORS)}", lost)
+        cells[ERRORS] = concatenate_errors(f"r.{quote_identifier(ERRORS)}", lost)
         listed = ", ".join(f"{cells[name]} AS {quote_identifier(name)}" for name in after.names)
         # Should an answer stand there twice, rows must not.
         once = (
@@ -238,30 +238,34 @@ class Asking:
         )
 
 
-def _answers(store: SnowflakeStore | None, shelf: Shelf, database: Database) -> object:
+def _make_answer_table(
+    store: SnowflakeStore | None, shelf: Shelf, database: SnowflakeSession
+) -> object:
     if store is not None:
         store.prepare(shelf)
         return store.table(shelf)
-    cells = [f"NULL::{sql_type(f).carried} AS C{place}" for place, f in enumerate(shelf.columns)]
-    return database.temporary_table(
+    cells = [
+        f"NULL::{find_sql_type(f).carried} AS C{place}" for place, f in enumerate(shelf.columns)
+    ]
+    return database.create_temporary_table(
         f"SELECT {', '.join(['NULL::TEXT AS KEY', *cells])} WHERE FALSE"
     )
 
 
-def _chunks(todo: int) -> Iterator[range]:
+def _split_chunks(todo: int) -> Iterator[range]:
     done, size = 0, FIRST_ROWS
     while done < todo:
         chunk = range(done, min(done + size, todo))
         started = time.perf_counter()
         yield chunk
         seconds = max(time.perf_counter() - started, 1e-9)
-        done, size = chunk.stop, next_rows(len(chunk), seconds, size)
+        done, size = chunk.stop, choose_next_rows(len(chunk), seconds, size)
 
 
 # -- before it is asked -------------------------------------------------------------------------
 
 
-def estimate(rows: Rows, question: AskDatabase) -> Estimate:
+def estimate(rows: Query, question: AskDatabase) -> CallEstimate:
     """Return what asking about rows would cost, without asking.
 
     Parameters
@@ -271,20 +275,22 @@ def estimate(rows: Rows, question: AskDatabase) -> Estimate:
     question
         The step.
     """
-    needed = (*columns_behind(rows.schema, question.enricher.needs), *BOOKKEEPING)
+    needed = (*list_columns_behind(rows.schema, question.enricher.needs), *BOOKKEEPING)
     narrow = rows.select(narrow_schema(rows.schema, needed))
-    asking = Asking.of(SqlQuestion.of(question, narrow.schema), narrow)
-    unseen = rows.database.temporary_table(asking.unseen())
+    asking = CachedCall.of(SqlRowCall.of(question, narrow.schema), narrow)
+    unseen = rows.database.create_temporary_table(asking.select_unseen())
     todo = rows.database.count(str(unseen))
-    stored = asking.distinct() - todo if asking.question.store is not None else None
+    stored = asking.count_distinct() - todo if asking.question.store is not None else None
     price = asking.call.price
     if price is None:
-        return Estimate(todo, stored, (0, 0), (0, 0))
-    texts = size_of(rows.database, str(unseen), price.text, price.counted)
-    return Estimate(todo, stored, texts.tokens(price), rows.budget.credits(price, texts))
+        return CallEstimate(todo, stored, (0, 0), (0, 0))
+    texts = measure_texts(rows.database, str(unseen), price.text, price.counted)
+    return CallEstimate(todo, stored, texts.tokens(price), rows.budget.credits(price, texts))
 
 
-def size_of(database: Database, rows: str, text: str, counted: str | None = None) -> Texts:
+def measure_texts(
+    database: SnowflakeSession, rows: str, text: str, counted: str | None = None
+) -> Texts:
     """Return how much text rows hold.
 
     Parameters
@@ -299,12 +305,12 @@ def size_of(database: Database, rows: str, text: str, counted: str | None = None
     sizes = [f"COUNT({text})", f"SUM(LENGTH({text}))", f"SUM(OCTET_LENGTH({text}))"]
     if counted is not None:
         try:
-            return _size_of(database, rows, [*sizes, f"SUM({counted})"])
+            return _measure_sizes(database, rows, [*sizes, f"SUM({counted})"])
         except BackendError:
             pass
-    return _size_of(database, rows, sizes)
+    return _measure_sizes(database, rows, sizes)
 
 
-def _size_of(database: Database, rows: str, sizes: list[str]) -> Texts:
+def _measure_sizes(database: SnowflakeSession, rows: str, sizes: list[str]) -> Texts:
     [found] = database.run(f"SELECT {', '.join(sizes)} FROM {rows}")
     return Texts(*(int(each or 0) for each in found))

@@ -8,18 +8,22 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.store import SnowflakeStore
-from reviewml.backends.snowflake.tables.role_expressions import error_array, key_cell, role_cells
-from reviewml.backends.snowflake.tables.types import sql_type
+from reviewml.backends.snowflake.tables.role_expressions import (
+    write_error_array,
+    write_key_cell,
+    write_role_cells,
+)
+from reviewml.backends.snowflake.tables.types import find_sql_type
 from reviewml.operations.ask_database import AskDatabase
 from reviewml.operations.protocols import RowStep
 from reviewml.operations.sql_call import Price
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class CallSql:
     """How to ask about one row, as SQL on columns that are called as the enricher calls them.
 
     Parameters
@@ -42,7 +46,7 @@ class Asked:
 
 
 @dataclasses.dataclass(frozen=True)
-class Question(ABC):
+class RowCall(ABC):
     """A step that is asked once for each distinct row.
 
     Parameters
@@ -61,16 +65,16 @@ class Question(ABC):
     shown: Mapping[str, str]
 
     @abstractmethod
-    def key(self, database: Database) -> str:
+    def key(self, database: SnowflakeSession) -> str:
         """Return the expression of what a row is found by; null where it is not asked about."""
 
     @abstractmethod
-    def call(self, database: Database) -> Asked:
+    def call(self, database: SnowflakeSession) -> CallSql:
         """Return how to ask, once the enricher is set up."""
 
 
 @dataclasses.dataclass(frozen=True)
-class SqlQuestion(Question):
+class SqlRowCall(RowCall):
     """Asks what an enricher says in SQL.
 
     Parameters
@@ -85,23 +89,23 @@ class SqlQuestion(Question):
     schema: pa.Schema
 
     @classmethod
-    def of(cls, step: AskDatabase, schema: pa.Schema) -> SqlQuestion:
+    def of(cls, step: AskDatabase, schema: pa.Schema) -> SqlRowCall:
         """Return what is asked about rows of a schema."""
         # What is kept elsewhere cannot be compared with rows that are here.
         store = step.store if isinstance(step.store, SnowflakeStore) else None
-        shown = role_cells(schema, step.enricher.needs)
+        shown = write_role_cells(schema, step.enricher.needs)
         return cls(step.enricher, step.stage, store, shown, step, schema)
 
-    def key(self, database: Database) -> str:
-        return key_cell(self.schema, self.shown)
+    def key(self, database: SnowflakeSession) -> str:
+        return write_key_cell(self.schema, self.shown)
 
-    def call(self, database: Database) -> Asked:
+    def call(self, database: SnowflakeSession) -> CallSql:
         call = self.step.call({name: quote_identifier(name) for name in self.shown})
         fields = [pa.field(name, kind) for name, kind in self.enricher.adds.items()]
         values = [_to_staged_sql(field, call.values[field.name]) for field in fields]
-        return Asked(call.answer, values, error_array(self.stage, call.error), call.price)
+        return CallSql(call.answer, values, write_error_array(self.stage, call.error), call.price)
 
 
 def _to_staged_sql(field: pa.Field, cell: str) -> str:
-    kind = sql_type(field)
+    kind = find_sql_type(field)
     return kind.fetched.format(f"({cell})::{kind.name}")

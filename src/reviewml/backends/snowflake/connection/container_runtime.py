@@ -10,7 +10,7 @@ IN_RUNTIME = "IN_SPCS_ML_RUNTIME"
 """Set in the environment there; what Snowflake's own client goes by."""
 
 
-def in_container_runtime() -> bool:
+def is_in_container_runtime() -> bool:
     """Tell whether this process is inside it."""
     return bool(os.environ.get(IN_RUNTIME))
 

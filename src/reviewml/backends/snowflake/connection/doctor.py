@@ -6,7 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.connection.session import (
+    Connection,
+    ConnectionConfig,
+    SnowflakeSession,
+)
 from reviewml.backends.snowflake.connection.setup import (
     DATABASE_ROLES,
     GRANTS,
@@ -40,7 +44,7 @@ class Finding:
     missing: Statement | None = None
 
 
-def examine(connection: Connection = None, named: Mapping[str, Any] = {}) -> list[Finding]:
+def inspect_account(connection: Connection = None, named: Mapping[str, Any] = {}) -> list[Finding]:
     """Return what was found.
 
     Parameters
@@ -56,19 +60,19 @@ def examine(connection: Connection = None, named: Mapping[str, Any] = {}) -> lis
     BackendError
         When there is no connection, or it has no such thing and none is named.
     """
-    database = Access(connection).database()
+    database = ConnectionConfig(connection).database()
     [(version, current)] = database.run("SELECT CURRENT_VERSION(), CURRENT_ROLE()")
     # A connection works without stages: those are looked at that are named.
-    setup = Setup(**{"stages": (), **_own(database, named), **named})
+    setup = Setup(**{"stages": (), **_list_own_names(database, named), **named})
     role = setup.role
     held = _list_privileges(database, role, set()) | _list_privileges(database, "PUBLIC", set())
     found = [Finding(f"connected to Snowflake {version} with the role {quote_identifier(current)}")]
     for grant in setup.grants():
-        found += _looked_at(grant, role, held)
-    return found + [_database_role(name, role, held) for name in DATABASE_ROLES]
+        found += _check_grant(grant, role, held)
+    return found + [_check_database_role(name, role, held) for name in DATABASE_ROLES]
 
 
-def _own(database: Database, named: Mapping[str, Any]) -> dict[str, Any]:
+def _list_own_names(database: SnowflakeSession, named: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the connection has of what is not named."""
     wanted = [what for what in ("role", "warehouse", "database", "schema") if what not in named]
     own = {}
@@ -82,24 +86,24 @@ def _own(database: Database, named: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _list_privileges(database: Database, role: str, known: set[str]) -> Held:
+def _list_privileges(database: SnowflakeSession, role: str, known: set[str]) -> Held:
     """Return what a role has, also by the roles that it was granted."""
     known.add(role)
     found: Held = set()
-    for row in database.records(f"SHOW GRANTS TO ROLE {quote_identifier(role)}"):
-        kind, parts = row["granted_on"].replace("_", " "), _parts(row["name"])
+    for row in database.select_records(f"SHOW GRANTS TO ROLE {quote_identifier(role)}"):
+        kind, parts = row["granted_on"].replace("_", " "), _split_name(row["name"])
         found.add((row["privilege"], kind, parts))
         if kind == "ROLE" and parts[-1] not in known:
             found |= _list_privileges(database, parts[-1], known)
     return found
 
 
-def _parts(name: str) -> tuple[str, ...]:
+def _split_name(name: str) -> tuple[str, ...]:
     # Snowflake quotes the parts of a name where that is needed.
     return Name.parse(name).parts
 
 
-def _looked_at(grant: Grant, role: str, held: Held) -> Iterator[Finding]:
+def _check_grant(grant: Grant, role: str, held: Held) -> Iterator[Finding]:
     if (ALL, grant.kind, grant.name.parts) in held:
         yield Finding(f"owns {grant.kind.lower()} {grant.name}")
         return
@@ -110,7 +114,7 @@ def _looked_at(grant: Grant, role: str, held: Held) -> Iterator[Finding]:
         yield Finding(what, None if known else missing)
 
 
-def _database_role(name: str, role: str, held: Held) -> Finding:
-    known = ("USAGE", "DATABASE ROLE", _parts(name)) in held
+def _check_database_role(name: str, role: str, held: Held) -> Finding:
+    known = ("USAGE", "DATABASE ROLE", _split_name(name)) in held
     grant = Statement(f"GRANT DATABASE ROLE {name} TO ROLE {quote_identifier(role)}", GRANTS)
     return Finding(f"database role {name}", None if known else grant)

@@ -45,7 +45,7 @@ def _has_safe_words(error: Exception) -> bool:
     return isinstance(error, ReviewmlError | ImportError) and not of_rows
 
 
-def telling(mark: str, what: str, work: Callable[P, T]) -> Callable[P, T]:
+def mark_errors(mark: str, what: str, work: Callable[P, T]) -> Callable[P, T]:
     """Return the same work, which tells what goes wrong behind a mark.
 
     Parameters

@@ -26,7 +26,7 @@ from snowflake.snowpark.exceptions import SnowparkClientException
 
 from reviewml.backends.snowflake.connection.errors import translate_errors
 from reviewml.backends.snowflake.identifiers import Name, literal
-from reviewml.errors import BackendError, ParameterError, did_you_mean
+from reviewml.errors import BackendError, ParameterError, suggest_names
 
 TAG = "reviewml"
 """Query tag of our statements, where the user has set none."""
@@ -63,7 +63,7 @@ Connection = str | Session | SnowflakeConnection | Callable[[], Any] | None
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Access:
+class ConnectionConfig:
     """Says how to get at Snowflake; connects when work starts, once for each process.
 
     Parameters
@@ -77,7 +77,7 @@ class Access:
 
     connection: Connection = None
 
-    def database(self) -> Database:
+    def database(self) -> SnowflakeSession:
         """Return what runs statements, connected.
 
         Raises
@@ -90,7 +90,7 @@ class Access:
         with _opening:
             _, known = _databases.get(key, (None, None))
             if known is None or known.is_closed:
-                known = Database(_open_session(self.connection, str(self)))
+                known = SnowflakeSession(_open_session(self.connection, str(self)))
                 known.check_open()
                 # What is kept here cannot hand its number on to another.
                 _databases[key] = self.connection, known
@@ -122,7 +122,7 @@ class Access:
     def __setstate__(self, state: dict[str, Any]) -> None:
         object.__setattr__(self, "connection", state["connection"])
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Access:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConnectionConfig:
         return self
 
     def __str__(self) -> str:
@@ -138,10 +138,10 @@ class Access:
 
 _opening = threading.RLock()
 
-_databases: dict[tuple[int, object], tuple[Connection, Database]] = {}
+_databases: dict[tuple[int, object], tuple[Connection, SnowflakeSession]] = {}
 
 
-class Database:
+class SnowflakeSession:
     """Runs statements in one session.
 
     Parameters
@@ -183,10 +183,10 @@ class Database:
         with self._execute_statement(statement) as cursor:
             return translate_errors(lambda: list(cursor.fetchall()))
 
-    def records(self, statement: str) -> list[dict[str, Any]]:
+    def select_records(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement and return what it says by the names of the columns."""
         with self._execute_statement(statement) as cursor:
-            names = names_of(cursor.description)
+            names = list_column_names(cursor.description)
             found = translate_errors(lambda: list(cursor.fetchall()))
         return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -216,7 +216,7 @@ class Database:
         folder.mkdir(parents=True, exist_ok=True)
         self.run(f"GET {literal(place)} {literal(f'file://{folder}')}")
 
-    def batches(self, query: str) -> Iterator[pa.Table]:
+    def stream_batches(self, query: str) -> Iterator[pa.Table]:
         """Yield the rows of a query as they come, a few megabytes at a time."""
         with self._execute_statement(query) as cursor:
             if not cursor.rowcount:
@@ -225,22 +225,22 @@ class Database:
             while (table := translate_errors(lambda: next(tables, None))) is not None:
                 yield table
 
-    def columns(self, query: str) -> list[ResultMetadata]:
+    def describe_columns(self, query: str) -> list[ResultMetadata]:
         """Return what the columns of a query are called, and their types."""
         with self._execute_statement(f"SELECT * FROM ({query}\n) LIMIT 0") as cursor:
             return list(cursor.description)
 
-    def temporary_name(self, what: str) -> Name:
+    def make_temporary_name(self, what: str) -> Name:
         """Return a new name, for what goes with the session."""
-        return self.own_name(f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:16].upper()}")
+        return self.qualify_name(f"REVIEWML_{what.upper()}_{uuid.uuid4().hex[:16].upper()}")
 
-    def own_name(self, name: str) -> Name:
+    def qualify_name(self, name: str) -> Name:
         """Return the full name of something in the schema of the session."""
-        return Name((*self.schema().parts, name))
+        return Name((*self.qualify_schema().parts, name))
 
-    def temporary_table(self, query: str) -> TemporaryTable:
+    def create_temporary_table(self, query: str) -> TemporaryTable:
         """Return a table of the rows of a query, which stays while somebody refers to it."""
-        table = self.hold_table(self.temporary_name("rows"))
+        table = self.hold_table(self.make_temporary_name("rows"))
         self.run(f"CREATE TEMPORARY TABLE {table} AS {query}")
         return table
 
@@ -251,7 +251,7 @@ class Database:
         weakref.finalize(table, self._unused.append, name).atexit = False
         return table
 
-    def schema(self, database: str | None = None, schema: str | None = None) -> Name:
+    def qualify_schema(self, database: str | None = None, schema: str | None = None) -> Name:
         """Return a schema's name with its database, those of the session unless given.
 
         Raises
@@ -275,7 +275,7 @@ class Database:
     ) -> Iterator[SnowflakeCursor]:
         self.check_open()
         if self._tag is None:
-            self._tag = self._own_tag()
+            self._tag = self._read_own_tag()
         with self.session.connection.cursor() as cursor:
             for name in self._take_unused():
                 self._execute(cursor, f"DROP TABLE IF EXISTS {name}")
@@ -292,7 +292,7 @@ class Database:
         execute = cursor.execute_async if later else cursor.execute
         translate_errors(lambda: execute(statement, _statement_params=self._tag))
 
-    def _own_tag(self) -> dict[str, str]:
+    def _read_own_tag(self) -> dict[str, str]:
         with self.session.connection.cursor() as cursor:
             asked = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
             translate_errors(lambda: cursor.execute(asked))
@@ -316,7 +316,7 @@ class TemporaryTable:
 def _open_session(connection: Connection, what: str) -> Session:
     opened, reason = None, ""
     try:
-        opened = _session(connection)
+        opened = _make_session(connection)
     except Error as error:
         reason = REASONS.get(error.errno, "see its documentation for what that means")
         reason = f"error {error.errno}: {reason}"
@@ -333,18 +333,18 @@ def _open_session(connection: Connection, what: str) -> Session:
     return opened
 
 
-def _session(connection: Connection) -> Session:
+def _make_session(connection: Connection) -> Session:
     if isinstance(connection, Session):
         return connection
     if isinstance(connection, SnowflakeConnection):
         made: Session = Session.builder.configs({"connection": connection}).create()
         return made
     if isinstance(connection, str):
-        return _session(connect(connection_name=_check_connection_name(connection)))
+        return _make_session(connect(connection_name=_check_connection_name(connection)))
     if connection is None:
-        return _at_hand()
+        return _get_active_session()
     if callable(connection):
-        return _session(_check_session(connection()))
+        return _make_session(_check_session(connection()))
     raise BackendError(
         f"connection is a {type(connection).__name__}: give a name in connections.toml, an open "
         "session, or a function that opens one."
@@ -360,12 +360,14 @@ def _check_session(opened: Any) -> Session | SnowflakeConnection:
     )
 
 
-def _at_hand() -> Session:
+def _get_active_session() -> Session:
     with contextlib.suppress(SnowparkClientException):
         active: Session = get_active_session()
         return active
-    given = _environment()
-    return _session(connect(**given) if given else str(CONFIG_MANAGER["default_connection_name"]))
+    given = _read_environment()
+    return _make_session(
+        connect(**given) if given else str(CONFIG_MANAGER["default_connection_name"])
+    )
 
 
 def _check_connection_name(name: str) -> str:
@@ -377,7 +379,7 @@ def _check_connection_name(name: str) -> str:
         # Not in the words of the parser, which quote the line: it may hold a password.
         raise BackendError(f"{CONNECTIONS_FILE} cannot be read: it is not TOML, or not yours.")
     if name not in known:
-        others = did_you_mean(name, known) if known else "It has none."
+        others = suggest_names(name, known) if known else "It has none."
         raise BackendError(
             f"there is no connection {name!r} in {CONNECTIONS_FILE}. {others} Add a section "
             f"[{name}] to that file, or set SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and the like in the "
@@ -386,7 +388,7 @@ def _check_connection_name(name: str) -> str:
     return name
 
 
-def _environment() -> dict[str, Any]:
+def _read_environment() -> dict[str, Any]:
     given = {name: os.environ.get(f"SNOWFLAKE_{name.upper()}") for name in SETTINGS}
     found = {name: value for name, value in given.items() if value} if given["account"] else {}
     if found and "user" not in found and CONTAINER_TOKEN.exists():
@@ -394,6 +396,6 @@ def _environment() -> dict[str, Any]:
     return found
 
 
-def names_of(described: Sequence[ResultMetadata]) -> list[str]:
+def list_column_names(described: Sequence[ResultMetadata]) -> list[str]:
     """Return the names of described columns."""
     return [column.name for column in described]

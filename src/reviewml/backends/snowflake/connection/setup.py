@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 
 USERS, OBJECTS, GRANTS = "USERADMIN", "SYSADMIN", "SECURITYADMIN"
@@ -104,13 +104,16 @@ class Setup:
 
     def grants(self) -> list[Grant]:
         """Return the privileges that the role needs."""
-        schema = self._within()
+        schema = self._qualify_name()
         create = [f"CREATE {kind}" for kind in CREATED]
         found = [
             Grant(["USAGE"], "WAREHOUSE", Name((self.warehouse,))),
             Grant(["USAGE"], "DATABASE", Name((self.database,))),
             Grant(["USAGE", *create], "SCHEMA", schema),
-            *(Grant(["READ", "WRITE"], "STAGE", self._within(stage)) for stage in self.stages),
+            *(
+                Grant(["READ", "WRITE"], "STAGE", self._qualify_name(stage))
+                for stage in self.stages
+            ),
         ]
         if self.compute_pool is not None:
             pool = Name((self.compute_pool,))
@@ -119,9 +122,9 @@ class Setup:
 
     def script(self) -> str:
         """Return the statements as a script, with the role that runs each."""
-        return "\n".join(self._lines())
+        return "\n".join(self._write_lines())
 
-    def apply(self, database: Database) -> None:
+    def apply(self, database: SnowflakeSession) -> None:
         """Run the statements; those that make what is there already change nothing."""
         [(before,)] = database.run("SELECT CURRENT_ROLE()")
         try:
@@ -131,7 +134,7 @@ class Setup:
         finally:
             database.run(f"USE ROLE {quote_identifier(before)}")
 
-    def _lines(self) -> Iterator[str]:
+    def _write_lines(self) -> Iterator[str]:
         role = None
         for statement in self.statements():
             if statement.role != role:
@@ -146,9 +149,9 @@ class Setup:
             "AUTO_SUSPEND = 60 AUTO_RESUME = TRUE INITIALLY_SUSPENDED = TRUE"
         )
         yield f"CREATE DATABASE {new} {quote_identifier(self.database)}"
-        yield f"CREATE SCHEMA {new} {self._within()}"
+        yield f"CREATE SCHEMA {new} {self._qualify_name()}"
         for stage in self.stages:
-            place = self._within(stage)
+            place = self._qualify_name(stage)
             yield f"CREATE STAGE {new} {place} ENCRYPTION = (TYPE = {literal('SNOWFLAKE_SSE')})"
         if self.compute_pool is not None:
             yield (
@@ -157,5 +160,5 @@ class Setup:
                 f"{quote_identifier(self.instance_family)} AUTO_SUSPEND_SECS = 300"
             )
 
-    def _within(self, *name: str) -> Name:
+    def _qualify_name(self, *name: str) -> Name:
         return Name((self.database, self.schema, *name))

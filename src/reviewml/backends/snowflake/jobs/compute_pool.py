@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake.connection.errors import translate_errors
-from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.connection.session import (
+    Connection,
+    ConnectionConfig,
+    SnowflakeSession,
+)
 from reviewml.backends.snowflake.identifiers import Name
 from reviewml.backends.snowflake.jobs.job import PREFIX, Job
 from reviewml.backends.snowflake.jobs.payload import ENTRY
 from reviewml.backends.snowflake.udf import package_archive
-from reviewml.backends.snowflake.udf.pickling import taken_along
-from reviewml.errors import ParameterError, did_you_mean
-from reviewml.storage.temporary import temporary_folder
+from reviewml.backends.snowflake.udf.pickling import register_by_value
+from reviewml.errors import ParameterError, suggest_names
+from reviewml.storage.temporary import create_temporary_folder
 
 REPOSITORY = "snowflake.snowpark.pypi_shared_repository"
 
@@ -71,12 +75,12 @@ class Pool:
         for name in self.options:
             if name not in OPTIONS:
                 raise ParameterError(
-                    f"snowflake.ml.jobs has no option {name!r}. {did_you_mean(name, OPTIONS)}"
+                    f"snowflake.ml.jobs has no option {name!r}. {suggest_names(name, OPTIONS)}"
                 )
 
-    def database(self) -> Database:
+    def database(self) -> SnowflakeSession:
         """Return where statements run."""
-        return Access(self.connection).database()
+        return ConnectionConfig(self.connection).database()
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -100,7 +104,9 @@ class Pool:
         from snowflake.ml import jobs
 
         submitted = translate_errors(
-            lambda: jobs.submit_directory(str(folder), entrypoint=ENTRY, **self._settings(name))
+            lambda: jobs.submit_directory(
+                str(folder), entrypoint=ENTRY, **self._collect_settings(name)
+            )
         )
         return Job(submitted.id, self.connection)
 
@@ -109,15 +115,15 @@ class Pool:
         from snowflake.ml import jobs
 
         name = self.name("call")
-        with temporary_folder() as folder:
-            brought = [str(package_archive.archive(folder))]
-            settings = self._settings(name)
+        with create_temporary_folder() as folder:
+            brought = [str(package_archive.write_archive(folder))]
+            settings = self._collect_settings(name)
             settings["imports"] = [*settings.get("imports", ()), *brought]
-            with taken_along(_own_modules(function)):
+            with register_by_value(_find_own_modules(function)):
                 submitted = translate_errors(lambda: jobs.remote(**settings)(function)(*args))
         return Job(submitted.id, self.connection)
 
-    def _settings(self, name: str) -> dict[str, Any]:
+    def _collect_settings(self, name: str) -> dict[str, Any]:
         self.check()
         return {
             **self.options,
@@ -131,7 +137,7 @@ class Pool:
         }
 
 
-def _own_modules(function: Callable[..., Any]) -> list[str]:
+def _find_own_modules(function: Callable[..., Any]) -> list[str]:
     """Return the module of a function where the job has it not: there is only reviewml's."""
     name = function.__module__
     lacking = name in sys.modules and name.partition(".")[0] not in ("__main__", "reviewml")

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.session import Access, Database
+from reviewml.backends.snowflake.connection.session import ConnectionConfig, SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
-from reviewml.backends.snowflake.jobs.payload import payload
+from reviewml.backends.snowflake.jobs.payload import write_payload
 from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.store import SnowflakeStore, store_at
-from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.role_expressions import both_errors
-from reviewml.backends.snowflake.tables.types import sql_type
-from reviewml.backends.snowflake.udf.pickling import Stays
+from reviewml.backends.snowflake.tables.query import Query
+from reviewml.backends.snowflake.tables.role_expressions import concatenate_errors
+from reviewml.backends.snowflake.tables.types import find_sql_type
+from reviewml.backends.snowflake.udf.pickling import CannotShip
 from reviewml.backends.snowflake.udf.registration import Content
 from reviewml.backends.snowflake.udf.udf_step import package_operation
 from reviewml.errors import BackendError, SchemaError
@@ -28,7 +28,7 @@ from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.bookkeeping import narrow_schema
 from reviewml.rows.roles import ERRORS, PLACE, roles_of
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def compile_to_job(
         return None
     try:
         return JobStep.of(operation, before, after, pool)
-    except Stays as error:
+    except CannotShip as error:
         log.info("step %s: stays in this process: %s", operation.stage, error)
         return None
 
@@ -103,16 +103,16 @@ class JobStep:
         names = [*operation.reads(before), *roles_of(before).list_named().get("id", ())]
         reads, makes = narrow_schema(before, names), tuple(operation.makes(before))
         try:
-            [sql_type(field) for field in [*reads, *map(after.field, makes)]]
+            [find_sql_type(field) for field in [*reads, *map(after.field, makes)]]
         except SchemaError:
-            raise Stays("a column of it has a type that Snowflake cannot hold") from None
+            raise CannotShip("a column of it has a type that Snowflake cannot hold") from None
         return cls(operation.stage, content, pool, store, reads, makes, after)
 
-    def __call__(self, rows: Rows) -> Rows:
+    def __call__(self, rows: Query) -> Query:
         numbered, count = _number_rows(rows)
         if not count:
             nothing = {
-                name: f"NULL::{sql_type(self.after.field(name)).name}" for name in self.makes
+                name: f"NULL::{find_sql_type(self.after.field(name)).name}" for name in self.makes
             }
             return numbered.select(self.after, nothing)
         database = rows.database
@@ -126,26 +126,26 @@ class JobStep:
         log.info("step %s: a job on %s computed it, of %d rows", self.stage, self.pool, count)
         return joined
 
-    def _select_input(self, rows: Rows) -> str:
+    def _select_input(self, rows: Query) -> str:
         # Errors from before stay here: they are nothing to the enricher.
         cells = {PLACE: quote_identifier(NUMBER), ERRORS: NO_ERRORS}
         return rows.select(self.reads, cells).query
 
-    def _join_results(self, rows: Rows, made: Name) -> str:
+    def _join_results(self, rows: Query, made: Name) -> str:
         errors = quote_identifier(ERRORS)
         cells = {name: f"r.{quote_identifier(name)}" for name in self.after.names}
         cells |= {name: f"m.{quote_identifier(name)}" for name in self.makes}
-        cells[ERRORS] = both_errors(f"r.{errors}", f"m.{errors}")
+        cells[ERRORS] = concatenate_errors(f"r.{errors}", f"m.{errors}")
         listed = ", ".join(f"{cell} AS {quote_identifier(name)}" for name, cell in cells.items())
         return (
             f"SELECT {listed} FROM ({rows.query}) AS r "
             f"JOIN {made} AS m ON r.{quote_identifier(NUMBER)} = m.{quote_identifier(PLACE)}"
         )
 
-    def _run(self, database: Database, given: Name, made: Name) -> None:
+    def _run(self, database: SnowflakeSession, given: Name, made: Name) -> None:
         name = self.pool.name("enrich")
-        with temporary_folder() as folder:
-            payload(folder, name)
+        with create_temporary_folder() as folder:
+            write_payload(folder, name)
             write_enrich_task(
                 folder,
                 self.content,
@@ -154,7 +154,7 @@ class JobStep:
                     "rows": given.sql,
                     "schema": self.reads.serialize().to_pybytes().hex(),
                     "made": made.sql,
-                    "store": _schema_of(self.store, database),
+                    "store": _qualify_store_schema(self.store, database),
                 },
             )
             job = self.pool.submit_folder(folder, name)
@@ -169,24 +169,24 @@ class JobStep:
 def _store(operation: Enrich, pool: Pool) -> SnowflakeStore | None:
     if not isinstance(operation, CachedEnrich):
         return None
-    store = store_at(Access(pool.connection), operation.store)
+    store = store_at(ConnectionConfig(pool.connection), operation.store)
     if store is None:
-        raise Stays(
+        raise CannotShip(
             f"a job cannot use the store {operation.store!r}: give the backend a SnowflakeStore"
         )
     return store
 
 
-def _schema_of(store: SnowflakeStore | None, database: Database) -> str | None:
+def _qualify_store_schema(store: SnowflakeStore | None, database: SnowflakeSession) -> str | None:
     """Return the full name of the schema of a store: the session of a job may have another."""
     if store is None:
         return None
-    *current, _ = database.own_name("X").parts
+    *current, _ = database.qualify_name("X").parts
     named = Name.parse(store.schema).parts if store.schema else ()
     return Name((*current[: 2 - len(named)], *named)).sql
 
 
-def _number_rows(rows: Rows) -> tuple[Rows, int]:
+def _number_rows(rows: Query) -> tuple[Query, int]:
     """Return rows that are computed now, each with a number, and how many there are."""
     schema = rows.schema.append(pa.field(NUMBER, pa.string()))
     number = f"ROW_NUMBER() OVER (ORDER BY {quote_identifier(PLACE)})::TEXT"
@@ -195,9 +195,9 @@ def _number_rows(rows: Rows) -> tuple[Rows, int]:
 
 
 @contextlib.contextmanager
-def _drop_afterwards(database: Database, what: str) -> Iterator[Name]:
+def _drop_afterwards(database: SnowflakeSession, what: str) -> Iterator[Name]:
     """Give a new name for a table, which is dropped afterwards, whatever happens."""
-    name = database.temporary_name(what)
+    name = database.make_temporary_name(what)
     try:
         yield name
     finally:

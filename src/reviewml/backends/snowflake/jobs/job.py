@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from reviewml.backends.snowflake.connection.errors import translate_errors
-from reviewml.backends.snowflake.connection.session import Access, Connection
+from reviewml.backends.snowflake.connection.session import Connection, ConnectionConfig
 from reviewml.backends.snowflake.identifiers import Name
 from reviewml.errors import BackendError
 from reviewml.pipeline import Pipeline, load
 from reviewml.privacy.redaction import redact
-from reviewml.saving.manifest import leads_outside
-from reviewml.storage.temporary import temporary_folder
+from reviewml.saving.manifest import is_outside
+from reviewml.storage.temporary import create_temporary_folder
 
 PREFIX = "REVIEWML_"
 """Names of our jobs begin so."""
@@ -50,7 +50,7 @@ class Job:
     @property
     def status(self) -> str:
         """As Snowflake says it: ``RUNNING``, ``DONE``, ``FAILED``, ``CANCELLED`` and others."""
-        return str(translate_errors(lambda: self._job().status))
+        return str(translate_errors(lambda: self._get_job().status))
 
     def logs(self, *, whole: bool = False) -> str:
         """Return what it printed, on its first machine.
@@ -60,7 +60,7 @@ class Job:
         whole
             Also what was printed before it started and after it ended.
         """
-        return str(translate_errors(lambda: self._job().get_logs(verbose=whole)))
+        return str(translate_errors(lambda: self._get_job().get_logs(verbose=whole)))
 
     def wait(self, timeout: float | None = None) -> str:
         """Return its status once it has ended.
@@ -75,7 +75,9 @@ class Job:
         TimeoutError
             When it takes longer.
         """
-        return str(translate_errors(lambda: self._job().wait(-1 if timeout is None else timeout)))
+        return str(
+            translate_errors(lambda: self._get_job().wait(-1 if timeout is None else timeout))
+        )
 
     def wait_for_status(self) -> str:
         """Return its status once it has ended; what nobody waits for any more is deleted."""
@@ -104,7 +106,7 @@ class Job:
                 "jobs.delete_failed() removes those that failed."
             )
         try:
-            return translate_errors(lambda: self._job().result())
+            return translate_errors(lambda: self._get_job().result())
         except BackendError:
             raise
         except RuntimeError:
@@ -132,7 +134,7 @@ class Job:
 
     def pipeline(self, timeout: float | None = None) -> Pipeline:
         """Return the pipeline that it fitted."""
-        with temporary_folder() as folder:
+        with create_temporary_folder() as folder:
             return load(self.fetch(folder / "pipeline", timeout))
 
     def fetch(self, folder: Path, timeout: float | None = None) -> Path:
@@ -143,37 +145,37 @@ class Job:
                 f"job {self.id} left no files: it ran a function, of which result() has the answer."
             )
         # Others may write to the stage too.
-        for name in filter(leads_outside, left["files"]):
+        for name in filter(is_outside, left["files"]):
             raise BackendError(f"job {self.id} left a file of the odd name {name!r}.")
-        database = Access(self.connection).database()
+        database = ConnectionConfig(self.connection).database()
         for name in left["files"]:
             database.get(f"{left['folder']}/{name}", (folder / name).parent)
         return folder
 
     def cancel(self) -> None:
         """End it."""
-        translate_errors(lambda: self._job().cancel())
+        translate_errors(lambda: self._get_job().cancel())
 
     def delete(self) -> None:
         """Remove it with its logs, and what it brought and left on the stage."""
         from snowflake.ml import jobs
 
-        session = Access(self.connection).database().session
+        session = ConnectionConfig(self.connection).database().session
         translate_errors(lambda: jobs.delete_job(self.id, session=session))
 
-    def _job(self) -> Any:
+    def _get_job(self) -> Any:
         from snowflake.ml import jobs
 
-        return jobs.get_job(self.id, session=Access(self.connection).database().session)
+        return jobs.get_job(self.id, session=ConnectionConfig(self.connection).database().session)
 
 
 def list(  # noqa: A001  read as jobs.list
     connection: Connection = None, *, database: str | None = None, schema: str | None = None
 ) -> builtins.list[tuple[Job, str]]:
     """Return the jobs of ours in a schema that were not deleted, each with its status."""
-    at = Access(connection).database()
-    within = at.schema(database, schema)
-    found = at.records(f"SHOW JOB SERVICES IN SCHEMA {within}")
+    at = ConnectionConfig(connection).database()
+    within = at.qualify_schema(database, schema)
+    found = at.select_records(f"SHOW JOB SERVICES IN SCHEMA {within}")
     return [
         (Job(Name((*within.parts, row["name"])).sql, connection), row["status"])
         for row in found

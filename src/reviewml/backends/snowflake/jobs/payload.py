@@ -14,7 +14,7 @@ TASK, NAME, RESULT = "task.json", "name.txt", "result"
 """In the folder: what to do, the name of the job, and the folder of what came of it."""
 
 
-def payload(folder: Path, name: str) -> None:
+def write_payload(folder: Path, name: str) -> None:
     """Put into a folder what each job needs besides its task.
 
     Parameters
@@ -24,7 +24,7 @@ def payload(folder: Path, name: str) -> None:
     name
         Of the job.
     """
-    package_archive.archive(folder)
+    package_archive.write_archive(folder)
     (folder / NAME).write_text(name, encoding="utf-8")
     entry = importlib.resources.files(__package__) / ENTRY
     (folder / ENTRY).write_bytes(entry.read_bytes())

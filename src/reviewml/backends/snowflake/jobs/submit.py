@@ -10,13 +10,13 @@ from reviewml.backends.snowflake.connection.session import Connection
 from reviewml.backends.snowflake.identifiers import Name
 from reviewml.backends.snowflake.jobs.compute_pool import Pool
 from reviewml.backends.snowflake.jobs.job import Job
-from reviewml.backends.snowflake.jobs.payload import TASK, payload
+from reviewml.backends.snowflake.jobs.payload import TASK, write_payload
 from reviewml.backends.snowflake.jobs.tasks import fit_task
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.errors import ParameterError
 from reviewml.pipeline import Pipeline
 from reviewml.rows.roles import require
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 
 def submit(
@@ -88,25 +88,25 @@ def submit(
         "target": target,
         "group": group,
         "reviews": {"name": reviews} if isinstance(reviews, str) else reviews,
-        "registry": _registry(registry),
+        "registry": _describe_registry(registry),
         "results": pool.results(name),
     }
     task = fit_task(work, Name.parse(rows).sql, given)
-    with temporary_folder() as folder:
-        payload(folder, name)
+    with create_temporary_folder() as folder:
+        write_payload(folder, name)
         (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
         return pool.submit_folder(folder, name)
 
 
 def _require_columns(pool: Pool, rows: str, asked: Mapping[str, str | None]) -> None:
     # Else a job would start for nothing, which takes minutes.
-    schema = SnowflakeTable(rows).rows_in(pool.database()).schema
+    schema = SnowflakeTable(rows).query_rows(pool.database()).schema
     for what, column in asked.items():
         if column is not None:
             require(schema, column, f"submit({what}=)")
 
 
-def _registry(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _describe_registry(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if given is None:
         return None
     if "name" not in given:

@@ -85,11 +85,11 @@ def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[
 
 def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     from reviewml.backends.snowflake.sources.tables import SnowflakeTable
-    from reviewml.fitting.steps import looking_at
+    from reviewml.fitting.steps import with_reviews
 
-    steps = [(step["step"], _component(step)) for step in task["steps"]]
+    steps = [(step["step"], _rebuild_component(step)) for step in task["steps"]]
     reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None
-    pipeline = Pipeline(looking_at(steps, reviews), **task["parameters"]).on("snowflake")
+    pipeline = Pipeline(with_reviews(steps, reviews), **task["parameters"]).on("snowflake")
     pipeline.fit(SnowflakeTable(task["rows"]), target=task["target"], group=task["group"])
     saved = pipeline.save(folder / RESULT)
     found: dict[str, Any] = {"report": json.loads((saved / "report.json").read_text("utf-8"))}
@@ -132,27 +132,27 @@ def write_enrich_task(
 
 def _enrich(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     from reviewml.backends.local.dataset import LocalDataset
-    from reviewml.backends.snowflake.connection.session import Access
+    from reviewml.backends.snowflake.connection.session import ConnectionConfig
     from reviewml.backends.snowflake.identifiers import quote_identifier
     from reviewml.backends.snowflake.store import SnowflakeStore
     from reviewml.backends.snowflake.tables.fetch import fetch_batches
-    from reviewml.backends.snowflake.tables.query import Rows
+    from reviewml.backends.snowflake.tables.query import Query
     from reviewml.backends.snowflake.tables.upload import upload
 
-    database, enricher = Access().database(), _enricher(folder)
+    database, enricher = ConnectionConfig().database(), _load_enricher(folder)
     schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(task["schema"])))
     names = ", ".join(map(quote_identifier, schema.names))
-    given = Rows(database, f"SELECT {names} FROM {task['rows']}", schema)
+    given = Query(database, f"SELECT {names} FROM {task['rows']}", schema)
     store = SnowflakeStore(schema=task["store"]) if task["store"] else None
     rows = LocalDataset(schema, lambda: fetch_batches(given), store=store)
-    enriched = _backend(store).read(rows).enrich(enricher, stage=task["stage"])
+    enriched = _choose_backend(store).read(rows).enrich(enricher, stage=task["stage"])
     kept = enriched.select(list(enricher.adds))
     made = upload(database, kept.full_batches(), kept.full_schema)
     database.run(SEEN_BY_OTHERS.format(task["made"], made.query))
     return {}
 
 
-def _enricher(folder: Path) -> Enricher:
+def _load_enricher(folder: Path) -> Enricher:
     if (folder / SAVED).exists():
         [(_, step)] = saving.load(folder / SAVED).steps
         assert isinstance(step, Enricher)
@@ -162,14 +162,14 @@ def _enricher(folder: Path) -> Enricher:
     return pickled
 
 
-def _backend(store: EnrichmentStore | None) -> Backend:
+def _choose_backend(store: EnrichmentStore | None) -> Backend:
     """Return Ray's where the job has several machines, otherwise the local one."""
-    name = "ray" if _machines(sys.modules.get("ray")) > 1 else "local"
+    name = "ray" if _count_machines(sys.modules.get("ray")) > 1 else "local"
     backend: Backend = plugins.load("backends", name)(store=store)
     return backend
 
 
-def _machines(ray: Any) -> int:
+def _count_machines(ray: Any) -> int:
     # The job's launcher has connected to the cluster, where there is one.
     if ray is None or not ray.is_initialized():
         return 1
@@ -214,7 +214,7 @@ def write_train_task(
 
 
 def _train(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    trainer: SnowflakeXGBoost = _component(task["trainer"])
+    trainer: SnowflakeXGBoost = _rebuild_component(task["trainer"])
     # One machine gives the same bytes as any other.
     train = trainer.train_together if trainer.target_instances > 1 else trainer.train_alone
     features = [
@@ -262,15 +262,15 @@ def _describe_component(component: Component) -> dict[str, Any]:
     return described
 
 
-def _component(described: Mapping[str, Any]) -> Any:
+def _rebuild_component(described: Mapping[str, Any]) -> Any:
     return rebuild(dict(described), {}, {})
 
 
 def _put_folder(saved: Path, results: str) -> dict[str, Any]:
     """Put a folder on a stage, and return where it is and the names of its files."""
-    from reviewml.backends.snowflake.connection.session import Access
+    from reviewml.backends.snowflake.connection.session import ConnectionConfig
 
-    database = Access().database()
+    database = ConnectionConfig().database()
     names = [f.relative_to(saved).as_posix() for f in sorted(saved.rglob("*")) if f.is_file()]
     for name in names:
         database.put(saved / name, f"{results}/{name}".rpartition("/")[0])

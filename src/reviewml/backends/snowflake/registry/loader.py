@@ -23,9 +23,9 @@ class Scorer(custom_model.CustomModel):  # type: ignore[misc]
             sys.path.insert(0, context.path(CODE))
         from pathlib import Path
 
-        from reviewml.backends.snowflake.registry.packaged_model import Packaged
+        from reviewml.backends.snowflake.registry.packaged_model import PackagedModel
 
-        self.packaged = Packaged.load(Path(context.path(PIPELINE)))
+        self.packaged = PackagedModel.load(Path(context.path(PIPELINE)))
 
     @custom_model.inference_api  # type: ignore[untyped-decorator]
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:

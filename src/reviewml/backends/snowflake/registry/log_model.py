@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reviewml.backends.snowflake.connection.errors import translate_errors
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, quote_identifier
-from reviewml.backends.snowflake.registry.model_versions import version_name
-from reviewml.backends.snowflake.registry.packaged_model import Packaged
+from reviewml.backends.snowflake.registry.model_versions import name_version
+from reviewml.backends.snowflake.registry.packaged_model import PackagedModel
 from reviewml.backends.snowflake.udf import package_archive
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _one_at_a_time = threading.Lock()
 
 
 def upload(
-    database: Database, name: Name, number: int, saved: Path, platforms: Sequence[str]
+    database: SnowflakeSession, name: Name, number: int, saved: Path, platforms: Sequence[str]
 ) -> None:
     """Log a saved pipeline as a version of a model.
 
@@ -54,60 +54,62 @@ def upload(
 
     from reviewml.backends.snowflake.registry.loader import CODE, PIPELINE, Classifier, Scorer
 
-    packaged = Packaged.load(saved)
-    files = {CODE: str(package_archive.archive(saved.parent)), PIPELINE: str(saved)}
+    packaged = PackagedModel.load(saved)
+    files = {CODE: str(package_archive.write_archive(saved.parent)), PIPELINE: str(saved)}
     scorer = Scorer if packaged.model.task == "regression" else Classifier
     options = {**OPTIONS, "method_options": {"explain": {"function_type": "FUNCTION"}}}
     # The client draws a bar on standard output, which is for answers and is one for all threads.
     with _one_at_a_time, contextlib.redirect_stdout(io.StringIO()):
         translate_errors(
-            lambda: _registry(database, name).log_model(
+            lambda: _open_registry(database, name).log_model(
                 scorer(ModelContext(**files)),
                 model_name=quote_identifier(name.parts[-1]),
-                version_name=version_name(number),
-                signatures=signatures(packaged),
+                version_name=name_version(number),
+                signatures=describe_signatures(packaged),
                 sample_input_data=packaged.example(),
-                pip_requirements=requirements(saved),
+                pip_requirements=list_requirements(saved),
                 target_platforms=list(platforms),
                 options=options,
             )
         )
 
 
-def client_version(database: Database, name: Name, number: int) -> Any:
+def get_client_version(database: SnowflakeSession, name: Name, number: int) -> Any:
     """Return a version of a model as Snowflake's client knows it."""
     model = translate_errors(
-        lambda: _registry(database, name).get_model(quote_identifier(name.parts[-1]))
+        lambda: _open_registry(database, name).get_model(quote_identifier(name.parts[-1]))
     )
-    return translate_errors(lambda: model.version(version_name(number)))
+    return translate_errors(lambda: model.version(name_version(number)))
 
 
-def _registry(database: Database, name: Name) -> Any:
+def _open_registry(database: SnowflakeSession, name: Name) -> Any:
     from snowflake.ml.registry import Registry
 
     where, schema, _ = map(quote_identifier, name.parts)
     return Registry(database.session, database_name=where, schema_name=schema)
 
 
-def requirements(saved: Path) -> list[str]:
+def list_requirements(saved: Path) -> list[str]:
     """Return the packages that a saved pipeline needs, at the versions they have here."""
     named = json.loads((saved / "versions.json").read_text(encoding="utf-8"))
     return sorted(package_archive.pin_requirements({*named, *IMPORTED} - {*OURS}))
 
 
-def signatures(packaged: Packaged) -> dict[str, ModelSignature]:
+def describe_signatures(packaged: PackagedModel) -> dict[str, ModelSignature]:
     """Return what each method takes and gives, in the client's terms."""
     from snowflake.ml.model.model_signature import ModelSignature
 
-    inputs = [_spec(name, kind) for name, kind in packaged.inputs().items()]
+    inputs = [_make_feature_spec(name, kind) for name, kind in packaged.inputs().items()]
     example = packaged.example()
     return {
-        method: ModelSignature(inputs, [_spec(f.name, f.type) for f in ask(example).schema])
+        method: ModelSignature(
+            inputs, [_make_feature_spec(f.name, f.type) for f in ask(example).schema]
+        )
         for method, ask in packaged.methods.items()
     }
 
 
-def _spec(name: str, kind: Any) -> FeatureSpec:
+def _make_feature_spec(name: str, kind: Any) -> FeatureSpec:
     import pyarrow as pa
     from snowflake.ml.model.model_signature import DataType, FeatureSpec
 

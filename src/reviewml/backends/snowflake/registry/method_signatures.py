@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
-from reviewml.errors import DamagedModel, SchemaError, did_you_mean
+from reviewml.errors import DamagedModel, SchemaError, suggest_names
 
 if TYPE_CHECKING:
-    from reviewml.backends.snowflake.registry.packaged_model import Packaged
+    from reviewml.backends.snowflake.registry.packaged_model import PackagedModel
 
 SAID = '"__said__"'
 """What a method said of a row, all of it in one object."""
@@ -64,7 +64,7 @@ class Method:
         _require_known([kind for _, kind in (*self.inputs, *self.outputs)])
         taken = _match_columns(self.inputs, columns)
         _require_free([name for name, _ in self.outputs], columns)
-        arguments = self._arguments(
+        arguments = self._write_arguments(
             _cast(column, columns[column], kind)
             for column, (_, kind) in zip(taken, self.inputs, strict=True)
         )
@@ -77,7 +77,7 @@ class Method:
             f"SELECT * EXCLUDE ({SAID}), {given} FROM (SELECT *, {called} AS {SAID} FROM ({rows}))"
         )
 
-    def _arguments(self, cells: Iterable[str]) -> str:
+    def _write_arguments(self, cells: Iterable[str]) -> str:
         if len(self.inputs) <= WIDEST:
             return ", ".join(cells)
         names = (literal(name) for name, _ in self.inputs)
@@ -95,18 +95,20 @@ def _require_known(kinds: Sequence[str]) -> None:
             )
 
 
-def methods_of(packaged: Packaged) -> dict[str, Method]:
+def list_methods(packaged: PackagedModel) -> dict[str, Method]:
     """Return the methods of a model by name; what they give is seen from a made-up row."""
-    inputs = [(name, sql_type(kind)) for name, kind in packaged.inputs().items()]
+    inputs = [(name, to_sql_type(kind)) for name, kind in packaged.inputs().items()]
     example = packaged.example()
-    return {name: Method(inputs, _fields(ask(example))) for name, ask in packaged.methods.items()}
+    return {
+        name: Method(inputs, _list_fields(ask(example))) for name, ask in packaged.methods.items()
+    }
 
 
-def _fields(table: pa.Table) -> Fields:
-    return [(field.name, sql_type(field.type)) for field in table.schema]
+def _list_fields(table: pa.Table) -> Fields:
+    return [(field.name, to_sql_type(field.type)) for field in table.schema]
 
 
-def sql_type(kind: pa.DataType) -> str:
+def to_sql_type(kind: pa.DataType) -> str:
     """Return Snowflake's type for what a model takes or gives."""
     if pa.types.is_fixed_size_list(kind):
         return "ARRAY"
@@ -114,7 +116,7 @@ def sql_type(kind: pa.DataType) -> str:
     return "TIMESTAMP_NTZ" if pa.types.is_timestamp(kind) else known.get(kind, "DOUBLE")
 
 
-def version_sql(name: Name, version: str) -> str:
+def write_version_sql(name: Name, version: str) -> str:
     """Return how SQL names a version of a model."""
     return f"MODEL({name}, {version})"
 
@@ -127,7 +129,7 @@ def _match_columns(inputs: Fields, columns: Mapping[str, Any]) -> list[str]:
         if not known:
             raise SchemaError(
                 f"the model takes a column {name!r}, which these rows have not. "
-                f"{did_you_mean(name, columns)} Rows have to be enriched first: "
+                f"{suggest_names(name, columns)} Rows have to be enriched first: "
                 "pipeline.on('snowflake').enrich(rows).merge(table), or create_view."
             )
         found.append(known[0])

@@ -7,19 +7,23 @@ import itertools
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, quote_identifier
-from reviewml.backends.snowflake.registry.method_signatures import Method, version_sql
-from reviewml.backends.snowflake.registry.model_versions import KeptModel, KeptVersion, version_name
-from reviewml.backends.snowflake.tables.described_types import kind_name
-from reviewml.backends.snowflake.tables.role_expressions import joined_text
-from reviewml.backends.snowflake.tables.snowpark_frames import query_of
+from reviewml.backends.snowflake.registry.method_signatures import Method, write_version_sql
+from reviewml.backends.snowflake.registry.model_versions import (
+    ModelHandle,
+    StoredVersion,
+    name_version,
+)
+from reviewml.backends.snowflake.tables.described_types import get_kind_name
+from reviewml.backends.snowflake.tables.role_expressions import join_text_sql
+from reviewml.backends.snowflake.tables.snowpark_frames import get_query
 from reviewml.errors import (
     CapabilityError,
     RegistryError,
     SchemaError,
     UnknownName,
-    did_you_mean,
+    suggest_names,
 )
 from reviewml.operations.sql_call import ANSWER
 from reviewml.pipeline import Pipeline
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Runnable:
+class RunnableModel:
     """A version of a model, to be run in Snowflake.
 
     Parameters
@@ -40,8 +44,8 @@ class Runnable:
         Which.
     """
 
-    model: KeptModel
-    version: KeptVersion
+    model: ModelHandle
+    version: StoredVersion
 
     def method(self, name: str) -> Method:
         """Return what a method takes and gives.
@@ -53,7 +57,7 @@ class Runnable:
         """
         known = self.version.record.methods
         if name not in known:
-            raise UnknownName(f"no method {name!r}. {did_you_mean(name, known)}")
+            raise UnknownName(f"no method {name!r}. {suggest_names(name, known)}")
         return known[name]
 
     def query(self, rows: str, method: str, service: Name | None = None) -> str:
@@ -66,8 +70,8 @@ class Runnable:
         """
         if service is not None:
             self._require_served(service)
-        place = service or version_sql(self.model.name, version_name(self.version.number))
-        columns = columns_of(self.model.database, rows)
+        place = service or write_version_sql(self.model.name, name_version(self.version.number))
+        columns = list_columns(self.model.database, rows)
         return self.method(method).query(str(place), rows, columns, method)
 
     def _require_served(self, service: Name) -> None:
@@ -80,12 +84,12 @@ class Runnable:
             )
 
 
-def columns_of(database: Database, query: str) -> dict[str, str]:
+def list_columns(database: SnowflakeSession, query: str) -> dict[str, str]:
     """Return the columns of a query and Snowflake's types of them."""
-    return {column.name: kind_name(column) for column in database.columns(query)}
+    return {column.name: get_kind_name(column) for column in database.describe_columns(query)}
 
 
-def rows_of(rows: str | DataFrame) -> str:
+def select_rows(rows: str | DataFrame) -> str:
     """Return the query of a table or view by name, or of a Snowpark data frame.
 
     Raises
@@ -95,7 +99,7 @@ def rows_of(rows: str | DataFrame) -> str:
     """
     if isinstance(rows, str):
         return f"SELECT * FROM {Name.parse(rows)}"
-    return query_of(rows)
+    return get_query(rows)
 
 
 def enrich_query(pipeline: Pipeline, rows: str, columns: Collection[str]) -> str:
@@ -129,8 +133,8 @@ def enrich_query(pipeline: Pipeline, rows: str, columns: Collection[str]) -> str
 def _with_step(
     name: str, enricher: Enrichment, rows: str, known: Collection[str], roles: Roles
 ) -> tuple[str, set[str]]:
-    ask, looked_at = getattr(enricher, "sql", None), _looked_at(enricher, roles)
-    cells = {need: joined_text(columns) for need, columns in looked_at.items()}
+    ask, looked_at = getattr(enricher, "sql", None), _list_needed_columns(enricher, roles)
+    cells = {need: join_text_sql(columns) for need, columns in looked_at.items()}
     call = None if ask is None else ask(cells)
     if call is None:
         raise CapabilityError(
@@ -146,7 +150,7 @@ def _with_step(
     return f"SELECT * EXCLUDE ({ANSWER}), {values} FROM ({asked})", {*call.values}
 
 
-def _looked_at(enricher: Enrichment, roles: Roles) -> dict[str, Sequence[str]]:
+def _list_needed_columns(enricher: Enrichment, roles: Roles) -> dict[str, Sequence[str]]:
     """Return the columns that each of what an enricher needs stands for."""
     named = roles.list_named()
     return {need: named.get(need) or (need,) for need in getattr(enricher, "needs", ())}
@@ -159,7 +163,7 @@ def _check_columns(
         if column not in known:
             raise SchemaError(
                 f"step {step!r} looks at a column {column!r}, which these rows have not. "
-                f"{did_you_mean(column, known)} Name a view or table that has it, spelled as in "
+                f"{suggest_names(column, known)} Name a view or table that has it, spelled as in "
                 "the rows that the pipeline was fitted on."
             )
     for column in added:

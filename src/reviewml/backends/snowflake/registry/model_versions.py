@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.backends.snowflake.registry.method_signatures import Method
 from reviewml.errors import BackendError, DamagedModel
 from reviewml.registries.base import Event, ModelVersion
 from reviewml.saving.json_codec import decode, encode
-from reviewml.saving.manifest import fingerprint, leads_outside
+from reviewml.saving.manifest import is_outside, read_fingerprint
 from reviewml.untrusted import parse_document
 
 OURS = "reviewml"
@@ -30,7 +30,7 @@ FOLDER = "/artifacts/pipeline/"
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class VersionMetadata:
     """What we keep in the metadata of a version.
 
     Parameters
@@ -59,7 +59,7 @@ class Record:
         return (self.logged, *self.moved)
 
     @classmethod
-    def parse(cls, metadata: str | None) -> Record | None:
+    def parse(cls, metadata: str | None) -> VersionMetadata | None:
         """Read the metadata of a version; None when it is not ours."""
         known = parse_document((metadata or "{}").encode(), "the metadata of a version")
         if not isinstance(known, dict) or OURS not in known:
@@ -71,7 +71,7 @@ class Record:
                 manifest=ours["manifest"],
                 methods={name: Method(**method) for name, method in ours["methods"].items()},
                 moved=tuple(Event.parse(event) for event in ours["moved"]),
-                metrics=_numbers(decode(known.get("metrics", {}), {})),
+                metrics=_keep_numbers(decode(known.get("metrics", {}), {})),
             )
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             raise DamagedModel(
@@ -85,13 +85,13 @@ class Record:
         return json.dumps({"metrics": metrics, OURS: ours, **SCHEMA}, allow_nan=False)
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def _keep_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     # Others may be set in Snowflake, of any kind.
     return {name: value for name, value in metrics.items() if isinstance(value, float | int)}
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptVersion:
+class StoredVersion:
     """A version of ours.
 
     Parameters
@@ -108,7 +108,7 @@ class KeptVersion:
 
     number: int
     aliases: tuple[str, ...]
-    record: Record
+    record: VersionMetadata
     services: tuple[str, ...] = ()
 
     def describe_version(self, name: str) -> ModelVersion:
@@ -118,7 +118,7 @@ class KeptVersion:
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptModel:
+class ModelHandle:
     """A model in Snowflake's registry.
 
     Parameters
@@ -129,25 +129,25 @@ class KeptModel:
         With database and schema.
     """
 
-    database: Database
+    database: SnowflakeSession
     name: Name
 
-    def versions(self) -> list[KeptVersion]:
+    def versions(self) -> list[StoredVersion]:
         """Return the versions of ours, oldest first."""
         found = (
-            (number, row, Record.parse(row["metadata"]))
+            (number, row, VersionMetadata.parse(row["metadata"]))
             for row in self._show_versions()
-            if (number := _number(row["name"])) is not None
+            if (number := _parse_number(row["name"])) is not None
         )
         ours = [(number, row, record) for number, row, record in found if record is not None]
-        known = {number: _aliases(row["aliases"]) for number, row, _ in ours}
+        known = {number: _parse_aliases(row["aliases"]) for number, row, _ in ours}
         aliases = _resolve_aliases([record for *_, record in ours], known)
         kept = [
-            KeptVersion(
+            StoredVersion(
                 number,
                 tuple(sorted(alias for alias, at in aliases.items() if at == number)),
                 record,
-                _services(row.get("inference_services")),
+                _parse_services(row.get("inference_services")),
             )
             for number, row, record in ours
         ]
@@ -155,9 +155,11 @@ class KeptModel:
 
     def next_number(self) -> int:
         """Return one more than the newest version has, whoever made that."""
-        return max((_number(row["name"]) or 0 for row in self._show_versions()), default=0) + 1
+        return (
+            max((_parse_number(row["name"]) or 0 for row in self._show_versions()), default=0) + 1
+        )
 
-    def keep(self, number: int, record: Record) -> None:
+    def keep(self, number: int, record: VersionMetadata) -> None:
         """Write down what is known about a version."""
         text = literal(record.text())
         self.database.run(f"{self._modify_version_sql(number)} SET METADATA = {text}")
@@ -166,7 +168,7 @@ class KeptModel:
         """Have Snowflake show a text beside a version."""
         self.database.run(f"{self._modify_version_sql(number)} SET COMMENT = {literal(text)}")
 
-    def move(self, alias: str, number: int, record: Record) -> None:
+    def move(self, alias: str, number: int, record: VersionMetadata) -> None:
         """Point an alias at a version, of which the record says so.
 
         Until the record is written the alias stands for what it did, and for this version from
@@ -189,35 +191,35 @@ class KeptModel:
 
     def _take(self, alias: str, number: int) -> None:
         """Take an alias in SQL from another version than one."""
-        held = self._shown_at(alias)
+        held = self._find_shown_version(alias)
         if held is None or held == number:
             return
         try:
-            self.database.run(f"{self._version(held)} UNSET ALIAS")
+            self.database.run(f"{self._alter_version_sql(held)} UNSET ALIAS")
         except BackendError:
             # Somebody else may have done it in the same moment.
-            if self._shown_at(alias) == held:
+            if self._find_shown_version(alias) == held:
                 raise
 
     def _show(self, alias: str, number: int) -> None:
         """Give a version an alias in SQL, instead of the one that it has."""
-        known = self._shown_aliases()[number]
+        known = self._list_shown_aliases()[number]
         if alias.upper() in known:
             return
         if known:
-            self.database.run(f"{self._version(number)} UNSET ALIAS")
-        self.database.run(f"{self._version(number)} SET ALIAS = {alias}")
+            self.database.run(f"{self._alter_version_sql(number)} UNSET ALIAS")
+        self.database.run(f"{self._alter_version_sql(number)} SET ALIAS = {alias}")
 
-    def _shown_at(self, alias: str) -> int | None:
+    def _find_shown_version(self, alias: str) -> int | None:
         """Return the version that an alias stands for in SQL."""
-        known = self._shown_aliases().items()
+        known = self._list_shown_aliases().items()
         return next((at for at, aliases in known if alias.upper() in aliases), None)
 
-    def _shown_aliases(self) -> dict[int, tuple[str, ...]]:
-        shown = ((_number(row["name"]), row["aliases"]) for row in self._show_versions())
-        return {number: _aliases(listed) for number, listed in shown if number is not None}
+    def _list_shown_aliases(self) -> dict[int, tuple[str, ...]]:
+        shown = ((_parse_number(row["name"]), row["aliases"]) for row in self._show_versions())
+        return {number: _parse_aliases(listed) for number, listed in shown if number is not None}
 
-    def fetch(self, version: KeptVersion, folder: Path) -> Path:
+    def fetch(self, version: StoredVersion, folder: Path) -> Path:
         """Copy the saved pipeline of a version into a folder, and return where it is.
 
         Raises
@@ -225,42 +227,42 @@ class KeptModel:
         DamagedModel
             When it is not what was logged.
         """
-        root = f"snow://model/{self.name}/versions/{version_name(version.number)}/"
+        root = f"snow://model/{self.name}/versions/{name_version(version.number)}/"
         target = folder / "pipeline"
-        for name in self._files(root):
+        for name in self._list_files(root):
             place = name.partition(FOLDER)[2]
             # What others put there may have any name.
-            if leads_outside(place):
+            if is_outside(place):
                 raise self._damage_error(version)
             self.database.get(root + name, (target / place).parent)
-        if fingerprint(target) != version.record.manifest:
+        if read_fingerprint(target) != version.record.manifest:
             raise self._damage_error(version)
         return target
 
-    def _damage_error(self, version: KeptVersion) -> DamagedModel:
+    def _damage_error(self, version: StoredVersion) -> DamagedModel:
         return DamagedModel(
-            f"the files of {self.name}, version {version_name(version.number)}, are not those "
+            f"the files of {self.name}, version {name_version(version.number)}, are not those "
             "that were logged. Nothing was loaded; log the model again."
         )
 
-    def _files(self, root: str) -> Iterator[str]:
-        for row in self.database.records(f"LIST {literal(root + 'model/models/')}"):
+    def _list_files(self, root: str) -> Iterator[str]:
+        for row in self.database.select_records(f"LIST {literal(root + 'model/models/')}"):
             # Listed with the version in front.
             name = row["name"].partition("/")[2].partition("/")[2]
             if FOLDER in name:
                 yield name
 
     def _modify_version_sql(self, number: int) -> str:
-        return f"ALTER MODEL {self.name} MODIFY VERSION {version_name(number)}"
+        return f"ALTER MODEL {self.name} MODIFY VERSION {name_version(number)}"
 
-    def _version(self, number: int) -> str:
-        return f"ALTER MODEL {self.name} VERSION {version_name(number)}"
+    def _alter_version_sql(self, number: int) -> str:
+        return f"ALTER MODEL {self.name} VERSION {name_version(number)}"
 
     def _show_versions(self) -> Sequence[dict[str, Any]]:
-        return self.database.records(f"SHOW VERSIONS IN MODEL {self.name}")
+        return self.database.select_records(f"SHOW VERSIONS IN MODEL {self.name}")
 
 
-def version_name(number: int) -> str:
+def name_version(number: int) -> str:
     """Return what Snowflake calls a version.
 
     Examples
@@ -271,23 +273,23 @@ def version_name(number: int) -> str:
     return f"V{number}"
 
 
-def _number(name: str) -> int | None:
+def _parse_number(name: str) -> int | None:
     found = re.fullmatch("V([1-9][0-9]{0,17})", name)
     return int(found[1]) if found else None
 
 
-def _aliases(listed: str | None) -> tuple[str, ...]:
+def _parse_aliases(listed: str | None) -> tuple[str, ...]:
     return tuple(a for a in json.loads(listed or "[]") if a not in GIVEN)
 
 
-def list_events(records: Iterable[Record]) -> list[Event]:
+def list_events(records: Iterable[VersionMetadata]) -> list[Event]:
     """Return what happened to versions, oldest first."""
     events = (event for record in records for event in record.events)
     return sorted(events, key=lambda event: event.time)
 
 
 def _resolve_aliases(
-    records: Sequence[Record], known: Mapping[int, Sequence[str]]
+    records: Sequence[VersionMetadata], known: Mapping[int, Sequence[str]]
 ) -> dict[str, int]:
     """Return the version of each alias.
 
@@ -307,7 +309,7 @@ def _resolve_aliases(
     return found | {alias: at for alias, at in there.items() if alias.upper() not in spelled}
 
 
-def _services(listed: str | None) -> tuple[str, ...]:
+def _parse_services(listed: str | None) -> tuple[str, ...]:
     # Besides services, the jobs that built their images are listed.
     return tuple(name for name in json.loads(listed or "[]") if "MODEL_BUILD_" not in name)
 

@@ -33,7 +33,7 @@ MOMENT = pa.timestamp("ns")
 
 
 @dataclasses.dataclass(frozen=True)
-class Packaged:
+class PackagedModel:
     """A fitted featurizer and model, on frames of the enriched columns.
 
     Parameters
@@ -46,13 +46,13 @@ class Packaged:
     model: Model
 
     @classmethod
-    def load(cls, folder: Path) -> Packaged:
+    def load(cls, folder: Path) -> PackagedModel:
         """Read them from a saved pipeline, whose other steps need not be installed."""
         parts = saving.load(folder, without=("enrichers", "trainers"))
         return cls.of(parts.steps, parts.model)
 
     @classmethod
-    def of(cls, steps: Any, model: Model | None) -> Packaged:
+    def of(cls, steps: Any, model: Model | None) -> PackagedModel:
         """Take them out of fitted steps.
 
         Raises
@@ -84,7 +84,7 @@ class Packaged:
                 f"{type(self.featurizer).__name__} does not say which columns it reads, as a "
                 "model in Snowflake must: use Features(), or another registry."
             )
-        columns = {record["column"]: _type(record) for record in state["columns_"]}
+        columns = {record["column"]: _choose_type(record) for record in state["columns_"]}
         return columns | dict.fromkeys(state.get("text_", ()), pa.string())
 
     @property
@@ -97,22 +97,22 @@ class Packaged:
 
     def predict(self, rows: pd.DataFrame) -> pa.Table:
         """Return ``prediction`` and, for classes, what `predict_proba` returns."""
-        scores = self.model.predict(self._matrix(rows))
+        scores = self.model.predict(self._compute_matrix(rows))
         if self.model.task == "regression":
             return pa.table({"prediction": scores})
         answers = pa.array(self.model.classes).take(pa.array(choose_classes(scores)))
-        return pa.table({"prediction": answers, **self._probabilities(scores)})
+        return pa.table({"prediction": answers, **self._name_probabilities(scores)})
 
     def predict_proba(self, rows: pd.DataFrame) -> pa.Table:
         """Return ``probability``, or ``probability_<class>`` for each of more than two."""
-        return pa.table(self._probabilities(self.model.predict(self._matrix(rows))))
+        return pa.table(self._name_probabilities(self.model.predict(self._compute_matrix(rows))))
 
     def explain(self, rows: pd.DataFrame) -> pa.Table:
         """Return ``<feature>_explanation``, the contribution to the margin; and where it starts.
 
         With more than two classes there is one for each feature and class.
         """
-        found = self.model.contributions(self._matrix(rows))
+        found = self.model.contributions(self._compute_matrix(rows))
         features = [feature.name for feature in self.featurizer.features()]
         names = [EXPLANATION.format(name) for name in (*features, BIAS)]
         if found.shape[1] == 1:
@@ -128,19 +128,19 @@ class Packaged:
 
     def example(self) -> pd.DataFrame:
         """Return a row of made-up values, of the types it takes."""
-        values = {name: _made_up(kind) for name, kind in self.inputs().items()}
+        values = {name: _make_example_value(kind) for name, kind in self.inputs().items()}
         arrays = {name: pa.array([values[name]], kind) for name, kind in self.inputs().items()}
         frame: pd.DataFrame = pa.table(arrays).to_pandas()
         return frame
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _probabilities(self, scores: npt.NDArray[np.float64]) -> dict[str, Any]:
-        names = Predict(self.featurizer, self.model, ("probability",)).probability_names()
+    def _name_probabilities(self, scores: npt.NDArray[np.float64]) -> dict[str, Any]:
+        names = Predict(self.featurizer, self.model, ("probability",)).list_probability_names()
         columns = scores[:, 1:] if self.model.task == "binary" else scores
         return dict(zip(names, columns.T, strict=True))
 
-    def _matrix(self, rows: pd.DataFrame) -> Any:
+    def _compute_matrix(self, rows: pd.DataFrame) -> Any:
         columns = {
             name: pa.array(rows[name], kind, from_pandas=True)
             for name, kind in self.inputs().items()
@@ -148,7 +148,7 @@ class Packaged:
         return self.featurizer.matrix(pa.RecordBatch.from_pydict(columns))
 
 
-def _type(record: dict[str, Any]) -> pa.DataType:
+def _choose_type(record: dict[str, Any]) -> pa.DataType:
     """Return the type in which a column comes, of those that Snowflake's models know."""
     known = str(record["type"])
     match record["kind"]:
@@ -170,7 +170,7 @@ def _type(record: dict[str, Any]) -> pa.DataType:
     )
 
 
-def _made_up(kind: pa.DataType) -> Any:
+def _make_example_value(kind: pa.DataType) -> Any:
     if pa.types.is_fixed_size_list(kind):
         return [0.5] * kind.list_size
     known = {pa.string(): "example", pa.bool_(): True, MOMENT: 0, pa.int64(): 1}

@@ -10,25 +10,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.connection.session import (
+    Connection,
+    ConnectionConfig,
+    SnowflakeSession,
+)
 from reviewml.backends.snowflake.identifiers import Name
-from reviewml.backends.snowflake.registry.log_model import client_version, upload
-from reviewml.backends.snowflake.registry.method_signatures import methods_of
+from reviewml.backends.snowflake.registry.log_model import get_client_version, upload
+from reviewml.backends.snowflake.registry.method_signatures import list_methods
 from reviewml.backends.snowflake.registry.model_queries import (
-    Runnable,
-    columns_of,
+    RunnableModel,
     enrich_query,
-    rows_of,
+    list_columns,
+    select_rows,
 )
 from reviewml.backends.snowflake.registry.model_versions import (
     GIVEN,
-    KeptModel,
-    KeptVersion,
-    Record,
+    ModelHandle,
+    StoredVersion,
+    VersionMetadata,
     list_events,
-    version_name,
+    name_version,
 )
-from reviewml.backends.snowflake.registry.packaged_model import Packaged
+from reviewml.backends.snowflake.registry.packaged_model import PackagedModel
 from reviewml.errors import RegistryError
 from reviewml.parameter_types import check_argument_types
 from reviewml.pipeline import Pipeline, load
@@ -41,12 +45,12 @@ from reviewml.registries.base import (
     check_alias,
     check_name,
     check_reason,
-    now,
+    get_time,
 )
-from reviewml.saving.manifest import fingerprint
-from reviewml.saving.metric_values import checked_metrics
+from reviewml.saving.manifest import read_fingerprint
+from reviewml.saving.metric_values import check_metrics
 from reviewml.saving.signature import KeyFile, KeyFiles
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 if TYPE_CHECKING:
     from snowflake.snowpark import DataFrame
@@ -108,7 +112,7 @@ class SnowflakeRegistry(Registry):
 
     def __repr__(self) -> str:
         where = f"database={self.database!r}, schema={self.schema!r}"
-        return f"SnowflakeRegistry({Access(self.connection)!r}, {where})"
+        return f"SnowflakeRegistry({ConnectionConfig(self.connection)!r}, {where})"
 
     # -- keeping ------------------------------------------------------------------------------
 
@@ -125,17 +129,17 @@ class SnowflakeRegistry(Registry):
         if alias is not None:
             self._check_alias(name, alias)
         check_reason(reason)
-        figures = checked_metrics(metrics)
-        with temporary_folder() as folder:
+        figures = check_metrics(metrics)
+        with create_temporary_folder() as folder:
             saved = pipeline.save(folder / "pipeline", metrics=figures, key=self.key)
-            methods = methods_of(Packaged.load(saved))
+            methods = list_methods(PackagedModel.load(saved))
             self._require_plain_name(name)
             number = self._upload(name, saved)
-            event = Event(self._next_time(name), LOGGED, number, alias, reason)
-            record = Record(event, fingerprint(saved), methods, (), figures)
+            event = Event(self._make_next_time(name), LOGGED, number, alias, reason)
+            record = VersionMetadata(event, read_fingerprint(saved), methods, (), figures)
         self._keep(name, event, record)
         if reason:
-            self._model(name).comment(number, reason)
+            self._make_handle(name).comment(number, reason)
         return self.find(f"{name}@{number}")
 
     def load(self, reference: str) -> Pipeline:
@@ -145,8 +149,8 @@ class SnowflakeRegistry(Registry):
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
         name, version = self._find_version(reference)
-        with temporary_folder() as folder:
-            yield self._model(name).fetch(version, folder)
+        with create_temporary_folder() as folder:
+            yield self._make_handle(name).fetch(version, folder)
 
     def versions(self, name: str) -> list[ModelVersion]:
         return [version.describe_version(name) for version in self._require_versions(name)]
@@ -155,7 +159,7 @@ class SnowflakeRegistry(Registry):
         self._check_alias(name, alias)
         check_reason(reason)
         _, found = self._find_version(f"{name}@{version}")
-        event = Event(self._next_time(name), ALIAS, found.number, alias, reason)
+        event = Event(self._make_next_time(name), ALIAS, found.number, alias, reason)
         record = dataclasses.replace(found.record, moved=(*found.record.moved, event))
         self._keep(name, event, record)
 
@@ -163,13 +167,13 @@ class SnowflakeRegistry(Registry):
         return list_events(version.record for version in self._require_versions(name))
 
     def names(self) -> list[str]:
-        return sorted(name for name in self._all_names() if self._model(name).versions())
+        return sorted(name for name in self._list_all_names() if self._make_handle(name).versions())
 
     def set_default(self, name: str, version: int) -> None:
         """Say which version SQL means that names none; the first one until then."""
         _, found = self._find_version(f"{name}@{version}")
-        target = version_name(found.number)
-        self._at().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")
+        target = name_version(found.number)
+        self._open_session().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")
 
     # -- running ------------------------------------------------------------------------------
 
@@ -210,9 +214,9 @@ class SnowflakeRegistry(Registry):
         RegistryError
             When the service runs another version.
         """
-        place = None if service is None else self._within(Name.parse(service))
-        query = self._runnable(reference).query(rows_of(rows), method, place)
-        return self._at().session.sql(query)
+        place = None if service is None else self._qualify_name(Name.parse(service))
+        query = self._make_runnable(reference).query(select_rows(rows), method, place)
+        return self._open_session().session.sql(query)
 
     def create_view(self, name: str, rows: str, reference: str, *, method: str = "predict") -> None:
         """Make a view that enriches rows by SQL, and scores them.
@@ -237,10 +241,10 @@ class SnowflakeRegistry(Registry):
         SchemaError
             When the rows lack a column, or have one that is added.
         """
-        database = self._at()
-        given = rows_of(rows)
-        source = enrich_query(self.load(reference), given, columns_of(database, given))
-        query = self._runnable(reference).query(source, method)
+        database = self._open_session()
+        given = select_rows(rows)
+        source = enrich_query(self.load(reference), given, list_columns(database, given))
+        query = self._make_runnable(reference).query(source, method)
         database.run(f"CREATE OR REPLACE VIEW {Name.parse(name)} AS {query}")
 
     def client_version(self, reference: str) -> Any:
@@ -251,44 +255,47 @@ class SnowflakeRegistry(Registry):
         ``function_name='"predict"'``.
         """
         name, version = self._find_version(reference)
-        return client_version(self._at(), self._name(name), version.number)
+        return get_client_version(self._open_session(), self._name(name), version.number)
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _at(self) -> Database:
-        return Access(self.connection).database()
+    def _open_session(self) -> SnowflakeSession:
+        return ConnectionConfig(self.connection).database()
 
     def _name(self, name: str) -> Name:
-        return self._within(Name((name,)))
+        return self._qualify_name(Name((name,)))
 
-    def _within(self, name: Name) -> Name:
+    def _qualify_name(self, name: Name) -> Name:
         """Return a name with the database and schema of the models where it lacks them."""
-        here = self._at().schema(self.database, self.schema).parts
+        here = self._open_session().qualify_schema(self.database, self.schema).parts
         return Name((*here[: 3 - len(name.parts)], *name.parts))
 
-    def _runnable(self, reference: str) -> Runnable:
+    def _make_runnable(self, reference: str) -> RunnableModel:
         name, version = self._find_version(reference)
-        return Runnable(self._model(name), version)
+        return RunnableModel(self._make_handle(name), version)
 
-    def _model(self, name: str) -> KeptModel:
-        return KeptModel(self._at(), self._name(name))
+    def _make_handle(self, name: str) -> ModelHandle:
+        return ModelHandle(self._open_session(), self._name(name))
 
-    def _all_names(self) -> list[str]:
-        schema = self._at().schema(self.database, self.schema)
-        found = [row["name"] for row in self._at().records(f"SHOW MODELS IN SCHEMA {schema}")]
+    def _list_all_names(self) -> list[str]:
+        schema = self._open_session().qualify_schema(self.database, self.schema)
+        found = [
+            row["name"]
+            for row in self._open_session().select_records(f"SHOW MODELS IN SCHEMA {schema}")
+        ]
         return [name for name in found if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
 
-    def _require_versions(self, name: str) -> list[KeptVersion]:
+    def _require_versions(self, name: str) -> list[StoredVersion]:
         check_name(name)
         if versions := self._list_versions(name):
             return versions
         raise self.not_found(name)
 
-    def _list_versions(self, name: str) -> list[KeptVersion]:
+    def _list_versions(self, name: str) -> list[StoredVersion]:
         """Return the versions of a model, none where there is none."""
-        return self._model(name).versions() if name in self._all_names() else []
+        return self._make_handle(name).versions() if name in self._list_all_names() else []
 
-    def _find_version(self, reference: str) -> tuple[str, KeptVersion]:
+    def _find_version(self, reference: str) -> tuple[str, StoredVersion]:
         found = self.find(reference)
         [version] = [v for v in self._require_versions(found.name) if v.number == found.version]
         return found.name, version
@@ -306,16 +313,16 @@ class SnowflakeRegistry(Registry):
                     "does not matter: choose another one."
                 )
 
-    def _next_time(self, name: str) -> str:
+    def _make_next_time(self, name: str) -> str:
         """Return the time of what happens now: after all that happened, by whatever clock."""
         before = list_events(version.record for version in self._list_versions(name))
         times = [datetime.datetime.fromisoformat(event.time) for event in before[-1:]]
         later = [time + datetime.timedelta(microseconds=1) for time in times]
-        return max([datetime.datetime.fromisoformat(now()), *later]).isoformat()
+        return max([datetime.datetime.fromisoformat(get_time()), *later]).isoformat()
 
-    def _keep(self, name: str, event: Event, record: Record) -> None:
+    def _keep(self, name: str, event: Event, record: VersionMetadata) -> None:
         """Write down what happened to a version."""
-        model, alias, number = self._model(name), event.alias, event.version
+        model, alias, number = self._make_handle(name), event.alias, event.version
         if alias is None:
             model.keep(number, record)
             return
@@ -330,12 +337,15 @@ class SnowflakeRegistry(Registry):
 
     def _upload(self, name: str, saved: Path) -> int:
         for attempt in range(ATTEMPTS):
-            known = name in self._all_names()
-            number = self._model(name).next_number() if known else 1
+            known = name in self._list_all_names()
+            number = self._make_handle(name).next_number() if known else 1
             try:
-                upload(self._at(), self._name(name), number, saved, self.target_platforms)
+                upload(self._open_session(), self._name(name), number, saved, self.target_platforms)
             except Exception:
-                taken = name in self._all_names() and self._model(name).next_number() > number
+                taken = (
+                    name in self._list_all_names()
+                    and self._make_handle(name).next_number() > number
+                )
                 if not taken or attempt == ATTEMPTS - 1:
                     raise
             else:
@@ -344,7 +354,7 @@ class SnowflakeRegistry(Registry):
 
     def _require_plain_name(self, name: str) -> None:
         """Refuse a name that Snowflake's client would take for another: it looks by LIKE."""
-        for other in self._all_names():
+        for other in self._list_all_names():
             if other != name and (_is_like(other, name) or _is_like(name, other)):
                 raise RegistryError(
                     f"{name!r} cannot be told from {other!r}, which is there already, by "

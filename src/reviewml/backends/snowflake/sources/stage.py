@@ -9,25 +9,25 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.container_runtime import in_container_runtime
-from reviewml.backends.snowflake.connection.session import Connection, Database
+from reviewml.backends.snowflake.connection.container_runtime import is_in_container_runtime
+from reviewml.backends.snowflake.connection.session import Connection, SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 from reviewml.backends.snowflake.sources import stage_on_ray
 from reviewml.backends.snowflake.sources.stage_listing import FILE, NO_PARQUET, SMALL, Listing
 from reviewml.backends.snowflake.sources.tables import (
     SnowflakeSource,
     check_names,
-    full_schema,
+    make_full_schema,
     show_roles,
 )
-from reviewml.backends.snowflake.tables.described_types import JSON, type_named
-from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.types import DIGITS, PER_SECOND, sql_type
+from reviewml.backends.snowflake.tables.described_types import JSON, parse_type
+from reviewml.backends.snowflake.tables.query import Query
+from reviewml.backends.snowflake.tables.types import DIGITS, PER_SECOND, find_sql_type
 from reviewml.data.source import RayRead
-from reviewml.errors import SchemaError, SourceError, did_you_mean
+from reviewml.errors import SchemaError, SourceError, suggest_names
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows.columns import MISSING, NEVER_WORDS, YEAR_1, YEAR_10000
-from reviewml.rows.roles import ERRORS, PLACE, Roles, column_names
+from reviewml.rows.roles import ERRORS, PLACE, Roles, name_columns
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.sources.review_file import NO_RECORD, NOT_UTF8
 
@@ -147,34 +147,34 @@ class SnowflakeStage(SnowflakeSource):
         database = self.access.database()
         if self.format != "text":
             self._find_file_with_rows(database)
-        return self._columns(database)[0]
+        return self._describe_columns(database)[0]
 
-    def rows_in(self, database: Database) -> Rows:
+    def query_rows(self, database: SnowflakeSession) -> Query:
         seen = self._find_file_with_rows(database)
-        schema, cells = self._columns(database)
+        schema, cells = self._describe_columns(database)
         read, held = self._read(database, seen)
         listed = [f"{cell} AS {quote_identifier(name)}" for name, cell in cells.items()]
-        return Rows(database, f"SELECT {', '.join(listed)} FROM {read}", schema, held)
+        return Query(database, f"SELECT {', '.join(listed)} FROM {read}", schema, held)
 
     def ray_read(self) -> RayRead | None:
-        if self.format != "text" or not in_container_runtime():
+        if self.format != "text" or not is_in_container_runtime():
             return None
         database, (stage, path) = self.access.database(), self._place
-        if not self._listing(database, None).some():
-            raise self._nothing()
-        rows = self._columns(database)[0]
-        return stage_on_ray.ray_read(database, stage, path, self.pattern, rows, self.path)
+        if not self._list_stage(database, None).has_files():
+            raise self._make_empty_error()
+        rows = self._describe_columns(database)[0]
+        return stage_on_ray.make_ray_read(database, stage, path, self.pattern, rows, self.path)
 
-    def _find_file_with_rows(self, database: Database) -> str | None:
+    def _find_file_with_rows(self, database: SnowflakeSession) -> str | None:
         """Return the path of a file that has a row, None where all are empty."""
         self._check_format()
         some = f"SELECT {METADATA_FILE} FROM {self._from(database, self.format)} LIMIT 1"
         for (path,) in database.run(some):
             self._warn_of_folders(str(path))
             return str(path)
-        if self.format == "text" and self._listing(database, None).some():
+        if self.format == "text" and self._list_stage(database, None).has_files():
             return None
-        raise self._nothing()
+        raise self._make_empty_error()
 
     def _warn_of_folders(self, path: str) -> None:
         names = [folder.partition("=")[0] for folder in path.split("/")[:-1] if "=" in folder]
@@ -186,13 +186,13 @@ class SnowflakeStage(SnowflakeSource):
 
     def _check_format(self) -> None:
         if self.format not in get_args(Format):
-            raise SourceError(f"format={self.format!r}. {did_you_mean(self.format, OPTIONS)}")
+            raise SourceError(f"format={self.format!r}. {suggest_names(self.format, OPTIONS)}")
 
-    def _nothing(self) -> SourceError:
+    def _make_empty_error(self) -> SourceError:
         matching = f" that matches {self.pattern!r}" if self.pattern else ""
         return SourceError(f"there is nothing to read at {self.location!r}{matching}.")
 
-    def _columns(self, database: Database) -> tuple[pa.Schema, dict[str, str]]:
+    def _describe_columns(self, database: SnowflakeSession) -> tuple[pa.Schema, dict[str, str]]:
         """Return the schema of the rows, and the SQL of each column."""
         self._check_format()
         cells, errors = _READERS[self.format](self, database)
@@ -204,17 +204,17 @@ class SnowflakeStage(SnowflakeSource):
         roles = self.roles.filled_from(TEXT_ROLES) if self.format == "text" else self.roles
         by_name = {name: cell for name, _, cell in cells}
         place = {PLACE: f"{file} || '#' || {number}", ERRORS: errors}
-        return full_schema(fields, roles), by_name | place
+        return make_full_schema(fields, roles), by_name | place
 
-    def _read(self, database: Database, seen: str | None) -> tuple[str, tuple[object, ...]]:
+    def _read(self, database: SnowflakeSession, seen: str | None) -> tuple[str, tuple[object, ...]]:
         """Return what stands behind ``FROM``, and the temporary tables in it."""
-        listing, rows = self._listing(database, seen), self._from(database, self.format)
+        listing, rows = self._list_stage(database, seen), self._from(database, self.format)
         if self.format != "text":
             lines = None if self.format == "parquet" else self._from(database, "lines")
             listing.warn_of_empty(SMALL if lines else NO_PARQUET, lines)
             return rows, ()
         columns = f"$1 AS CONTENT, {METADATA_FILE} AS FILE_PATH, {METADATA_NUMBER} AS FILE_ROW"
-        contents, small = f"(SELECT {columns} FROM {rows})", listing.files(SMALL)
+        contents, small = f"(SELECT {columns} FROM {rows})", listing.list_files(SMALL)
         if small is None:
             return contents, ()
         # Small files that are not empty are on both sides.
@@ -224,7 +224,7 @@ class SnowflakeStage(SnowflakeSource):
         both = f"{contents} FULL OUTER JOIN {small} ON FILE_PATH = {FILE}"
         return f"(SELECT {columns} FROM {both})", (small,)
 
-    def _listing(self, database: Database, seen: str | None) -> Listing:
+    def _list_stage(self, database: SnowflakeSession, seen: str | None) -> Listing:
         return Listing(database, self._stage, self.pattern, seen)
 
     def order(self, schema: pa.Schema) -> list[str]:
@@ -249,8 +249,8 @@ class SnowflakeStage(SnowflakeSource):
         stage, path = self._place
         return literal(f"@{stage}/{path}")
 
-    def _from(self, database: Database, kind: str) -> str:
-        options = f"FILE_FORMAT => {literal(str(_file_format(database, kind)))}"
+    def _from(self, database: SnowflakeSession, kind: str) -> str:
+        options = f"FILE_FORMAT => {literal(str(_make_file_format(database, kind)))}"
         if self.pattern is not None:
             options += f", PATTERN => {literal(self.pattern)}"
         return f"{self._stage} ({options})"
@@ -261,7 +261,7 @@ class SnowflakeStage(SnowflakeSource):
 
     # -- formats --------------------------------------------------------------------------------
 
-    def _text(self, database: Database) -> tuple[Cells, str]:
+    def _describe_texts(self, database: SnowflakeSession) -> tuple[Cells, str]:
         flags = "1, 1, 'es'"
 
         def part(group: int) -> str:
@@ -274,20 +274,23 @@ class SnowflakeStage(SnowflakeSource):
             ("id", pa.string(), f"CASE WHEN {fits} THEN NULLIF({part(1)}, '') END"),
             ("text", pa.string(), f"CASE WHEN {fits} THEN COALESCE({part(3)}, '') END"),
         ]
-        not_text, no_record = _error(literal(NOT_UTF8)), _error(literal(NO_RECORD))
+        not_text, no_record = (
+            _write_error_sql(literal(NOT_UTF8)),
+            _write_error_sql(literal(NO_RECORD)),
+        )
         return cells, f"CASE WHEN {broken} THEN {not_text} WHEN NOT {fits} THEN {no_record} END"
 
-    def _csv(self, database: Database) -> tuple[Cells, str]:
-        names = self._header(database)
+    def _describe_csv(self, database: SnowflakeSession) -> tuple[Cells, str]:
+        names = self._read_header(database)
         kinds = {name: _as_type(name, kind) for name, kind in (self.dtypes or {}).items()}
         if unknown := [name for name in kinds if name not in names]:
             raise SchemaError(
-                f"dtypes: there is no column {unknown[0]!r}. {did_you_mean(unknown[0], names)}"
+                f"dtypes: there is no column {unknown[0]!r}. {suggest_names(unknown[0], names)}"
             )
         cells, misfits = [], {}
         for place, name in enumerate(names, start=1):
             kind, is_text = kinds.get(name, pa.string()), kinds.get(name) in (None, pa.string())
-            missing = self._missing(f"${place}", is_text)
+            missing = self._write_missing_sql(f"${place}", is_text)
             if is_text:
                 value, said = f"IFF(CONTAINS(${place}, {REPLACED}), NULL, ${place})", NOT_UTF8
             else:
@@ -296,9 +299,9 @@ class SnowflakeStage(SnowflakeSource):
             cells.append((name, kind, f"CASE WHEN NOT {missing} THEN {value} END"))
             lost = f"(NOT {missing} AND {value} IS NULL)"
             misfits[lost] = _record(literal(said), literal(name))
-        return cells, _together(misfits)
+        return cells, _join_errors_sql(misfits)
 
-    def _header(self, database: Database) -> list[str]:
+    def _read_header(self, database: SnowflakeSession) -> list[str]:
         """Return the names of the columns, which all files must have in one order."""
         found = database.run(
             f"SELECT $1, MIN({METADATA_FILE}) FROM {self._from(database, 'lines')} "
@@ -312,9 +315,9 @@ class SnowflakeStage(SnowflakeSource):
                 f"the header of {differing[0]!r} is not that of {place!r}: read them apart with "
                 "pattern=, or give all files of a stage the same columns in the same order."
             )
-        return column_names(first)
+        return name_columns(first)
 
-    def _missing(self, cell: str, is_text: bool) -> str:
+    def _write_missing_sql(self, cell: str, is_text: bool) -> str:
         """Return the SQL of whether a cell of CSV has no value, null as `Files` reads it."""
         never = NEVER_WORDS if self.missing is None else tuple(self.missing)
         words = never if is_text else (*MISSING, *never)
@@ -324,28 +327,28 @@ class SnowflakeStage(SnowflakeSource):
         listed = ", ".join(map(literal, dict.fromkeys(words)))
         return f"({cell} IS NULL OR {shown} IN ({listed}))"
 
-    def _infer_columns(self, database: Database) -> tuple[Cells, str]:
+    def _infer_columns(self, database: SnowflakeSession) -> tuple[Cells, str]:
         found = database.run(
             f"SELECT COLUMN_NAME, TYPE FROM TABLE(INFER_SCHEMA(LOCATION => {self._stage}, "
-            f"FILE_FORMAT => {literal(str(_file_format(database, self.format)))}))"
+            f"FILE_FORMAT => {literal(str(_make_file_format(database, self.format)))}))"
         )
         cells = []
         for name, kind in found:
             cell = f"$1:{quote_identifier(name)}::{kind}"
             cells.append(
-                (name, type_named(name, kind), f"TO_JSON({cell})" if kind in JSON else cell)
+                (name, parse_type(name, kind), f"TO_JSON({cell})" if kind in JSON else cell)
             )
         return cells, "NULL::ARRAY"
 
 
 def _parse_cell_sql(cell: str, field: pa.Field) -> str:
     """Return the SQL of a text as a value of a type, null where it is none."""
-    cast = f"TRY_CAST({cell} AS {sql_type(field).name})"
+    cast = f"TRY_CAST({cell} AS {find_sql_type(field).name})"
     if not pa.types.is_timestamp(field.type):
         return cast
     if field.type.unit != "ns":
         # Digits that the type does not hold would be dropped without a word.
-        whole = sql_type(field.with_type(pa.timestamp("ns", field.type.tz))).name
+        whole = find_sql_type(field.with_type(pa.timestamp("ns", field.type.tz))).name
         cast = f"IFF({cast} = TRY_CAST({cell} AS {whole}), {cast}, NULL)"
     # By itself, Snowflake takes the unit of a whole number for one that depends on its size.
     places = PER_SECOND[field.type.unit]
@@ -359,17 +362,17 @@ def _parse_cell_sql(cell: str, field: pa.Field) -> str:
 TEXT_ROLES = Roles(id="id", text=("text",))
 """Those of the two columns of ``"text"``, unless others are given."""
 
-_READERS: dict[str, Callable[[SnowflakeStage, Database], tuple[Cells, str]]] = {
-    "text": SnowflakeStage._text,
-    "csv": SnowflakeStage._csv,
+_READERS: dict[str, Callable[[SnowflakeStage, SnowflakeSession], tuple[Cells, str]]] = {
+    "text": SnowflakeStage._describe_texts,
+    "csv": SnowflakeStage._describe_csv,
     "json": SnowflakeStage._infer_columns,
     "parquet": SnowflakeStage._infer_columns,
 }
 
 
-def _file_format(database: Database, kind: str) -> Name:
+def _make_file_format(database: SnowflakeSession, kind: str) -> Name:
     """Return the name of a file format of the session, made when it is first asked for."""
-    name = database.own_name(f"REVIEWML_{kind.upper()}_FILES")
+    name = database.qualify_name(f"REVIEWML_{kind.upper()}_FILES")
     if name not in database.made:
         options = LINES if kind == "lines" else OPTIONS[kind]
         database.run(f"CREATE OR REPLACE TEMPORARY FILE FORMAT {name} {options}")
@@ -377,7 +380,7 @@ def _file_format(database: Database, kind: str) -> Name:
     return name
 
 
-def _error(message: str) -> str:
+def _write_error_sql(message: str) -> str:
     return f"ARRAY_CONSTRUCT({_record(message, 'NULL')})"
 
 
@@ -388,7 +391,7 @@ def _record(message: str, column: str) -> str:
     )
 
 
-def _together(errors: Mapping[str, str]) -> str:
+def _join_errors_sql(errors: Mapping[str, str]) -> str:
     """Return the SQL of the errors of a row, each with when it has it; null where it has none."""
     some = " OR ".join(errors)
     found = ", ".join(f"CASE WHEN {when} THEN {error} END" for when, error in errors.items())

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import warnings
 
-from reviewml.backends.snowflake.connection.session import Database, TemporaryTable
+from reviewml.backends.snowflake.connection.session import SnowflakeSession, TemporaryTable
 from reviewml.backends.snowflake.identifiers import literal
 
 FILE = "LISTED_PATH"
@@ -43,17 +43,17 @@ class Listing:
         Path of a file of which a query has rows, None where there is none.
     """
 
-    database: Database
+    database: SnowflakeSession
     place: str
     pattern: str | None
     seen: str | None
 
-    def some(self) -> bool:
+    def has_files(self) -> bool:
         """Tell whether there is a file at all."""
-        query = self._query("TRUE")
+        query = self._build_query("TRUE")
         return query is not None and bool(self.database.run(f"{query} LIMIT 1"))
 
-    def files(self, which: str) -> TemporaryTable | None:
+    def list_files(self, which: str) -> TemporaryTable | None:
         """Return a table of the files for which a condition is true, None where there are none.
 
         Parameters
@@ -61,8 +61,8 @@ class Listing:
         which
             SQL of the columns ``"name"`` and ``"size"`` of LIST.
         """
-        query = self._query(which)
-        return None if query is None else self.database.temporary_table(query)
+        query = self._build_query(which)
+        return None if query is None else self.database.create_temporary_table(query)
 
     def warn_of_empty(self, which: str, lines: str | None) -> None:
         """Warn of the files that have nothing in them.
@@ -74,7 +74,7 @@ class Listing:
         lines
             Their lines, as what may stand behind ``FROM``; None where `which` says enough.
         """
-        files = self.files(which)
+        files = self.list_files(which)
         if files is None:
             return
         read = f"(SELECT METADATA$FILENAME AS {FILE} FROM {lines})"
@@ -88,9 +88,9 @@ class Listing:
                 stacklevel=2,
             )
 
-    def _query(self, which: str) -> str | None:
+    def _build_query(self, which: str) -> str | None:
         listed = f"TABLE(RESULT_SCAN({literal(self.database.run_there(f'LIST {self.place}'))}))"
-        before = self._before(listed, which)
+        before = self._count_prefix(listed, which)
         if before is None:
             return None
         path = f'SUBSTR("name", {before + 1})'
@@ -100,9 +100,9 @@ class Listing:
             meant.append(f"REGEXP_LIKE({path}, {literal(self.pattern)}, 's')")
         return f"SELECT {path} AS {FILE} FROM {listed} WHERE {' AND '.join(meant)}"
 
-    def _before(self, listed: str, which: str) -> int | None:
+    def _count_prefix(self, listed: str, which: str) -> int | None:
         """Return how many characters stand before the paths, None where no file is meant."""
-        own = "NULL" if self.seen is None else _length_of(self.seen)
+        own = "NULL" if self.seen is None else _write_length_sql(self.seen)
         asked = f'SELECT COUNT_IF({which}), MIN("name"), {own} FROM {listed}'
         [(files, name, whole)] = self.database.run(asked)
         if not files:
@@ -120,6 +120,6 @@ class Listing:
         return int(whole) - len(self.seen)
 
 
-def _length_of(path: str) -> str:
+def _write_length_sql(path: str) -> str:
     # The least, since the same path may be the end of a longer one.
     return f'MIN(IFF(ENDSWITH("name", {literal(f"/{path}")}), LENGTH("name"), NULL))'

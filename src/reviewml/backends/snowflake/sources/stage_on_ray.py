@@ -22,13 +22,13 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.container_runtime import import_runtime_module
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, quote_identifier
 from reviewml.data.source import RayRead
 from reviewml.errors import BackendError
-from reviewml.rows.bookkeeping import errors_array
+from reviewml.rows.bookkeeping import make_errors_array
 from reviewml.rows.roles import ERRORS, PLACE
-from reviewml.sources.review_file import Cells, cells_of
+from reviewml.sources.review_file import Cells, parse_cells
 
 MODULES = (
     "snowflake.ml.ray.datasource",
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class StagePlace:
     """A stage, and the beginning of the paths of files on it.
 
     Parameters
@@ -69,7 +69,7 @@ class Place:
     path: str
     pattern: str | None
 
-    def within(self, name: str) -> str | None:
+    def find_path_within(self, name: str) -> str | None:
         """Return the path of a file within the stage, None where it is not meant.
 
         Parameters
@@ -108,23 +108,23 @@ class Reviews:
         Column for the file that a row is from, if any.
     """
 
-    place: Place
+    place: StagePlace
     schema: pa.Schema
     path: str | None
 
     def __call__(self, block: pa.Table) -> pa.RecordBatch:
-        contents, names = _column(block, CONTENTS), _column(block, PATHS)
-        paths = map(self.place.within, names.to_pylist())
+        contents, names = _find_column(block, CONTENTS), _find_column(block, PATHS)
+        paths = map(self.place.find_path_within, names.to_pylist())
         meant = [(path, row) for row, path in enumerate(paths) if path is not None]
         files = [path for path, _ in meant]
-        found = [_cells(contents[row].as_py()) for _, row in meant]
-        wrong = {row: [_error(one)] for row, one in enumerate(found) if isinstance(one, str)}
+        found = [_parse_cells(contents[row].as_py()) for _, row in meant]
+        wrong = {row: [_make_error(one)] for row, one in enumerate(found) if isinstance(one, str)}
         cells = [(None, None) if isinstance(one, str) else one for one in found]
         columns: dict[str, Any] = {
             "id": [key for key, _ in cells],
             "text": [text for _, text in cells],
             PLACE: [f"{file}#1" for file in files],
-            ERRORS: errors_array(wrong, len(files)),
+            ERRORS: make_errors_array(wrong, len(files)),
         }
         if self.path is not None:
             columns[self.path] = files
@@ -132,8 +132,8 @@ class Reviews:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def ray_read(
-    database: Database,
+def make_ray_read(
+    database: SnowflakeSession,
     stage: Name,
     path: str,
     pattern: str | None,
@@ -158,7 +158,7 @@ def ray_read(
     if source is None:
         log.warning("this runtime has no %s: one process reads the stage", DATASOURCE)
         return None
-    here = database.schema().parts
+    here = database.qualify_schema().parts
     in_database, in_schema, own = (*here[: 3 - len(stage.parts)], *stage.parts)
     # It writes database and schema before the stage itself, in quotes.
     written = own if PLAIN.fullmatch(own) else quote_identifier(own)
@@ -168,10 +168,10 @@ def ray_read(
         schema=in_schema,
         include_paths=True,
     )
-    return RayRead(datasource, Reviews(Place(own, path, pattern), rows, column))
+    return RayRead(datasource, Reviews(StagePlace(own, path, pattern), rows, column))
 
 
-def _column(block: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
+def _find_column(block: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
     for name in names:
         if name in block.column_names:
             return block.column(name)
@@ -181,15 +181,15 @@ def _column(block: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
     )
 
 
-def _cells(content: bytes) -> Cells | str:
+def _parse_cells(content: bytes) -> Cells | str:
     # Ray unpacks what is called .gz, which may depend on the version.
     if content.startswith(GZIP):
         try:
             content = gzip.decompress(content)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             return f"the file cannot be unpacked: {error}"
-    return cells_of(content.removeprefix(codecs.BOM_UTF8))
+    return parse_cells(content.removeprefix(codecs.BOM_UTF8))
 
 
-def _error(message: str) -> dict[str, Any]:
+def _make_error(message: str) -> dict[str, Any]:
     return {"stage": "read", "column": None, "error": message, "attempts": 1}

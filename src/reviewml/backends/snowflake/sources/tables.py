@@ -13,13 +13,17 @@ import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 from snowflake.snowpark import DataFrame
 
-from reviewml.backends.snowflake.connection.session import Access, Connection, Database
+from reviewml.backends.snowflake.connection.session import (
+    Connection,
+    ConnectionConfig,
+    SnowflakeSession,
+)
 from reviewml.backends.snowflake.identifiers import Name, Value, literal, quote_identifier
-from reviewml.backends.snowflake.tables.described_types import JSON, arrow_type, kind_name
+from reviewml.backends.snowflake.tables.described_types import JSON, get_kind_name, to_arrow_type
 from reviewml.backends.snowflake.tables.fetch import fetch_batches
-from reviewml.backends.snowflake.tables.provenance_comments import schema_with_origins
-from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.snowpark_frames import query_of
+from reviewml.backends.snowflake.tables.provenance_comments import add_origins
+from reviewml.backends.snowflake.tables.query import Query
+from reviewml.backends.snowflake.tables.snowpark_frames import get_query
 from reviewml.data.source import Partition, Source
 from reviewml.errors import SchemaError, SourceError
 from reviewml.fitting.sklearn_compatible import TARGET
@@ -47,12 +51,12 @@ class SnowflakeSource(Source):
     connection: Connection = None
 
     @property
-    def access(self) -> Access:
+    def access(self) -> ConnectionConfig:
         """How to get at Snowflake."""
-        return Access(self.connection)
+        return ConnectionConfig(self.connection)
 
     @abstractmethod
-    def rows_in(self, database: Database) -> Rows:
+    def query_rows(self, database: SnowflakeSession) -> Query:
         """Return the rows, bookkeeping included, as a query."""
 
     @abstractmethod
@@ -78,7 +82,7 @@ class SnowflakeSource(Source):
 
     @property
     def schema(self) -> pa.Schema:
-        return self.rows_in(self.access.database()).schema
+        return self.query_rows(self.access.database()).schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +92,7 @@ class SnowflakePartition(Partition):
     source: SnowflakeSource
 
     def read(self) -> Iterator[pa.RecordBatch]:
-        rows = self.source.rows_in(self.source.access.database())
+        rows = self.source.query_rows(self.source.access.database())
         return fetch_batches(rows, order=self.source.order(rows.schema))
 
 
@@ -96,32 +100,34 @@ class _Described(SnowflakeSource):
     """Rows of something whose columns Snowflake describes."""
 
     @abstractmethod
-    def _table(self) -> str:
+    def _write_table_sql(self) -> str:
         """Return it as what may stand behind ``FROM``."""
 
     @abstractmethod
     def _name(self) -> str:
         """Return what places of rows begin with."""
 
-    def rows_in(self, database: Database) -> Rows:
-        described = database.columns(f"SELECT * FROM {self._table()}")
+    def query_rows(self, database: SnowflakeSession) -> Query:
+        described = database.describe_columns(f"SELECT * FROM {self._write_table_sql()}")
         names = [column.name for column in described]
         check_names(names)
-        fields = [pa.field(column.name, arrow_type(column)) for column in described]
-        schema = full_schema(fields, self.roles)
-        cells = [f"{_cell(column)} AS {quote_identifier(column.name)}" for column in described]
+        fields = [pa.field(column.name, to_arrow_type(column)) for column in described]
+        schema = make_full_schema(fields, self.roles)
+        cells = [
+            f"{_write_cell_sql(column)} AS {quote_identifier(column.name)}" for column in described
+        ]
         cells += [
-            f"{self._place(described)} AS {quote_identifier(PLACE)}",
+            f"{self._write_place_sql(described)} AS {quote_identifier(PLACE)}",
             f"{NO_ERRORS} AS {quote_identifier(ERRORS)}",
         ]
-        return Rows(database, f"SELECT {', '.join(cells)} FROM {self._table()}", schema)
+        return Query(database, f"SELECT {', '.join(cells)} FROM {self._write_table_sql()}", schema)
 
-    def _place(self, described: Sequence[ResultMetadata]) -> str:
+    def _write_place_sql(self, described: Sequence[ResultMetadata]) -> str:
         begin = literal(f"{self._name()}#")
         if self.roles.id is not None:
             # Row numbers would have all rows sorted, on one machine.
             return f"{begin} || COALESCE(TO_VARCHAR({quote_identifier(self.roles.id)}), '')"
-        return f"{begin} || ROW_NUMBER() OVER (ORDER BY {', '.join(_sortable(described))})"
+        return f"{begin} || ROW_NUMBER() OVER (ORDER BY {', '.join(_list_sortable(described))})"
 
     def order(self, schema: pa.Schema) -> list[str]:
         if self.roles.id is not None:
@@ -170,12 +176,12 @@ class SnowflakeTable(_Described):
         self.roles = Roles.of(id=id, text=text, rating=rating, time=time, target=target)
         self.connection = connection
 
-    def rows_in(self, database: Database) -> Rows:
-        rows = super().rows_in(database)
-        schema = schema_with_origins(database, Name.parse(self.name), rows.schema)
+    def query_rows(self, database: SnowflakeSession) -> Query:
+        rows = super().query_rows(database)
+        schema = add_origins(database, Name.parse(self.name), rows.schema)
         return dataclasses.replace(rows, schema=schema)
 
-    def _table(self) -> str:
+    def _write_table_sql(self) -> str:
         return Name.parse(self.name).sql
 
     def _name(self) -> str:
@@ -223,8 +229,8 @@ class SnowflakeQuery(_Described):
         own = None if isinstance(query, str) else query.session
         self.connection = own if connection is None else connection
 
-    def _table(self) -> str:
-        query = self.query if isinstance(self.query, str) else query_of(self.query)
+    def _write_table_sql(self) -> str:
+        query = self.query if isinstance(self.query, str) else get_query(self.query)
         # What ends in a comment must not take the parenthesis along.
         return f"({with_values(query, self.params)}\n)"
 
@@ -270,7 +276,7 @@ def with_values(query: str, values: Sequence[Value]) -> str:
     return TOKENS.sub(lambda found: literal(next(left)) if found[0] == "?" else found[0], query)
 
 
-def full_schema(fields: Sequence[pa.Field], roles: Roles) -> pa.Schema:
+def make_full_schema(fields: Sequence[pa.Field], roles: Roles) -> pa.Schema:
     """Return the schema of rows with their bookkeeping and roles."""
     bookkeeping = [pa.field(PLACE, pa.string()), pa.field(ERRORS, ERRORS_TYPE)]
     return with_roles(pa.schema([*fields, *bookkeeping]), roles)
@@ -299,13 +305,13 @@ def show_roles(roles: Roles) -> str:
     return "".join(f", {role}={columns!r}" for role, columns in named.items())
 
 
-def _cell(column: ResultMetadata) -> str:
-    name, kind = quote_identifier(column.name), kind_name(column)
+def _write_cell_sql(column: ResultMetadata) -> str:
+    name, kind = quote_identifier(column.name), get_kind_name(column)
     if kind in JSON:
         return f"TO_JSON({name})"
     return f"{name}::TIMESTAMP_LTZ" if kind == "TIMESTAMP_TZ" else name
 
 
-def _sortable(described: Sequence[ResultMetadata]) -> list[str]:
-    columns = [c.name for c in described if kind_name(c) not in UNORDERED]
+def _list_sortable(described: Sequence[ResultMetadata]) -> list[str]:
+    columns = [c.name for c in described if get_kind_name(c) not in UNORDERED]
     return [quote_identifier(name) for name in columns] or ["NULL"]

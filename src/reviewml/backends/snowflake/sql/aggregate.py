@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.sql.timestamps import write_moment
 from reviewml.backends.snowflake.tables.fetch import fetch_batches
-from reviewml.backends.snowflake.tables.keys import key_value
-from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.tables.keys import write_key_value
+from reviewml.backends.snowflake.tables.query import Query
 from reviewml.backends.snowflake.udf import partition_statistics
 from reviewml.rows.roles import BOOKKEEPING, roles_of
 from reviewml.rows.statistics import (
@@ -26,8 +26,8 @@ from reviewml.rows.statistics import (
     Statistic,
     Sum,
     ValueCounts,
+    compute_parts,
     merge_parts,
-    parts_of,
 )
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ Statistics = Mapping[str, Statistic]
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class SqlAnswer:
     """How one statistic is asked for, in cells of one row.
 
     Parameters
@@ -51,26 +51,30 @@ class Answer:
     read: Callable[[list[pa.Array]], Any]
 
 
-def compute_statistics(rows: Rows, statistics: Statistics) -> dict[str, Any]:
+def compute_statistics(rows: Query, statistics: Statistics) -> dict[str, Any]:
     """Return what statistics say: by SQL, else by our Python there, else of rows fetched."""
-    answers = {name: _answer(one, rows.schema) for name, one in statistics.items()}
+    answers = {name: _make_answer(one, rows.schema) for name, one in statistics.items()}
     asked = {name: answer for name, answer in answers.items() if answer is not None}
     others = {name: statistics[name] for name in statistics if name not in asked}
     counts = {name: one for name, one in others.items() if _is_countable(one, rows.schema)}
     others = {name: one for name, one in others.items() if name not in counts}
-    narrow = _narrow(rows.schema, others.values())
-    there = {name: one for name, one in others.items() if partition_statistics.can_go(one, narrow)}
+    narrow = _narrow_schema(rows.schema, others.values())
+    there = {
+        name: one for name, one in others.items() if partition_statistics.is_supported(one, narrow)
+    }
     here = {name: one for name, one in others.items() if name not in there}
     if bool(asked) + len(counts) + 2 * bool(there) + bool(here) > 1:
         # What the rows come from is then computed once.
-        rows = rows.select(_narrow(rows.schema, statistics.values())).materialize()
-    found = _one_row(rows, asked) | {n: _count_values(rows, one) for n, one in counts.items()}
-    found |= _in_python(rows, there, partition_statistics.compute_parts)
-    found |= _in_python(rows, here, _compute_locally)
+        rows = rows.select(_narrow_schema(rows.schema, statistics.values())).materialize()
+    found = _select_one_row(rows, asked) | {
+        n: _count_values(rows, one) for n, one in counts.items()
+    }
+    found |= _compute_in_python(rows, there, partition_statistics.compute_in_partitions)
+    found |= _compute_in_python(rows, here, _compute_locally)
     return {name: found[name] for name in statistics}
 
 
-def _one_row(rows: Rows, answers: Mapping[str, Answer]) -> dict[str, Any]:
+def _select_one_row(rows: Query, answers: Mapping[str, SqlAnswer]) -> dict[str, Any]:
     if not answers:
         return {}
     cells = [cell for answer in answers.values() for cell in answer.cells]
@@ -84,91 +88,95 @@ def _one_row(rows: Rows, answers: Mapping[str, Answer]) -> dict[str, Any]:
     }
 
 
-def _in_python(
-    rows: Rows, statistics: Statistics, compute: Callable[[Rows, Statistics], dict[str, Any]]
+def _compute_in_python(
+    rows: Query, statistics: Statistics, compute: Callable[[Query, Statistics], dict[str, Any]]
 ) -> dict[str, Any]:
     if not statistics:
         return {}
-    return compute(rows.select(_narrow(rows.schema, statistics.values())), statistics)
+    return compute(rows.select(_narrow_schema(rows.schema, statistics.values())), statistics)
 
 
-def _compute_locally(rows: Rows, statistics: Statistics) -> dict[str, Any]:
-    found = merge_parts(statistics, (parts_of(statistics, batch) for batch in fetch_batches(rows)))
+def _compute_locally(rows: Query, statistics: Statistics) -> dict[str, Any]:
+    found = merge_parts(
+        statistics, (compute_parts(statistics, batch) for batch in fetch_batches(rows))
+    )
     log.info("statistics %s: this process computed them, of rows fetched", ", ".join(statistics))
     return found
 
 
-def _narrow(schema: pa.Schema, statistics: Any) -> pa.Schema:
+def _narrow_schema(schema: pa.Schema, statistics: Any) -> pa.Schema:
     """Return the columns that statistics look at, and what identifies a row."""
     named = {roles_of(schema).id, *BOOKKEEPING}
     for statistic in statistics:
-        named |= set(_texts(vars(statistic).values()))
+        named |= set(_walk_texts(vars(statistic).values()))
     fields = [field for field in schema if field.name in named]
     return pa.schema(fields, metadata=schema.metadata)
 
 
-def _texts(values: Any) -> Iterator[str]:
+def _walk_texts(values: Any) -> Iterator[str]:
     for value in values:
         if isinstance(value, str):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _texts(value)
+            yield from _walk_texts(value)
 
 
 # -- statistics as SQL --------------------------------------------------------------------------
 
 
-def _answer(statistic: Statistic, schema: pa.Schema) -> Answer | None:
+def _make_answer(statistic: Statistic, schema: pa.Schema) -> SqlAnswer | None:
     # Of exactly these classes: a subclass means something else.
     asked = _ANSWERS.get(type(statistic))
     return None if asked is None else asked(statistic, schema)
 
 
-def _number(sql: str) -> Answer:
-    return Answer(((sql, pa.int64()),), lambda values: values[0][0].as_py())
+def _make_number_answer(sql: str) -> SqlAnswer:
+    return SqlAnswer(((sql, pa.int64()),), lambda values: values[0][0].as_py())
 
 
-def _count(statistic: Any, schema: pa.Schema) -> Answer:
-    return _number(f"COUNT({quote_identifier(statistic.column)})")
+def _count(statistic: Any, schema: pa.Schema) -> SqlAnswer:
+    return _make_number_answer(f"COUNT({quote_identifier(statistic.column)})")
 
 
-def _missing(statistic: Any, schema: pa.Schema) -> Answer:
-    return _number(f"COUNT(*) - COUNT({key_value(schema.field(statistic.column))})")
+def _count_missing(statistic: Any, schema: pa.Schema) -> SqlAnswer:
+    return _make_number_answer(
+        f"COUNT(*) - COUNT({write_key_value(schema.field(statistic.column))})"
+    )
 
 
-def _sum(statistic: Any, schema: pa.Schema) -> Answer | None:
+def _sum(statistic: Any, schema: pa.Schema) -> SqlAnswer | None:
     if not pa.types.is_integer(schema.field(statistic.column).type):
         return None
     # As text, since it may be longer than any integer of Arrow's.
     total = f"TO_VARCHAR(COALESCE(SUM({quote_identifier(statistic.column)}), 0))"
-    return Answer(((total, pa.string()),), lambda values: int(values[0][0].as_py()))
+    return SqlAnswer(((total, pa.string()),), lambda values: int(values[0][0].as_py()))
 
 
-def _extreme(function: str) -> Callable[[Any, pa.Schema], Answer | None]:
-    def make_answer(statistic: Any, schema: pa.Schema) -> Answer | None:
+def _make_extreme(function: str) -> Callable[[Any, pa.Schema], SqlAnswer | None]:
+    def make_answer(statistic: Any, schema: pa.Schema) -> SqlAnswer | None:
         field = schema.field(statistic.column)
         if not _is_ordered(field.type):
             return None
-        cell = (f"{function}({key_value(field)})", field.type)
-        return Answer((cell,), lambda values: statistic.part(_batch(field, values[0])))
+        cell = (f"{function}({write_key_value(field)})", field.type)
+        return SqlAnswer((cell,), lambda values: statistic.part(_batch(field, values[0])))
 
     return make_answer
 
 
-def _later(statistic: Any, schema: pa.Schema) -> Answer:
-    one, other = (moment(schema.field(name)) for name in (statistic.column, statistic.than))
+def _count_later(statistic: Any, schema: pa.Schema) -> SqlAnswer:
+    one, other = (write_moment(schema.field(name)) for name in (statistic.column, statistic.than))
     cells = (f"COUNT_IF({one} > {other})", f"COUNT_IF({one} IS NOT NULL AND {other} IS NOT NULL)")
     kinds = tuple((cell, pa.int64()) for cell in cells)
-    return Answer(kinds, lambda values: (values[0][0].as_py(), values[1][0].as_py()))
+    return SqlAnswer(kinds, lambda values: (values[0][0].as_py(), values[1][0].as_py()))
 
 
-_ANSWERS: dict[type, Callable[[Any, pa.Schema], Answer | None]] = {
+_ANSWERS: dict[type, Callable[[Any, pa.Schema], SqlAnswer | None]] = {
     Count: _count,
-    Missing: _missing,
+    Missing: _count_missing,
     Sum: _sum,
-    Min: _extreme("MIN"),
-    Max: _extreme("MAX"),
-    Later: _later,
+    Min: _make_extreme("MIN"),
+    Max: _make_extreme("MAX"),
+    Later: _count_later,
 }
 
 
@@ -179,20 +187,20 @@ def _is_countable(statistic: Statistic, schema: pa.Schema) -> bool:
     return bool(_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
-def _count_values(rows: Rows, statistic: Any) -> Counter[Any] | None:
+def _count_values(rows: Query, statistic: Any) -> Counter[Any] | None:
     column, field = quote_identifier(statistic.column), rows.schema.field(statistic.column)
     # One more than is wanted tells that there are too many.
     query = (
         f"SELECT {column}, COUNT(*) AS N FROM ({rows.query}) WHERE {column} IS NOT NULL "
         f"GROUP BY {column} LIMIT {statistic.most + 1}"
     )
-    counts = pa.schema([field.with_type(_plain(field.type)), pa.field("N", pa.int64())])
+    counts = pa.schema([field.with_type(_get_value_type(field.type)), pa.field("N", pa.int64())])
     batches = list(fetch_batches(rows.of(query, counts)))
-    found = {value: n for batch in batches for value, n in zip(*_lists(batch), strict=True)}
+    found = {value: n for batch in batches for value, n in zip(*_to_lists(batch), strict=True)}
     return None if len(found) > statistic.most else Counter(found)
 
 
-def _lists(batch: pa.RecordBatch) -> list[list[Any]]:
+def _to_lists(batch: pa.RecordBatch) -> list[list[Any]]:
     return [column.to_pylist() for column in batch.columns]
 
 
@@ -200,12 +208,12 @@ def _batch(field: pa.Field, value: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([value], schema=pa.schema([field]))
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _get_value_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return _plain(kind) in (pa.string(), pa.large_string(), pa.string_view())
+    return _get_value_type(kind) in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def _is_ordered(kind: pa.DataType) -> bool:

@@ -14,14 +14,14 @@ import pyarrow as pa
 
 from reviewml.backends.local.asof import LeftOut, RowsLeftOut
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.backends.snowflake.sql.timestamps import moment
-from reviewml.backends.snowflake.tables.keys import key_value
-from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.sql.timestamps import write_moment
+from reviewml.backends.snowflake.tables.keys import write_key_value
+from reviewml.backends.snowflake.tables.query import Query
 from reviewml.operations.asof import AsofAggregates
 from reviewml.rows.windows import Window
 
 
-def aggregate_asof(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Schema) -> Rows:
+def aggregate_asof(rows: Query, events: Query, what: AsofAggregates, schema: pa.Schema) -> Query:
     """Return rows with what happened in windows around the time of each.
 
     Parameters
@@ -43,14 +43,16 @@ def aggregate_asof(rows: Rows, events: Rows, what: AsofAggregates, schema: pa.Sc
     LeftOut((*what.keys, what.event_time), *_count_unknown(events, events_known)).warn()
     RowsLeftOut((*what.keys, what.time), *_count_unknown(rows, rows_known)).warn()
     query = _Query(rows, events, what)
-    return rows.of(query.sql(schema), schema, *events.held)
+    return rows.of(query.write_sql(schema), schema, *events.held)
 
 
 def _is_known_sql(schema: pa.Schema, columns: Iterable[str]) -> str:
-    return " AND ".join(f"{key_value(schema.field(column))} IS NOT NULL" for column in columns)
+    return " AND ".join(
+        f"{write_key_value(schema.field(column))} IS NOT NULL" for column in columns
+    )
 
 
-def _count_unknown(rows: Rows, known: str) -> tuple[int, int]:
+def _count_unknown(rows: Query, known: str) -> tuple[int, int]:
     asked = f"SELECT COUNT(*), COUNT_IF(NOT ({known})) FROM ({rows.query})"
     [(total, lacking)] = rows.database.run(asked)
     return int(total), int(lacking)
@@ -64,11 +66,11 @@ class _Query:
     and B0, B1 … the bounds of the windows of a row.
     """
 
-    rows: Rows
-    events: Rows
+    rows: Query
+    events: Query
     what: AsofAggregates
 
-    def sql(self, schema: pa.Schema) -> str:
+    def write_sql(self, schema: pa.Schema) -> str:
         added = dict(self._add_columns())
         cells = [added.get(name, f"r.{quote_identifier(name)}") for name in schema.names]
         listed = ", ".join(
@@ -76,7 +78,7 @@ class _Query:
             for cell, name in zip(cells, schema.names, strict=True)
         )
         joins = " ".join(map(self._look_up, self._bounds))
-        return f"WITH e AS ({self._running()}) SELECT {listed} FROM ({self._bound_windows()}) AS r {joins}"
+        return f"WITH e AS ({self._write_running_totals()}) SELECT {listed} FROM ({self._bound_windows()}) AS r {joins}"
 
     @property
     def _bounds(self) -> list[int]:
@@ -92,15 +94,15 @@ class _Query:
     def _sums(self) -> list[str]:
         return [f"S{place}" for place in range(len(self.what.sums))]
 
-    def _running(self) -> str:
+    def _write_running_totals(self) -> str:
         totals = ", ".join(
             f"SUM({one}) OVER (PARTITION BY {', '.join(self._keys)} ORDER BY M "
             f"ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS {one}"
             for one in ("C", *self._sums)
         )
-        return f"SELECT {', '.join(self._keys)}, M, {totals} FROM ({self._at_once()})"
+        return f"SELECT {', '.join(self._keys)}, M, {totals} FROM ({self._write_events()})"
 
-    def _at_once(self) -> str:
+    def _write_events(self) -> str:
         what, schema = self.what, self.events.schema
         keys = [
             f"{quote_identifier(column)} AS {name}"
@@ -111,7 +113,7 @@ class _Query:
             for column, name in zip(what.sums, self._sums, strict=True)
         ]
         return (
-            f"SELECT {', '.join(keys)}, {moment(schema.field(what.event_time))} AS M, "
+            f"SELECT {', '.join(keys)}, {write_moment(schema.field(what.event_time))} AS M, "
             f"COUNT(*) AS C{''.join(sums)} FROM ({self.events.query}) "
             f"WHERE {_is_known_sql(schema, (*what.keys.values(), what.event_time))} GROUP BY ALL"
         )
@@ -119,17 +121,17 @@ class _Query:
     def _bound_windows(self) -> str:
         schema = self.rows.schema
         own = [quote_identifier(name) for name in schema.names]
-        at = moment(schema.field(self.what.time))
-        bounds = [f"{at} + ({offset}) AS {_bound(offset)}" for offset in self._bounds]
+        at = write_moment(schema.field(self.what.time))
+        bounds = [f"{at} + ({offset}) AS {_name_bound(offset)}" for offset in self._bounds]
         keys = [
-            f"{self._key(column, event_column)} AS {name}"
+            f"{self._write_key(column, event_column)} AS {name}"
             for (column, event_column), name in zip(
-                self.what.keys.items(), map(_row_key, self._keys), strict=True
+                self.what.keys.items(), map(_name_row_key, self._keys), strict=True
             )
         ]
         return f"SELECT {', '.join([*own, *bounds, *keys])} FROM ({self.rows.query})"
 
-    def _key(self, column: str, event_column: str) -> str:
+    def _write_key(self, column: str, event_column: str) -> str:
         kind = self.rows.schema.field(column).type
         wanted = self.events.schema.field(event_column).type
         cell = quote_identifier(column)
@@ -137,39 +139,39 @@ class _Query:
             # A float that is no whole number has no events; large ones must not be rounded.
             whole = f"{cell} = FLOOR({cell}) AND ABS({cell}) < 1e37::FLOAT"
             return f"CASE WHEN {whole} THEN {cell}::NUMBER(38, 0) END"
-        return key_value(self.rows.schema.field(column))
+        return write_key_value(self.rows.schema.field(column))
 
     def _look_up(self, offset: int) -> str:
-        event = self._event(offset)
-        equal = [f"r.{_row_key(key)} = {event}.{key}" for key in self._keys]
+        event = self._name_event(offset)
+        equal = [f"r.{_name_row_key(key)} = {event}.{key}" for key in self._keys]
         return (
-            f"ASOF JOIN e AS {event} MATCH_CONDITION (r.{_bound(offset)} > {event}.M) "
+            f"ASOF JOIN e AS {event} MATCH_CONDITION (r.{_name_bound(offset)} > {event}.M) "
             f"ON {' AND '.join(equal)}"
         )
 
-    def _event(self, offset: int) -> str:
+    def _name_event(self, offset: int) -> str:
         return f"e{self._bounds.index(offset)}"
 
     def _add_columns(self) -> Iterator[tuple[str, str]]:
         for name, window in self.what.windows.items():
-            yield f"{name}_count", self._within(window, "C")
+            yield f"{name}_count", self._write_window_total(window, "C")
             for column, total in zip(self.what.sums, self._sums, strict=True):
-                yield f"{name}_{column}", self._within(window, total)
+                yield f"{name}_{column}", self._write_window_total(window, total)
             if name == self.what.last:
-                last = f"TO_TIMESTAMP_LTZ({self._event(window.end)}.M, 6)"
-                some = f"{self._within(window, 'C')} > 0"
+                last = f"TO_TIMESTAMP_LTZ({self._name_event(window.end)}.M, 6)"
+                some = f"{self._write_window_total(window, 'C')} > 0"
                 yield f"{name}_last", f"CASE WHEN {some} THEN {last} END"
 
-    def _within(self, window: Window, total: str) -> str:
-        until = f"COALESCE({self._event(window.end)}.{total}, 0)"
+    def _write_window_total(self, window: Window, total: str) -> str:
+        until = f"COALESCE({self._name_event(window.end)}.{total}, 0)"
         if window.start is None:
             return until
-        return f"({until} - COALESCE({self._event(window.start)}.{total}, 0))"
+        return f"({until} - COALESCE({self._name_event(window.start)}.{total}, 0))"
 
 
-def _bound(offset: int) -> str:
+def _name_bound(offset: int) -> str:
     return quote_identifier(f"bound {offset}")
 
 
-def _row_key(key: str) -> str:
+def _name_row_key(key: str) -> str:
     return quote_identifier(f"key {key}")

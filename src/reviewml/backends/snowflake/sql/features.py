@@ -14,9 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import literal, quote_identifier
-from reviewml.backends.snowflake.tables.query import PartialPushdown, Rows, Step
-from reviewml.backends.snowflake.tables.types import PER_SECOND, sql_type
-from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, parts_of, python_function
+from reviewml.backends.snowflake.tables.query import PartialPushdown, Query, Step
+from reviewml.backends.snowflake.tables.types import PER_SECOND, find_sql_type
+from reviewml.backends.snowflake.udf.registration import (
+    MOST_ARGUMENTS,
+    make_parts,
+    register_function,
+)
 from reviewml.fitting.examples import FeaturizeForTraining
 from reviewml.models.scoring import ComputeNumbers, Predict
 from reviewml.operations.operation import BatchOperation
@@ -45,7 +49,7 @@ PARTS = {"month": "MONTH({0})", "weekday": "DAYOFWEEKISO({0}) - 1", "hour": "HOU
 
 
 @functools.singledispatch
-def cell(expression: Expression, field: pa.Field) -> str | None:
+def write_cell(expression: Expression, field: pa.Field) -> str | None:
     """Return an operator on a column as SQL, a float64; None for what runs as Python alone.
 
     Parameters
@@ -58,23 +62,23 @@ def cell(expression: Expression, field: pa.Field) -> str | None:
     return None
 
 
-@cell.register
+@write_cell.register
 def _(expression: Number, field: pa.Field) -> str:
-    return _number(quote_identifier(field.name), field.type, expression.offset)
+    return _write_number(quote_identifier(field.name), field.type, expression.offset)
 
 
-@cell.register
+@write_cell.register
 def _(expression: Element, field: pa.Field) -> str:
     if pa.types.is_null(field.type):
         return "NULL::FLOAT"
     inner = field.type.value_type
     kind = "BOOLEAN" if pa.types.is_boolean(inner) else "FLOAT"
-    return _number(
+    return _write_number(
         f"GET({quote_identifier(field.name)}, {expression.place})::{kind}", inner, expression.offset
     )
 
 
-@cell.register
+@write_cell.register
 def _(expression: Category, field: pa.Field) -> str:
     known = enumerate(expression.values)
     cases = [f"WHEN {literal(value)} THEN {place}" for place, value in known]
@@ -83,35 +87,35 @@ def _(expression: Category, field: pa.Field) -> str:
     return f"(CASE {quote_identifier(field.name)}::TEXT {' '.join(cases)} END)::FLOAT"
 
 
-@cell.register
+@write_cell.register
 def _(expression: Seconds, field: pa.Field) -> str:
-    whole = sql_type(field).fetched.format(quote_identifier(field.name))
+    whole = find_sql_type(field).fetched.format(quote_identifier(field.name))
     per_second = 10 ** PER_SECOND[getattr(field.type, "unit", "s")]
-    return _less(f"({whole})::FLOAT / {literal(float(per_second))}", expression.offset)
+    return _write_less(f"({whole})::FLOAT / {literal(float(per_second))}", expression.offset)
 
 
-@cell.register
+@write_cell.register
 def _(expression: Days, field: pa.Field) -> str:
-    days = f"({_microseconds(field)})::FLOAT / {literal(float(MICROSECONDS_IN_A_DAY))}"
-    return _less(days, expression.offset)
+    days = f"({_write_microseconds(field)})::FLOAT / {literal(float(MICROSECONDS_IN_A_DAY))}"
+    return _write_less(days, expression.offset)
 
 
-@cell.register
+@write_cell.register
 def _(expression: PartOfDate, field: pa.Field) -> str:
-    moment = f"TO_TIMESTAMP_NTZ({_microseconds(field)}, 6)"
+    moment = f"TO_TIMESTAMP_NTZ({_write_microseconds(field)}, 6)"
     return f"({PARTS[expression.part].format(moment)})::FLOAT"
 
 
-def _number(column: str, kind: pa.DataType, offset: int | float) -> str:
+def _write_number(column: str, kind: pa.DataType, offset: int | float) -> str:
     if pa.types.is_integer(kind) and isinstance(offset, int) and offset:
         # Exactly: a difference of two 64-bit integers may have 65 bits.
         return f"({column}::NUMBER(38, 0) - ({offset}))::FLOAT"
     if pa.types.is_decimal(kind) and isinstance(offset, int) and offset:
         return f"({column} - ({offset}))::FLOAT"
-    return _less(_as_float(column, kind), offset)
+    return _write_less(_as_float(column, kind), offset)
 
 
-def _less(number: str, offset: int | float) -> str:
+def _write_less(number: str, offset: int | float) -> str:
     return f"({number}) - {literal(float(offset))}" if offset else number
 
 
@@ -121,14 +125,14 @@ def _as_float(column: str, kind: pa.DataType) -> str:
     return f"{column}::FLOAT"
 
 
-def _microseconds(field: pa.Field) -> str:
+def _write_microseconds(field: pa.Field) -> str:
     """Return a date or moment in whole microseconds since 1970, UTC; digits behind are cut."""
     column, kind = quote_identifier(field.name), field.type
     if pa.types.is_null(kind):
         return "NULL::NUMBER(38, 0)"
     if pa.types.is_date(kind):
         return f"DATEDIFF(day, '1970-01-01'::DATE, {column}) * {MICROSECONDS_IN_A_DAY}"
-    whole = sql_type(field).fetched.format(column)
+    whole = find_sql_type(field).fetched.format(column)
     if kind.unit == "ns":
         return f"({whole} - MOD({whole}, {MICROSECOND})) / {MICROSECOND}"
     return f"{whole} * {10 ** (6 - PER_SECOND[kind.unit])}"
@@ -160,7 +164,7 @@ class SqlFeatures:
         """Return them; None when some are no operators, and cannot be computed apart."""
         featurizer.check(schema)
         cells = tuple(
-            cell(one.expression, schema.field(one.expression.column))
+            write_cell(one.expression, schema.field(one.expression.column))
             if one.expression.column in schema.names
             else None
             for one in featurizer.features()
@@ -177,7 +181,7 @@ class SqlFeatures:
         """Return the columns of numbers."""
         return [pa.field(name, pa.float64()) for name in self.names()]
 
-    def make_features(self, rows: Rows, kept: pa.Schema) -> Rows:
+    def make_features(self, rows: Query, kept: pa.Schema) -> Query:
         """Return rows of some columns and of the features, as columns of numbers.
 
         Parameters
@@ -199,10 +203,10 @@ class SqlFeatures:
         return rows.select(schema, dict(zip(self.names(), cells, strict=True)))
 
 
-def _with_text_features(rows: Rows, featurizer: Featurizer, columns: Sequence[str]) -> Rows:
-    parts = parts_of([("features", featurizer)])
+def _with_text_features(rows: Query, featurizer: Featurizer, columns: Sequence[str]) -> Query:
+    parts = make_parts([("features", featurizer)])
     kinds = ["TEXT"] * len(columns)
-    function = python_function(
+    function = register_function(
         rows.database, "text_features", parts, kinds, [columns], what="features of texts"
     )
     call = f"{function}({', '.join(f'{quote_identifier(column)}::TEXT' for column in columns)})"
@@ -264,7 +268,7 @@ def compile_features(
     features = SqlFeatures.of(operation.featurizer, before)
     if features is None:
         return None
-    kept = kept_columns(before, getattr(operation, "columns", ()))
+    kept = select_kept_columns(before, getattr(operation, "columns", ()))
     return _finish_here(operation, features, kept, "features are wanted here")
 
 
@@ -276,7 +280,7 @@ def _finish_here(
     return PartialPushdown(lambda rows: features.make_features(rows, kept), schema, rest, why)
 
 
-def kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
+def select_kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
     """Return the columns that are wanted beside the features: id, target, bookkeeping, others."""
     roles = roles_of(schema)
     wanted = {roles.id, roles.target, *further, *BOOKKEEPING}
@@ -296,28 +300,28 @@ def compile_predict(
     features = SqlFeatures.of(operation.featurizer, before)
     if features is None:
         return None
-    kept = kept_columns(before)
+    kept = select_kept_columns(before)
     if len(features.cells) > MOST_ARGUMENTS:
         return _finish_here(operation, features, kept, "it looks at too many features")
     return lambda rows: _score_rows(features.make_features(rows, kept), features, operation, after)
 
 
-def _score_rows(rows: Rows, features: SqlFeatures, operation: Predict, after: pa.Schema) -> Rows:
+def _score_rows(rows: Query, features: SqlFeatures, operation: Predict, after: pa.Schema) -> Query:
     """Return the answers of the model, which runs in the warehouse."""
     kinds = ["FLOAT"] * len(features.cells) + ["TEXT"]
-    parts = parts_of(model=operation.model)
-    predict = python_function(rows.database, "scores", parts, kinds, what="the model")
+    parts = make_parts(model=operation.model)
+    predict = register_function(rows.database, "scores", parts, kinds, what="the model")
     arguments = [*map(quote_identifier, features.names()), f"TO_JSON({quote_identifier(ERRORS)})"]
     schema = rows.schema.append(pa.field(SCORES, pa.list_(pa.float64())))
     scored = rows.select(schema, {SCORES: f"{predict}({', '.join(arguments)})"})
-    return scored.select(after, _answers(operation, after, roles_of(rows.schema).id or PLACE))
+    return scored.select(after, _write_answers(operation, after, roles_of(rows.schema).id or PLACE))
 
 
-def _answers(operation: Predict, after: pa.Schema, id_column: str) -> dict[str, str]:
+def _write_answers(operation: Predict, after: pa.Schema, id_column: str) -> dict[str, str]:
     array, model = quote_identifier(SCORES), operation.model
     cells = {"id": quote_identifier(id_column)}
     if "prediction" in after.names:
-        kind = sql_type(after.field("prediction")).name
+        kind = find_sql_type(after.field("prediction")).name
         cases = [f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(model.classes)]
         cells["prediction"] = (
             f"GET({array}, 0)::FLOAT"
@@ -327,6 +331,6 @@ def _answers(operation: Predict, after: pa.Schema, id_column: str) -> dict[str, 
     if "probability" in operation.outputs:
         # The first is which class is likeliest; of two classes the second's is told.
         first = 2 if model.task == "binary" else 1
-        for place, name in enumerate(operation.probability_names(), start=first):
+        for place, name in enumerate(operation.list_probability_names(), start=first):
             cells[name] = f"GET({array}, {place})::FLOAT"
     return cells

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reviewml.backends.snowflake.identifiers import literal, quote_identifier
-from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.sql.timestamps import write_moment
 from reviewml.backends.snowflake.tables.query import Step
 from reviewml.operations.filter import Filter
 from reviewml.rows.roles import visible
@@ -29,7 +29,7 @@ from reviewml.rows.windows import MICROSECONDS
 
 def compile_filter(operation: Filter, before: pa.Schema, after: pa.Schema) -> Step | None:
     """Compile a filter; None where SQL has no condition that keeps the same rows."""
-    where = condition(operation.keep, before)
+    where = compile_condition(operation.keep, before)
     return None if where is None else lambda rows: rows.select(after, where=where)
 
 
@@ -53,7 +53,7 @@ class Sql:
     kind: str = "other"
 
 
-def condition(expression: pc.Expression, schema: pa.Schema) -> str | None:
+def compile_condition(expression: pc.Expression, schema: pa.Schema) -> str | None:
     """Return an SQL condition that keeps the same rows; None when there is none.
 
     Examples
@@ -93,48 +93,56 @@ class _Reader:
         self.schema = schema
         self.functions: dict[int, str] = {}
         fields = list(_decode_message(message))
-        for declaration in _all(fields, 2):
-            named = list(_decode_message(_one(declaration, 3)))
-            self.functions[_integer(named, 2)] = _one(named, 3).decode()
-        [referred] = _all(fields, 3)
-        self.sql = self._read(_one(referred, 1)).text
+        for declaration in _decode_all(fields, 2):
+            named = list(_decode_message(_get_one(declaration, 3)))
+            self.functions[_get_integer(named, 2)] = _get_one(named, 3).decode()
+        [referred] = _decode_all(fields, 3)
+        self.sql = self._read(_get_one(referred, 1)).text
 
     def _read(self, expression: bytes) -> Sql:
         [(number, body)] = _decode_message(expression)
-        readers = {1: _literal, 2: self._column, 3: self._call, 8: self._membership, 11: self._cast}
+        readers = {
+            1: _read_literal,
+            2: self._read_column,
+            3: self._read_call,
+            8: self._read_membership,
+            11: self._cast,
+        }
         if number not in readers or not isinstance(body, bytes):
             raise _Unknown
         return readers[number](list(_decode_message(body)))
 
-    def _column(self, selection: Fields) -> Sql:
-        segment = list(_decode_message(_one(selection, 1)))
-        field = self.schema.field(_integer(list(_decode_message(_one(segment, 2))), 1))
+    def _read_column(self, selection: Fields) -> Sql:
+        segment = list(_decode_message(_get_one(selection, 1)))
+        field = self.schema.field(_get_integer(list(_decode_message(_get_one(segment, 2))), 1))
         if pa.types.is_date(field.type) or pa.types.is_timestamp(field.type):
-            return Sql(moment(field), "moment")
+            return Sql(write_moment(field), "moment")
         real = field.type in (pa.float32(), pa.float64())
         return Sql(quote_identifier(field.name), "real" if real else "other")
 
     def _cast(self, cast: Fields) -> Sql:
-        inner = self._read(_one(cast, 2))
+        inner = self._read(_get_one(cast, 2))
         # Moments are in microseconds already; of other casts the client knows more.
-        if inner.kind != "moment" or not _is_moment(_one(cast, 1)):
+        if inner.kind != "moment" or not _is_moment(_get_one(cast, 1)):
             raise _Unknown
         return inner
 
-    def _membership(self, body: Fields) -> Sql:
-        value = self._read(_one(body, 1))
-        options = [self._read(option) for option in _bodies(body, 2)]
+    def _read_membership(self, body: Fields) -> Sql:
+        value = self._read(_get_one(body, 1))
+        options = [self._read(option) for option in _list_bodies(body, 2)]
         if value.kind == "real" or any(option.text == "NULL" for option in options):
             raise _Unknown
         listed = ", ".join(option.text for option in options)
         # To Arrow, null is in no list.
         return Sql(f"COALESCE({value.text} IN ({listed}), FALSE)" if options else "FALSE")
 
-    def _call(self, call: Fields) -> Sql:
-        name = self.functions[_integer(call, 1)]
-        if _all(call, 5):
+    def _read_call(self, call: Fields) -> Sql:
+        name = self.functions[_get_integer(call, 1)]
+        if _decode_all(call, 5):
             raise _Unknown
-        arguments = [self._read(_one(list(_decode_message(a)), 3)) for a in _bodies(call, 4)]
+        arguments = [
+            self._read(_get_one(list(_decode_message(a)), 3)) for a in _list_bodies(call, 4)
+        ]
         if name in COMPARISONS:
             return _compare_sides(name, *arguments)
         texts = [argument.text for argument in arguments]
@@ -167,7 +175,7 @@ def _compare_sides(name: str, one: Sql, other: Sql) -> Sql:
     return Sql(f"IFF({is_nan}, {unlike}, {compared})")
 
 
-def _literal(body: Fields) -> Sql:
+def _read_literal(body: Fields) -> Sql:
     for number, value in body:
         if number == 1:
             return Sql(literal(bool(value)))
@@ -200,22 +208,22 @@ def _is_moment(kind: bytes) -> bool:
 def _decode_message(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     place = 0
     while place < len(message):
-        tag, place = _varint(message, place)
+        tag, place = _read_varint(message, place)
         number, wire = tag >> 3, tag & 7
         if wire == 0:
-            value, place = _varint(message, place)
+            value, place = _read_varint(message, place)
             yield number, value
             continue
         size = {1: 8, 5: 4}.get(wire)
         if wire == 2:
-            size, place = _varint(message, place)
+            size, place = _read_varint(message, place)
         if size is None:
             raise _Unknown
         yield number, message[place : place + size]
         place += size
 
 
-def _varint(message: bytes, place: int) -> tuple[int, int]:
+def _read_varint(message: bytes, place: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[place]
@@ -225,20 +233,20 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def _bodies(fields: Fields, number: int) -> list[bytes]:
+def _list_bodies(fields: Fields, number: int) -> list[bytes]:
     return [value for found, value in fields if found == number and isinstance(value, bytes)]
 
 
-def _all(fields: Fields, number: int) -> list[Fields]:
-    return [list(_decode_message(body)) for body in _bodies(fields, number)]
+def _decode_all(fields: Fields, number: int) -> list[Fields]:
+    return [list(_decode_message(body)) for body in _list_bodies(fields, number)]
 
 
-def _one(fields: Fields, number: int) -> bytes:
-    [body] = _bodies(fields, number)
+def _get_one(fields: Fields, number: int) -> bytes:
+    [body] = _list_bodies(fields, number)
     return body
 
 
-def _integer(fields: Fields, number: int) -> int:
+def _get_integer(fields: Fields, number: int) -> int:
     # What is not written is zero.
     values = [value for found, value in fields if found == number and isinstance(value, int)]
     return values[0] if values else 0

@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
-from reviewml.backends.snowflake.sql.filter import condition
-from reviewml.backends.snowflake.tables.keys import key_value
-from reviewml.backends.snowflake.tables.query import Rows, Step
-from reviewml.backends.snowflake.tables.role_expressions import without_blanks
-from reviewml.operations.aggregates import LARGEST, UNITS, Measure, too_large
+from reviewml.backends.snowflake.sql.filter import compile_condition
+from reviewml.backends.snowflake.tables.keys import write_key_value
+from reviewml.backends.snowflake.tables.query import Query, Step
+from reviewml.backends.snowflake.tables.role_expressions import null_blanks_sql
+from reviewml.operations.aggregates import LARGEST, UNITS, GroupMeasure, make_too_large_error
 from reviewml.operations.group_by import AggregateGroups, FailedRows, MeasureGroups
 from reviewml.rows.roles import ERRORS, PLACE
 
@@ -23,7 +23,7 @@ def compile_measure_groups(
 
     The step raises `SchemaError` when a value is too large to be added exactly.
     """
-    cells = {name: _key(before.field(name)) for name in operation.keys}
+    cells = {name: _write_key(before.field(name)) for name in operation.keys}
     for name, measure in operation.measures.items():
         cell = _measure(measure, before)
         if cell is None:
@@ -35,7 +35,7 @@ def compile_measure_groups(
         if measure.what == "units" and pa.types.is_floating(before.field(measure.of).type)
     ]
 
-    def measure_rows(rows: Rows) -> Rows:
+    def measure_rows(rows: Query) -> Query:
         for name in dict.fromkeys(floats):
             _check_magnitude(rows, name)
         return rows.select(after, cells)
@@ -43,34 +43,38 @@ def compile_measure_groups(
     return measure_rows
 
 
-def _key(field: pa.Field) -> str:
+def _write_key(field: pa.Field) -> str:
     if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-        return without_blanks(quote_identifier(field.name))
+        return null_blanks_sql(quote_identifier(field.name))
     # To add zero makes -0 one with 0.
-    return f"{key_value(field)} + 0" if pa.types.is_floating(field.type) else key_value(field)
+    return (
+        f"{write_key_value(field)} + 0"
+        if pa.types.is_floating(field.type)
+        else write_key_value(field)
+    )
 
 
-def _measure(measure: Measure, schema: pa.Schema) -> str | None:
+def _measure(measure: GroupMeasure, schema: pa.Schema) -> str | None:
     if measure.what == "rows":
         return "1"
     if isinstance(measure.of, pc.Expression):
-        holds = condition(measure.of, schema)
+        holds = compile_condition(measure.of, schema)
         if holds is None:
             return None
         return f"IFF({holds}, 1, 0)" if measure.what == "true" else f"IFF({holds} IS NULL, 0, 1)"
     field = schema.field(measure.of)
-    value = key_value(field)
+    value = write_key_value(field)
     match measure.what:
         case "values":
             return f"IFF({value} IS NULL, 0, 1)"
         case "units":
-            return f"COALESCE({_units(value, field.type)}, 0)"
+            return f"COALESCE({_write_units(value, field.type)}, 0)"
         case _:
             # To add zero makes -0 one with 0.
             return f"{value} + 0" if pa.types.is_floating(field.type) else value
 
 
-def _units(value: str, kind: pa.DataType) -> str:
+def _write_units(value: str, kind: pa.DataType) -> str:
     if pa.types.is_floating(kind):
         return f"FLOOR({value} * {UNITS}::FLOAT + 0.5::FLOAT)::NUMBER(38, 0)"
     if pa.types.is_boolean(kind):
@@ -80,13 +84,13 @@ def _units(value: str, kind: pa.DataType) -> str:
     return value
 
 
-def _check_magnitude(rows: Rows, name: str) -> None:
+def _check_magnitude(rows: Query, name: str) -> None:
     large = f"ABS({quote_identifier(name)}) >= {LARGEST:.0f}::FLOAT AND {quote_identifier(name)} <> 'NaN'::FLOAT"
     if rows.database.count(f"(SELECT 1 FROM ({rows.query}) WHERE {large})"):
-        raise too_large(name)
+        raise make_too_large_error(name)
 
 
-def aggregate_groups(rows: Rows, operation: AggregateGroups) -> Rows:
+def aggregate_groups(rows: Query, operation: AggregateGroups) -> Query:
     """Aggregate columns of the rows whose keys are equal.
 
     Warns
@@ -106,7 +110,7 @@ def aggregate_groups(rows: Rows, operation: AggregateGroups) -> Rows:
     return rows.of(query, operation.schema(rows.schema))
 
 
-def _count_failed(rows: Rows) -> FailedRows:
+def _count_failed(rows: Query) -> FailedRows:
     failed = f"{quote_identifier(ERRORS)} IS NOT NULL"
     query = (
         f"SELECT COUNT(*), COUNT_IF({failed}), MIN(IFF({failed}, {quote_identifier(PLACE)}, NULL)) "

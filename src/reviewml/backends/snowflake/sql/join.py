@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.tables.fetch import fetch_batches
-from reviewml.backends.snowflake.tables.keys import key_value
-from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.tables.keys import write_key_value
+from reviewml.backends.snowflake.tables.query import Query
 from reviewml.operations.join import Join, Side, Unmatched, Unreadable
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, PLACE, visible
 
@@ -37,7 +37,7 @@ class SqlJoin:
         """Schema of the joined rows."""
         return self.operation.schema(self.left, self.right)
 
-    def rows(self, left: Rows, right: Rows) -> Rows:
+    def join_rows(self, left: Query, right: Query) -> Query:
         """Return the joined rows, after looking whether they may be joined.
 
         Raises
@@ -51,15 +51,17 @@ class SqlJoin:
             self._check_keys("left", left, operation.left_keys)
         if one_right == "one":
             self._check_keys("right", right, operation.right_keys)
-        _unreadable(right, operation.right_keys).warn()
+        _count_unreadable(right, operation.right_keys).warn()
         self._count_unmatched(left, right).warn()
         kind = "LEFT JOIN" if operation.how == "left" else "JOIN"
-        query = f"SELECT {', '.join(self._cells())} FROM {self._both(left, right, kind)}"
+        query = (
+            f"SELECT {', '.join(self._write_cells())} FROM {self._write_join(left, right, kind)}"
+        )
         return left.of(query, self.schema, *right.held)
 
-    def _check_keys(self, side: Side, rows: Rows, columns: Sequence[str]) -> None:
+    def _check_keys(self, side: Side, rows: Query, columns: Sequence[str]) -> None:
         listed = ", ".join(map(quote_identifier, columns))
-        known = _all_known(rows, columns)
+        known = _write_all_known(rows, columns)
         query = (
             f"SELECT {listed}, COUNT(*) AS N FROM ({rows.query}) WHERE {known} "
             f"GROUP BY {listed} HAVING COUNT(*) > 1 ORDER BY {listed} LIMIT 1"
@@ -70,8 +72,11 @@ class SqlJoin:
                 named = dict(zip(columns, key, strict=True))
                 raise self.operation.keys_not_unique(side, named, times)
 
-    def _count_unmatched(self, left: Rows, right: Rows) -> Unmatched:
-        both, alone = self._both(left, right, "LEFT JOIN"), f"r.{quote_identifier(PLACE)} IS NULL"
+    def _count_unmatched(self, left: Query, right: Query) -> Unmatched:
+        both, alone = (
+            self._write_join(left, right, "LEFT JOIN"),
+            f"r.{quote_identifier(PLACE)} IS NULL",
+        )
         counted = f"SELECT COUNT(*), COUNT_IF({alone}) FROM {both}"
         [(total, unmatched)] = left.database.run(counted)
         example = None
@@ -82,12 +87,12 @@ class SqlJoin:
             )
             place = f"l.{quote_identifier(PLACE)}"
             query = f"SELECT {cells} FROM {both} WHERE {alone} ORDER BY {place} LIMIT 1"
-            example = _first(left.of(query, pa.schema([*map(left.schema.field, on_left)])))
+            example = _fetch_first(left.of(query, pa.schema([*map(left.schema.field, on_left)])))
         return Unmatched(self.operation.how, int(total), int(unmatched), example)
 
-    def _both(self, left: Rows, right: Rows, kind: str) -> str:
+    def _write_join(self, left: Query, right: Query, kind: str) -> str:
         equal = [
-            f"{key_value(one, 'l')} = {key_value(other, 'r')}"
+            f"{write_key_value(one, 'l')} = {write_key_value(other, 'r')}"
             for one, other in zip(
                 map(left.schema.field, self.operation.left_keys),
                 map(right.schema.field, self.operation.right_keys),
@@ -96,7 +101,7 @@ class SqlJoin:
         ]
         return f"({left.query}) AS l {kind} ({right.query}) AS r ON {' AND '.join(equal)}"
 
-    def _cells(self) -> list[str]:
+    def _write_cells(self) -> list[str]:
         mine = [f"l.{name} AS {name}" for name in map(quote_identifier, visible(self.left.names))]
         added = [
             f"r.{name} AS {name}"
@@ -110,18 +115,18 @@ class SqlJoin:
         return [*mine, *added, f"l.{place} AS {place}", both]
 
 
-def _unreadable(right: Rows, keys: Sequence[str]) -> Unreadable:
+def _count_unreadable(right: Query, keys: Sequence[str]) -> Unreadable:
     # Without a key they match no row that could carry their errors.
     [(rows, example)] = right.database.run(
         f"SELECT COUNT(*), MIN({quote_identifier(PLACE)}) FROM ({right.query}) "
-        f"WHERE {quote_identifier(ERRORS)} IS NOT NULL AND NOT ({_all_known(right, keys)})"
+        f"WHERE {quote_identifier(ERRORS)} IS NOT NULL AND NOT ({_write_all_known(right, keys)})"
     )
     return Unreadable(int(rows), example)
 
 
-def _all_known(rows: Rows, keys: Sequence[str]) -> str:
-    return " AND ".join(f"{key_value(rows.schema.field(key))} IS NOT NULL" for key in keys)
+def _write_all_known(rows: Query, keys: Sequence[str]) -> str:
+    return " AND ".join(f"{write_key_value(rows.schema.field(key))} IS NOT NULL" for key in keys)
 
 
-def _first(rows: Rows) -> dict[str, Any]:
+def _fetch_first(rows: Query) -> dict[str, Any]:
     return dict(next(row for batch in fetch_batches(rows) for row in batch.to_pylist()))

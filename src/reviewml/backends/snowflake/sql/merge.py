@@ -8,16 +8,16 @@ import pyarrow as pa
 from snowflake.connector.cursor import ResultMetadata
 
 from reviewml.backends.snowflake.identifiers import Name, quote_identifier
-from reviewml.backends.snowflake.tables.described_types import kind_name
+from reviewml.backends.snowflake.tables.described_types import get_kind_name
 from reviewml.backends.snowflake.tables.fetch import fetch_batches
 from reviewml.backends.snowflake.tables.fetch import fetch_errors as failed_rows
-from reviewml.backends.snowflake.tables.keys import key_value
+from reviewml.backends.snowflake.tables.keys import write_key_value
 from reviewml.backends.snowflake.tables.provenance_comments import check_same_origins, keep_origins
-from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.types import sql_type
-from reviewml.errors import SchemaError, did_you_mean
+from reviewml.backends.snowflake.tables.query import Query
+from reviewml.backends.snowflake.tables.types import find_sql_type
+from reviewml.errors import SchemaError, suggest_names
 from reviewml.privacy.personal_data import describe_value
-from reviewml.rows.bookkeeping import hidden
+from reviewml.rows.bookkeeping import drop_bookkeeping
 from reviewml.rows.roles import ERRORS, PLACE, roles_of
 
 
@@ -43,7 +43,7 @@ class Merged:
     failed: int = 0
 
 
-def merge(rows: Rows, table: Name) -> tuple[Merged, str | None]:
+def merge(rows: Query, table: Name) -> tuple[Merged, str | None]:
     """Insert rows into a table, and update those it has, by their id.
 
     The table is made where there is none, and gets the columns that it lacks; columns that the
@@ -71,22 +71,22 @@ def merge(rows: Rows, table: Name) -> tuple[Merged, str | None]:
     check_same_origins(rows.database, table, rows.schema)
     kept = rows.materialize()
     _check_ids(kept, key)
-    fields = list(hidden(rows.schema))
+    fields = list(drop_bookkeeping(rows.schema))
     columns = ", ".join(
-        f"{quote_identifier(field.name)} {sql_type(field).name}" for field in fields
+        f"{quote_identifier(field.name)} {find_sql_type(field).name}" for field in fields
     )
     kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
     _widen(kept, table, key, fields)
     keep_origins(kept.database, table, rows.schema)
     # Of a table of ids alone nothing can be updated, and then that is not told.
-    [(inserted, *updated)] = kept.database.run(_statement(kept, table, key, fields))
+    [(inserted, *updated)] = kept.database.run(_write_statement(kept, table, key, fields))
     added, changed = int(inserted), sum(map(int, updated))
     same = max(_count_known(kept, table, key) - added - changed, 0)
     failed, said = _count_failed(kept)
     return Merged(added, changed, same, failed), said
 
 
-def _count_failed(rows: Rows) -> tuple[int, str | None]:
+def _count_failed(rows: Query) -> tuple[int, str | None]:
     """Return how many rows failed, and a sentence on them."""
     bad = rows.select(rows.schema, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
     if not (count := bad.count()):
@@ -99,20 +99,20 @@ def _count_failed(rows: Rows) -> tuple[int, str | None]:
     )
 
 
-def _count_known(rows: Rows, table: Name, key: str) -> int:
+def _count_known(rows: Query, table: Name, key: str) -> int:
     """Return how many rows of a table are among the rows; it may have some of them twice."""
-    return rows.database.count(f"{table} AS t JOIN ({rows.query}) AS s ON {_same(key)}")
+    return rows.database.count(f"{table} AS t JOIN ({rows.query}) AS s ON {_write_same(key)}")
 
 
-def _same(key: str) -> str:
+def _write_same(key: str) -> str:
     return f"t.{quote_identifier(key)} = s.{quote_identifier(key)}"
 
 
-def _check_ids(rows: Rows, key: str) -> None:
+def _check_ids(rows: Query, key: str) -> None:
     name, place, known = (
         quote_identifier(key),
         quote_identifier(PLACE),
-        key_value(rows.schema.field(key)),
+        write_key_value(rows.schema.field(key)),
     )
     [(missing, example)] = rows.database.run(
         f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {known} IS NULL"
@@ -135,33 +135,35 @@ def _check_ids(rows: Rows, key: str) -> None:
             )
 
 
-def _widen(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> None:
+def _widen(rows: Query, table: Name, key: str, fields: list[pa.Field]) -> None:
     """Add to the table the columns that it lacks."""
-    there = {column.name: column for column in rows.database.columns(f"SELECT * FROM {table}")}
-    here = {column.name: column for column in rows.database.columns(rows.query)}
+    there = {
+        column.name: column for column in rows.database.describe_columns(f"SELECT * FROM {table}")
+    }
+    here = {column.name: column for column in rows.database.describe_columns(rows.query)}
     if key not in there:
         raise SchemaError(
-            f"write: {table} has no column {key!r} to find its rows by. {did_you_mean(key, there)} "
+            f"write: {table} has no column {key!r} to find its rows by. {suggest_names(key, there)} "
             "Rename the column of the rows, or write to another table."
         )
     # First: a table is not to change when nothing is written to it.
     for name in filter(there.__contains__, here):
-        if _loses(there[name], here[name]):
-            raise _of_another_type(table, there[name], here[name])
+        if _would_lose_values(there[name], here[name]):
+            raise _make_type_error(table, there[name], here[name])
     for field in fields:
         if field.name not in there:
-            column = f"{quote_identifier(field.name)} {sql_type(field).name}"
+            column = f"{quote_identifier(field.name)} {find_sql_type(field).name}"
             rows.database.run(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
-def _loses(there: ResultMetadata, here: ResultMetadata) -> bool:
+def _would_lose_values(there: ResultMetadata, here: ResultMetadata) -> bool:
     """Tell whether values would be another kind of thing in the table, or rounded."""
-    if kind_name(there) != kind_name(here):
+    if get_kind_name(there) != get_kind_name(here):
         return True
-    return kind_name(here) == "FIXED" and (there.scale or 0) < (here.scale or 0)
+    return get_kind_name(here) == "FIXED" and (there.scale or 0) < (here.scale or 0)
 
 
-def _of_another_type(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
+def _make_type_error(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
     return SchemaError(
         f"write: column {here.name!r} is {_describe_column(here)}, and {_describe_column(there)} in {table}: "
         "cast it, or write to another table."
@@ -170,27 +172,27 @@ def _of_another_type(table: Name, there: ResultMetadata, here: ResultMetadata) -
 
 def _describe_column(column: ResultMetadata) -> str:
     places = f" with {column.scale} decimal places" if column.scale else ""
-    return f"{kind_name(column)}{places}"
+    return f"{get_kind_name(column)}{places}"
 
 
-def _statement(rows: Rows, table: Name, key: str, fields: list[pa.Field]) -> str:
+def _write_statement(rows: Query, table: Name, key: str, fields: list[pa.Field]) -> str:
     others = [field for field in fields if field.name != key]
     names = [quote_identifier(field.name) for field in fields]
     update = ""
     if others:
-        differs = " OR ".join(map(_differs, others))
+        differs = " OR ".join(map(_write_differs, others))
         values = ", ".join(
             f"{name} = s.{name}" for name in (quote_identifier(f.name) for f in others)
         )
         update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values} "
     return (
-        f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON {_same(key)} "
+        f"MERGE INTO {table} AS t USING ({rows.query}) AS s ON {_write_same(key)} "
         f"{update}WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
         f"VALUES ({', '.join(f's.{name}' for name in names)})"
     )
 
 
-def _differs(field: pa.Field) -> str:
+def _write_differs(field: pa.Field) -> str:
     name, nested = quote_identifier(field.name), pa.types.is_nested(field.type)
     one, other = (f"TO_JSON({side}.{name})" if nested else f"{side}.{name}" for side in "ts")
     return f"{one} IS DISTINCT FROM {other}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.backends.snowflake.sql.timestamps import moment
+from reviewml.backends.snowflake.sql.timestamps import write_moment
 from reviewml.backends.snowflake.tables.fetch import fetch_batches
-from reviewml.backends.snowflake.tables.keys import key_value
-from reviewml.backends.snowflake.tables.query import Rows, Step
-from reviewml.backends.snowflake.tables.role_expressions import role_cells
+from reviewml.backends.snowflake.tables.keys import write_key_value
+from reviewml.backends.snowflake.tables.query import Query, Step
+from reviewml.backends.snowflake.tables.role_expressions import write_role_cells
 from reviewml.operations.enrich import SelectRoles
 from reviewml.operations.fail_on_error import FailOnError
 from reviewml.operations.label import FOLLOWING, MarkFollowed
@@ -24,14 +24,17 @@ def compile_select(operation: Select | AssignRoles, before: pa.Schema, after: pa
 
 def compile_select_roles(operation: SelectRoles, before: pa.Schema, after: pa.Schema) -> Step:
     """Compile what an enricher is shown."""
-    cells = role_cells(before, visible(after.names))
+    cells = write_role_cells(before, visible(after.names))
     return lambda rows: rows.select(after, cells)
 
 
 def compile_mark_followed(operation: MarkFollowed, before: pa.Schema, after: pa.Schema) -> Step:
     """Compile a label."""
-    waited = f"{moment(before.field(operation.time))} <= {operation.latest}"
-    known = [waited, *(f"{key_value(before.field(key))} IS NOT NULL" for key in operation.keys)]
+    waited = f"{write_moment(before.field(operation.time))} <= {operation.latest}"
+    known = [
+        waited,
+        *(f"{write_key_value(before.field(key))} IS NOT NULL" for key in operation.keys),
+    ]
     follows = f"{quote_identifier(f'{FOLLOWING}_count')} > 0"
     cell = f"CASE WHEN {' AND '.join(known)} THEN {follows} END"
     return lambda rows: rows.select(after, {operation.column: cell})
@@ -40,7 +43,7 @@ def compile_mark_followed(operation: MarkFollowed, before: pa.Schema, after: pa.
 def compile_fail_on_error(operation: FailOnError, before: pa.Schema, after: pa.Schema) -> Step:
     """Compile the search for a row that failed."""
 
-    def check_rows(rows: Rows) -> Rows:
+    def check_rows(rows: Query) -> Query:
         bookkeeping = pa.schema([rows.schema.field(name) for name in BOOKKEEPING])
         failed = rows.select(bookkeeping, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
         query = f"{failed.query} ORDER BY {quote_identifier(PLACE)} LIMIT 1"

@@ -7,7 +7,7 @@ import pyarrow as pa
 from reviewml.backends.snowflake.identifiers import quote_identifier
 
 
-def moment(field: pa.Field, column: str | None = None) -> str:
+def write_moment(field: pa.Field, column: str | None = None) -> str:
     """Return the expression of a date's or timestamp's microseconds since 1970, in UTC.
 
     Parameters

@@ -34,12 +34,12 @@ NAMED = re.compile(r"[A-Z_ ]+(\([0-9, ]+\))?")
 """How Snowflake writes a type; it is written into queries."""
 
 
-def kind_name(column: ResultMetadata) -> str:
+def get_kind_name(column: ResultMetadata) -> str:
     """Return what Snowflake calls the type of a described column."""
     return FIELD_ID_TO_NAME.get(column.type_code, "")
 
 
-def arrow_type(column: ResultMetadata) -> pa.DataType:
+def to_arrow_type(column: ResultMetadata) -> pa.DataType:
     """Return what a described column is read as.
 
     Raises
@@ -47,16 +47,16 @@ def arrow_type(column: ResultMetadata) -> pa.DataType:
     SchemaError
         When there is no Arrow type for it, naming the column.
     """
-    name = kind_name(column)
+    name = get_kind_name(column)
     if name == "FIXED":
         whole = not column.scale
         return pa.int64() if whole else pa.decimal128(column.precision or DIGITS, column.scale)
     if name not in READ_AS:
-        raise _unreadable(column.name, name)
+        raise _make_unreadable_error(column.name, name)
     return READ_AS[name]
 
 
-def type_named(column: str, name: str) -> pa.DataType:
+def parse_type(column: str, name: str) -> pa.DataType:
     """Return what a column is read as whose type Snowflake calls so, as in ``NUMBER(38, 0)``.
 
     Raises
@@ -65,7 +65,7 @@ def type_named(column: str, name: str) -> pa.DataType:
         When there is no Arrow type for it.
     """
     if not NAMED.fullmatch(name.upper()):
-        raise _unreadable(column, name[:40])
+        raise _make_unreadable_error(column, name[:40])
     plain, _, digits = name.upper().partition("(")
     if plain == "NUMBER":
         precision, _, scale = digits.strip(")").partition(",")
@@ -74,11 +74,11 @@ def type_named(column: str, name: str) -> pa.DataType:
     aliases = {"FLOAT": "REAL", "DOUBLE": "REAL", "VARCHAR": "TEXT"}
     found = READ_AS.get(aliases.get(plain.strip(), plain.strip()))
     if found is None:
-        raise _unreadable(column, name)
+        raise _make_unreadable_error(column, name)
     return found
 
 
-def _unreadable(column: str, name: str) -> SchemaError:
+def _make_unreadable_error(column: str, name: str) -> SchemaError:
     return SchemaError(
         f"column {column!r} is {name or 'of an unknown type'}, which cannot be read: "
         "cast it in a query or a view, or leave it out."

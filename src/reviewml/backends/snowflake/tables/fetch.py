@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.types import restore_column, sql_type
-from reviewml.rows.bookkeeping import ResultErrors, empty_batch, narrow_schema
+from reviewml.backends.snowflake.tables.query import Query
+from reviewml.backends.snowflake.tables.types import find_sql_type, restore_column
+from reviewml.rows.bookkeeping import ResultErrors, make_empty_batch, narrow_schema
 from reviewml.rows.roles import BOOKKEEPING, ERRORS, roles_of
 
 
-def fetch_batches(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+def fetch_batches(rows: Query, *, order: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
     """Yield the rows in exactly their schema; one batch of none where there are no rows.
 
     Parameters
@@ -24,17 +24,17 @@ def fetch_batches(rows: Rows, *, order: Sequence[str] = ()) -> Iterator[pa.Recor
         SQL expressions that they are sorted by; in no order without.
     """
     some = False
-    for table in rows.database.batches(fetching(rows, order)):
+    for table in rows.database.stream_batches(select_for_fetch(rows, order)):
         for batch in table.to_batches():
             if len(batch):
                 some = True
                 yield _restore_batch(batch, rows.schema)
     if not some:
         # Statistics, such as those of a sample, need a batch.
-        yield empty_batch(rows.schema)
+        yield make_empty_batch(rows.schema)
 
 
-def fetch_errors(rows: Rows) -> pa.Table:
+def fetch_errors(rows: Query) -> pa.Table:
     """Return what went wrong with rows, as `Dataset.errors`; none of the others is sent.
 
     Parameters
@@ -51,10 +51,10 @@ def fetch_errors(rows: Rows) -> pa.Table:
     return found.table()
 
 
-def fetching(rows: Rows, order: Sequence[str] = ()) -> str:
+def select_for_fetch(rows: Query, order: Sequence[str] = ()) -> str:
     """Return the query that sends the rows in forms that lose nothing on the way."""
     cells = [
-        f"{sql_type(field).fetched.format(quote_identifier(field.name))} AS {quote_identifier(field.name)}"
+        f"{find_sql_type(field).fetched.format(quote_identifier(field.name))} AS {quote_identifier(field.name)}"
         for field in rows.schema
     ]
     sorted_by = f" ORDER BY {', '.join(order)}" if order else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.rows.hashing import holds_floats
+from reviewml.rows.hashing import has_floats
 
 
-def key_value(field: pa.Field, table: str | None = None) -> str:
+def write_key_value(field: pa.Field, table: str | None = None) -> str:
     """Return the SQL of a key's cell, null where it is NaN.
 
     Parameters
@@ -21,4 +21,4 @@ def key_value(field: pa.Field, table: str | None = None) -> str:
     cell = (
         quote_identifier(field.name) if table is None else f"{table}.{quote_identifier(field.name)}"
     )
-    return f"NULLIF({cell}, 'NaN'::FLOAT)" if holds_floats(field.type) else cell
+    return f"NULLIF({cell}, 'NaN'::FLOAT)" if has_floats(field.type) else cell

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, literal, quote_identifier
 from reviewml.errors import SchemaError
 from reviewml.rows.provenance import Origin, origin_of, with_origin
 
 
-def schema_with_origins(database: Database, table: Name, schema: pa.Schema) -> pa.Schema:
+def add_origins(database: SnowflakeSession, table: Name, schema: pa.Schema) -> pa.Schema:
     """Return the schema of a table's rows, its columns saying which enricher added them."""
-    for column, comment in _comments(database, table).items():
+    for column, comment in _read_comments(database, table).items():
         if column in schema.names:
             schema = with_origin(schema, [column], Origin.read(comment))
     return schema
 
 
-def check_same_origins(database: Database, table: Name, schema: pa.Schema) -> None:
+def check_same_origins(database: SnowflakeSession, table: Name, schema: pa.Schema) -> None:
     """Raise when a column of the table was added by another enricher than that of the rows.
 
     Raises
@@ -26,8 +26,8 @@ def check_same_origins(database: Database, table: Name, schema: pa.Schema) -> No
     SchemaError
         Naming the column and both enrichers.
     """
-    origins = _origins(schema)
-    comments = _comments(database, table) if origins else {}
+    origins = _list_origins(schema)
+    comments = _read_comments(database, table) if origins else {}
     for name, found in origins.items():
         known = Origin.read(comments.get(name, ""))
         if known is not None and known != found:
@@ -38,22 +38,22 @@ def check_same_origins(database: Database, table: Name, schema: pa.Schema) -> No
             )
 
 
-def keep_origins(database: Database, table: Name, schema: pa.Schema) -> None:
+def keep_origins(database: SnowflakeSession, table: Name, schema: pa.Schema) -> None:
     """Comment on columns of a table which enricher added them; comments of others stay."""
-    origins = _origins(schema)
-    known = _comments(database, table) if origins else {}
+    origins = _list_origins(schema)
+    known = _read_comments(database, table) if origins else {}
     for name, origin in origins.items():
         if name not in known:
             column = f"{table}.{quote_identifier(name)}"
             database.run(f"COMMENT ON COLUMN {column} IS {literal(origin.text)}")
 
 
-def _origins(schema: pa.Schema) -> dict[str, Origin]:
+def _list_origins(schema: pa.Schema) -> dict[str, Origin]:
     told = {field.name: origin_of(field) for field in schema}
     return {name: origin for name, origin in told.items() if origin is not None}
 
 
-def _comments(database: Database, table: Name) -> dict[str, str]:
+def _read_comments(database: SnowflakeSession, table: Name) -> dict[str, str]:
     *above, name = table.parts
     catalogue = ".".join([*map(quote_identifier, above[:-1]), "INFORMATION_SCHEMA", "COLUMNS"])
     schema = literal(above[-1]) if above else "CURRENT_SCHEMA()"

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.connection.session import Database
-from reviewml.backends.snowflake.cortex_budget import Budget
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
+from reviewml.backends.snowflake.cortex_budget import CreditBudget
 from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.roles import PLACE
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class Query:
     """What a query gives; its columns have the names of the schema.
 
     Parameters
@@ -34,15 +34,15 @@ class Rows:
         What may be spent on them.
     """
 
-    database: Database
+    database: SnowflakeSession
     query: str
     schema: pa.Schema
     held: tuple[object, ...] = ()
-    budget: Budget = dataclasses.field(default_factory=Budget)
+    budget: CreditBudget = dataclasses.field(default_factory=CreditBudget)
 
     def select(
         self, schema: pa.Schema, cells: Mapping[str, str] | None = None, *, where: str | None = None
-    ) -> Rows:
+    ) -> Query:
         """Return rows of other columns, or some of the rows.
 
         Parameters
@@ -63,15 +63,15 @@ class Rows:
         query = f"SELECT {', '.join(columns)} FROM ({self.query}){condition}"
         return dataclasses.replace(self, query=query, schema=schema)
 
-    def of(self, query: str, schema: pa.Schema, *held: object) -> Rows:
+    def of(self, query: str, schema: pa.Schema, *held: object) -> Query:
         """Return the rows of a query on these and on temporary tables."""
-        return Rows(self.database, query, schema, (*self.held, *held), self.budget)
+        return Query(self.database, query, schema, (*self.held, *held), self.budget)
 
     def count(self) -> int:
         """Return how many there are."""
         return self.database.count(f"({self.query})")
 
-    def limit_rows(self, n: int, *, ordered: bool = True) -> Rows:
+    def limit_rows(self, n: int, *, ordered: bool = True) -> Query:
         """Return `n` of the rows: where they are ordered, the same ones each time."""
         columns = ", ".join(map(quote_identifier, self.schema.names))
         # Rows of a frame go by their position: 9 stands before 10.
@@ -82,27 +82,27 @@ class Rows:
         )
         return self.of(f"SELECT {columns} FROM ({self.query}) {order}LIMIT {n}", self.schema)
 
-    def materialize(self) -> Rows:
+    def materialize(self) -> Query:
         """Return the same rows, computed now and kept in a temporary table."""
-        table = self.database.temporary_table(self.query)
+        table = self.database.create_temporary_table(self.query)
         columns = ", ".join(map(quote_identifier, self.schema.names))
         # What the table was made of need not be kept.
         query = f"SELECT {columns} FROM {table}"
-        return Rows(self.database, query, self.schema, (table,), self.budget)
+        return Query(self.database, query, self.schema, (table,), self.budget)
 
 
-def once(make: Callable[[], Rows]) -> Callable[[], Rows]:
+def run_once(make: Callable[[], Query]) -> Callable[[], Query]:
     """Return a function that has rows made when they are first asked for, whatever thread does."""
     lock, known = threading.Lock(), functools.cache(make)
 
-    def rows() -> Rows:
+    def rows() -> Query:
         with lock:
             return known()
 
     return rows
 
 
-Step = Callable[[Rows], Rows]
+Step = Callable[[Query], Query]
 """What happens to rows in the database; may run statements, since it is called when work starts.
 """
 

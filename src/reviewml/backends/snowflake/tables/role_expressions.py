@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import literal, quote_identifier
-from reviewml.backends.snowflake.tables.keys import key_value
-from reviewml.backends.snowflake.tables.types import sql_type
+from reviewml.backends.snowflake.tables.keys import write_key_value
+from reviewml.backends.snowflake.tables.types import find_sql_type
 from reviewml.rows.blanks import BLANKS
 from reviewml.rows.roles import ERROR_TYPE, roles_of
-from reviewml.rows.row_keys import KEY_BYTES, written_ids
+from reviewml.rows.row_keys import KEY_BYTES, write_ids
 
 
-def role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
+def write_role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
     """Return the SQL of roles or literal columns; see `reviewml.rows.roles.role_column`.
 
     Parameters
@@ -28,23 +28,25 @@ def role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
     names
         Of roles or columns.
     """
-    return {name: _role_cell(schema, name) for name in names}
+    return {name: _write_role_cell(schema, name) for name in names}
 
 
-def _role_cell(schema: pa.Schema, name: str) -> str:
+def _write_role_cell(schema: pa.Schema, name: str) -> str:
     columns = roles_of(schema).list_named().get(name)
     if columns is None or any(column not in schema.names for column in columns):
         is_text = name == "text" and pa.types.is_string(schema.field(name).type)
-        return without_blanks(quote_identifier(name)) if is_text else quote_identifier(name)
-    return without_blanks(joined_text(columns)) if name == "text" else quote_identifier(columns[0])
+        return null_blanks_sql(quote_identifier(name)) if is_text else quote_identifier(name)
+    return (
+        null_blanks_sql(join_text_sql(columns)) if name == "text" else quote_identifier(columns[0])
+    )
 
 
-def without_blanks(text: str) -> str:
+def null_blanks_sql(text: str) -> str:
     """Return a text as SQL, null where it shows nothing; see `reviewml.rows.blanks`."""
     return f"IFF(LTRIM({text}, {literal(BLANKS)}) = '', NULL, {text})"
 
 
-def joined_text(columns: Sequence[str]) -> str:
+def join_text_sql(columns: Sequence[str]) -> str:
     """Return columns as one text, joined by a newline, nulls skipped; null where all are."""
     joined, *others = (f"{quote_identifier(column)}::TEXT" for column in columns)
     for text in others:
@@ -52,7 +54,7 @@ def joined_text(columns: Sequence[str]) -> str:
     return joined
 
 
-def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
+def write_key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
     """Return the hash of cells, 128 bits of SHA-256 [1]_ in hexadecimal; null where all are.
 
     Cells are framed by their lengths, so that what ends one cannot begin the next.
@@ -66,15 +68,15 @@ def key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
     return f"IFF({none}, NULL, {_hash_sql(frames)})"
 
 
-def id_key_cell(field: pa.Field) -> str:
+def write_id_key_cell(field: pa.Field) -> str:
     """Return the hash of an id as SQL; `id_keys_there` are the same of ids that are here."""
-    column = key_value(field)
-    return f"IFF({column} IS NULL, NULL, {_hash_sql(_frame(_written_id(field, column)))})"
+    column = write_key_value(field)
+    return f"IFF({column} IS NULL, NULL, {_hash_sql(_frame(_write_id(field, column)))})"
 
 
-def _written_id(field: pa.Field, column: str) -> str:
+def _write_id(field: pa.Field, column: str) -> str:
     """Return an id as `written_ids` has it, whatever the session says of how values are shown."""
-    kind = sql_type(field).name
+    kind = find_sql_type(field).name
     if kind == "BINARY":
         return f"HEX_ENCODE({column})"
     if kind == "DATE":
@@ -94,14 +96,14 @@ def _trim_zeros_sql(number: str) -> str:
     return f"RTRIM(RTRIM({number}, '0'), '.')"
 
 
-def id_keys_there(ids: Iterable[Any]) -> list[str]:
+def hash_ids_as_sql(ids: Iterable[Any]) -> list[str]:
     """Return what `id_key_cell` makes of ids; 5 and ``"5"`` are one."""
-    framed = [f"1{len(text)}:{text}" for one in ids for text in _written_here(one)]
+    framed = [f"1{len(text)}:{text}" for one in ids for text in _write_id_texts(one)]
     return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in framed]
 
 
-def _written_here(one: Any) -> Iterator[str]:
-    [cell] = written_ids(pa.array([one])).to_pylist()
+def _write_id_texts(one: Any) -> Iterator[str]:
+    [cell] = write_ids(pa.array([one])).to_pylist()
     if isinstance(cell, bytes):
         yield cell.hex().upper()
         return
@@ -127,7 +129,7 @@ def _frame(text: str) -> str:
     return f"'1' || LENGTH({text})::TEXT || ':' || {text}"
 
 
-def error_array(stage: str, message: str) -> str:
+def write_error_array(stage: str, message: str) -> str:
     """Return the errors of a row in which one thing went wrong; null where nothing did.
 
     Parameters
@@ -144,7 +146,7 @@ def error_array(stage: str, message: str) -> str:
     return f"IFF(({message}) IS NULL, NULL, ARRAY_CONSTRUCT(OBJECT_CONSTRUCT({record})))"
 
 
-def both_errors(before: str, more: str) -> str:
+def concatenate_errors(before: str, more: str) -> str:
     """Return the errors of a row and further ones; each is null where there are none."""
     return (
         f"IFF({more} IS NULL, {before}, ARRAY_CAT(COALESCE({before}, ARRAY_CONSTRUCT()), {more}))"

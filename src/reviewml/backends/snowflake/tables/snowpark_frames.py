@@ -9,7 +9,7 @@ from snowflake.snowpark import DataFrame
 from reviewml.errors import CapabilityError
 
 
-def query_of(frame: DataFrame) -> str:
+def get_query(frame: DataFrame) -> str:
     """Return the query of a Snowpark data frame.
 
     Raises

@@ -73,7 +73,7 @@ class SqlType:
         return self.loaded.format(cell) if self.fetched == "{0}" else cell
 
 
-def sql_type(field: pa.Field) -> SqlType:
+def find_sql_type(field: pa.Field) -> SqlType:
     """Return how a column is kept.
 
     Raises
@@ -81,7 +81,7 @@ def sql_type(field: pa.Field) -> SqlType:
     SchemaError
         When Snowflake has nothing of the kind, naming the column.
     """
-    found = _of(field.type)
+    found = _find_type(field.type)
     if found is None:
         raise SchemaError(
             f"column {field.name!r} is {field.type}, which Snowflake cannot hold: cast it, such "
@@ -90,7 +90,7 @@ def sql_type(field: pa.Field) -> SqlType:
     return found
 
 
-def _of(kind: pa.DataType) -> SqlType | None:
+def _find_type(kind: pa.DataType) -> SqlType | None:
     for is_kind, made in _TABLE:
         if is_kind(kind):
             return made(kind)
@@ -102,42 +102,42 @@ def _of(kind: pa.DataType) -> SqlType | None:
 
 def _as_is(name: str) -> Callable[[pa.DataType], SqlType]:
     def make_type(kind: pa.DataType) -> SqlType:
-        return SqlType(name, "{0}", name, "{0}", _cast(kind), _same)
+        return SqlType(name, "{0}", name, "{0}", _cast(kind), _pass_column)
 
     return make_type
 
 
-def _null(kind: pa.DataType) -> SqlType:
+def _make_null_type(kind: pa.DataType) -> SqlType:
     restored = lambda column: pa.nulls(len(column), kind)  # noqa: E731
     return SqlType("TEXT", "{0}", "TEXT", "{0}", restored, _cast(pa.string()))
 
 
-def _text(kind: pa.DataType) -> SqlType:
+def _make_text_type(kind: pa.DataType) -> SqlType:
     return SqlType("TEXT", "{0}", "TEXT", "{0}", _cast(kind), _cast(pa.string()))
 
 
-def _integer(kind: pa.DataType) -> SqlType:
+def _make_integer_type(kind: pa.DataType) -> SqlType:
     if kind == pa.uint64():
         # Parquet's unsigned numbers are read as signed ones.
-        return dataclasses.replace(_decimal(pa.decimal128(20, 0)), restored=_cast(kind))
+        return dataclasses.replace(_make_decimal_type(pa.decimal128(20, 0)), restored=_cast(kind))
     return SqlType(WHOLE, "{0}", WHOLE, "{0}", _cast(kind), _cast(pa.int64()))
 
 
-def _real(kind: pa.DataType) -> SqlType:
+def _make_real_type(kind: pa.DataType) -> SqlType:
     return SqlType("FLOAT", "{0}", "FLOAT", "{0}", _cast(kind), _cast(pa.float64()))
 
 
-def _decimal(kind: pa.DataType) -> SqlType:
+def _make_decimal_type(kind: pa.DataType) -> SqlType:
     name = f"NUMBER({kind.precision}, {kind.scale})"
     written = _cast(pa.decimal128(kind.precision, kind.scale))
     return SqlType(name, "{0}", name, "{0}", _cast(kind), written)
 
 
-def _date(kind: pa.DataType) -> SqlType:
+def _make_date_type(kind: pa.DataType) -> SqlType:
     return SqlType("DATE", "{0}", "DATE", "{0}", _cast(kind), _cast(pa.date32()))
 
 
-def _time(kind: pa.DataType) -> SqlType:
+def _make_time_type(kind: pa.DataType) -> SqlType:
     unit = UNITS[kind.unit]
     midnight = "'00:00:00'::TIME"
     integer = pa.int32() if kind.bit_width == 32 else pa.int64()
@@ -146,12 +146,12 @@ def _time(kind: pa.DataType) -> SqlType:
         f"DATEDIFF({unit}, {midnight}, {{0}})",
         WHOLE,
         f"DATEADD({unit}, {{0}}, {midnight})",
-        lambda column: _whole(column, integer).cast(kind),
+        lambda column: _cast_whole(column, integer).cast(kind),
         _cast(integer),
     )
 
 
-def _timestamp(kind: pa.DataType) -> SqlType:
+def _make_timestamp_type(kind: pa.DataType) -> SqlType:
     places = PER_SECOND[kind.unit]
     zoned = "LTZ" if kind.tz else "NTZ"
     return SqlType(
@@ -159,14 +159,14 @@ def _timestamp(kind: pa.DataType) -> SqlType:
         f"DATE_PART({PARTS[kind.unit]}, {{0}})",
         WHOLE,
         f"TO_TIMESTAMP_{zoned}({{0}}, {places})",
-        lambda column: _whole(column, pa.int64()).cast(kind),
+        lambda column: _cast_whole(column, pa.int64()).cast(kind),
         _cast(pa.int64()),
     )
 
 
-def _bytes(kind: pa.DataType) -> SqlType:
+def _make_bytes_type(kind: pa.DataType) -> SqlType:
     # As hexadecimal digits: what Parquet holds as bytes may be read as text.
-    return SqlType("BINARY", "{0}", "TEXT", "TO_BINARY({0}, 'HEX')", _cast(kind), _hexadecimal)
+    return SqlType("BINARY", "{0}", "TEXT", "TO_BINARY({0}, 'HEX')", _cast(kind), _to_hexadecimal)
 
 
 def _make_nested_type(kind: pa.DataType) -> SqlType:
@@ -181,8 +181,8 @@ def _make_nested_type(kind: pa.DataType) -> SqlType:
     )
 
 
-def _dictionary(kind: pa.DataType) -> SqlType | None:
-    plain = _of(kind.value_type)
+def _make_dictionary_type(kind: pa.DataType) -> SqlType | None:
+    plain = _find_type(kind.value_type)
     if plain is None:
         return None
     return dataclasses.replace(
@@ -192,8 +192,8 @@ def _dictionary(kind: pa.DataType) -> SqlType | None:
     )
 
 
-def _extension(kind: pa.DataType) -> SqlType | None:
-    plain = _of(kind.storage_type)
+def _make_extension_type(kind: pa.DataType) -> SqlType | None:
+    plain = _find_type(kind.storage_type)
     if plain is None:
         return None
     return dataclasses.replace(
@@ -241,18 +241,18 @@ def _is_nested(kind: pa.DataType) -> bool:
 
 _TABLE: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], SqlType | None]], ...]
 _TABLE = (
-    (_is_extension, _extension),
-    (pa.types.is_dictionary, _dictionary),
-    (pa.types.is_null, _null),
-    (_is_text, _text),
+    (_is_extension, _make_extension_type),
+    (pa.types.is_dictionary, _make_dictionary_type),
+    (pa.types.is_null, _make_null_type),
+    (_is_text, _make_text_type),
     (pa.types.is_boolean, _as_is("BOOLEAN")),
-    (pa.types.is_integer, _integer),
-    (pa.types.is_floating, _real),
-    (_is_short_decimal, _decimal),
-    (pa.types.is_date, _date),
-    (pa.types.is_time, _time),
-    (pa.types.is_timestamp, _timestamp),
-    (_is_bytes, _bytes),
+    (pa.types.is_integer, _make_integer_type),
+    (pa.types.is_floating, _make_real_type),
+    (_is_short_decimal, _make_decimal_type),
+    (pa.types.is_date, _make_date_type),
+    (pa.types.is_time, _make_time_type),
+    (pa.types.is_timestamp, _make_timestamp_type),
+    (_is_bytes, _make_bytes_type),
     (_is_nested, _make_nested_type),
 )
 
@@ -260,7 +260,7 @@ _TABLE = (
 # -- values -------------------------------------------------------------------------------------
 
 
-def _same(column: pa.Array) -> pa.Array:
+def _pass_column(column: pa.Array) -> pa.Array:
     return column
 
 
@@ -271,29 +271,29 @@ def _cast(kind: pa.DataType) -> Change:
     return cast
 
 
-def _whole(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def _cast_whole(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return column if column.type == kind else column.cast(kind)
 
 
-def _hexadecimal(column: pa.Array) -> pa.Array:
+def _to_hexadecimal(column: pa.Array) -> pa.Array:
     digits = [None if value is None else value.hex() for value in column.to_pylist()]
     return pa.array(digits, pa.string())
 
 
 def _to_json(column: pa.Array) -> pa.Array:
     texts = [
-        None if value is None else json.dumps(_sayable(value), ensure_ascii=False)
+        None if value is None else json.dumps(_to_json_value(value), ensure_ascii=False)
         for value in column.to_pylist()
     ]
     return pa.array(texts, pa.string())
 
 
-def _sayable(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """Return plain values, with names for the floats that JSON does not have."""
     if isinstance(value, list):
-        return [_sayable(inner) for inner in value]
+        return [_to_json_value(inner) for inner in value]
     if isinstance(value, dict):
-        return {name: _sayable(inner) for name, inner in value.items()}
+        return {name: _to_json_value(inner) for name, inner in value.items()}
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -328,7 +328,7 @@ def restore_column(column: pa.ChunkedArray | pa.Array, field: pa.Field) -> pa.Ar
     if pa.types.is_null(whole.type) and not pa.types.is_null(field.type):
         return pa.nulls(len(whole), field.type)
     try:
-        return sql_type(field).restored(whole)
+        return find_sql_type(field).restored(whole)
     except (pa.ArrowException, ValueError) as error:
         failure = type(error).__name__
     raise SchemaError(

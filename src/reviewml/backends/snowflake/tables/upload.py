@@ -9,18 +9,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reviewml.backends.snowflake.connection.session import Database, TemporaryTable
+from reviewml.backends.snowflake.connection.session import SnowflakeSession, TemporaryTable
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.backends.snowflake.tables.query import Rows
-from reviewml.backends.snowflake.tables.types import SqlType, sql_type
-from reviewml.storage.temporary import temporary_folder
+from reviewml.backends.snowflake.tables.query import Query
+from reviewml.backends.snowflake.tables.types import SqlType, find_sql_type
+from reviewml.storage.temporary import create_temporary_folder
 from reviewml.storage.write_errors import explain_spill_errors
 
 FILE_BYTES = 128 * 2**20
 """Most that a file holds before it is compressed: large enough to be read in parallel."""
 
 
-def upload(database: Database, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Rows:
+def upload(
+    database: SnowflakeSession, batches: Iterable[pa.RecordBatch], schema: pa.Schema
+) -> Query:
     """Return rows that were batches of this process, in a temporary table.
 
     Parameters
@@ -37,18 +39,18 @@ def upload(database: Database, batches: Iterable[pa.RecordBatch], schema: pa.Sch
     SchemaError
         When a column has a type that Snowflake cannot hold.
     """
-    types = [sql_type(field) for field in schema]
+    types = [find_sql_type(field) for field in schema]
     places = [f"C{position}" for position in range(len(types))]
     table = stage_batches(database, batches, types, places)
     kept = [
         f"{kind.loaded.format(place)} AS {quote_identifier(name)}"
         for kind, place, name in zip(types, places, schema.names, strict=True)
     ]
-    return Rows(database, f"SELECT {', '.join(kept)} FROM {table}", schema, (table,)).materialize()
+    return Query(database, f"SELECT {', '.join(kept)} FROM {table}", schema, (table,)).materialize()
 
 
 def stage_batches(
-    database: Database,
+    database: SnowflakeSession,
     batches: Iterable[pa.RecordBatch],
     types: Sequence[SqlType],
     names: Sequence[str],
@@ -64,12 +66,12 @@ def stage_batches(
     names
         That they have there: plain ones, in capitals.
     """
-    table = database.hold_table(database.temporary_name("carried"))
-    stage = database.temporary_name("stage")
+    table = database.hold_table(database.make_temporary_name("carried"))
+    stage = database.make_temporary_name("stage")
     columns = [f"{name} {kind.carried}" for name, kind in zip(names, types, strict=True)]
     database.run(f"CREATE TEMPORARY TABLE {table} ({', '.join(columns)})")
     database.run(f"CREATE TEMPORARY STAGE {stage}")
-    for file in _files(batches, types, names):
+    for file in _write_files(batches, types, names):
         database.put(file, f"@{stage}")
     cells = [f'$1:"{name}"::{kind.carried}' for name, kind in zip(names, types, strict=True)]
     database.run(
@@ -80,21 +82,21 @@ def stage_batches(
     return table
 
 
-def _files(
+def _write_files(
     batches: Iterable[pa.RecordBatch], types: Sequence[SqlType], names: Sequence[str]
 ) -> Iterator[Path]:
     """Yield Parquet files, each there until the next is asked for."""
     waiting: list[pa.RecordBatch] = []
-    with temporary_folder() as folder:
+    with create_temporary_folder() as folder:
         for batch in batches:
             waiting.append(_write_batch(batch, types, names))
             if sum(one.nbytes for one in waiting) > FILE_BYTES:
-                yield from _file(waiting, folder)
+                yield from _write_file(waiting, folder)
                 waiting = []
-        yield from _file(waiting, folder)
+        yield from _write_file(waiting, folder)
 
 
-def _file(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
+def _write_file(batches: list[pa.RecordBatch], folder: Path) -> Iterator[Path]:
     if not any(map(len, batches)):
         return
     # By its name: Windows lets nobody else read a file that is open to be written.

@@ -22,11 +22,11 @@ from reviewml.models.scoring import choose_classes
 from reviewml.operations.enrich import Enrich
 from reviewml.operations.operation import BatchOperation
 from reviewml.operations.sample import KeepSample
-from reviewml.rows.bookkeeping import unreadable
+from reviewml.rows.bookkeeping import find_unreadable
 from reviewml.rows.expressions import write_numbers
 from reviewml.rows.roles import ERRORS, ERRORS_TYPE, PLACE, roles_of
-from reviewml.rows.row_keys import row_keys
-from reviewml.rows.statistics import parts_of
+from reviewml.rows.row_keys import hash_rows
+from reviewml.rows.statistics import compute_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def text_features(archive: str, names: Sequence[str]) -> Compute:
     def compute(frame: pd.DataFrame) -> Values:
         columns = [pa.array(frame[place], pa.string(), from_pandas=True) for place in frame]
         matrix = featurizer.matrix(pa.RecordBatch.from_arrays(columns, list(names)))
-        return _lists(matrix.astype(np.float64))
+        return _to_lists(matrix.astype(np.float64))
 
     return compute
 
@@ -88,8 +88,8 @@ def scores(archive: str) -> Compute:
         found = model.predict(matrix)
         if model.task != "regression":
             found = np.column_stack([choose_classes(found), found])
-        lists = _lists(found.reshape(len(frame), -1))
-        return [None if bad else row for row, bad in zip(lists, _unread(errors), strict=True)]
+        lists = _to_lists(found.reshape(len(frame), -1))
+        return [None if bad else row for row, bad in zip(lists, _find_unread(errors), strict=True)]
 
     return compute
 
@@ -150,7 +150,7 @@ class AddRowKeys(BatchOperation):
         return (KEY,)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        keys = row_keys(batch.select(list(self.names)))
+        keys = hash_rows(batch.select(list(self.names)))
         return batch.append_column(KEY, pa.array([key.hex() for key in keys.to_pylist()]))
 
 
@@ -196,10 +196,12 @@ def parts(archive: str, schema: Sequence[str]) -> OfPartition:
     import pandas as pd
 
     statistics = _unpickle_archive(archive)
-    before = _schema(schema)
+    before = _read_schema(schema)
 
     def compute(frame: pd.DataFrame) -> pd.DataFrame:
-        pieces = statistics_codec.encode_parts(parts_of(statistics, _decode_frame(frame, before)))
+        pieces = statistics_codec.encode_parts(
+            compute_parts(statistics, _decode_frame(frame, before))
+        )
         return pd.DataFrame({"PIECE": range(len(pieces)), "PART": pieces})
 
     return compute
@@ -210,7 +212,7 @@ def _map_operation(
     schema: Sequence[str],
     names: Sequence[str],
 ) -> Map:
-    before = _schema(schema)
+    before = _read_schema(schema)
     operation.setup()
 
     def compute(frame: pd.DataFrame) -> Texts:
@@ -221,7 +223,7 @@ def _map_operation(
     return compute
 
 
-def _schema(texts: Sequence[str]) -> pa.Schema:
+def _read_schema(texts: Sequence[str]) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(texts[0])))
 
 
@@ -231,12 +233,12 @@ def _decode_frame(frame: pd.DataFrame, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _unread(errors: pd.Series) -> npt.NDArray[np.bool_]:
+def _find_unread(errors: pd.Series) -> npt.NDArray[np.bool_]:
     parsed = [json.loads(text) if isinstance(text, str) else None for text in errors]
-    return unreadable(pa.record_batch({ERRORS: pa.array(parsed, ERRORS_TYPE)}))
+    return find_unreadable(pa.record_batch({ERRORS: pa.array(parsed, ERRORS_TYPE)}))
 
 
-def _lists(matrix: npt.NDArray[np.float64]) -> Values:
+def _to_lists(matrix: npt.NDArray[np.float64]) -> Values:
     # An array of Snowflake's is JSON, which has no NaN.
     values = matrix.astype(object)
     values[np.isnan(matrix)] = None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from reviewml.saving.package_versions import version_of
+from reviewml.saving.package_versions import find_version
 
 PACKAGES = (
     "cloudpickle",
@@ -37,24 +37,24 @@ MADE = (2020, 1, 1, 0, 0, 0)
 
 def pin_requirements(packages: Iterable[str] = PACKAGES) -> list[str]:
     """Return requirements of packages, at the versions they have here; without those not here."""
-    versions = {package: version_of(package) for package in packages}
+    versions = {package: find_version(package) for package in packages}
     return [f"{package}=={version}" for package, version in versions.items() if version]
 
 
-def archive(folder: Path) -> Path:
+def write_archive(folder: Path) -> Path:
     """Write ``reviewml.zip`` into a folder."""
     path = folder / "reviewml.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, file in _files(importlib.resources.files("reviewml"), "reviewml"):
+        for name, file in _walk_files(importlib.resources.files("reviewml"), "reviewml"):
             made.writestr(zipfile.ZipInfo(name, MADE), file.read_bytes(), zipfile.ZIP_DEFLATED)
     return path
 
 
-def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+def _walk_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name in LEFT_OUT:
             continue
         if entry.is_dir():
-            yield from _files(entry, f"{name}/{entry.name}")
+            yield from _walk_files(entry, f"{name}/{entry.name}")
         else:
             yield f"{name}/{entry.name}", entry

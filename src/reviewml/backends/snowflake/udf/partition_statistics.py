@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.tables.fetch import fetch_batches
-from reviewml.backends.snowflake.tables.query import Rows
+from reviewml.backends.snowflake.tables.query import Query
 from reviewml.backends.snowflake.udf import statistics_codec, value_codec
-from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, PARTS, python_function
+from reviewml.backends.snowflake.udf.registration import MOST_ARGUMENTS, PARTS, register_function
 from reviewml.operations.sample import SmallestHashes
-from reviewml.rows.bookkeeping import empty_batch
+from reviewml.rows.bookkeeping import make_empty_batch
 from reviewml.rows.roles import PLACE
-from reviewml.rows.statistics import Parts, Statistic, ValueCounts, merge_parts, parts_of
+from reviewml.rows.statistics import Parts, Statistic, ValueCounts, compute_parts, merge_parts
 
 MOST = 256
 """Partitions; where that takes more rows in each, they have more."""
@@ -32,7 +32,7 @@ ROWS = 65_536
 ANSWERS = pa.schema([("BUCKET", pa.int64()), ("PIECE", pa.int64()), ("PART", pa.string())])
 
 
-def can_go(statistic: Statistic, schema: pa.Schema) -> bool:
+def is_supported(statistic: Statistic, schema: pa.Schema) -> bool:
     """Tell whether a statistic can be computed there.
 
     Parameters
@@ -44,10 +44,10 @@ def can_go(statistic: Statistic, schema: pa.Schema) -> bool:
     """
     if type(statistic).__module__.partition(".")[0] != "reviewml":
         return False
-    return not _tells_moments(statistic, schema) and _arguments(schema) is not None
+    return not _measures_moments(statistic, schema) and _list_arguments(schema) is not None
 
 
-def _tells_moments(statistic: Statistic, schema: pa.Schema) -> bool:
+def _measures_moments(statistic: Statistic, schema: pa.Schema) -> bool:
     # Plain data has neither their zones nor nanoseconds.
     if not isinstance(statistic, SmallestHashes | ValueCounts) or not statistic.column:
         return False
@@ -55,7 +55,7 @@ def _tells_moments(statistic: Statistic, schema: pa.Schema) -> bool:
     return bool(pa.types.is_timestamp(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
-def compute_parts(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
+def compute_in_partitions(rows: Query, statistics: Mapping[str, Statistic]) -> Parts:
     """Return what statistics say of rows.
 
     Parameters
@@ -66,25 +66,29 @@ def compute_parts(rows: Rows, statistics: Mapping[str, Statistic]) -> Parts:
         Each of which `can_go`.
     """
     # It says first what it has against the columns.
-    nothing = parts_of(statistics, empty_batch(rows.schema))
+    nothing = compute_parts(statistics, make_empty_batch(rows.schema))
     count = rows.count()
     if not count:
         return nothing
-    return merge_parts(statistics, _parts(rows, statistics, min(MOST, -(-count // ROWS))))
+    return merge_parts(
+        statistics, _compute_partition_parts(rows, statistics, min(MOST, -(-count // ROWS)))
+    )
 
 
-def _parts(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> Iterator[Parts]:
-    answers = rows.of(_query(rows, statistics, partitions), ANSWERS)
+def _compute_partition_parts(
+    rows: Query, statistics: Mapping[str, Statistic], partitions: int
+) -> Iterator[Parts]:
+    answers = rows.of(_build_query(rows, statistics, partitions), ANSWERS)
     # Two partitions are never in memory together, however many pieces they are in.
-    pieces = _pieces(fetch_batches(answers, order=["BUCKET", "PIECE"]))
+    pieces = _collect_pieces(fetch_batches(answers, order=["BUCKET", "PIECE"]))
     for _, each in itertools.groupby(pieces, key=lambda piece: piece[0]):
         yield statistics_codec.read("".join(text for _, text in each))
 
 
-def _query(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> str:
-    arguments = _arguments(rows.schema)
+def _build_query(rows: Query, statistics: Mapping[str, Statistic], partitions: int) -> str:
+    arguments = _list_arguments(rows.schema)
     assert arguments is not None
-    function = python_function(
+    function = register_function(
         rows.database,
         "parts",
         pickle.dumps(dict(statistics)),
@@ -103,13 +107,15 @@ def _query(rows: Rows, statistics: Mapping[str, Statistic], partitions: int) -> 
     )
 
 
-def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, str]]:
+def _collect_pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, str]]:
     for batch in batches:
         buckets, _, texts = (column.to_pylist() for column in batch.columns)
         yield from zip(buckets, texts, strict=True)
 
 
-def _arguments(schema: pa.Schema) -> list[tuple[str, str]] | None:
+def _list_arguments(schema: pa.Schema) -> list[tuple[str, str]] | None:
     """Return what the function is given; None when that is too much."""
-    found = [one for f in schema for one in value_codec.arguments(f, quote_identifier(f.name))]
+    found = [
+        one for f in schema for one in value_codec.write_arguments(f, quote_identifier(f.name))
+    ]
     return found if len(found) <= MOST_ARGUMENTS else None

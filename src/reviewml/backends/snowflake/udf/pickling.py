@@ -21,7 +21,7 @@ from typing import Any
 import cloudpickle
 
 
-class Stays(Exception):
+class CannotShip(Exception):
     """When something cannot be taken along; says why."""
 
 
@@ -49,9 +49,9 @@ def pickle_function(function: Any, owner: type, packages: Collection[str]) -> tu
         if not lacking:
             return raw, has_code
         for root in sorted(lacking):
-            foreign = root in _list_installed() and root != _root(owner)
+            foreign = root in _list_installed() and root != _find_root(owner)
             if foreign or root not in sys.modules:
-                raise Stays(f"it needs the package {root!r}, which is not there")
+                raise CannotShip(f"it needs the package {root!r}, which is not there")
         taken |= lacking
 
 
@@ -59,13 +59,13 @@ def _pickle_and_note(function: Any, by_value: Collection[str]) -> tuple[bytes, s
     file = io.BytesIO()
     pickler = _Noting(file)
     failure = None
-    with taken_along(by_value):
+    with register_by_value(by_value):
         try:
             pickler.dump(function)
         except Exception as error:
             failure = type(error).__name__
     if failure is not None:
-        raise Stays(f"it cannot be pickled ({failure})")
+        raise CannotShip(f"it cannot be pickled ({failure})")
     return file.getvalue(), pickler.roots, bool(by_value) or "__main__" in pickler.roots
 
 
@@ -79,12 +79,12 @@ class _Noting(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         # Classes and functions are pickled by their names, where these can be imported.
         if isinstance(obj, types.ModuleType) or hasattr(obj, "__qualname__"):
-            self.roots.add(_root(obj))
+            self.roots.add(_find_root(obj))
         return super().reducer_override(obj)
 
 
 @contextlib.contextmanager
-def taken_along(names: Collection[str]) -> Iterator[None]:
+def register_by_value(names: Collection[str]) -> Iterator[None]:
     """Have modules pickled with what is theirs; they must be imported already."""
     modules = [sys.modules[name] for name in names]
     for module in modules:
@@ -123,7 +123,7 @@ def _is_by_value(module: types.ModuleType) -> bool:
     return module.__name__ in cloudpickle.list_registry_pickle_by_value()
 
 
-def _root(found: Any) -> str:
+def _find_root(found: Any) -> str:
     is_module = isinstance(found, types.ModuleType)
     module = found.__name__ if is_module else getattr(found, "__module__", None)
     return str(module or "builtins").partition(".")[0]
@@ -132,7 +132,10 @@ def _root(found: Any) -> str:
 def _is_there(root: str, packages: Collection[str]) -> bool:
     if root in ("reviewml", "__main__", "cloudpickle") or root in sys.stdlib_module_names:
         return True
-    return any(_plain(name) in map(_plain, packages) for name in _list_installed().get(root, ()))
+    return any(
+        _normalize_name(name) in map(_normalize_name, packages)
+        for name in _list_installed().get(root, ())
+    )
 
 
 @functools.cache
@@ -140,5 +143,5 @@ def _list_installed() -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
 
 
-def _plain(package: str) -> str:
+def _normalize_name(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from reviewml import saving
 from reviewml.backends.snowflake.connection.safe_messages import MARK
-from reviewml.backends.snowflake.connection.session import Database
+from reviewml.backends.snowflake.connection.session import SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, literal
 from reviewml.backends.snowflake.udf import package_archive
 from reviewml.backends.snowflake.udf.handlers import PICKLE
 from reviewml.rows.roles import Roles
 from reviewml.steps.component import Component
 from reviewml.steps.model import Model
-from reviewml.storage.temporary import temporary_folder
+from reviewml.storage.temporary import create_temporary_folder
 
 SAVED = "saved.zip"
 
@@ -37,7 +37,7 @@ Content = saving.Parts | bytes
 
 
 @dataclasses.dataclass(frozen=True)
-class Form:
+class FunctionForm:
     """How a handler of ours is called there.
 
     Parameters
@@ -52,7 +52,7 @@ class Form:
     code: str
 
 
-CELLS = Form(
+CELLS = FunctionForm(
     "ARRAY",
     """
 import pandas
@@ -66,7 +66,7 @@ compute = vectorized(input=pandas.DataFrame)(telling({told}, made))
 )
 """A function of values: an array for each row."""
 
-PARTS = Form(
+PARTS = FunctionForm(
     "TABLE (PIECE INTEGER, PART TEXT)",
     """
 import pandas
@@ -84,25 +84,25 @@ class compute:
 )
 """A function of partitions: texts for each."""
 
-_made: weakref.WeakKeyDictionary[Database, dict[str, Name]] = weakref.WeakKeyDictionary()
+_made: weakref.WeakKeyDictionary[SnowflakeSession, dict[str, Name]] = weakref.WeakKeyDictionary()
 
 
-def parts_of(
+def make_parts(
     steps: Sequence[tuple[str, Component]] = (), model: Model | None = None
 ) -> saving.Parts:
     """Return what is to be saved of a pipeline for a function."""
     return saving.Parts({}, steps, model, Roles(), {}, {})
 
 
-def python_function(
-    database: Database,
+def register_function(
+    database: SnowflakeSession,
     handler: str,
     content: Content,
     kinds: Sequence[str],
     further: Sequence[Sequence[str]] = (),
     *,
     what: str,
-    form: Form = CELLS,
+    form: FunctionForm = CELLS,
     runtime: str = RUNTIME,
 ) -> Name:
     """Return a function of the session, which is made when there is none of the same yet.
@@ -126,27 +126,27 @@ def python_function(
     runtime
         Version of Python, which code that is pickled depends on.
     """
-    with temporary_folder() as folder:
+    with create_temporary_folder() as folder:
         archive = zipped(_write_content(content, folder / "saved"), folder / SAVED)
         text = repr([handler, what, form, runtime, list(kinds), [list(one) for one in further]])
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
         known = _made.setdefault(database, {})
         if key not in known:
-            files = [archive, package_archive.archive(folder)]
-            code = _code(form, handler, what, further)
-            known[key] = _function(database, code, form.returns, files, kinds, runtime)
+            files = [archive, package_archive.write_archive(folder)]
+            code = _write_code(form, handler, what, further)
+            known[key] = _create_function(database, code, form.returns, files, kinds, runtime)
         return known[key]
 
 
-def _function(
-    database: Database,
+def _create_function(
+    database: SnowflakeSession,
     code: str,
     returns: str,
     files: Sequence[Path],
     kinds: Sequence[str],
     runtime: str,
 ) -> Name:
-    stage, name = database.temporary_name("code"), database.temporary_name("function")
+    stage, name = database.make_temporary_name("code"), database.make_temporary_name("function")
     database.run(f"CREATE TEMPORARY STAGE {stage}")
     for file in files:
         database.put(file, f"@{stage}")
@@ -162,13 +162,15 @@ def _function(
     return name
 
 
-def _code(form: Form, handler: str, what: str, further: Sequence[Sequence[str]]) -> str:
+def _write_code(
+    form: FunctionForm, handler: str, what: str, further: Sequence[Sequence[str]]
+) -> str:
     arguments = [repr(SAVED), *(repr(list(one)) for one in further)]
     told = f"{MARK!r}, {what!r}"
     return form.code.format(handler=handler, arguments=", ".join(arguments), told=told)
 
 
-def this_runtime() -> str | None:
+def find_runtime() -> str | None:
     """Return the version of Python there that is this process's; None when there is none."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return version if version in RUNTIMES else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reviewml.backends.snowflake.identifiers import quote_identifier
-from reviewml.backends.snowflake.tables.query import Rows, Step
+from reviewml.backends.snowflake.tables.query import Query, Step
 from reviewml.backends.snowflake.udf.handlers import MarkSample
 from reviewml.backends.snowflake.udf.udf_step import PythonStep
 from reviewml.operations.sample import KeepSample
@@ -16,7 +16,7 @@ def compile_sample(operation: KeepSample, before: pa.Schema, after: pa.Schema) -
     mark = MarkSample(operation)
     mark_rows = PythonStep.of(mark, before, mark.schema(before))
 
-    def keep_rows(rows: Rows) -> Rows:
+    def keep_rows(rows: Query) -> Query:
         [column] = mark.makes(before)
         return mark_rows(rows).select(after, where=quote_identifier(column))
 

@@ -27,7 +27,7 @@ def encode_parts(parts: Parts) -> list[str]:
     arrays: Arrays = {}
     counters = [name for name, part in parts.items() if isinstance(part, Counter)]
     plain = encode(parts, arrays)
-    raw = {path: _array(array) for path, array in arrays.items()}
+    raw = {path: _encode_array(array) for path, array in arrays.items()}
     text = json.dumps([counters, plain, raw], ensure_ascii=False)
     return [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
 
@@ -40,7 +40,7 @@ def read(text: str) -> Parts:
     return parts | {name: Counter(parts[name]) for name in counters}
 
 
-def _array(array: np.ndarray) -> tuple[str, list[int], str]:
+def _encode_array(array: np.ndarray) -> tuple[str, list[int], str]:
     raw = np.ascontiguousarray(array).tobytes()
     return array.dtype.str, list(array.shape), base64.b64encode(raw).decode()
 

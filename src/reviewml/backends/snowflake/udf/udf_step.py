@@ -8,16 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 import pyarrow as pa
 
 from reviewml.backends.snowflake.calls.call_once import ask_once
-from reviewml.backends.snowflake.calls.row_calls import Asked, Question
-from reviewml.backends.snowflake.connection.session import Access, Database
+from reviewml.backends.snowflake.calls.row_calls import CallSql, RowCall
+from reviewml.backends.snowflake.connection.session import ConnectionConfig, SnowflakeSession
 from reviewml.backends.snowflake.identifiers import quote_identifier
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
 from reviewml.backends.snowflake.store import store_at
-from reviewml.backends.snowflake.tables.query import Rows, Step
-from reviewml.backends.snowflake.tables.role_expressions import role_cells
+from reviewml.backends.snowflake.tables.query import Query, Step
+from reviewml.backends.snowflake.tables.role_expressions import write_role_cells
 from reviewml.backends.snowflake.udf import package_archive, registration, value_codec
 from reviewml.backends.snowflake.udf.handlers import AddRowKeys
-from reviewml.backends.snowflake.udf.pickling import Stays, pickle_function
+from reviewml.backends.snowflake.udf.pickling import CannotShip, pickle_function
 from reviewml.errors import ReviewmlError, SchemaError
 from reviewml.operations.cached_enrich import CachedEnrich
 from reviewml.operations.enrich import Enrich
@@ -33,7 +33,7 @@ ANSWERS = "__answers__"
 
 
 def compile_to_udf(
-    operation: BatchOperation, before: pa.Schema, after: pa.Schema, access: Access
+    operation: BatchOperation, before: pa.Schema, after: pa.Schema, access: ConnectionConfig
 ) -> Step:
     """Compile an operation to a function in Python that the warehouse calls.
 
@@ -51,16 +51,16 @@ def compile_to_udf(
     """
     # Python and packages alone can be had there.
     if not operation.keeps_rows:
-        raise Stays("it does not look at each row by itself")
+        raise CannotShip("it does not look at each row by itself")
     if isinstance(operation, Enrich) and operation.is_trial:
-        raise Stays("it is tried here, for a plan")
+        raise CannotShip("it is tried here, for a plan")
     if operation.resources.gpu:
-        raise Stays("it needs a GPU")
+        raise CannotShip("it needs a GPU")
     if not operation.resources.pure_python:
-        raise Stays("it is not plain Python")
+        raise CannotShip("it is not plain Python")
     match operation:
         case CachedEnrich():
-            return ask_once(PythonQuestion.of(operation, before, access), after)
+            return ask_once(PythonRowCall.of(operation, before, access), after)
         case _:
             return PythonStep.of(operation, before, after)
 
@@ -84,7 +84,7 @@ class PythonStep:
     """
 
     name: str
-    brought: Brought
+    brought: PackagedOperation
     reads: pa.Schema
     makes: tuple[str, ...]
     after: pa.Schema
@@ -102,14 +102,14 @@ class PythonStep:
         )
         try:
             [value_codec.to_column_sql(after.field(name), "") for name in found.makes]
-            wide = len(found._arguments({})) > registration.MOST_ARGUMENTS
+            wide = len(found._list_arguments({})) > registration.MOST_ARGUMENTS
         except SchemaError:
-            raise Stays("a column of it has a type that Snowflake cannot hold") from None
+            raise CannotShip("a column of it has a type that Snowflake cannot hold") from None
         if wide:
-            raise Stays("it looks at too many columns")
+            raise CannotShip("it looks at too many columns")
         return found
 
-    def __call__(self, rows: Rows) -> Rows:
+    def __call__(self, rows: Query) -> Query:
         schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
         called = rows.select(schema, {ANSWERS: self.call(rows.database)})
         texts = self.texts(quote_identifier(ANSWERS))
@@ -119,7 +119,7 @@ class PythonStep:
         }
         return called.select(self.after, made)
 
-    def call(self, database: Database, given: Mapping[str, str] | None = None) -> str:
+    def call(self, database: SnowflakeSession, given: Mapping[str, str] | None = None) -> str:
         """Return the expression of what the function gives for a row.
 
         Parameters
@@ -129,9 +129,9 @@ class PythonStep:
         given
             SQL expressions of the columns that are not called so there.
         """
-        cells, kinds = zip(*self._arguments(given or {}), strict=True)
+        cells, kinds = zip(*self._list_arguments(given or {}), strict=True)
         told = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
-        function = registration.python_function(
+        function = registration.register_function(
             database,
             self.brought.handler,
             self.brought.content,
@@ -146,18 +146,18 @@ class PythonStep:
         """Return the expressions of the columns, as text, of what the function gave."""
         return {name: f"GET({answers}, {place})::TEXT" for place, name in enumerate(self.makes)}
 
-    def _arguments(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    def _list_arguments(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
         cells = [
             (field, given.get(field.name, quote_identifier(field.name))) for field in self.reads
         ]
-        return [one for field, cell in cells for one in value_codec.arguments(field, cell)]
+        return [one for field, cell in cells for one in value_codec.write_arguments(field, cell)]
 
 
 # -- what is kept -------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
-class PythonQuestion(Question):
+class PythonRowCall(RowCall):
     """Asks an enricher of plain Python, in the warehouse.
 
     Parameters
@@ -172,11 +172,13 @@ class PythonQuestion(Question):
     values: PythonStep
 
     @classmethod
-    def of(cls, operation: CachedEnrich, before: pa.Schema, access: Access) -> PythonQuestion:
+    def of(
+        cls, operation: CachedEnrich, before: pa.Schema, access: ConnectionConfig
+    ) -> PythonRowCall:
         """Return it, or raise `Stays`."""
         store = store_at(access, operation.store)
         if store is None:
-            raise Stays(f"its store {operation.store!r} is not in this account")
+            raise CannotShip(f"its store {operation.store!r} is not in this account")
         # Without its store, which may hold a session.
         alone, view = Enrich(operation.enricher, operation.stage), operation.view.schema(before)
         keys = AddRowKeys(tuple(visible(view.names)))
@@ -184,18 +186,18 @@ class PythonQuestion(Question):
             operation.enricher,
             operation.stage,
             store,
-            role_cells(before, keys.names),
+            write_role_cells(before, keys.names),
             PythonStep.of(keys, view, keys.schema(view)),
             PythonStep.of(alone, view, alone.schema(view)),
         )
 
-    def key(self, database: Database) -> str:
+    def key(self, database: SnowflakeSession) -> str:
         [key] = self.keys.texts(self.keys.call(database, {**NOTHING, **self.shown})).values()
         return key
 
-    def call(self, database: Database) -> Asked:
+    def call(self, database: SnowflakeSession) -> CallSql:
         texts, after = self.values.texts(ANSWER), self.values.after
-        return Asked(
+        return CallSql(
             self.values.call(database, NOTHING),
             [
                 value_codec.to_staged_sql(after.field(name), texts[name])
@@ -213,7 +215,7 @@ NOTHING = {PLACE: "NULL::TEXT", ERRORS: NO_ERRORS}
 
 
 @dataclasses.dataclass(frozen=True)
-class Brought:
+class PackagedOperation:
     """A function as it is taken to the warehouse.
 
     Parameters
@@ -236,7 +238,7 @@ class Brought:
 
 def package_operation(
     operation: BatchOperation, packages: Collection[str] = package_archive.PACKAGES
-) -> Brought:
+) -> PackagedOperation:
     """Return an operation as it is taken along: saved where all of it is reviewml's own.
 
     Parameters
@@ -251,21 +253,21 @@ def package_operation(
     Stays
         When it cannot be.
     """
-    enricher = _enricher_of(operation)
+    enricher = _find_enricher(operation)
     if enricher is not None:
         _refuse_secrets(enricher)
-    raw, has_code = pickle_function(operation, _class_of(operation), packages)
+    raw, has_code = pickle_function(operation, _find_class(operation), packages)
     if enricher is not None and not has_code and _can_be_saved(enricher):
-        parts = registration.parts_of([("enricher", enricher)])
-        return Brought("enriched", parts, ([operation.name],))
+        parts = registration.make_parts([("enricher", enricher)])
+        return PackagedOperation("enriched", parts, ([operation.name],))
     if not has_code:
-        return Brought("called", raw)
-    if (runtime := registration.this_runtime()) is None:
-        raise Stays("it has code of yours, and Snowflake lacks this version of Python")
-    return Brought("called", raw, runtime=runtime)
+        return PackagedOperation("called", raw)
+    if (runtime := registration.find_runtime()) is None:
+        raise CannotShip("it has code of yours, and Snowflake lacks this version of Python")
+    return PackagedOperation("called", raw, runtime=runtime)
 
 
-def _class_of(operation: BatchOperation) -> type:
+def _find_class(operation: BatchOperation) -> type:
     """Return the class whose code has to be there for an operation."""
     match operation:
         case Enrich():
@@ -276,7 +278,7 @@ def _class_of(operation: BatchOperation) -> type:
             return type(operation)
 
 
-def _enricher_of(operation: BatchOperation) -> Component | None:
+def _find_enricher(operation: BatchOperation) -> Component | None:
     enricher = operation.enricher if isinstance(operation, Enrich) else None
     return enricher if isinstance(enricher, Component) else None
 
@@ -285,7 +287,7 @@ def _refuse_secrets(component: Component) -> None:
     try:
         refuse_secrets(type(component).__name__, component.get_params(deep=True))
     except ReviewmlError:
-        raise Stays("one of its parameters looks like a secret") from None
+        raise CannotShip("one of its parameters looks like a secret") from None
 
 
 def _can_be_saved(enricher: Component) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reviewml.backends.snowflake.tables.types import WHOLE, restore_column, sql_type
+from reviewml.backends.snowflake.tables.types import WHOLE, find_sql_type, restore_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIRST_DAY = "'1970-01-01'::DATE"
 
 
-def arguments(field: pa.Field, column: str) -> list[tuple[str, str]]:
+def write_arguments(field: pa.Field, column: str) -> list[tuple[str, str]]:
     """Return the expressions that a function is given of a column, and the type of each.
 
     Parameters
@@ -31,7 +31,7 @@ def arguments(field: pa.Field, column: str) -> list[tuple[str, str]]:
     column
         Its SQL name.
     """
-    kind = sql_type(field)
+    kind = find_sql_type(field)
     if kind.name == "FLOAT":
         return [(column, "FLOAT"), (f"{column} IS NULL", "BOOLEAN")]
     if kind.name == "BINARY":
@@ -43,7 +43,7 @@ def arguments(field: pa.Field, column: str) -> list[tuple[str, str]]:
 
 def decode_argument(given: Iterator[pd.Series], field: pa.Field) -> pa.Array:
     """Return a column of what a function was given, of which it takes as much as is its own."""
-    kind = sql_type(field)
+    kind = find_sql_type(field)
     values = next(given)
     if kind.name == "FLOAT":
         null = next(given).to_numpy(bool)
@@ -58,11 +58,11 @@ def decode_argument(given: Iterator[pd.Series], field: pa.Field) -> pa.Array:
 
 def encode_result(column: pa.Array, field: pa.Field) -> list[str | None]:
     """Return a column as texts that `kept` makes columns of."""
-    kind = sql_type(field)
+    kind = find_sql_type(field)
     written = kind.written(column)
     if kind.name == "DATE":
         written = written.cast(pa.int32())
-    return [None if value is None else _text(value) for value in written.to_pylist()]
+    return [None if value is None else _to_text(value) for value in written.to_pylist()]
 
 
 def to_staged_sql(field: pa.Field, cell: str) -> str:
@@ -75,7 +75,7 @@ def to_staged_sql(field: pa.Field, cell: str) -> str:
     cell
         Expression of the text.
     """
-    kind = sql_type(field)
+    kind = find_sql_type(field)
     if kind.name == "DATE":
         return f"DATEADD(day, {cell}::{WHOLE}, {FIRST_DAY})"
     return cell if kind.carried == "TEXT" else f"{cell}::{kind.carried}"
@@ -83,10 +83,10 @@ def to_staged_sql(field: pa.Field, cell: str) -> str:
 
 def to_column_sql(field: pa.Field, cell: str) -> str:
     """Return the expression of a column; see `carried`."""
-    return sql_type(field).loaded.format(to_staged_sql(field, cell))
+    return find_sql_type(field).loaded.format(to_staged_sql(field, cell))
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
