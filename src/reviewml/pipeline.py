@@ -404,7 +404,7 @@ class Pipeline(SklearnCompatible):
 
     @check_argument_types
     def explain(self, X: Any, *, limit: int = 10_000, reviews: Any = None) -> Explanation:
-        """Say how much each column moved each prediction, for the first `limit` rows."""
+        """Explain the contribution of each column to the predictions of the first `limit` rows."""
         self._require_fitted("model_")
         X = self._name_columns(X)
         rows = self._enrich_rows(self._read_again(X).limit(limit), reviews)
@@ -412,25 +412,25 @@ class Pipeline(SklearnCompatible):
 
     @check_argument_types
     def plan(self, X: Any) -> Plan:
-        """Say what enriching these rows would cost, before it is spent."""
+        """Estimate the cost of enriching rows before it is spent."""
         X = self._name_columns(X)
         fitted = hasattr(self, "steps_")
         chain = self._make_steps(self.steps_ if fitted else self.steps)
         return plan(chain, self._read_again(X) if fitted else self._read(X), fitted=fitted)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return the accuracy, or R² for a regression; scikit-learn's default score."""
+        """Compute the accuracy, or R² for a regression; scikit-learn's default score."""
         from sklearn.metrics import accuracy_score, r2_score
 
         model = self._require_fitted("model_")
         X = self._name_columns(X)
         judge = r2_score if model.task == "regression" else accuracy_score
-        known = read_known_target(read_target(X, y), model, "y")
-        if missing := int(np.isnan(known).sum()):
+        actual = read_known_target(read_target(X, y), model, "y")
+        if missing := int(np.isnan(actual).sum()):
             raise TargetError(
-                f"y has no value in {missing:,} of {len(known):,} rows: leave them out."
+                f"y has no value in {missing:,} of {len(actual):,} rows: leave them out."
             )
-        return float(judge(known, read_known_target(read_target(X, self.predict(X)), model, "y")))
+        return float(judge(actual, read_known_target(read_target(X, self.predict(X)), model, "y")))
 
     # -- places -------------------------------------------------------------------------------
 

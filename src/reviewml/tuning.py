@@ -47,7 +47,7 @@ Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What came of one setting.
+    """The outcome of one setting.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ class Tuned:
         ranked = sorted(self.results, key=lambda trial: np.nan_to_num(-trial.mean, nan=np.inf))
         names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
         rows = [
-            (*(str(shown.get(name, "")) for name in names), *_format_trial(trial))
-            for trial, shown in ((trial, hide_secrets(trial.params)) for trial in ranked)
+            (*(str(params.get(name, "")) for name in names), *_format_trial(trial))
+            for trial, params in ((trial, hide_secrets(trial.params)) for trial in ranked)
         ]
         return TextTable(self.split, (*names, "score", "seconds"), rows).text()
 
@@ -200,13 +200,13 @@ def tune(
     results = tuple(
         Trial(setting, **outcome) for setting, outcome in zip(settings, outcomes, strict=True)
     )
-    found = Tuned(results, how)
+    search = Tuned(results, how)
     if all(trial.error for trial in results):
         raise TrialsFailed(f"all {len(results)} trials failed; the first: {results[0].error}")
     if not refit:
-        return found
-    best = clone(pipeline).set_params(**found.best_params_)
-    return dataclasses.replace(found, pipeline_=best.fit(X, y, target=target, group=group))
+        return search
+    best = clone(pipeline).set_params(**search.best_params_)
+    return dataclasses.replace(search, pipeline_=best.fit(X, y, target=target, group=group))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,18 +236,18 @@ class CrossValidation:
 
     def __call__(self, backend: Backend, setting: Setting) -> Outcome:
         started = clock.perf_counter()
-        told: dict[str, Any] = {}
+        outcome: dict[str, Any] = {}
         try:
             # A copy, since settings of other trials must not stay.
             pipeline = clone(self.pipeline).on(backend)
             pipeline.set_params(**clone(dict(setting), safe=False))
-            told["scores"] = tuple(self._score(clone(pipeline), *fold) for fold in self.folds)
-            if not np.isfinite(told["scores"]).all():
-                told = {"error": f"scores {told['scores']}"}
+            outcome["scores"] = tuple(self._score(clone(pipeline), *fold) for fold in self.folds)
+            if not np.isfinite(outcome["scores"]).all():
+                outcome = {"error": f"scores {outcome['scores']}"}
         # Whatever one setting does must not end the search of the others.
         except Exception as error:
-            told["error"] = describe_error(error)
-        return told | {"seconds": clock.perf_counter() - started}
+            outcome["error"] = describe_error(error)
+        return outcome | {"seconds": clock.perf_counter() - started}
 
     def _score(
         self, pipeline: Pipeline, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp]
@@ -264,11 +264,13 @@ class CrossValidation:
 def _draw_settings(
     pipeline: Pipeline, space: Space, n_trials: int | None, random_state: int
 ) -> list[Setting]:
-    known = pipeline.get_params()
+    parameters = pipeline.get_params()
     for part in [space] if isinstance(space, Mapping) else space:
         for name in part:
-            if name not in known:
-                raise ParameterError(f"space: no parameter {name!r}. {suggest_names(name, known)}")
+            if name not in parameters:
+                raise ParameterError(
+                    f"space: no parameter {name!r}. {suggest_names(name, parameters)}"
+                )
     with _explain_space_errors():
         settings: list[Setting] = list(
             ParameterGrid(space)
@@ -318,25 +320,25 @@ class _Examples:
         assert roles.target is not None
         if group is not None:
             require(rows.full_schema, group, "group")
-        kept = [
+        batches = [
             batch.filter(pa.array(has_target(batch, roles) & ~find_unreadable(batch)))
             for batch in rows.full_batches()
         ]
-        ids = np.concatenate([stable_hash(identify_rows(batch, roles)) for batch in kept])
+        ids = np.concatenate([stable_hash(identify_rows(batch, roles)) for batch in batches])
         # A cluster does not keep the order of rows, and folds must be the same there.
         order = np.argsort(ids, kind="stable")
-        table = pa.Table.from_batches(kept, rows.full_schema).take(order)
-        shown = table.select(visible(table.column_names))
-        return cls(rows, shown, ids[order], roles.target, group)
+        table = pa.Table.from_batches(batches, rows.full_schema).take(order)
+        user_table = table.select(visible(table.column_names))
+        return cls(rows, user_table, ids[order], roles.target, group)
 
     def name_roles(self, pipeline: Pipeline) -> Pipeline:
-        """Return a copy of the pipeline that names the roles, which a table does not."""
+        """Copy the pipeline with its roles named, which a table does not hold."""
         roles = dataclasses.asdict(roles_of(self.rows.full_schema))
-        named: Pipeline = clone(pipeline)
-        return named.set_params(**roles | {"target": pipeline.target})
+        named_pipeline: Pipeline = clone(pipeline)
+        return named_pipeline.set_params(**roles | {"target": pipeline.target})
 
     def folds(self, n: int, pipeline: Pipeline, random_state: int) -> tuple[list[Fold], str]:
-        """Return the positions of each fold, and how they were chosen."""
+        """Split the rows into folds; return their positions and a description."""
         codes = self._encode_target(pipeline)
         time = roles_of(self.rows.full_schema).time
         if time is not None and len(self.table.column(time).unique().drop_null()) > 1:
@@ -352,11 +354,11 @@ class _Examples:
         else:
             kind = KFold if codes is None else StratifiedKFold
         placeholder = np.zeros(len(self.table))
-        given = placeholder if codes is None else codes
+        labels = placeholder if codes is None else codes
         how = [f"{n} folds of {len(self.table):,} rows"]
         how += ["none of one group in two"] if together is not None else []
         how += ["with the same share of each class"] if codes is not None else []
-        return list(kind(n, **shuffled).split(placeholder, given, together)), ", ".join(how)
+        return list(kind(n, **shuffled).split(placeholder, labels, together)), ", ".join(how)
 
     def _split_by_time(
         self, n: int, time: str, codes: npt.NDArray[np.int64] | None

@@ -95,7 +95,7 @@ def test_keys_that_share_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
         hashes, complete = honest(keys, seed)
         return (hashes if seed > 1 else hashes % np.uint64(5)), complete
 
-    monkeypatch.setattr(index, "key_hashes", weak)
+    monkeypatch.setattr(index, "hash_keys", weak)
     rows, events = rows_and_events()
     assert counted(rows, events) == expected(rows, events)
     assert set(tried) == {0, 1, 2}

@@ -210,7 +210,7 @@ def test_what_was_answered_before_a_crash_is_kept(
     double: Double, backend: SnowflakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_once, "FIRST_ROWS", 4)
-    monkeypatch.setattr(call_once, "next_rows", lambda *_: 4)
+    monkeypatch.setattr(call_once, "choose_next_rows", lambda *_: 4)
     rows = reviews(*(f"text {number}" for number in range(10)))
     answers, keep = double.cortex.translate, call_once.CachedCall._keep
 
@@ -349,7 +349,7 @@ def test_work_stops_before_it_costs_more_than_allowed(
     double: Double, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_once, "FIRST_ROWS", 10)
-    monkeypatch.setattr(call_once, "next_rows", lambda *_: 10)
+    monkeypatch.setattr(call_once, "choose_next_rows", lambda *_: 10)
     rows = reviews(*(f"text {number:04}" for number in range(100)))
     free = SnowflakeBackend(session=session)
     pipe = Pipeline([("mood", CortexSentiment())], id="id", text="text", backend=free)

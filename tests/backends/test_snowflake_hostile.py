@@ -169,7 +169,7 @@ def test_what_another_session_has_answered_is_not_asked(
     double: Double, backend: SnowflakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_once, "FIRST_ROWS", 4)
-    monkeypatch.setattr(call_once, "next_rows", lambda *_: 4)
+    monkeypatch.setattr(call_once, "choose_next_rows", lambda *_: 4)
     other = SnowflakeBackend(session=double.session())
     keep, slow = call_once.CachedCall._keep, CortexTranslate("de")
     went: list[int] = []
@@ -215,11 +215,11 @@ def test_a_merge_that_dies_is_done_again(
 ) -> None:
     rows = backend.read(many(9), ROLES)
     statement = merge._write_statement
-    monkeypatch.setattr(merge, "_statement", lambda *_: "SELECT 1 FROM nowhere")
+    monkeypatch.setattr(merge, "_write_statement", lambda *_: "SELECT 1 FROM nowhere")
     with pytest.raises(BackendError):
         rows.merge("DYING")
     assert backend.database().run("SELECT COUNT(*) FROM DYING") == [(0,)]
-    monkeypatch.setattr(merge, "_statement", statement)
+    monkeypatch.setattr(merge, "_write_statement", statement)
     assert rows.merge("DYING") == Merged(9, 0, 0)
 
 

@@ -327,7 +327,7 @@ def test_a_clock_that_is_behind_moves_aliases_too(
     pipeline = fitted(rows(), LogisticRegression())
     for alias in ("to-be", None):
         registry.log(pipeline, name="purchase", alias=alias)
-    monkeypatch.setattr(registry_module, "now", lambda: "2020-01-01T00:00:00+00:00")
+    monkeypatch.setattr(registry_module, "get_time", lambda: "2020-01-01T00:00:00+00:00")
     registry.alias("purchase", "to-be", 2)
     assert registry.find("purchase@to-be").version == 2
     events = registry.history("purchase")
@@ -443,7 +443,7 @@ def test_files_are_copied_into_their_folder_alone(
 ) -> None:
     registry.log(fitted(rows(), LogisticRegression()), name="purchase")
     copied: list[Path] = []
-    monkeypatch.setattr(ModelHandle, "_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
+    monkeypatch.setattr(ModelHandle, "_list_files", lambda *_: [f"model/artifacts/pipeline/{name}"])
     monkeypatch.setattr(SnowflakeSession, "get", lambda self, place, folder: copied.append(folder))
     with pytest.raises(DamagedModel, match="are not those that were logged"):
         registry.load("purchase")

@@ -29,7 +29,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: type, method: str) -> list[o
 
 @pytest.mark.parametrize(
     ("enricher", "owner", "method"),
-    [(Sentiment(rating="rating"), NgramModel, "table"), (Quality(), Quality, "_bits")],
+    [(Sentiment(rating="rating"), NgramModel, "table"), (Quality(), Quality, "_compute_bits")],
     ids=["sentiment", "quality"],
 )
 def test_what_was_learned_is_unfolded_once(

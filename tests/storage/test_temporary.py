@@ -23,10 +23,10 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes as POSI
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from reviewml.storage.temporary import temporary_file, temporary_folder
+from reviewml.storage.temporary import create_temporary_file, create_temporary_folder
 
 path = Path(sys.argv[2])
-with {"file": temporary_file, "folder": temporary_folder}[sys.argv[1]](path) as made:
+with {"file": create_temporary_file, "folder": create_temporary_folder}[sys.argv[1]](path) as made:
     (made / "rows" if made.is_dir() else made).write_text("a review")
     os.kill(os.getpid(), signal.SIGKILL)
 """

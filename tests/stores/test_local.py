@@ -190,12 +190,12 @@ import resource, signal, sys
 from pathlib import Path
 import pyarrow as pa
 from reviewml import LocalStore
-from reviewml.testing.store import NO_LINKS, SHELF, VALUES, keys_of
+from reviewml.testing.store import NO_LINKS, SHELF, VALUES, hash_texts
 
 store = LocalStore(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-store.add(SHELF, keys_of(map(str, range(4000))), pa.concat_batches([VALUES] * 1000), NO_LINKS)
+store.add(SHELF, hash_texts(map(str, range(4000))), pa.concat_batches([VALUES] * 1000), NO_LINKS)
 """
 
 

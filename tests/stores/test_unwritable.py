@@ -149,7 +149,7 @@ def test_what_a_killed_process_left_in_the_log_is_read_from_a_full_disk(disk: An
         "store = LocalStore(sys.argv[1])\n"
         "holder = sqlite3.connect(store.folder / 'values.sqlite')\n"
         "holder.execute('SELECT count(*) FROM links').fetchone()\n"
-        "store.add(SHELF, keys_of('cd'), VALUES.slice(2), NO_LINKS)\n"
+        "store.add(SHELF, hash_texts('cd'), VALUES.slice(2), NO_LINKS)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     died = subprocess.run([sys.executable, "-c", script, str(store.folder)])
@@ -216,8 +216,8 @@ def test_of_processes_that_prune_at_once_one_deletes(tmp_path: Path, kind: str) 
     values = pa.concat_batches([VALUES] * 250)
     store.add(SHELF, hash_texts(texts), values, make_links_between(texts, texts))
     script = (
-        "import sys\nfrom reviewml.stores.resolve import store_at\n"
-        "print(store_at(sys.argv[1]).prune('0s'))"
+        "import sys\nfrom reviewml.stores.resolve import open_store\n"
+        "print(open_store(sys.argv[1]).prune('0s'))"
     )
     command = [sys.executable, "-c", script, f"{kind}{tmp_path}"]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

@@ -109,7 +109,7 @@ class EnrichmentStore(ABC):
         shelf
             Of the values.
         keys
-            As `row_keys` returns them, each once.
+            As `hash_rows` returns them, each once.
 
         Returns
         -------

@@ -8,7 +8,7 @@ from reviewml.evaluation.calibration import CalibrationBin
 from reviewml.evaluation.estimate import Estimate
 from reviewml.evaluation.evaluate import evaluate, paired_difference
 from reviewml.evaluation.evaluation import Ablation, Evaluation
-from reviewml.evaluation.segments import RowSegment
+from reviewml.evaluation.segments import Segment
 from reviewml.evaluation.splits import Split, folds, holdout
 from reviewml.rows.hashing import stable_hash
 
@@ -18,7 +18,7 @@ __all__ = [
     "CalibrationBin",
     "Estimate",
     "Evaluation",
-    "RowSegment",
+    "Segment",
     "Split",
     "evaluate",
     "folds",

@@ -13,7 +13,7 @@ from reviewml.evaluation.ranking_metrics import Ranking
 
 
 class BinaryMetrics(Metrics):
-    """Figures of the probability of the second of two classes.
+    """Compute metrics of the probability of the second of two classes.
 
     Parameters
     ----------
@@ -63,8 +63,10 @@ class BinaryMetrics(Metrics):
         # What the other figures are sums of, row by row.
         likelihood = clip_probabilities(np.where(target == 1, probability, 1 - probability))
         squares = (target - probability) ** 2
-        both = target * self.predicted
-        self._sums = np.stack([-np.log(likelihood), squares, target, self.predicted, both], axis=1)
+        true_positives = target * self.predicted
+        self._sums = np.stack(
+            [-np.log(likelihood), squares, target, self.predicted, true_positives], axis=1
+        )
 
     def compute_values(self) -> dict[str, float]:
         from sklearn import metrics
@@ -87,16 +89,16 @@ class BinaryMetrics(Metrics):
     def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
         auc, average_precision = self._ranking.compute_auc_and_average_precision(weights)
         total = weights.sum(axis=1)
-        loss, squares, actual, predicted, both = (weights @ self._sums).T
+        loss, squares, actual, predicted, true_positives = (weights @ self._sums).T
         return {
             "auc": auc,
             "pr_auc": average_precision,
             "log_loss": loss / total,
             "brier": squares / total,
-            "accuracy": (total - actual - predicted + 2 * both) / total,
-            "precision": compute_ratio(both, predicted),
-            "recall": compute_ratio(both, actual),
-            "f1": compute_ratio(2 * both, actual + predicted),
+            "accuracy": (total - actual - predicted + 2 * true_positives) / total,
+            "precision": compute_ratio(true_positives, predicted),
+            "recall": compute_ratio(true_positives, actual),
+            "f1": compute_ratio(2 * true_positives, actual + predicted),
         }
 
     def count_rarest(self) -> int:
@@ -113,13 +115,16 @@ class BinaryMetrics(Metrics):
         return f"every row is {self.classes[int(self.target[0])]!r}"
 
     def count_confusion(self) -> tuple[tuple[int, ...], ...]:
-        both, actual = int(self.target @ self.predicted), int(self.target.sum())
+        true_positives, actual = int(self.target @ self.predicted), int(self.target.sum())
         predicted = int(self.predicted.sum())
-        neither = self.rows - actual - predicted + both
-        return (neither, predicted - both), (actual - both, both)
+        true_negatives = self.rows - actual - predicted + true_positives
+        return (true_negatives, predicted - true_positives), (
+            actual - true_positives,
+            true_positives,
+        )
 
 
-def clip_probabilities(given: Floats) -> Floats:
-    """Keep probabilities off 0, as scikit-learn's `log_loss` does."""
+def clip_probabilities(probabilities: Floats) -> Floats:
+    """Clip probabilities away from 0 and 1, as scikit-learn's `log_loss` does."""
     smallest = np.finfo(np.float64).eps
-    return np.clip(given, smallest, 1 - smallest)
+    return np.clip(probabilities, smallest, 1 - smallest)

@@ -18,7 +18,7 @@ _AT_ONCE = 500_000
 
 @dataclasses.dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are found.
+    """Settings of the bootstrap that computes confidence intervals.
 
     A resample is never copied: it is the number of times each row was drawn, and figures are
     computed from the rows weighed by it [1]_.
@@ -48,7 +48,7 @@ class Bootstrap:
     random_state: int = 0
 
     def draw_weights(self, rows: int, groups: npt.NDArray[Any] | None = None) -> Iterator[Floats]:
-        """Yield how often each row was drawn, shape ``(a few resamples, rows)``.
+        """Draw resamples as counts of each row, shape ``(a few resamples, rows)``.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Bootstrap:
             yield counts if group is None else counts[:, group]
 
     def compute_percentile(self, values: Floats) -> Interval | None:
-        """Return the middle `confidence` of resampled figures.
+        """Compute the percentile interval of resampled metrics.
 
         Parameters
         ----------
@@ -82,14 +82,14 @@ class Bootstrap:
         tuple of float, or None
             None when more than a tenth of the resamples could not tell.
         """
-        known = values[np.isfinite(values)]
-        if len(known) == 0 or len(known) < 0.9 * len(values):
+        finite = values[np.isfinite(values)]
+        if len(finite) == 0 or len(finite) < 0.9 * len(values):
             return None
-        low, high = np.quantile(known, self._list_tails())
+        low, high = np.quantile(finite, self._list_tails())
         return float(low), float(high)
 
     def compute_absolute_sum(self, parts: Floats, resampled: Floats) -> Interval:
-        """Return the interval of ``|parts|`` summed, such as a calibration error.
+        """Compute the interval of the sum of ``|parts|``, such as a calibration error.
 
         Drawing rows again makes such a sum larger, so percentiles of it would miss a small
         truth nearly always. Instead the interval holds every multiple of `parts` that, with

@@ -17,7 +17,7 @@ ROWS_IN_A_BIN = 20
 
 @dataclasses.dataclass(frozen=True)
 class CalibrationBin:
-    """Rows of similar predictions.
+    """A bin of rows with similar predictions.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class CalibrationBins:
         self._starts = np.unique(np.searchsorted(self._predicted, firsts))
 
     def compute_gaps(self, weights: Floats) -> Floats:
-        """Return observed minus predicted in each bin as a share of all rows.
+        """Compute observed minus predicted in each bin as a share of all rows.
 
         Parameters
         ----------
@@ -92,11 +92,11 @@ class CalibrationBins:
         return gaps / weights.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
     def compute_error(self) -> float:
-        """Return the expected calibration error."""
+        """Compute the expected calibration error."""
         return float(np.abs(self.compute_gaps(np.ones((1, len(self._order))))).sum())
 
     def table(self) -> tuple[CalibrationBin, ...]:
-        """Return the bins, from low to high predictions."""
+        """List the bins, from low to high predictions."""
         ends = [*self._starts[1:].tolist(), len(self._predicted)]
         return tuple(
             CalibrationBin(

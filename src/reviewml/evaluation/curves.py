@@ -16,7 +16,7 @@ MOST_POINTS = 200
 
 
 def compute_curves(judge: Metrics) -> Mapping[str, Curve]:
-    """Return the ROC and the precision-recall curve of two classes, or nothing.
+    """Compute the ROC and the precision-recall curve of two classes, or nothing.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A figure with its confidence interval.
+    """A metric with its confidence interval.
 
     Parameters
     ----------
@@ -42,19 +42,19 @@ class Estimate:
         return math.nan if self.value is None else self.value
 
     def interval(self) -> str:
-        """Return the interval as text, empty when there is none."""
+        """Format the interval; the text is empty when there is none."""
         if self.low is None or self.high is None:
             return ""
         return f"[{format_figure(self.low)}, {format_figure(self.high)}]"
 
     def to_dict(self) -> dict[str, float | str | None]:
-        """Return it as JSON types; the reason only where something is missing."""
+        """Convert to JSON types; the reason is included only where something is missing."""
         fields = dataclasses.asdict(self)
         return fields if self.reason else {name: fields[name] for name in ("value", "low", "high")}
 
 
 def format_figure(value: float) -> str:
-    """Return a number with four decimals, or four digits when it is large.
+    """Format a number with four decimals, or with four digits when it is large.
 
     Examples
     --------

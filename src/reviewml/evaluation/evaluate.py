@@ -19,7 +19,7 @@ from reviewml.evaluation.metrics import Metrics
 from reviewml.evaluation.multiclass_metrics import MulticlassMetrics
 from reviewml.evaluation.predictions import Predictions, check_length, check_predictions
 from reviewml.evaluation.regression_metrics import RegressionMetrics
-from reviewml.evaluation.segments import SMALLEST_SEGMENT, RowSegment, label_segments
+from reviewml.evaluation.segments import SMALLEST_SEGMENT, Segment, label_segments
 from reviewml.steps.trainer import Task
 
 JudgeOf = Callable[[Floats, Floats], Metrics]
@@ -42,7 +42,7 @@ def evaluate(
     groups: Any = None,
     unreadable: npt.NDArray[np.bool_] | None = None,
 ) -> Evaluation:
-    """Judge predictions of rows whose answer is known; the order of the rows does not matter.
+    """Evaluate predictions of rows with a known target, in any order.
 
     Parameters
     ----------
@@ -87,10 +87,10 @@ def evaluate(
     (0.75, ((1, 1), (1, 1)))
     """
     _check_shares(threshold, confidence)
-    given = check_predictions(target, (probabilities,), groups, task, len(classes))
+    predictions = check_predictions(target, (probabilities,), groups, task, len(classes))
     for name, column in {**(segments or {}), "unreadable": unreadable}.items():
-        check_length(f"values of {name!r}", column, len(given.target))
-    rows, counts, kept = _find_usable(given, unreadable)
+        check_length(f"values of {name!r}", column, len(predictions.target))
+    rows, counts, positions = _find_usable(predictions, unreadable)
     judge_of = _choose_metrics(task, tuple(classes), threshold)
     bootstrap = Bootstrap(resamples, confidence, random_state)
     judge = judge_of(rows.target, rows.scores[0])
@@ -101,7 +101,7 @@ def evaluate(
         metrics=judge.estimate_values(bootstrap, rows.groups),
         headlines=judge.headlines,
         segments={
-            column: tuple(_evaluate_segments(column, values, kept, rows, judge_of, bootstrap))
+            column: tuple(_evaluate_segments(column, values, positions, rows, judge_of, bootstrap))
             for column, values in (segments or {}).items()
         },
         confusion=judge.count_confusion(),
@@ -127,7 +127,7 @@ def paired_difference(
     random_state: int = 0,
     groups: Any = None,
 ) -> Estimate:
-    """Return how much larger a figure is for `probabilities_a` than for `probabilities_b`.
+    """Estimate the metric of `probabilities_a` minus that of `probabilities_b`.
 
     Both are judged on the same rows and the same resamples of them, so what makes rows easy or
     hard cancels out. An interval without 0 tells the two models apart.
@@ -158,8 +158,10 @@ def paired_difference(
     """
     _check_shares(threshold, confidence)
     n_classes = 2 if task == "binary" else np.atleast_2d(np.asarray(probabilities_a)).shape[1]
-    given = check_predictions(target, (probabilities_a, probabilities_b), groups, task, n_classes)
-    rows, _, _ = _find_usable(given, None)
+    predictions = check_predictions(
+        target, (probabilities_a, probabilities_b), groups, task, n_classes
+    )
+    rows, _, _ = _find_usable(predictions, None)
     judge_of = _choose_metrics(task, tuple(range(n_classes)), threshold)
     a, b = (judge_of(rows.target, scores) for scores in rows.scores)
     if metric not in a.names:
@@ -187,30 +189,34 @@ def _choose_metrics(task: Task, classes: tuple[Any, ...], threshold: float) -> J
 
 
 def _find_usable(
-    given: Predictions, unreadable: npt.NDArray[np.bool_] | None
+    predictions: Predictions, unreadable: npt.NDArray[np.bool_] | None
 ) -> tuple[Predictions, dict[str, int], npt.NDArray[np.intp]]:
-    states = given.classify_rows(unreadable)
+    states = predictions.classify_rows(unreadable)
     usable = np.flatnonzero(~np.logical_or.reduce(list(states.values())))
     counts = {name: int(mask.sum()) for name, mask in states.items()}
     if len(usable) == 0:
         why = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
         raise TargetError(f"no row can be judged: {why or 'there are none'}.")
-    kept = usable[given.take(usable).order()]
-    return given.take(kept), {"read": len(given.target), **counts, "used": len(kept)}, kept
+    positions = usable[predictions.take(usable).order()]
+    return (
+        predictions.take(positions),
+        {"read": len(predictions.target), **counts, "used": len(positions)},
+        positions,
+    )
 
 
 def _evaluate_segments(
     column: str,
     values: Any,
-    kept: npt.NDArray[np.intp],
+    positions: npt.NDArray[np.intp],
     rows: Predictions,
     judge_of: JudgeOf,
     bootstrap: Bootstrap,
-) -> Iterator[RowSegment]:
-    for label, mask in label_segments(values, kept):
+) -> Iterator[Segment]:
+    for label, mask in label_segments(values, positions):
         part = rows.take(mask)
         judge = judge_of(part.target, part.scores[0])
-        yield RowSegment(
+        yield Segment(
             column=column,
             label=label,
             rows=judge.rows,

@@ -14,7 +14,7 @@ from reviewml.display.text_tables import TextTable
 from reviewml.evaluation.calibration import CalibrationBin
 from reviewml.evaluation.curves import Curve
 from reviewml.evaluation.estimate import Estimate, format_figure
-from reviewml.evaluation.segments import RowSegment
+from reviewml.evaluation.segments import Segment
 from reviewml.steps.trainer import Task
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """What steps are worth: the same pipeline without them, judged on the same rows.
+    """The value of some steps: the same pipeline without them, evaluated on the same rows.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Ablation:
     difference: Mapping[str, Estimate]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
+        """Convert to JSON types."""
         return {
             "steps": list(self.steps),
             "without": {name: metric.to_dict() for name, metric in self.without.items()},
@@ -50,7 +50,7 @@ class Ablation:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
-    """Figures of a model's predictions, with how sure they are; `str` shows them as tables.
+    """Metrics of a model's predictions with their uncertainty; `str` shows them as tables.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Evaluation:
     rows: Mapping[str, int]
     metrics: Mapping[str, Estimate]
     headlines: tuple[str, ...]
-    segments: Mapping[str, tuple[RowSegment, ...]]
+    segments: Mapping[str, tuple[Segment, ...]]
     confusion: tuple[tuple[int, ...], ...] | None
     calibration: tuple[CalibrationBin, ...]
     curves: Mapping[str, Curve]
@@ -115,7 +115,7 @@ class Evaluation:
         return f"<p>{html.escape(self._write_summary())}</p>{tables}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, without the curves."""
+        """Convert to JSON types, without the curves."""
         return {
             "task": self.task,
             "classes": [_to_plain(value) for value in self.classes],
@@ -135,7 +135,7 @@ class Evaluation:
         }
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
-        """Draw ROC, precision and recall, confusion or calibration, as the task has them.
+        """Plot the ROC, precision-recall, confusion or calibration panels that suit the task.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class Evaluation:
         rows = [(f"actual {value}", *(f"{n:,}" for n in row)) for value, row in counts]
         return TextTable(title, header, rows)
 
-    def _make_segments_table(self, column: str, segments: tuple[RowSegment, ...]) -> TextTable:
+    def _make_segments_table(self, column: str, segments: tuple[Segment, ...]) -> TextTable:
         positives = ["positive"] if self.task == "binary" else []
         rows = [
             (

@@ -19,7 +19,7 @@ FEWEST = 5
 
 
 class Metrics(ABC):
-    """Figures of some rows: as they are by scikit-learn, and for many weightings at once.
+    """Compute metrics of rows: once with scikit-learn, or for many weightings at once.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class Metrics(ABC):
 
     @abstractmethod
     def compute_values(self) -> dict[str, float]:
-        """Return each figure of the rows; NaN where it is not defined."""
+        """Compute each metric of the rows; NaN where it is not defined."""
 
     @abstractmethod
     def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
-        """Return each figure but the calibration error for each row of weights.
+        """Compute each metric but the calibration error for each row of weights.
 
         Parameters
         ----------
@@ -55,20 +55,20 @@ class Metrics(ABC):
 
     @abstractmethod
     def count_rarest(self) -> int:
-        """Return the number of rows of the rarest class; all rows for a regression."""
+        """Count the rows of the rarest class; all rows for a regression."""
 
     @abstractmethod
     def explain_undefined(self, name: str) -> str:
-        """Return why a figure is not defined for these rows."""
+        """Explain why a metric is not defined for these rows."""
 
     def count_confusion(self) -> tuple[tuple[int, ...], ...] | None:
-        """Return how many rows of each class were taken for which; None for a regression."""
+        """Count the rows by actual and predicted class; None for a regression."""
         return None
 
     def estimate_values(
         self, bootstrap: Bootstrap, groups: npt.NDArray[Any] | None = None
     ) -> dict[str, Estimate]:
-        """Return each figure with its interval.
+        """Estimate each metric with its interval.
 
         Parameters
         ----------
@@ -113,14 +113,16 @@ class Metrics(ABC):
             weighed.append(self.compute_weighted(weights))
             if CALIBRATION_ERROR in self.names:
                 gaps.append(self.binned.compute_gaps(weights))
-        found = {
+        intervals = {
             name: bootstrap.compute_percentile(np.concatenate([part[name] for part in weighed]))
             for name in weighed[0]
         }
         if gaps:
             seen = self.binned.compute_gaps(np.ones((1, self.rows)))[0]
-            found[CALIBRATION_ERROR] = bootstrap.compute_absolute_sum(seen, np.concatenate(gaps))
-        return found
+            intervals[CALIBRATION_ERROR] = bootstrap.compute_absolute_sum(
+                seen, np.concatenate(gaps)
+            )
+        return intervals
 
     def estimate_difference(
         self,
@@ -129,7 +131,7 @@ class Metrics(ABC):
         bootstrap: Bootstrap,
         groups: npt.NDArray[Any] | None = None,
     ) -> Estimate:
-        """Return how much larger one figure is here than for other predictions of these rows."""
+        """Estimate one metric here minus that of other predictions of the same rows."""
         value = self.compute_values()[name] - other.compute_values()[name]
         reason = self._explain_no_interval(bootstrap, groups)
         if reason or not np.isfinite(value):

@@ -14,7 +14,7 @@ from reviewml.evaluation.ranking_metrics import Ranking
 
 
 class MulticlassMetrics(Metrics):
-    """Figures of the probabilities of more than two classes.
+    """Compute metrics of the probabilities of more than two classes.
 
     ``macro_auc`` is the mean over the classes of the area for that class against the rest;
     ``macro_f1`` the mean over the classes that occur. ``brier`` is summed over the classes, as
@@ -92,8 +92,8 @@ class MulticlassMetrics(Metrics):
     def compute_weighted(self, weights: Floats) -> dict[str, Floats]:
         total = weights.sum(axis=1)
         loss, squares, right, *of_classes = (weights @ self._sums).T
-        hits, named = np.split(np.array(of_classes), 2)
-        f1 = 2 * hits / np.maximum(named, np.finfo(np.float64).tiny)
+        hits, class_totals = np.split(np.array(of_classes), 2)
+        f1 = 2 * hits / np.maximum(class_totals, np.finfo(np.float64).tiny)
         return {
             "macro_auc": np.mean(
                 [ranking.compute_auc(weights) for ranking in self._rankings], axis=0

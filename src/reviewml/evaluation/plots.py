@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PlottedEvaluation(Protocol):
-    """What a picture needs of an `Evaluation`."""
+    """The members of an `Evaluation` that a plot reads."""
 
     @property
     def task(self) -> str: ...
@@ -44,7 +44,7 @@ Panel = Callable[[PlottedEvaluation, "Axes"], Any]
 
 
 def plot(evaluation: PlottedEvaluation, path: str | PathLike[str] | None = None) -> Figure:
-    """Draw the panels that the task has; see `Evaluation.plot`."""
+    """Plot the panels that suit the task; see `Evaluation.plot`."""
     pyplot = plugins.optional("matplotlib.pyplot", "plot()")
     panels = _choose_panels(evaluation)
     figure: Figure = pyplot.figure(figsize=(4.5 * len(panels), 4.2), layout="constrained")

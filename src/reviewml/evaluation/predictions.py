@@ -17,7 +17,7 @@ from reviewml.steps.trainer import UNKNOWN_CLASS, Task
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """Answers and predictions, one for each row.
+    """Targets and predictions, one for each row.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ class Predictions:
     groups: npt.NDArray[Any] | None = None
 
     def take(self, rows: npt.NDArray[Any]) -> Predictions:
-        """Return some of the rows, given by position or mask."""
+        """Select rows by position or mask."""
         groups = None if self.groups is None else self.groups[rows]
         return Predictions(self.target[rows], tuple(score[rows] for score in self.scores), groups)
 
     def order(self) -> npt.NDArray[np.intp]:
-        """Return positions that sort the rows by all they hold, so that ties are equal."""
+        """Compute positions that sort the rows by all their values, so that ties are equal."""
         columns = [column for score in self.scores for column in np.atleast_2d(score.T)]
         if self.groups is not None:
             columns.insert(0, self.groups)
@@ -49,7 +49,7 @@ class Predictions:
     def classify_rows(
         self, unreadable: npt.NDArray[np.bool_] | None
     ) -> dict[str, npt.NDArray[Any]]:
-        """Return which rows can be used, and why others cannot, as masks that add up."""
+        """Mark the rows that cannot be used, with one mask for each reason."""
         bad = np.zeros(len(self.target), bool) if unreadable is None else unreadable.copy()
         for score in self.scores:
             bad |= np.isnan(np.atleast_2d(score.T)).any(axis=0)
@@ -61,7 +61,7 @@ class Predictions:
 def check_predictions(
     target: Any, scores: tuple[Any, ...], groups: Any, task: Task, n_classes: int
 ) -> Predictions:
-    """Check what is to be judged.
+    """Check targets, predictions and groups, and convert them to arrays.
 
     Raises
     ------
@@ -71,8 +71,11 @@ def check_predictions(
         When a target is not the position of a class.
     """
     answers = np.asarray(target, np.float64)
-    known = answers[~np.isnan(answers)]
-    if task != "regression" and not np.isin(known, np.arange(UNKNOWN_CLASS, n_classes)).all():
+    known_answers = answers[~np.isnan(answers)]
+    if (
+        task != "regression"
+        and not np.isin(known_answers, np.arange(UNKNOWN_CLASS, n_classes)).all()
+    ):
         raise TargetError(
             f"a target is the position of its class, from 0 to {n_classes - 1}: NaN where there "
             f"is none, {UNKNOWN_CLASS} for a class the model does not know."
@@ -81,19 +84,19 @@ def check_predictions(
     rows = Predictions(
         answers, tuple(_check_scores(score, task, n_classes) for score in scores), numbers
     )
-    for name, given in (
+    for name, values in (
         ("predictions", rows.scores[0]),
         ("groups", numbers),
         ("predictions", rows.scores[-1]),
     ):
-        check_length(name, given, len(answers))
+        check_length(name, values, len(answers))
     return rows
 
 
-def check_length(name: str, given: Any, rows: int) -> None:
-    """Raise when there is not one of something for each row."""
-    if given is not None and len(given) != rows:
-        raise SchemaError(f"{rows:,} rows have a target, and there are {len(given):,} {name}.")
+def check_length(name: str, values: Any, rows: int) -> None:
+    """Raise unless there is one value for each row."""
+    if values is not None and len(values) != rows:
+        raise SchemaError(f"{rows:,} rows have a target, and there are {len(values):,} {name}.")
 
 
 def _as_numbers(groups: Any) -> npt.NDArray[Any]:
@@ -102,8 +105,8 @@ def _as_numbers(groups: Any) -> npt.NDArray[Any]:
     return stable_hash(as_array(groups))
 
 
-def _check_scores(given: Any, task: Task, n_classes: int) -> Floats:
-    scores = np.asarray(given, np.float64)
+def _check_scores(predictions: Any, task: Task, n_classes: int) -> Floats:
+    scores = np.asarray(predictions, np.float64)
     if task == "regression":
         return scores.reshape(len(scores))
     if scores.ndim == 1 and n_classes == 2:

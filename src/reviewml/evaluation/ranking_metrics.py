@@ -9,7 +9,7 @@ from reviewml.evaluation.bootstrap import Floats
 
 
 class Ranking:
-    """Rows sorted once by their score, then weighed as often as one likes.
+    """Rows sorted once by their score, to be weighted any number of times.
 
     Rows of one score are taken together, so that ties count half.
 
@@ -34,7 +34,7 @@ class Ranking:
         self._positive = positive[self._order].astype(np.float64)
 
     def compute_auc(self, weights: Floats) -> Floats:
-        """Return the area under the ROC curve for each row of weights; NaN without both classes."""
+        """Compute the area under the ROC curve for each row of weights; NaN for one class."""
         return self.compute_auc_and_average_precision(weights)[0]
 
     def compute_auc_and_average_precision(self, weights: Floats) -> tuple[Floats, Floats]:

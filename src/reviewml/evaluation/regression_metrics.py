@@ -10,7 +10,7 @@ from reviewml.evaluation.metrics import Metrics, compute_ratio
 
 
 class RegressionMetrics(Metrics):
-    """Figures of predicted quantities, in the units of the target.
+    """Compute metrics of predicted quantities, in the units of the target.
 
     Parameters
     ----------

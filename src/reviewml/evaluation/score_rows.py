@@ -28,7 +28,7 @@ LANGUAGE = "language"
 
 @dataclasses.dataclass(frozen=True)
 class ScoredRows:
-    """What a model says of rows, and what is needed to judge it.
+    """A model's predictions of rows, with the data needed to evaluate them.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class ScoredRows:
     unreadable: npt.NDArray[np.bool_]
 
     def evaluate_scores(self, model: Model, *, threshold: float, confidence: float) -> Evaluation:
-        """Return the figures of the model that gave the scores."""
+        """Evaluate the model that gave the scores."""
         return evaluate(
             self.target,
             self.scores,
@@ -122,11 +122,11 @@ def _find_groups(
     if group is not None:
         return stable_hash(batch.column(group))
     clusters = (enricher.clusters(batch) for _, enricher in enrichers)
-    return next((found for found in clusters if found is not None), None)
+    return next((cluster for cluster in clusters if cluster is not None), None)
 
 
 def read_known_target(column: pa.ChunkedArray, model: Model, name: str) -> np.ndarray:
-    """Return a target as numbers, or as positions among the classes of a model.
+    """Convert a target to numbers, or to positions among the classes of a model.
 
     Raises
     ------

@@ -25,7 +25,7 @@ MISSING = "(missing)"
 
 
 @dataclasses.dataclass(frozen=True)
-class RowSegment:
+class Segment:
     """The figures of the rows with one value.
 
     Parameters
@@ -66,7 +66,7 @@ class RowSegment:
 def label_segments(
     values: Any, rows: npt.NDArray[np.intp]
 ) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """Yield each value of a column in `rows` as text, the commonest first, and where it is.
+    """Yield each value of a column as text and a mask of its rows, the most common first.
 
     Parameters
     ----------

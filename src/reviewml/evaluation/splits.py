@@ -27,7 +27,7 @@ _TRIES = 20
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Which rows are learned from and which are held out; rows may be neither.
+    """The rows to train on and the rows held out; a row may be in neither.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def holdout(
 def find_holdout_start(
     time: Any, fraction: float, *, target: Codes | None = None, gap: Any = None
 ) -> int | None:
-    """Return from when on `holdout` would hold rows out, in microseconds since 1970.
+    """Find the time from which `holdout` holds rows out, in microseconds since 1970.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def find_holdout_start(
     codes = np.zeros(len(moments.known), np.intp) if target is None else np.asarray(target)
     first = _find_first_held_out(values, fraction, codes[moments.known], moments.gap)
     moment = pa.scalar(int(first), pa.int64()).cast(moments.kind)
-    found: int = pc.cast(moment, pa.timestamp("us", moments.kind.tz), safe=False).value
-    return found
+    microseconds: int = pc.cast(moment, pa.timestamp("us", moments.kind.tz), safe=False).value
+    return microseconds
 
 
 def split_successively(
@@ -137,7 +137,7 @@ def split_successively(
     groups: Any = None,
     gap: Any = None,
 ) -> list[Split]:
-    """Hold out `n` stretches of time one after the other, each judged by what is earlier.
+    """Hold out `n` successive periods, each evaluated by training on what is earlier.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def split_successively(
 
 
 def folds(hashes: Hashes, n: int) -> npt.NDArray[np.int64]:
-    """Return the fold of each row, from 0 to `n` - 1: the same for rows with one hash.
+    """Assign each row to a fold from 0 to `n` - 1; rows with equal hashes share one.
 
     Folds are about as large as each other, and a row's does not depend on the other rows.
 
@@ -200,8 +200,8 @@ def _check(hashes: Hashes, fraction: float, *columns: Any) -> None:
 
 
 def _describe_split(valid: Mask, how: str) -> str:
-    held, rows = int(valid.sum()), len(valid)
-    return f"held out {held:,} of {rows:,} rows ({held / max(rows, 1):.0%}), {how}"
+    count, rows = int(valid.sum()), len(valid)
+    return f"held out {count:,} of {rows:,} rows ({count / max(rows, 1):.0%}), {how}"
 
 
 # -- by time ------------------------------------------------------------------------------------
@@ -229,8 +229,8 @@ class _Moments:
             column = pc.if_else(pc.is_finite(column), column, None)
         if gap is not None and gap < 0:
             raise SchemaError(f"gap={gap}: a gap is not negative.")
-        known, values = np.asarray(column.is_valid()), np.asarray(column.fill_null(0))
-        return cls(values, known & (values != _UNKNOWN), gap or 0, kind)
+        has_time, values = np.asarray(column.is_valid()), np.asarray(column.fill_null(0))
+        return cls(values, has_time & (values != _UNKNOWN), gap or 0, kind)
 
     def text(self, value: Any) -> str:
         if not pa.types.is_timestamp(self.kind):
@@ -255,25 +255,25 @@ def _as_moments(column: pa.Array) -> pa.Array:
 
 
 def _hold_out_latest(moments: _Moments, fraction: float, codes: Codes) -> Split:
-    known, values = moments.known, moments.values
-    first = _find_first_held_out(values[known], fraction, codes[known], moments.gap)
-    valid = known & (values >= first)
+    has_time, values = moments.known, moments.values
+    first = _find_first_held_out(values[has_time], fraction, codes[has_time], moments.gap)
+    valid = has_time & (values >= first)
     # A row whose time is not known is learned from, and never judged by.
-    train = ~known | (values < first - moments.gap)
+    train = ~has_time | (values < first - moments.gap)
     if not train.any():
         raise SchemaError(
             f"no row is earlier than {moments.text(first)} by more than the gap: choose a "
             "smaller gap."
         )
     how = f"the latest, from {moments.text(first)} on"
-    between, unknown = int((~train & ~valid).sum()), int((~known).sum())
+    between, unknown = int((~train & ~valid).sum()), int((~has_time).sum())
     how += f"; {between:,} left out within the gap before it" if between else ""
     how += f"; {unknown:,} without a time are learned from" if unknown else ""
     return Split(train, valid, _describe_split(valid, how))
 
 
 def _find_first_held_out(values: npt.NDArray[Any], fraction: float, codes: Codes, gap: Any) -> Any:
-    """Return the time from which rows are held out: that nearest to the fraction.
+    """Find the time from which rows are held out, the one nearest to the fraction.
 
     Of those within half and twice the fraction, one with all classes on both sides is better.
     """
@@ -306,8 +306,8 @@ def _drop_held_out_groups(split: Split, groups: Hashes) -> Split:
 
 
 def _as_hashes(groups: Any) -> Hashes:
-    given = isinstance(groups, np.ndarray) and groups.dtype == np.uint64
-    return groups if given else stable_hash(as_array(groups))
+    is_hashed = isinstance(groups, np.ndarray) and groups.dtype == np.uint64
+    return groups if is_hashed else stable_hash(as_array(groups))
 
 
 # -- by hash ------------------------------------------------------------------------------------
@@ -323,14 +323,16 @@ def _hold_out_groups(groups: Hashes, fraction: float, codes: Codes) -> Split:
             break
     else:
         valid = _choose_smallest(mix_bits(names), sizes, everyone, fraction)[place]
-    held = len(np.unique(groups[valid]))
-    how = f"{held:,} of {len(names):,} groups, so that none is on both sides"
+    count = len(np.unique(groups[valid]))
+    how = f"{count:,} of {len(names):,} groups, so that none is on both sides"
     return Split(~valid, valid, _describe_split(valid, how))
 
 
 def _is_complete(codes: Codes, valid: Mask) -> bool:
-    both = np.bincount(codes[valid], minlength=codes.max() + 1) > 0
-    return np.array_equal(both, np.bincount(codes) > 0) and set(codes[~valid]) == set(codes)
+    held_out_classes = np.bincount(codes[valid], minlength=codes.max() + 1) > 0
+    return np.array_equal(held_out_classes, np.bincount(codes) > 0) and set(codes[~valid]) == set(
+        codes
+    )
 
 
 def _split_stratified(hashes: Hashes, fraction: float, codes: Codes, *, stratified: bool) -> Split:
@@ -365,11 +367,11 @@ def _choose_smallest(hashes: Hashes, sizes: Codes, classes: Codes, fraction: flo
     chosen = np.zeros(len(hashes), bool)
     for code in np.unique(classes):
         units = np.flatnonzero(classes == code)
-        wanted = fraction * sizes[units].sum()
+        target_size = fraction * sizes[units].sum()
         # A unit larger than what is wanted could only be held out by overshooting.
-        fitting = units[sizes[units] <= max(wanted, sizes[units].min())]
+        fitting = units[sizes[units] <= max(target_size, sizes[units].min())]
         ordered = fitting[np.argsort(hashes[fitting], kind="stable")]
         reached = sizes[ordered].cumsum()
-        many = int(np.abs(reached - wanted).argmin()) + 1
+        many = int(np.abs(reached - target_size).argmin()) + 1
         chosen[ordered[: min(many, len(units) - 1)]] = True
     return chosen

@@ -36,7 +36,7 @@ SHOWN = 15
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Explanation:
-    """How much each column counts in a model's answers for some rows.
+    """The contribution of each column to a model's predictions of some rows.
 
     Contributions are to the uncalibrated margin: the log-odds of the second of two classes,
     the score of each of more classes before softmax, the predicted quantity itself for a
@@ -126,7 +126,7 @@ class Explanation:
         return f"log-odds of {self.classes[1]!r}"
 
     def global_importance(self, *, by: By = "column", output: Any = None) -> pa.Table:
-        """Return the mean absolute contribution over the rows, the largest first.
+        """Compute the mean absolute contribution over the rows, the largest first.
 
         Parameters
         ----------
@@ -151,13 +151,13 @@ class Explanation:
         table = table.append_column("importance", pa.array(means))
         total = means.sum()
         table = table.append_column("share", pa.array(means / total if total else means))
-        named = [
+        tie_breakers = [
             (name, "ascending") for name in table.column_names if name in ("column", "feature")
         ]
-        return table.sort_by([("importance", "descending"), *named])
+        return table.sort_by([("importance", "descending"), *tie_breakers])
 
     def to_arrow(self, *, by: By = "column") -> pa.Table:
-        """Return all contributions, one in each row: ``id, column, contribution``.
+        """Convert all contributions to one row each: ``id, column, contribution``.
 
         Long rather than wide, so that no column of yours can have the name of one of ours. The
         bias is the row whose ``column`` is null: for each id the contributions sum to the
@@ -173,22 +173,24 @@ class Explanation:
         pyarrow.Table
             With a column ``output``, the class, when there are more than two.
         """
-        named = self._list_names(by)
+        names_table = self._list_names(by)
         parts = self.by_column if by == "column" else self.contributions[..., :-1]
         values = np.concatenate([parts, self.bias[..., None]], axis=-1)
         rows, outputs, names = np.indices(values.shape).reshape(3, -1)
-        unnamed = pa.array(names, mask=names == len(named))
-        found = {"id": self.ids.take(pa.array(rows))}
+        unnamed = pa.array(names, mask=names == len(names_table))
+        columns = {"id": self.ids.take(pa.array(rows))}
         if len(self.classes) > 2:
-            found["output"] = pa.array(self.classes).take(pa.array(outputs))
+            columns["output"] = pa.array(self.classes).take(pa.array(outputs))
         for name in ("column", "feature") if by == "feature" else ("column",):
-            found[name] = named.column(name).combine_chunks().dictionary_encode().take(unnamed)
-        return pa.table({**found, "contribution": values.ravel()})
+            columns[name] = (
+                names_table.column(name).combine_chunks().dictionary_encode().take(unnamed)
+            )
+        return pa.table({**columns, "contribution": values.ravel()})
 
     # -- one row ------------------------------------------------------------------------------
 
     def row(self, id: Any, *, output: Any = None, occurrence: int | None = None) -> RowExplanation:
-        """Return the contributions to one answer, the largest first.
+        """Explain the prediction of one row, the largest contribution first.
 
         Parameters
         ----------
@@ -241,25 +243,29 @@ class Explanation:
             same = pc.equal(self.ids, pa.scalar(id, self.ids.type)).fill_null(False)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             same = pa.array([False] * len(self.ids))
-        found = np.flatnonzero(np.asarray(same))
-        if len(found) == 0:
-            known = f"ids are {self.ids.type}" + (
+        positions = np.flatnonzero(np.asarray(same))
+        if len(positions) == 0:
+            description = f"ids are {self.ids.type}" + (
                 f", such as {self.ids[0]}" if len(self.ids) else ""
             )
-            raise UnknownName(f"none of the {len(self.ids):,} rows has the id {id!r}; {known}.")
-        if occurrence is None and len(found) > 1:
             raise UnknownName(
-                f"{len(found):,} rows have the id {id!r}: say which with occurrence=0 … "
-                f"{len(found) - 1}."
+                f"none of the {len(self.ids):,} rows has the id {id!r}; {description}."
             )
-        if not 0 <= (occurrence or 0) < len(found):
-            raise UnknownName(f"occurrence={occurrence}: {len(found):,} rows have the id {id!r}.")
-        return int(found[occurrence or 0])
+        if occurrence is None and len(positions) > 1:
+            raise UnknownName(
+                f"{len(positions):,} rows have the id {id!r}: say which with occurrence=0 … "
+                f"{len(positions) - 1}."
+            )
+        if not 0 <= (occurrence or 0) < len(positions):
+            raise UnknownName(
+                f"occurrence={occurrence}: {len(positions):,} rows have the id {id!r}."
+            )
+        return int(positions[occurrence or 0])
 
     def _find_output(self, output: Any) -> int:
         if len(self.classes) < 3 or output not in self.classes:
-            known = map(str, self.classes if len(self.classes) > 2 else ())
-            raise UnknownName(f"no output {output!r}. {suggest_names(str(output), known)}")
+            outputs = map(str, self.classes if len(self.classes) > 2 else ())
+            raise UnknownName(f"no output {output!r}. {suggest_names(str(output), outputs)}")
         return self.classes.index(output)
 
     # -- shown --------------------------------------------------------------------------------
@@ -276,7 +282,7 @@ class Explanation:
     def plot(
         self, path: str | PathLike[str] | None = None, *, row: Any = None, output: Any = None
     ) -> Figure:
-        """Draw the importance of the columns, or the way to the margin of one row.
+        """Plot the importance of the columns, or the contributions to the margin of one row.
 
         Parameters
         ----------
@@ -309,10 +315,13 @@ class Explanation:
         return f"mean |contribution| over {len(self.ids):,} rows, uncalibrated {self.units}"
 
     def _make_table(self) -> TextTable:
-        found = self.global_importance().to_pylist()
-        rows = [(r["column"], f"{r['importance']:.4f}", f"{r['share']:.1%}") for r in found[:SHOWN]]
-        if len(found) > SHOWN:
-            rest = found[SHOWN:]
+        importances = self.global_importance().to_pylist()
+        rows = [
+            (r["column"], f"{r['importance']:.4f}", f"{r['share']:.1%}")
+            for r in importances[:SHOWN]
+        ]
+        if len(importances) > SHOWN:
+            rest = importances[SHOWN:]
             share = f"{sum(row['share'] for row in rest):.1%}"
             rows.append((f"({len(rest)} more columns)", "", share))
         return TextTable("", ("column", "importance", "share"), rows)
@@ -322,6 +331,6 @@ class Explanation:
             return pa.table({"column": pa.array(self.columns, pa.string())})
         if by != "feature":
             raise UnknownName(f"by={by!r}. {suggest_names(str(by), ['column', 'feature'])}")
-        each = ("column", "name", "meaning")
-        named = {a: pa.array([getattr(f, a) for f in self.features], pa.string()) for a in each}
-        return pa.table(named).rename_columns(["column", "feature", "meaning"])
+        fields = ("column", "name", "meaning")
+        columns = {a: pa.array([getattr(f, a) for f in self.features], pa.string()) for a in fields}
+        return pa.table(columns).rename_columns(["column", "feature", "meaning"])

@@ -28,7 +28,7 @@ UP, DOWN, WHOLE = "tab:red", "tab:blue", "grey"
 
 
 class ExplainedRow(Protocol):
-    """What a picture of one row needs; see `RowExplanation`."""
+    """The members of a `RowExplanation` that a plot reads."""
 
     @property
     def id(self) -> Any: ...
@@ -47,7 +47,7 @@ class ExplainedRow(Protocol):
 
 
 class ExplainedColumn(Protocol):
-    """What a picture needs of the part of one column; see `ColumnPart`."""
+    """The members of a `ColumnPart` that a plot reads."""
 
     @property
     def column(self) -> str: ...
@@ -59,16 +59,16 @@ class ExplainedColumn(Protocol):
 
 
 def plot_importance(table: pa.Table, units: str, path: Path = None) -> Figure:
-    """Draw `Explanation.global_importance` as bars."""
-    shown = table.slice(0, SHOWN).to_pylist()[::-1]
-    figure, axes = _make_canvas(len(shown))
-    axes.barh([row["column"] for row in shown], [row["importance"] for row in shown])
+    """Plot `Explanation.global_importance` as bars."""
+    rows = table.slice(0, SHOWN).to_pylist()[::-1]
+    figure, axes = _make_canvas(len(rows))
+    axes.barh([row["column"] for row in rows], [row["importance"] for row in rows])
     axes.set_xlabel(f"mean |contribution|, {units}")
     return _finish_figure(figure, path)
 
 
 def plot_waterfall(row: ExplainedRow, path: Path = None) -> Figure:
-    """Draw the way from the model's starting point to the margin of one row."""
+    """Plot the contributions from the bias of the model to the margin of one row."""
     steps = [(part.column, part.contribution, part.value()) for part in row.parts]
     if len(steps) > SHOWN:
         rest = steps[SHOWN - 1 :]

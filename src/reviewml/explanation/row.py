@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class FeaturePart:
-    """What one feature adds to the margin.
+    """The contribution of one feature to the margin.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class FeaturePart:
 
 @dataclasses.dataclass(frozen=True)
 class ColumnPart:
-    """What one of the user's columns adds to the margin: the sum of its features.
+    """The contribution of one of the user's columns: the sum of its features.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class ColumnPart:
     features: tuple[FeaturePart, ...]
 
     def value(self) -> str:
-        """Return what the model saw, when the column is one feature; else how many it is."""
+        """Format the value of the column's only feature, or count its features."""
         if len(self.features) == 1:
             return self.features[0].value
         return f"{len(self.features)} features"
@@ -62,7 +62,7 @@ class ColumnPart:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class RowExplanation:
-    """The way from the model's starting point to the margin of one row.
+    """The contributions from the bias of the model to the margin of one row.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class RowExplanation:
         return {**dataclasses.asdict(self), "id": plain}
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
-        """Draw the way from the starting point to the margin.
+        """Plot the contributions from the bias to the margin.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class RowExplanation:
 
 
 def format_value(feature: Feature, value: float) -> str:
-    """Return what a number in the matrix stands for.
+    """Format a number of the feature matrix as the value it stands for.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def run_backtest(
     threshold: float,
     confidence: float,
 ) -> Evaluation:
-    """Fit copies of the steps on the earlier rows, and judge them on the later ones.
+    """Fit copies of the steps on the earlier rows, and evaluate them on the later ones.
 
     Parameters
     ----------
@@ -67,14 +67,15 @@ def run_backtest(
     fitted = fit(chain, before, until=first)
     scored = _score_holdout(fitted, after, segments, group)
     assert fitted.model is not None
-    found = scored.evaluate_scores(fitted.model, threshold=threshold, confidence=confidence)
+    evaluation = scored.evaluate_scores(fitted.model, threshold=threshold, confidence=confidence)
     if not ablation:
-        return found
-    kept = tuple(pair for pair in chain.enrichers if pair[0] not in left_out)
-    other = fit(dataclasses.replace(chain, enrichers=kept), before, until=first)
+        return evaluation
+    other_enrichers = tuple(pair for pair in chain.enrichers if pair[0] not in left_out)
+    other = fit(dataclasses.replace(chain, enrichers=other_enrichers), before, until=first)
     without = dataclasses.replace(_score_holdout(other, after, (), group), groups=scored.groups)
     return dataclasses.replace(
-        found, ablation=_compute_ablation(left_out, found, scored, without, fitted, confidence)
+        evaluation,
+        ablation=_compute_ablation(left_out, evaluation, scored, without, fitted, confidence),
     )
 
 
@@ -97,14 +98,14 @@ def _split(chain: PipelineSteps, rows: Dataset, holdout: float) -> tuple[int, Da
 
 
 def _warn_of_times(rows: Dataset, time: str) -> None:
-    found = rows.aggregate({"unknown": Missing(time), "times": TimesByDay(time)})
-    known = sum(count for count, _, _ in found["times"].values())
-    if found["unknown"]:
+    time_statistics = rows.aggregate({"unknown": Missing(time), "times": TimesByDay(time)})
+    with_time = sum(count for count, _, _ in time_statistics["times"].values())
+    if time_statistics["unknown"]:
         warn_at_caller(
-            f"holdout: {found['unknown']:,} of {known + found['unknown']:,} rows have no time, "
+            f"holdout: {time_statistics['unknown']:,} of {with_time + time_statistics['unknown']:,} rows have no time, "
             f"{time!r}: they are neither learned from nor judged."
         )
-    for warning in describe_far_times(time, found["times"]):
+    for warning in describe_far_times(time, time_statistics["times"]):
         warn_at_caller(f"holdout: {warning}")
 
 
@@ -126,7 +127,7 @@ def _score_holdout(
 
 def _compute_ablation(
     left_out: Sequence[str],
-    found: Evaluation,
+    evaluation: Evaluation,
     scored: ScoredRows,
     without: ScoredRows,
     fitted: FittedSteps,
@@ -136,7 +137,7 @@ def _compute_ablation(
     judged = without.evaluate_scores(fitted.model, threshold=0.5, confidence=confidence)
     return Ablation(
         steps=tuple(left_out),
-        without={name: judged.metrics[name] for name in found.headlines},
+        without={name: judged.metrics[name] for name in evaluation.headlines},
         difference={
             name: paired_difference(
                 scored.target,
@@ -147,6 +148,6 @@ def _compute_ablation(
                 confidence=confidence,
                 groups=scored.groups,
             )
-            for name in found.headlines
+            for name in evaluation.headlines
         },
     )

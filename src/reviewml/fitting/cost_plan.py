@@ -32,7 +32,7 @@ FIRST = 8
 
 @dataclasses.dataclass(frozen=True)
 class StepPlan:
-    """What one step would cost.
+    """The estimated cost of one step.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class StepPlan:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What work a pipeline would do on some rows.
+    """The work that a pipeline would do on some rows.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def _sum(ranges: Sequence[Range]) -> Range:
 
 
 def plan(chain: PipelineSteps, rows: Dataset, *, fitted: bool) -> Plan:
-    """Enrich a few rows and scale what they took to those that would be enriched.
+    """Enrich a small sample, and scale its cost to the rows that would be enriched.
 
     A step whose values are kept in a store works on rows that differ and are not there; another
     on all.
@@ -147,10 +147,10 @@ def plan(chain: PipelineSteps, rows: Dataset, *, fitted: bool) -> Plan:
 def _plan_step(
     learner: Enrichment, name: str, rows: Dataset, sample: Dataset, *, fitted: bool
 ) -> tuple[StepPlan, Dataset, int]:
-    """Return what a step would cost, the sample behind it, and how many rows that rests on."""
-    asked = _plan_question(learner, name, rows)
-    if asked is not None:
-        return asked, _skip_question(learner, name, sample), SAMPLE
+    """Estimate a step's cost; return it with the sample after it and the number of sampled rows."""
+    database_plan = _plan_question(learner, name, rows)
+    if database_plan is not None:
+        return database_plan, _skip_question(learner, name, sample), SAMPLE
     ready, fitting = (
         (True, 0.0) if fitted or not learner.learns else _prepare_learner(learner, sample)
     )
@@ -168,10 +168,10 @@ def _plan_step(
 
 
 def _plan_question(learner: Enrichment, name: str, rows: Dataset) -> StepPlan | None:
-    """Return what asking a database would cost, without asking; None where none is asked."""
+    """Estimate the cost of database calls without making them; None where there are none."""
     questions = learner.questions(rows, name)
-    found = [each.estimate(question) for question, each in questions]
-    estimates = [estimate for estimate in found if estimate is not None]
+    all_estimates = [dataset.estimate(question) for question, dataset in questions]
+    estimates = [estimate for estimate in all_estimates if estimate is not None]
     if not estimates:
         return None
     stored = [estimate.stored for estimate in estimates if estimate.stored is not None]
@@ -187,7 +187,7 @@ def _plan_question(learner: Enrichment, name: str, rows: Dataset) -> StepPlan | 
 
 
 def _skip_question(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
-    """Return the sample with nulls for what is not asked, for the steps behind it."""
+    """Add a step's columns as nulls where its calls are not made, for the steps after it."""
     for question, rows in learner.questions(sample, name):
         if rows is sample:
             sample = sample.apply(SkipQuestion(question))
@@ -195,7 +195,7 @@ def _skip_question(learner: Enrichment, name: str, sample: Dataset) -> Dataset:
 
 
 def _prepare_learner(learner: Enrichment, sample: Dataset) -> tuple[bool, float]:
-    """Fit what is dear to ask, on some texts as it would be on all, and return the seconds."""
+    """Fit a step that is expensive to run on a few texts, and return the seconds for all."""
     if not isinstance(learner, Enricher) or not learner.stored:
         return False, 0.0
     started = clock.perf_counter()
@@ -204,17 +204,17 @@ def _prepare_learner(learner: Enrichment, sample: Dataset) -> tuple[bool, float]
 
 
 def _to_do(enricher: Enrichment, name: str, rows: Dataset) -> tuple[int, int | None]:
-    """Return how many rows a step works on, and how many different ones the store knows."""
+    """Count the rows that a step works on, and the distinct ones that the store holds."""
     if rows.store is None or not _is_kept(enricher, rows):
         return rows.count(), None
     step = CachedEnrich(enricher, name, rows.store)
     step.setup()
-    lacking, known = zip(*map(step.look_up, rows.full_batches()), strict=True)
-    return _count_distinct(lacking), _count_distinct(known)
+    lacking, hits = zip(*map(step.look_up, rows.full_batches()), strict=True)
+    return _count_distinct(lacking), _count_distinct(hits)
 
 
 def _is_kept(enricher: Enrichment, rows: Dataset) -> TypeGuard[Enricher]:
-    """Return whether a step's values are kept, and found by what is there before other steps."""
+    """Check whether a step's values are stored under columns that exist before other steps."""
     if not isinstance(enricher, Enricher) or not enricher.stored:
         return False
     return all(_has(rows, name) for name in enricher.needs)
@@ -232,7 +232,7 @@ def _count_distinct(parts: Sequence[pa.Array]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _Measured:
-    """What a step took on some rows, and these rows before and after it."""
+    """The cost of a step on some rows, with these rows before and after it."""
 
     before: Dataset
     rows: Dataset
@@ -245,21 +245,21 @@ def _measure_fit(learner: Enrichment, name: str, sample: Dataset) -> _Measured:
 
 
 def _measure_enrich(enricher: Enrichment, name: str, sample: Dataset) -> _Measured:
-    """Enrich more and more rows, until that takes long enough to go by."""
+    """Enrich more and more rows, until the time taken is long enough to measure."""
     if not isinstance(enricher, Enricher):
         return _time_work(lambda rows: rows.enrich(enricher, stage=name), sample, dict)
     # It looks into no store: how soon values are there says nothing about others.
     step = Enrich(enricher, name, is_trial=True)
 
     def enrich_rows(rows: int) -> _Measured:
-        return _time_work(lambda some: some.apply(step), sample.limit(rows), enricher.effort)
+        return _time_work(lambda dataset: dataset.apply(step), sample.limit(rows), enricher.effort)
 
     # The first ones load what has to be loaded.
-    found, rows = enrich_rows(FIRST), FIRST
-    while found.seconds < SECONDS and rows < SAMPLE:
+    measurement, rows = enrich_rows(FIRST), FIRST
+    while measurement.seconds < SECONDS and rows < SAMPLE:
         rows *= 2
-        found = enrich_rows(rows)
-    return found
+        measurement = enrich_rows(rows)
+    return measurement
 
 
 def _time_work(

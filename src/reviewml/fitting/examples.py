@@ -29,7 +29,7 @@ from reviewml.steps.trainer import Examples, Task
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSet:
-    """All rows that can be learned from, in canonical order.
+    """All rows to train on, in canonical order.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def collect(
     errors = ResultErrors(dataset.full_schema)
     parts = list(_read_parts(dataset, featurizer, roles, columns, errors))
     target = read_target(pa.chunked_array([part.target for part in parts]), task, roles.target)
-    kept = np.concatenate([part.kept for part in parts])
+    usable = np.concatenate([part.kept for part in parts])
     # Column by column: the copy is never larger than one column of it.
     features = _stack_parts([part.features for part in parts])
     hashes = np.concatenate([part.hashes for part in parts])
@@ -94,7 +94,7 @@ def collect(
             .take(places)
             for name in columns
         },
-        counts=_sum_counts(parts, int(kept.sum())),
+        counts=_sum_counts(parts, int(usable.sum())),
         errors=errors.table(),
     )
 
@@ -104,7 +104,7 @@ FEATURES, HASH, UNREADABLE = "__features__", "__hash__", "__unreadable__"
 
 @dataclasses.dataclass(frozen=True)
 class FeaturizeForTraining(BatchOperation):
-    """Keep of enriched rows what training needs: features, target, hash of the id.
+    """Reduce enriched rows to what training needs: features, target, hash of the id.
 
     Parameters
     ----------
@@ -120,8 +120,8 @@ class FeaturizeForTraining(BatchOperation):
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         roles = roles_of(schema)
-        kept = [*(name for name in (roles.id, roles.target) if name is not None), *self.columns]
-        fields = [schema.field(name) for name in dict.fromkeys(kept) if name in schema.names]
+        names = [*(name for name in (roles.id, roles.target) if name is not None), *self.columns]
+        fields = [schema.field(name) for name in dict.fromkeys(names) if name in schema.names]
         width = len(self.featurizer.features())
         fields += [
             pa.field(FEATURES, pa.list_(pa.float32(), width)),
@@ -135,7 +135,7 @@ class FeaturizeForTraining(BatchOperation):
         return self.of_matrix(batch, self.featurizer.matrix(batch))
 
     def of_matrix(self, batch: pa.RecordBatch, matrix: Matrix) -> pa.RecordBatch:
-        """Return what is kept of a batch whose features are known."""
+        """Build the training columns of a batch from its computed features."""
         computed = {
             FEATURES: as_lists(matrix),
             HASH: pa.array(stable_hash(identify_rows(batch, roles_of(batch.schema)))),
@@ -165,14 +165,14 @@ def _read_parts(
     for batch in show_progress(rows.full_batches(), "features", dataset.rows):
         errors.add(batch)
         bad = np.asarray(batch.column(UNREADABLE))
-        kept = has_target(batch, roles) & ~bad
-        used = batch if kept.all() else batch.filter(pa.array(kept))
+        usable = has_target(batch, roles) & ~bad
+        used = batch if usable.all() else batch.filter(pa.array(usable))
         yield _Part(
             features=as_matrix(used.column(FEATURES)),
             target=used.column(roles.target),
             hashes=np.asarray(used.column(HASH)),
             columns={name: used.column(name) for name in columns},
-            kept=kept,
+            kept=usable,
             unreadable=int(bad.sum()),
         )
 
@@ -209,7 +209,7 @@ def sort_canonically(
     *,
     has_id: bool,
 ) -> _Order:
-    """Sort rows by the hash of their id, or of what they hold when ids cannot tell them apart.
+    """Sort rows by the hash of their id, or of their content where ids are not unique.
 
     Rows that still tie are equal, so their order does not matter.
     """
@@ -226,7 +226,7 @@ def sort_canonically(
 
 
 def disambiguate_equal_hashes(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return a hash for each row, different for equal ones, given their hashes in order.
+    """Compute a distinct hash for each row from sorted hashes, some of which are equal.
 
     Equal rows are counted. They can be exchanged for each other, so it does not matter which
     of them comes first; with one hash for all, they would be held out or learned from together,

@@ -43,7 +43,7 @@ OUTLIER = 1_000
 
 @dataclasses.dataclass(frozen=True)
 class FittedSteps:
-    """What fitting a chain gives.
+    """The fitted steps, the model and the report of a fit.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def fit(
     strict: bool = False,
     until: int | None = None,
 ) -> FittedSteps:
-    """Fit every step of a chain on rows.
+    """Fit every step of a pipeline on rows.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def fit(
     enrichers, enriched = fit_enrichers(chain, rows, min(unseen_from, default=None))
     # The featurizer reads the rows twice: for its statistics and for the matrix.
     enriched = enriched.persist()
-    added = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
+    new_columns = frozenset(enriched.schema.names) - frozenset(rows.schema.names)
     enriched = enriched.raise_on_error() if strict else enriched
     report: Report = {
         "steps": {name: redact(enricher.summary()) for name, enricher in enrichers},
@@ -104,7 +104,7 @@ def fit(
         return FittedSteps([*enrichers], None, report)
     name, featurizer = chain.featurizer
     featurizer = clone(featurizer).fit(enriched)
-    model = _train(chain.trainer[1], featurizer, enriched, group, report, added)
+    model = _train(chain.trainer[1], featurizer, enriched, group, report, new_columns)
     report["seconds"] = round(clock.perf_counter() - started, 3)
     return FittedSteps([*enrichers, (name, featurizer), chain.trainer], model, report)
 
@@ -138,25 +138,25 @@ def fit_enrichers(
 
 
 def _find_validation_start(chain: PipelineSteps, rows: Dataset) -> int | None:
-    """Return when the rows begin that will be held out, where a step must not look past it."""
+    """Find the start of the validation rows, past which no step may look."""
     if chain.trainer is None or not any(step.looks_back for _, step in chain.enrichers):
         return None
     return find_holdout_time(chain, rows, chain.trainer[1].validation_fraction)
 
 
 def find_holdout_time(chain: PipelineSteps, rows: Dataset, fraction: float) -> int | None:
-    """Return from when on rows are held out, in microseconds; None when not by their time."""
+    """Find the time from which rows are held out, in microseconds; None without a split by time."""
     roles = roles_of(rows.full_schema)
     if chain.trainer is None or roles.time is None or roles.target is None:
         return None
     task = chain.trainer[1].task
     batches = list(rows.select([roles.time, roles.target]).full_batches())
-    kept = [
+    usable = [
         batch.filter(pa.array(has_target(batch, roles) & ~find_unreadable(batch)))
         for batch in batches
     ]
     times, values = (
-        pa.chunked_array([batch.column(name) for batch in kept])
+        pa.chunked_array([batch.column(name) for batch in usable])
         for name in (roles.time, roles.target)
     )
     target = read_target(values, None if task == "auto" else task, roles.target)
@@ -170,7 +170,7 @@ def _to_codes(target: Target) -> npt.NDArray[np.int64] | None:
 
 
 def get_label_horizon(rows: Dataset) -> datetime.timedelta | None:
-    """Return how far the target looks ahead: as long before a held-out row nothing is learned."""
+    """Get the label horizon: rows this close before a held-out row are not trained on."""
     target = roles_of(rows.full_schema).target
     ahead = read_horizon(rows.full_schema.field(target))
     return None if ahead is None else datetime.timedelta(microseconds=ahead)
@@ -224,7 +224,7 @@ def _train(
 
 
 def describe_classes(target: Target) -> list[str]:
-    """Say which texts are classes of their own and probably should not be.
+    """Describe texts that are classes of their own and probably should not be.
 
     Parameters
     ----------
@@ -244,48 +244,48 @@ def describe_classes(target: Target) -> list[str]:
         alike.setdefault(unicodedata.normalize("NFC", name).strip(BLANKS).casefold(), []).append(
             name
         )
-    said = []
+    messages = []
     if blank:
-        said.append(
+        messages.append(
             f"{int(np.isin(target.values, blank).sum()):,} rows have a blank text as their target, "
             "which is learned as a class: make it null where nothing is known."
         )
     same = [names for spelling, names in alike.items() if spelling and len(names) > 1]
     if same:
-        said.append(
+        messages.append(
             f"classes of the target differ in case or blanks alone, such as {same[0][0]!r} and "
             f"{same[0][1]!r}: write them in one way if they mean the same."
         )
-    return said
+    return messages
 
 
 def _describe_times(name: str, column: pa.Array) -> list[str]:
-    """Say which times are no good to hold rows out by."""
+    """Describe times that are unsuitable for a split by time."""
     rows, unknown = len(column), column.null_count
-    said = []
+    messages = []
     if 0 < unknown < rows:
-        said.append(
+        messages.append(
             f"{unknown:,} of {rows:,} rows have no time, {name!r}: they are learned from, and "
             "never held out."
         )
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        said += describe_far_times(name, TimesByDay(name).part(pa.record_batch({name: column})))
-    return said
+        messages += describe_far_times(name, TimesByDay(name).part(pa.record_batch({name: column})))
+    return messages
 
 
 def describe_far_times(name: str, times: Days) -> list[str]:
-    """Say how many rows are so early or late that a split by time goes by them alone."""
-    found = TimeRange.of(times)
-    if found is None or not found.outside:
+    """Describe rows so early or late that they alone decide a split by time."""
+    time_range = TimeRange.of(times)
+    if time_range is None or not time_range.outside:
         return []
     return [
-        f"{found.outside:,} of {found.total:,} rows have a time, {name!r}, that is earlier or "
+        f"{time_range.outside:,} of {time_range.total:,} rows have a time, {name!r}, that is earlier or "
         "later than all others by far: if it stands for one that is not known, make it null."
     ]
 
 
 def describe_outliers(target: Target) -> list[str]:
-    """Say how many quantities are so large that a model learns hardly anything else."""
+    """Describe quantities so large that a model learns hardly anything else."""
     if target.task != "regression":
         return []
     distances = np.abs(target.values - np.median(target.values))
@@ -333,6 +333,6 @@ def _describe_fit(collected: TrainingSet, split: Split, rows: Dataset) -> Report
         "data": {"fingerprint": f"{int(collected.hashes.sum(dtype=np.uint64)):016x}"},
     }
     if target.task != "regression":
-        named = [str(target.classes[int(position)]) for position in classes]
-        described["classes"] = dict(zip(named, counts.tolist(), strict=True))
+        class_names = [str(target.classes[int(position)]) for position in classes]
+        described["classes"] = dict(zip(class_names, counts.tolist(), strict=True))
     return described

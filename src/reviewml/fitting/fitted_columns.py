@@ -41,16 +41,16 @@ class FittedColumns:
 
     @classmethod
     def of(cls, schema: Mapping[str, str], used: Iterable[str], roles: Roles) -> FittedColumns:
-        """Return them for the schema that a pipeline keeps; unknown types are left out."""
+        """Parse the column types of a saved schema; unknown types are left out."""
         types: dict[str, pa.DataType] = {}
         for name, written in schema.items():
             try:
                 types[name] = parse_arrow_type(written)
             except (ValueError, TypeError):
                 continue
-        known = {name: kind for name, kind in types.items() if not pa.types.is_null(kind)}
+        known_types = {name: kind for name, kind in types.items() if not pa.types.is_null(kind)}
         time = () if roles.time is None else (roles.time,)
-        return cls(known, frozenset([*used, *time]), roles)
+        return cls(known_types, frozenset([*used, *time]), roles)
 
     def describe(self, data: Any) -> Any:
         """Return data such that columns whose type has to be inferred get the fitted one."""
@@ -127,7 +127,7 @@ class RetypeNulls(BatchOperation):
 
 
 def _write_advice(name: str, kind: pa.DataType, fitted: pa.DataType) -> str:
-    """Say how values of another type become those of the fitted one."""
+    """Suggest how to read values of another type as the fitted one."""
     if pa.types.is_integer(kind) and _is_moment(fitted):
         unit = fitted if pa.types.is_timestamp(fitted) else pa.timestamp("s")
         return f"if it counts from 1970, read it with Files(..., dtypes={{{name!r}: '{unit}'}})"
@@ -140,7 +140,7 @@ def _write_advice(name: str, kind: pa.DataType, fitted: pa.DataType) -> str:
 
 
 def _is_like(kind: pa.DataType, fitted: pa.DataType) -> bool:
-    """Tell whether values of a type mean what those of the fitted one do."""
+    """Check whether values of a type mean the same as those of the fitted one."""
     if pa.types.is_null(kind) or kind == fitted:
         return True
     return any(test(kind) and test(fitted) for test in (_is_text, _is_number, _is_moment))
@@ -170,7 +170,7 @@ def _is_moment(kind: pa.DataType) -> bool:
 
 
 def choose_fitted_type(inferred: pa.DataType, fitted: pa.DataType) -> pa.DataType:
-    """Return the type to read text as, of what it looks like and what was fitted on.
+    """Choose the type to read text as, from the inferred type and the fitted one.
 
     What looks like something else altogether stays that, and is refused by whoever needs it.
     """

@@ -28,7 +28,7 @@ ROWS_IN_A_BIN = 20
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
-    """A column that alone tells the target; its text is the warning.
+    """A column that alone predicts the target; its text is the warning.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def find_leaks(
     *,
     exempt: frozenset[str] = frozenset(),
 ) -> list[Leak]:
-    """Return the columns that alone reach 0.95, in the order of the features.
+    """Find the columns that alone score 0.95 or more, in the order of the features.
 
     Parameters
     ----------
@@ -90,16 +90,16 @@ def find_leaks(
     rows = _sample_rows(hashes)
     target = examples.target if rows is None else examples.target.take(rows)
     judge = _Judge.of(target, folds(hashes if rows is None else hashes[rows], FOLDS))
-    found: dict[str, Leak] = {}
+    leaks: dict[str, Leak] = {}
     for position, feature in enumerate(features):
         if feature.column in exempt:
             continue
         values = examples.features[:, position]
         leak = judge.find_leak(feature, values if rows is None else values[rows])
-        before = found.get(feature.column)
+        before = leaks.get(feature.column)
         if leak and (before is None or (leak.null, leak.value) > (before.null, before.value)):
-            found[feature.column] = leak
-    return list(found.values())
+            leaks[feature.column] = leak
+    return list(leaks.values())
 
 
 def _sample_rows(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64] | None:
@@ -131,16 +131,16 @@ class _Judge:
         return cls(fold, tuple(outcomes), False)
 
     def find_leak(self, feature: Feature, values: npt.NDArray[np.float32]) -> Leak | None:
-        """Return what is suspicious about a feature; its being null before its value."""
+        """Find a leak in a feature: first in where it is null, then in its value."""
         codes = _group_values(values, feature.kind == "categorical")
         cells = codes * FOLDS + self.fold
         counts = _sum_table(cells)
         metric = "R²" if self.regression else "AUC"
         for null in (True, False):
             for name, outcome in self.outcomes:
-                found = self._score(counts, cells, outcome, null)
-                if found >= SUSPICIOUS:
-                    return Leak(feature.column, metric, found, null, name)
+                score = self._score(counts, cells, outcome, null)
+                if score >= SUSPICIOUS:
+                    return Leak(feature.column, metric, score, null, name)
         return None
 
     def _score(
@@ -164,7 +164,7 @@ def _is_common(yes: npt.NDArray[np.float64]) -> bool:
 
 
 def _group_values(values: npt.NDArray[np.float32], categorical: bool) -> npt.NDArray[np.int64]:
-    """Return a small group for each value; 0 is that of missing ones."""
+    """Assign each value to one of a few groups; 0 is that of missing values."""
     missing = np.isnan(values)
     if categorical:
         return np.where(missing, 0, values + 1).astype(np.int64)
@@ -174,7 +174,7 @@ def _group_values(values: npt.NDArray[np.float32], categorical: bool) -> npt.NDA
 
 
 def _choose_cuts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return upper ends of groups with about as many values; a frequent value is a group."""
+    """Compute upper ends of groups of similar size; a frequent value is a group of its own."""
     if len(values) == 0:
         return values
     bins = int(np.clip(len(values) // ROWS_IN_A_BIN, 2, BINS))
@@ -202,7 +202,7 @@ def _merge_known(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _compute_out_of_fold(
     counts: npt.NDArray[np.float64], sums: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return the mean of each group in the other folds, drawn to the mean of all by one row."""
+    """Compute the mean of each group in the other folds, shrunk to the overall mean by one row."""
     others = counts.sum(axis=1, keepdims=True) - counts
     total = sums.sum(axis=1, keepdims=True) - sums
     prior = total.sum(axis=0) / np.maximum(others.sum(axis=0), 1)
@@ -213,7 +213,7 @@ def _compute_out_of_fold(
 def _compute_auc(
     scores: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], yes: npt.NDArray[np.float64]
 ) -> float:
-    """Return the area under the ROC curve of scores that many rows share."""
+    """Compute the area under the ROC curve of scores that many rows share."""
     _, place = np.unique(scores, return_inverse=True)
     positives = np.bincount(place, yes)
     negatives = np.bincount(place, counts - yes)

@@ -36,7 +36,7 @@ class PipelineSteps:
 
     @classmethod
     def of(cls, steps: Steps) -> PipelineSteps:
-        """Check the steps as the user gave them.
+        """Check the steps that the user passed.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class PipelineSteps:
         return cls(enrichers, featurizer, trainer)
 
     def enrich_rows(self, rows: Dataset) -> Dataset:
-        """Return the rows with the columns of all enrichers, which are fitted."""
+        """Add the columns of all fitted enrichers to the rows."""
         for name, enricher in self.enrichers:
             rows = rows.enrich(enricher, stage=name)
         return rows
@@ -76,7 +76,7 @@ class PipelineSteps:
 
 
 def with_reviews(steps: Steps, reviews: Any) -> Steps:
-    """Return the steps with those that look at reviews looking at these.
+    """Attach reviews to the steps that use them.
 
     Parameters
     ----------
@@ -94,13 +94,16 @@ def with_reviews(steps: Steps, reviews: Any) -> Steps:
         return steps
     _check_pairs(steps)
     names = [name for name, step in steps if getattr(step, "looks_back", False)]
-    given = reviews if isinstance(reviews, Mapping) else dict.fromkeys(names, reviews)
+    reviews_by_step = reviews if isinstance(reviews, Mapping) else dict.fromkeys(names, reviews)
     if not names:
         raise SchemaError("reviews= is given, and no step of this pipeline looks at reviews.")
-    for name in given:
+    for name in reviews_by_step:
         if name not in names:
             raise SchemaError(f"reviews=: no step {name!r}. {suggest_names(name, names)}")
-    return [(name, step.looking_at(given[name]) if name in given else step) for name, step in steps]
+    return [
+        (name, step.looking_at(reviews_by_step[name]) if name in reviews_by_step else step)
+        for name, step in steps
+    ]
 
 
 def _check_pairs(steps: Steps) -> None:

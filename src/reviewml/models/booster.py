@@ -72,7 +72,7 @@ class BoosterModel(Model):
         return self.calibration.probabilities(margins)
 
     def margins(self, features: Matrix) -> npt.NDArray[np.float64]:
-        """Return what the trees say, shape ``(n,)`` or ``(n, n_classes)``."""
+        """Compute the margins of the trees, shape ``(n,)`` or ``(n, n_classes)``."""
         if len(features) == 0:
             shape = (0, len(self.classes)) if self.task == "multiclass" else (0,)
             return np.empty(shape)
@@ -83,20 +83,20 @@ class BoosterModel(Model):
         return np.asarray(margins, np.float64)
 
     def _use_threads(self, rows: int) -> None:
-        given = self._given_threads
-        threads = 1 if rows < FEW_ROWS else given
+        configured = self._configured_threads
+        threads = 1 if rows < FEW_ROWS else configured
         # Setting it again would have the booster configured again.
         if self._used_threads != threads:
             self.booster.set_param({"nthread": threads})
             self._used_threads = threads
 
     @functools.cached_property
-    def _given_threads(self) -> int:
+    def _configured_threads(self) -> int:
         config = json.loads(self.booster.save_config())
         return int(config["learner"]["generic_param"]["nthread"])
 
     def contributions(self, features: Matrix) -> npt.NDArray[np.float64]:
-        """Return SHAP values as XGBoost computes them [1]_; see `Model.contributions`.
+        """Compute SHAP values with XGBoost [1]_; see `Model.contributions`.
 
         References
         ----------
@@ -115,12 +115,12 @@ class BoosterModel(Model):
             feature_names=self.booster.feature_names,
             enable_categorical=True,
         )
-        found = np.asarray(self.booster.predict(data, pred_contribs=True), np.float64)
-        found = found if found.ndim == 3 else found[:, None, :]
+        shap_values = np.asarray(self.booster.predict(data, pred_contribs=True), np.float64)
+        shap_values = shap_values if shap_values.ndim == 3 else shap_values[:, None, :]
         if self.task == "regression":
-            found *= self.target_scale.scale
-            found[..., -1] += self.target_scale.offset
-        return found
+            shap_values *= self.target_scale.scale
+            shap_values[..., -1] += self.target_scale.offset
+        return shap_values
 
     @functools.cached_property
     def n_features(self) -> int:
@@ -174,7 +174,7 @@ class BoosterModel(Model):
         return model
 
     def summary(self) -> dict[str, Any]:
-        """Return the number of trees, the calibration, and how many trained it together."""
+        """Summarize the number of trees, the calibration, and the number of training workers."""
         return {
             "kind": "XGBoost",
             "rounds": self.booster.num_boosted_rounds(),
@@ -187,5 +187,5 @@ class BoosterModel(Model):
 
 
 def list_feature_types(features: Sequence[Feature]) -> list[str]:
-    """Return XGBoost's types: ``"c"`` for categories, ``"q"`` for numbers."""
+    """List XGBoost's types: ``"c"`` for categories, ``"q"`` for numbers."""
     return ["c" if feature.kind == "categorical" else "q" for feature in features]

@@ -48,7 +48,7 @@ NUMBER = re.compile(r"-?[0-9](\.[0-9]{1,12})?(E-?[0-9]{1,2})?")
 
 @dataclasses.dataclass(frozen=True)
 class BoosterFile:
-    """What a checked file says of its booster.
+    """The contents of a checked booster file.
 
     Parameters
     ----------
@@ -151,12 +151,12 @@ def _check_params(params: Any, task: Task, outputs: int) -> int:
 def _check_features(learner: Mapping[str, Any], features: int) -> list[str]:
     """Check names and types of the features, and return the types."""
     for name in ("feature_names", "feature_types"):
-        given = learner[name]
+        texts = learner[name]
         _require(
-            isinstance(given, list) and all(isinstance(text, str) for text in given),
+            isinstance(texts, list) and all(isinstance(text, str) for text in texts),
             f"{name} are not text",
         )
-        _require(len(given) in (0, features), f"{name} are not one for each feature")
+        _require(len(texts) in (0, features), f"{name} are not one for each feature")
     names = learner["feature_names"]
     _require(len(set(names)) == len(names), "feature_names are not unique")
     _require(not any(set(name) & set("[]<") for name in names), "feature_names are not XGBoost's")
@@ -166,10 +166,10 @@ def _check_features(learner: Mapping[str, Any], features: int) -> list[str]:
 
 
 def _check_objective(objective: Any, task: Task, outputs: int) -> None:
-    known = OBJECTIVES[task]
+    objectives = OBJECTIVES[task]
     name = objective.get("name") if isinstance(objective, dict) else None
-    _require(isinstance(name, str) and name in known, f"its objective is not one for {task}")
-    key = known[str(name)]
+    _require(isinstance(name, str) and name in objectives, f"its objective is not one for {task}")
+    key = objectives[str(name)]
     params = _check_texts(_check_keys(objective, f"name {key}")[key])
     if task == "multiclass":
         _require(params == {"num_class": str(outputs)}, "num_class is wrong")
@@ -209,7 +209,7 @@ def _check_version(version: Any) -> None:
 
 
 def _check_keys(value: Any, names: str) -> Mapping[str, Any]:
-    """Return an object, which must have exactly the keys that are named."""
+    """Require an object to have exactly the named keys, and return it."""
     if not isinstance(value, dict) or value.keys() != set(names.split()):
         raise NotCanonical(f"expected exactly the keys {names}")
     return value

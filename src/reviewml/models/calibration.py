@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """Two numbers that stretch and shift margins before they become probabilities.
+    """The slope and shift of margins before they become probabilities.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Calibration:
     shift: float = 0.0
 
     def probabilities(self, margins: Floats) -> Floats:
-        """Return the probability of each class.
+        """Compute the probability of each class.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Calibration:
 
 
 def compute_sigmoid(values: Floats) -> Floats:
-    """Return ``1 / (1 + exp(-values))`` without overflow."""
+    """Compute ``1 / (1 + exp(-values))`` without overflow."""
     small = np.exp(-np.abs(values))
     result: Floats = np.where(values >= 0, 1.0, small) / (1.0 + small)
     return result
@@ -126,8 +126,8 @@ def _fit_platt(margins: Floats, target: Floats) -> Calibration:
         value = np.logaddexp(0.0, scaled) - smooth * scaled
         return float(value.mean()), np.array([(errors * margins).mean(), errors.mean()])
 
-    found = minimize(compute_loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B")
-    slope, shift = (float(value) for value in found.x)
+    optimum = minimize(compute_loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B")
+    slope, shift = (float(value) for value in optimum.x)
     # A slope of zero or less would turn the ranking round: the held-out rows say nothing then.
     return Calibration(slope, shift) if slope > 0 else Calibration()
 
@@ -141,5 +141,5 @@ def _fit_temperature(margins: Floats, shares: Floats) -> Calibration:
         normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
         return float((normaliser - (shares * scaled).sum(axis=1)).mean())
 
-    found = minimize_scalar(compute_loss, bounds=(-3.0, 3.0), method="bounded")
-    return Calibration(float(np.exp(found.x)))
+    optimum = minimize_scalar(compute_loss, bounds=(-3.0, 3.0), method="bounded")
+    return Calibration(float(np.exp(optimum.x)))

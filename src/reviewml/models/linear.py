@@ -33,7 +33,7 @@ FEW = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """How features become columns that a linear model can weigh.
+    """The scaling and encoding of features into the columns of a linear model.
 
     A value farther than `FARTHEST` standard deviations from the mean counts as that far. Neither
     it, as long as few are, nor an infinite one, which features write as `LARGEST`, enters mean and
@@ -56,16 +56,16 @@ class Design:
         """Learn means and scales from the rows to train on."""
         moments = [_compute_mean_and_spread(column.astype(np.float64)) for column in features.T]
         # In one memory layout, as what is saved must be.
-        mean, spread = (np.array(each, np.float64) for each in zip(*moments, strict=True))
+        mean, spread = (np.array(values, np.float64) for values in zip(*moments, strict=True))
         sizes = [len(f.categories) if f.kind == "categorical" else 0 for f in described]
         return cls(mean, np.where(spread > 0, spread, 1.0), np.array(sizes, np.int64))
 
     def make_columns(self, features: Matrix) -> Floats:
-        """Return the columns, shape ``(n_rows, n_columns)``."""
+        """Build the columns, shape ``(n_rows, n_columns)``."""
         return np.hstack([self._make_feature_columns(features, f) for f in range(len(self.mean))])
 
     def list_owners(self) -> npt.NDArray[np.int64]:
-        """Return the feature that each column comes from, shape ``(n_columns,)``."""
+        """List the feature that each column comes from, shape ``(n_columns,)``."""
         widths = np.where(self.categories > 0, self.categories, 2)
         return np.repeat(np.arange(len(widths)), widths)
 
@@ -80,17 +80,17 @@ class Design:
 
 
 def _compute_mean_and_spread(values: Floats) -> tuple[float, float]:
-    """Return mean and standard deviation, without the few values that are far from all others."""
-    known = values[np.abs(values) < LARGEST]
-    few = int(len(known) * FEW)
+    """Compute mean and standard deviation without the few values far from all others."""
+    inliers = values[np.abs(values) < LARGEST]
+    few = int(len(inliers) * FEW)
     while True:
-        mean = known.sum() / max(len(known), 1)
-        spread = np.sqrt(((known - mean) ** 2).sum() / max(len(known), 1))
-        near = np.abs(known - mean) <= FARTHEST * spread
+        mean = inliers.sum() / max(len(inliers), 1)
+        spread = np.sqrt(((inliers - mean) ** 2).sum() / max(len(inliers), 1))
+        near = np.abs(inliers - mean) <= FARTHEST * spread
         few -= len(near) - int(near.sum())
         if near.all() or few < 0:
             return mean, spread
-        known = known[near]
+        inliers = inliers[near]
 
 
 class LinearModel(Model):
@@ -127,13 +127,13 @@ class LinearModel(Model):
         return Calibration().probabilities(margins[:, 0] if self.task == "binary" else margins)
 
     def contributions(self, features: Matrix) -> Floats:
-        """Return weight times column, summed for each feature; see `Model.contributions`."""
+        """Compute weight times column, summed by feature; see `Model.contributions`."""
         columns, owners = self.design.make_columns(features), self.design.list_owners()
-        found = np.zeros((len(features), len(self.bias), len(self.design.mean) + 1))
+        by_feature = np.zeros((len(features), len(self.bias), len(self.design.mean) + 1))
         for column, owner in enumerate(owners):
-            found[:, :, owner] += columns[:, [column]] * self.weights[:, column]
-        found[:, :, -1] = self.bias
-        return found
+            by_feature[:, :, owner] += columns[:, [column]] * self.weights[:, column]
+        by_feature[:, :, -1] = self.bias
+        return by_feature
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save
@@ -166,12 +166,12 @@ class LinearModel(Model):
         return len(self.design.mean)
 
     def summary(self) -> dict[str, Any]:
-        """Return the number of weights."""
+        """Count the weights."""
         return {"kind": "linear", "weights": int(self.weights.size)}
 
 
 def _fit_together(arrays: Mapping[str, npt.NDArray[Any]], outputs: int) -> bool:
-    """Tell whether arrays have the types and shapes of one linear model, and finite numbers."""
+    """Check whether arrays have the types and shapes of one linear model, and are finite."""
     if arrays.keys() != {"mean", "scale", "categories", "weights", "bias"}:
         return False
     categories = arrays["categories"]

@@ -43,19 +43,19 @@ class Predict(BatchOperation):
     keeps_rows = True
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of the scored rows: ``id``, what was asked for, bookkeeping."""
+        """Build the schema of the scored rows: ``id``, the requested outputs, bookkeeping."""
         roles = roles_of(schema)
-        named = roles.id if roles.id in schema.names else None
-        fields = [pa.field("id", schema.field(named).type if named else pa.string())]
+        id_column = roles.id if roles.id in schema.names else None
+        fields = [pa.field("id", schema.field(id_column).type if id_column else pa.string())]
         if "prediction" in self.outputs:
             fields.append(pa.field("prediction", self._choose_prediction_type()))
         if "probability" in self.outputs:
             fields += [pa.field(name, pa.float64()) for name in self.list_probability_names()]
-        kept = [schema.field(PLACE), schema.field(ERRORS)]
-        return with_roles(pa.schema([*fields, *kept]), Roles(id="id"))
+        bookkeeping_fields = [schema.field(PLACE), schema.field(ERRORS)]
+        return with_roles(pa.schema([*fields, *bookkeeping_fields]), Roles(id="id"))
 
     def list_probability_names(self) -> list[str]:
-        """Return ``probability`` when binary, else ``probability_<class>`` for each class."""
+        """List ``probability`` when binary, else ``probability_<class>`` for each class."""
         if self.model.task == "binary":
             return ["probability"]
         return [f"probability_{value}" for value in self.model.classes]
@@ -64,7 +64,7 @@ class Predict(BatchOperation):
         return self.of_matrix(batch, self.featurizer.matrix(batch))
 
     def of_matrix(self, batch: pa.RecordBatch, matrix: Matrix) -> pa.RecordBatch:
-        """Return the scored rows of a batch whose features are known."""
+        """Score the rows of a batch from its computed features."""
         schema = self.schema(batch.schema)
         scores = self.model.predict(matrix)
         missing = find_unreadable(batch)
@@ -72,8 +72,8 @@ class Predict(BatchOperation):
         if "prediction" in self.outputs:
             columns.append(self._make_predictions(scores, missing))
         if "probability" in self.outputs:
-            each = scores[:, 1:] if self.model.task == "binary" else scores
-            columns += [pa.array(column, mask=missing) for column in each.T]
+            probabilities = scores[:, 1:] if self.model.task == "binary" else scores
+            columns += [pa.array(column, mask=missing) for column in probabilities.T]
         scored = pa.RecordBatch.from_arrays(columns, schema.names[: len(columns)])
         full = with_bookkeeping(scored, batch.column(PLACE), batch.column(ERRORS))
         return full.replace_schema_metadata(schema.metadata)
@@ -97,7 +97,7 @@ NUMBERS = "__numbers__"
 
 @dataclasses.dataclass(frozen=True)
 class ComputeNumbers(BatchOperation):
-    """Keep of enriched rows what is computed of them, a few numbers for each row.
+    """Reduce enriched rows to computed numbers, a few for each row.
 
     Parameters
     ----------
@@ -120,15 +120,15 @@ class ComputeNumbers(BatchOperation):
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         roles = roles_of(schema)
-        kept = [*([] if roles.id is None else [roles.id]), *BOOKKEEPING]
-        fields = [schema.field(name) for name in kept if name in schema.names]
+        names = [*([] if roles.id is None else [roles.id]), *BOOKKEEPING]
+        fields = [schema.field(name) for name in names if name in schema.names]
         return with_roles(pa.schema([*fields, (NUMBERS, self.kind)]), Roles(id=roles.id))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return self.of_matrix(batch, self.featurizer.matrix(batch))
 
     def of_matrix(self, batch: pa.RecordBatch, matrix: Matrix) -> pa.RecordBatch:
-        """Return what is kept of a batch whose features are known."""
+        """Compute the numbers of a batch from its computed features."""
         numbers: npt.NDArray[Any] = matrix
         if self.model is not None:
             numbers = self.model.predict(numbers)
@@ -165,13 +165,13 @@ class ComputeNumbers(BatchOperation):
 
 
 def choose_classes(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return the position of the likeliest class of each row, the first of equals."""
+    """Find the position of the likeliest class of each row, the first of equals."""
     positions: npt.NDArray[np.int64] = scores.argmax(axis=1)
     return positions
 
 
 def sort_by_place(places: Sequence[pa.Array]) -> npt.NDArray[np.intp]:
-    """Return in which order to take rows of a frame, which a cluster has mixed.
+    """Compute the order that restores rows of a frame after a cluster has mixed them.
 
     Parameters
     ----------

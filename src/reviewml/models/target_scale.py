@@ -19,7 +19,7 @@ FARTHEST = 2.0**40
 
 @dataclasses.dataclass(frozen=True)
 class TargetScale:
-    """What is subtracted from a target before a model learns it, and what it is divided by.
+    """The offset and scale that standardize a target before a model learns it.
 
     XGBoost keeps targets in 32 bits, in which 1,000,000,001 equals 1,000,000,002, and makes no
     split that gains less than 10⁻⁶. The median becomes 0, and the median distance of other values
@@ -44,7 +44,7 @@ class TargetScale:
 
     @classmethod
     def fit(cls, values: Floats) -> Self:
-        """Choose both from the values to learn, in any order."""
+        """Fit offset and scale to the values to learn, in any order."""
         if len(values) == 0:
             return cls()
         ordered = np.sort(values)
@@ -58,12 +58,12 @@ class TargetScale:
         return cls(offset, math.ldexp(1.0, max(exponent, -1021)))
 
     def apply(self, values: Floats) -> Floats:
-        """Return values as the model learns them."""
+        """Scale values of the target for training."""
         with np.errstate(over="ignore"):
             return np.clip((values - self.offset) / self.scale, -2 * FARTHEST, 2 * FARTHEST)
 
     def invert(self, values: Floats) -> Floats:
-        """Return what the model says in the units of the target."""
+        """Convert predictions of the model to the units of the target."""
         return values * self.scale + self.offset
 
     def to_dict(self) -> dict[str, float]:
@@ -71,8 +71,8 @@ class TargetScale:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, given: Any) -> Self:
-        """Read what `to_dict` returned.
+    def from_dict(cls, data: Any) -> Self:
+        """Read the result of `to_dict`.
 
         Raises
         ------
@@ -80,11 +80,11 @@ class TargetScale:
             When it is anything else.
         """
         try:
-            offset, scale = (float(given[name]) for name in ("offset", "scale"))
+            offset, scale = (float(data[name]) for name in ("offset", "scale"))
         except (TypeError, KeyError, ValueError):
             offset, scale = math.nan, math.nan
         if not (math.isfinite(offset) and math.isfinite(scale) and scale > 0):
             raise DamagedModel(
-                f"{given!r} is not a scale of a target: an offset and a positive scale."
+                f"{data!r} is not a scale of a target: an offset and a positive scale."
             )
         return cls(offset, scale)

@@ -80,7 +80,7 @@ class TreeColumns:
         return np.repeat(self.roots, self.sizes[:, NODES])
 
     def first_of_tree(self, kind: int) -> Ints:
-        """Return the position of the first element of each tree.
+        """Find the position of the first element of each tree.
 
         Parameters
         ----------

@@ -169,8 +169,8 @@ def write(value: Any) -> bytes:
         pairs = (write_key(key) + write(child) for key, child in sorted(value.items()))
         return b"{" + b"".join(pairs) + b"}"
     if isinstance(value, list):
-        each = write_integer if set(map(type, value)) == {int} else write
-        return b"[#" + write_length(len(value)) + b"".join(map(each, value))
+        write_element = write_integer if set(map(type, value)) == {int} else write
+        return b"[#" + write_length(len(value)) + b"".join(map(write_element, value))
     if isinstance(value, EmptyArray):
         return b"[$" + value.kind + b"#" + write_length(0)
     if isinstance(value, Hole):

@@ -142,7 +142,7 @@ def _drop_signs_of_zeros(values: pa.Array) -> pa.Array:
 
 
 def to_units(name: str, values: pa.Array) -> pa.Array:
-    """Convert numbers to whole units, 0 for null: see `units_in_one`.
+    """Convert numbers to whole units, 0 for null: see `count_units`.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Remove secrets from texts of other libraries before a user, a log or a file sees them.
 
-Texts of exceptions, URLs and connection strings reach messages through `masked`. Scanners of
+Texts of exceptions, URLs and connection strings reach messages through `redact`. Scanners of
 source code, such as detect-secrets, answer another question: whether a line may hold a secret, by
 entropy, so that they report checksums and overlook short passwords. What is needed here is where
 exactly a value begins and ends, by its name, its scheme or its issuer's prefix.
@@ -259,7 +259,7 @@ def contains_secret(value: str) -> bool:
 
 
 def is_secret_name(name: str | bytes) -> bool:
-    """Tell whether what goes by this name is a secret: `masked` masks what stands behind it.
+    """Tell whether what goes by this name is a secret: `redact` masks what stands behind it.
 
     Examples
     --------
@@ -272,7 +272,7 @@ def is_secret_name(name: str | bytes) -> bool:
 
 
 def is_secret_shown(value: str) -> bool:
-    """Tell whether `masked` finds a secret in a value, but for what need not be one.
+    """Tell whether `redact` finds a secret in a value, but for what need not be one.
 
     Examples
     --------

@@ -218,7 +218,7 @@ class Registry(ABC):
 
 
 def select_version(reference: str, versions: Sequence[ModelVersion]) -> ModelVersion:
-    """Return the version that a reference stands for.
+    """Select the version that a reference stands for.
 
     Parameters
     ----------
@@ -235,15 +235,15 @@ def select_version(reference: str, versions: Sequence[ModelVersion]) -> ModelVer
     _, selector = parse_reference(reference)
     if selector is None:
         return versions[-1]
-    for found in versions:
-        if selector == found.version or selector in found.aliases:
-            return found
+    for version in versions:
+        if selector == version.version or selector in version.aliases:
+            return version
     raise ModelNotFound(f"no model {reference!r}. {_offer_versions(selector, versions)}")
 
 
 def _offer_versions(selector: str | int, versions: Sequence[ModelVersion]) -> str:
     if isinstance(selector, str):
-        return suggest_names(selector, [alias for found in versions for alias in found.aliases])
+        return suggest_names(selector, [alias for version in versions for alias in version.aliases])
     return f"Its newest version is {versions[-1].version}."
 
 
@@ -299,8 +299,8 @@ def check_reason(reason: str | None) -> None:
 
 def check_alias(alias: str) -> None:
     """Raise unless `alias` can be one: what looks like a version cannot."""
-    named = isinstance(alias, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,99}", alias)
-    if not named or alias == "latest" or re.fullmatch(r"[vV][0-9]+", alias):
+    is_valid = isinstance(alias, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,99}", alias)
+    if not is_valid or alias == "latest" or re.fullmatch(r"[vV][0-9]+", alias):
         raise RegistryError(
             f"{alias!r} cannot be an alias: use letters, digits, '.', '_' and '-', a letter "
             "first; 'latest' and 'v1' would be taken for versions."

@@ -39,7 +39,7 @@ class EventLog:
         """
         return run_at_once(self._read_line, range(1, len(self._list_names()) + 1))
 
-    def append(self, made: Callable[[Sequence[HistoryLine]], HistoryLine]) -> HistoryLine:
+    def append(self, make_line: Callable[[Sequence[HistoryLine]], HistoryLine]) -> HistoryLine:
         """Add an event after the last, whoever else is adding some.
 
         Parameters
@@ -49,7 +49,7 @@ class EventLog:
         """
         before = self.lines()
         while True:
-            number, line = len(before) + 1, made(before)
+            number, line = len(before) + 1, make_line(before)
             if self.place.create(self._make_path(number), line.raw()):
                 return line
             other = self._read_line(number)

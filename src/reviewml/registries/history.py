@@ -68,7 +68,7 @@ class HistoryLine:
             raise DamagedModel(f"{where}, is no event: {error}") from error
 
     def raw(self) -> bytes:
-        """Return the line as it is written, without what is not known.
+        """Serialize the line, without fields that are not known.
 
         Raises
         ------
@@ -76,10 +76,10 @@ class HistoryLine:
             When `parse` would refuse it: with such a line nobody could read the history.
         """
         fields = vars(self.event) | {"manifest": self.manifest, "folder": self.folder}
-        known = {name: value for name, value in fields.items() if value is not None}
+        present_fields = {name: value for name, value in fields.items() if value is not None}
         # JSON has no NaN and no infinity, which figures may be.
         metrics = {"metrics": encode(self.metrics, {})} if self.metrics else {}
-        text = json.dumps(known | metrics, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(present_fields | metrics, ensure_ascii=False, allow_nan=False)
         raw = text.encode("utf-8", "surrogatepass") + b"\n"
         try:
             HistoryLine.parse(raw, "what was to be written")

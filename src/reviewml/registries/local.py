@@ -116,7 +116,7 @@ class LocalRegistry(Registry):
 
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
-        yield self._as_logged(reference)[1]
+        yield self._find_logged(reference)[1]
 
     def versions(self, name: str) -> list[ModelVersion]:
         return list_versions(name, self._read_lines(name))
@@ -124,11 +124,11 @@ class LocalRegistry(Registry):
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
         check_reason(reason)
-        found, version_folder = self._as_logged(f"{name}@{version}")
+        logged_version, version_folder = self._find_logged(f"{name}@{version}")
         folder = version_folder.parent
         with _lock_folder(folder):
             _open_history(folder).append(
-                HistoryLine(Event(get_time(), ALIAS, found.version, alias, reason))
+                HistoryLine(Event(get_time(), ALIAS, logged_version.version, alias, reason))
             )
 
     def history(self, name: str) -> list[Event]:
@@ -145,19 +145,19 @@ class LocalRegistry(Registry):
         check_name(name)
         return _require_no_link(Path(self.path) / name)
 
-    def _as_logged(self, reference: str) -> tuple[ModelVersion, Path]:
+    def _find_logged(self, reference: str) -> tuple[ModelVersion, Path]:
         """Return a version and its folder, or raise when it is not the one that was logged."""
         name, _ = parse_reference(reference)
         lines = self._read_lines(name)
-        found = select_version(reference, list_versions(name, lines))
-        folder = _require_no_link(self._find_folder(name) / str(found.version))
-        manifest = index_logged(lines)[found.version].manifest
+        version = select_version(reference, list_versions(name, lines))
+        folder = _require_no_link(self._find_folder(name) / str(version.version))
+        manifest = index_logged(lines)[version.version].manifest
         if manifest not in (None, read_fingerprint(folder)):
             raise DamagedModel(
-                f"{folder} is not what was logged as {found.name}@{found.version}: it was removed, "
+                f"{folder} is not what was logged as {version.name}@{version.version}: it was removed, "
                 "renamed or overwritten. Bring it back from another copy."
             )
-        return found, folder
+        return version, folder
 
     def _read_lines(self, name: str) -> list[HistoryLine]:
         lines = _open_history(self._find_folder(name)).lines()
@@ -198,5 +198,5 @@ def _choose_next_version(folder: Path) -> int:
     # A writer that died before its line was written leaves a folder: its number is not reused.
     # A longer name is no version's, and the number after it would be none either.
     names = (path.name for path in folder.iterdir())
-    taken = [int(name) for name in names if re.fullmatch(f"[0-9]{{1,{MOST_DIGITS - 1}}}", name)]
-    return max(taken, default=0) + 1
+    numbers = [int(name) for name in names if re.fullmatch(f"[0-9]{{1,{MOST_DIGITS - 1}}}", name)]
+    return max(numbers, default=0) + 1

@@ -109,12 +109,12 @@ class MlflowRegistry(Registry):
             flavoured = _save_flavor(pipeline, folder, figures, self.key)
             source, run = self._upload(client, flavoured, name, figures)
         _register(client, name)
-        told = {OURS: _get_own_version(), REASON: reason, ALIAS: alias}
-        tags = {tag: value for tag, value in told.items() if value is not None}
-        made = client.create_model_version(name, source, run, tags=tags)
+        tag_values = {OURS: _get_own_version(), REASON: reason, ALIAS: alias}
+        tags = {tag: value for tag, value in tag_values.items() if value is not None}
+        model_version = client.create_model_version(name, source, run, tags=tags)
         if alias is not None:
-            client.set_registered_model_alias(name, alias, made.version)
-        return self.find(f"{name}@{made.version}")
+            client.set_registered_model_alias(name, alias, model_version.version)
+        return self.find(f"{name}@{model_version.version}")
 
     @mask_errors(RegistryError)
     def load(self, reference: str) -> Pipeline:
@@ -123,9 +123,9 @@ class MlflowRegistry(Registry):
 
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
-        found = self.find(reference)
+        version = self.find(reference)
         with create_temporary_folder() as folder:
-            yield self._download(found, folder) / "data" / DATA
+            yield self._download(version, folder) / "data" / DATA
 
     @mask_errors(RegistryError)
     def _download(self, version: ModelVersion, folder: Path) -> Path:
@@ -142,9 +142,9 @@ class MlflowRegistry(Registry):
     @mask_errors(RegistryError)
     def versions(self, name: str) -> list[ModelVersion]:
         client = self._make_client()
-        found = self._find_versions(client, name)
+        model_versions = self._find_versions(client, name)
         aliases = client.get_registered_model(name).aliases
-        return [_make_version(client, version, aliases) for version in found]
+        return [_make_version(client, version, aliases) for version in model_versions]
 
     @mask_errors(RegistryError)
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
@@ -191,7 +191,7 @@ class MlflowRegistry(Registry):
     def _upload(
         self, client: MlflowClient, folder: Path, name: str, metrics: Mapping[str, float]
     ) -> tuple[str, str]:
-        """Return where the folder is now, and the run it belongs to."""
+        """Upload the folder, and return its address and the run it belongs to."""
         run = client.create_run(self._find_experiment(client), run_name=name).info
         with _end_run(client, run.run_id):
             client.log_artifacts(run.run_id, str(folder), ARTIFACT)
@@ -201,12 +201,12 @@ class MlflowRegistry(Registry):
 
     def _find_experiment(self, client: MlflowClient) -> str:
         with _ignore_existing():
-            made: str = client.create_experiment(self.experiment)
-            return made
-        found = client.get_experiment_by_name(self.experiment)
-        if found is None:
+            experiment_id: str = client.create_experiment(self.experiment)
+            return experiment_id
+        existing = client.get_experiment_by_name(self.experiment)
+        if existing is None:
             raise ModelNotFound(f"MLflow's experiment {self.experiment!r} was deleted: restore it.")
-        experiment: str = found.experiment_id
+        experiment: str = existing.experiment_id
         return experiment
 
 

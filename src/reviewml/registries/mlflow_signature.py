@@ -47,7 +47,7 @@ class Input:
 
 
 def sign(pipeline: Pipeline) -> tuple[ModelSignature, pd.DataFrame]:
-    """Describe a fitted pipeline as MLflow wants it.
+    """Describe a fitted pipeline as an MLflow signature and an input example.
 
     Returns
     -------
@@ -63,10 +63,10 @@ def sign(pipeline: Pipeline) -> tuple[ModelSignature, pd.DataFrame]:
     """
     models = plugins.optional("mlflow.models", "MlflowRegistry")
     types = plugins.optional("mlflow.types", "MlflowRegistry")
-    taken = list_inputs(pipeline)
+    pipeline_inputs = list_inputs(pipeline)
     inputs = [
         types.ColSpec(_to_mlflow_type(i.name, i.type, incomplete=i.incomplete), i.name, i.required)
-        for i in taken
+        for i in pipeline_inputs
     ]
     outputs = [
         # A prediction of a row that could not be read is null, whatever its type.
@@ -74,11 +74,11 @@ def sign(pipeline: Pipeline) -> tuple[ModelSignature, pd.DataFrame]:
         for field in _list_outputs(pipeline)
     ]
     signature = models.ModelSignature(types.Schema(inputs), types.Schema(outputs))
-    return signature, make_example(taken)
+    return signature, make_example(pipeline_inputs)
 
 
 def list_inputs(pipeline: Pipeline) -> list[Input]:
-    """List the columns that a fitted pipeline takes, in the order of the rows it learned from."""
+    """List the columns that a fitted pipeline takes, in the order of the rows it was fitted on."""
     roles, steps = pipeline.roles_, [step for _, step in pipeline.steps_]
     required, used = _list_columns_read(steps, roles)
     incomplete = {name for step in steps for name in getattr(step, "incomplete_", ())}
@@ -91,7 +91,7 @@ def list_inputs(pipeline: Pipeline) -> list[Input]:
 
 
 def _list_columns_read(steps: Sequence[Any], roles: Roles) -> tuple[set[str], set[str] | None]:
-    """Return the columns that steps cannot do without, and all that they read.
+    """List the columns that steps require, and all that they read.
 
     The second is None where that is not known, or where all columns are part of the answer.
     """
@@ -105,9 +105,9 @@ def _list_columns_read(steps: Sequence[Any], roles: Roles) -> tuple[set[str], se
             used |= {column for name in step.optional for column in behind.get(name, (name,))}
         elif isinstance(step, Featurizer):
             required |= _list_feature_columns(step)
-    known = all(isinstance(step, Enricher | Featurizer | Trainer) for step in steps)
+    are_known = all(isinstance(step, Enricher | Featurizer | Trainer) for step in steps)
     predicts = any(isinstance(step, Featurizer) for step in steps)
-    return required, used | required if known and predicts else None
+    return required, used | required if are_known and predicts else None
 
 
 def _list_feature_columns(featurizer: Featurizer) -> set[str]:
@@ -122,8 +122,12 @@ def _list_outputs(pipeline: Pipeline) -> Iterator[pa.Field]:
     schema = pa.schema([*fitted, (PLACE, pa.string()), (ERRORS, ERRORS_TYPE)])
     names = [name for name, _ in fitted]
     if not hasattr(pipeline, "model_"):
-        added = {n: t for _, step in pipeline.steps_ for n, t in getattr(step, "adds", {}).items()}
-        yield from pa.schema([*fitted, *(pair for pair in added.items() if pair[0] not in names)])
+        new_types = {
+            n: t for _, step in pipeline.steps_ for n, t in getattr(step, "adds", {}).items()
+        }
+        yield from pa.schema(
+            [*fitted, *(pair for pair in new_types.items() if pair[0] not in names)]
+        )
         return
     [featurizer] = [step for _, step in pipeline.steps_ if isinstance(step, Featurizer)]
     identified = Roles(id=pipeline.roles_.id if pipeline.roles_.id in names else None)
@@ -150,21 +154,21 @@ def _make_type_error(name: str, kind: Any) -> SchemaError:
 
 def _to_mlflow_type(name: str, kind: pa.DataType, *, incomplete: bool = False) -> Any:
     types = plugins.optional("mlflow.types", "MlflowRegistry")
-    known = types.DataType
+    data_type = types.DataType
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         schema = plugins.optional("mlflow.types.schema", "MlflowRegistry")
         return schema.Array(_to_mlflow_type(name, kind.value_type))
     if pa.types.is_boolean(kind):
-        return known.boolean
+        return data_type.boolean
     if pa.types.is_integer(kind) and kind != pa.uint64():
         # A whole number that is missing is a float in pandas, and null in JSON.
-        return known.double if incomplete else known.long
+        return data_type.double if incomplete else data_type.long
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return known.double
+        return data_type.double
     if pa.types.is_string(kind):
-        return known.string
+        return data_type.string
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return known.datetime
+        return data_type.datetime
     raise _make_type_error(name, kind)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PyfuncModel:
-    """Answers pandas frames with pandas frames, as MLflow expects.
+    """Predict pandas frames from pandas frames, as MLflow expects.
 
     Parameters
     ----------
@@ -53,9 +53,11 @@ class PyfuncModel:
 
 
 def _parse_fitted_type(written: str | None) -> pa.DataType | None:
-    """Return the type that is written this way, if it is one of those to cast to."""
-    known = written is not None and written.startswith(("timestamp", "date", "fixed_size_list"))
-    return parse_arrow_type(str(written)) if known else None
+    """Parse the name of a type, if it is one of those to cast to."""
+    is_castable = written is not None and written.startswith(
+        ("timestamp", "date", "fixed_size_list")
+    )
+    return parse_arrow_type(str(written)) if is_castable else None
 
 
 def _cast(values: pa.ChunkedArray, name: str, fitted: pa.DataType) -> pa.ChunkedArray:
@@ -75,12 +77,12 @@ def _cast(values: pa.ChunkedArray, name: str, fitted: pa.DataType) -> pa.Chunked
         ) from None
 
 
-def _choose_readable_type(given: pa.DataType, fitted: pa.DataType) -> pa.DataType:
-    """Return the timestamp to read values as before they get the fitted type."""
-    is_timestamp = pa.types.is_timestamp(given)
-    zone = given.tz if is_timestamp else None
+def _choose_readable_type(kind: pa.DataType, fitted: pa.DataType) -> pa.DataType:
+    """Choose the timestamp type to read values as before the cast to the fitted type."""
+    is_timestamp = pa.types.is_timestamp(kind)
+    zone = kind.tz if is_timestamp else None
     fitted_zone = fitted.tz if pa.types.is_timestamp(fitted) else None
-    return pa.timestamp(given.unit if is_timestamp else "us", zone or fitted_zone)
+    return pa.timestamp(kind.unit if is_timestamp else "us", zone or fitted_zone)
 
 
 def _is_moment(kind: pa.DataType) -> bool:

@@ -17,7 +17,7 @@ def open_registry(
     key: KeyFile | None = None,
     verify: KeyFiles | None = None,
 ) -> LocalRegistry | SharedRegistry:
-    """Return the registry in a folder of this machine, or at a URL.
+    """Open the registry in a folder of this machine, or at a URL.
 
     Parameters
     ----------

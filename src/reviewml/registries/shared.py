@@ -113,11 +113,13 @@ class SharedRegistry(Registry):
 
     @contextlib.contextmanager
     def fetch(self, reference: str) -> Iterator[Path]:
-        found, line = self._find_line(reference)
+        version, line = self._find_line(reference)
         with create_temporary_folder() as above:
             # Called as the version is, since errors name the folder.
-            folder = above / f"{found.name}@{found.version}"
-            _download(self._place, _require_folder(found.name, line.folder), folder, line.manifest)
+            folder = above / f"{version.name}@{version.version}"
+            _download(
+                self._place, _require_folder(version.name, line.folder), folder, line.manifest
+            )
             yield folder
 
     def versions(self, name: str) -> list[ModelVersion]:
@@ -126,10 +128,10 @@ class SharedRegistry(Registry):
     def alias(self, name: str, alias: str, version: int, *, reason: str | None = None) -> None:
         check_alias(alias)
         check_reason(reason)
-        found, line = self._find_line(f"{name}@{version}")
+        logged_version, line = self._find_line(f"{name}@{version}")
         _check_refuses(self._place, _require_folder(name, line.folder))
         self._open_events(name).append(
-            lambda _: HistoryLine(Event(get_time(), ALIAS, found.version, alias, reason))
+            lambda _: HistoryLine(Event(get_time(), ALIAS, logged_version.version, alias, reason))
         )
 
     def history(self, name: str) -> list[Event]:
@@ -153,27 +155,27 @@ class SharedRegistry(Registry):
         return lines
 
     def _find_line(self, reference: str) -> tuple[ModelVersion, HistoryLine]:
-        """Return a version, and the line that logged it."""
+        """Find a version, and the line that logged it."""
         name, _ = parse_reference(reference)
         lines = self._read_lines(name)
-        found = select_version(reference, list_versions(name, lines))
-        return found, index_logged(lines)[found.version]
+        version = select_version(reference, list_versions(name, lines))
+        return version, index_logged(lines)[version.version]
 
     def _store_files(
         self, pipeline: Pipeline, name: str, metrics: Mapping[str, float]
     ) -> tuple[str, str | None]:
         """Store the files of a version that does not count yet; return their folder and hash."""
         place, folder = self._place, secrets.token_hex(16)
-        there = _require_folder(name, folder)
+        prefix = _require_folder(name, folder)
         _check_exclusive(place)
         with create_temporary_folder() as above:
             saved = pipeline.save(above / name, metrics=metrics, key=self.key)
             try:
-                _upload(saved, place, there)
-                _check_refuses(place, there)
+                _upload(saved, place, prefix)
+                _check_refuses(place, prefix)
             except BaseException:
                 with contextlib.suppress(RegistryError):
-                    place.remove(place.find(there))
+                    place.remove(place.find(prefix))
                 raise
             return folder, read_fingerprint(saved)
 
@@ -184,15 +186,15 @@ def _require_folder(name: str, folder: str | None) -> str:
     return f"{name}/versions/{folder}"
 
 
-def _upload(folder: Path, place: SharedFiles, there: str) -> None:
+def _upload(folder: Path, place: SharedFiles, prefix: str) -> None:
     def write(path: Path) -> None:
-        place.write(f"{there}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        place.write(f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
 
     run_at_once(write, filter(Path.is_file, folder.rglob("*")))
 
 
-def _download(place: SharedFiles, there: str, folder: Path, logged_as: str | None) -> None:
-    """Copy the files that the manifest of a version names, each of the size that it states.
+def _download(place: SharedFiles, prefix: str, folder: Path, logged_as: str | None) -> None:
+    """Copy the files listed in the manifest of a version, and check the size of each.
 
     Parameters
     ----------
@@ -203,10 +205,10 @@ def _download(place: SharedFiles, there: str, folder: Path, logged_as: str | Non
     logged_as
         Hash of the manifest, as the version was logged with.
     """
-    expected = _read_expected_sizes(place, there, folder.name, logged_as)
+    expected = _read_expected_sizes(place, prefix, folder.name, logged_as)
 
     def write(path: str) -> None:
-        name = posixpath.relpath(path, there)
+        name = posixpath.relpath(path, prefix)
         # Whoever writes there must not choose where files are written here.
         if is_outside(name):
             raise DamagedModel(f"{place} holds a file of the odd name {name!r}.")
@@ -220,15 +222,15 @@ def _download(place: SharedFiles, there: str, folder: Path, logged_as: str | Non
             (folder / name).write_bytes(content)
 
     folder.mkdir()
-    run_at_once(write, place.find(there))
+    run_at_once(write, place.find(prefix))
 
 
 def _read_expected_sizes(
-    place: SharedFiles, there: str, name: str, logged_as: str | None
+    place: SharedFiles, prefix: str, name: str, logged_as: str | None
 ) -> dict[str, int]:
-    """Read which files there are, and of which sizes, from the manifest that was logged."""
+    """Read the names and sizes of a version's files from the logged manifest."""
     try:
-        raw = place.read(f"{there}/{MANIFEST}", most=manifests.MOST_BYTES)
+        raw = place.read(f"{prefix}/{MANIFEST}", most=manifests.MOST_BYTES)
     except FileNotFoundError:
         raw = b""
     if hashlib.sha256(raw).hexdigest() != logged_as:
@@ -242,12 +244,12 @@ def _read_expected_sizes(
 
 
 def _check_exclusive(place: SharedFiles) -> None:
-    """Raise unless no two writers could create one file there."""
+    """Raise unless the storage prevents two writers from creating the same file."""
     if not place.exclusive:
-        known = ", ".join(f"{protocol}://" for protocol in CONDITIONAL)
+        protocols = ", ".join(f"{protocol}://" for protocol in CONDITIONAL)
         raise place.make_error(
             "it does not promise that a file is created only once, so two versions could get one "
-            f"number. Use a folder, {known}"
+            f"number. Use a folder, {protocols}"
         )
 
 

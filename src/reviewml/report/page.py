@@ -133,7 +133,7 @@ def _describe_target(report: Mapping[str, Any], evaluation: Evaluation) -> str:
 
 
 def _write_calibration(evaluation: Evaluation) -> str:
-    said = (
+    caption = (
         "Rows in bins from low to high predictions: what was predicted on average, and what "
         "happened. The two should agree."
     )
@@ -147,7 +147,7 @@ def _write_calibration(evaluation: Evaluation) -> str:
         for part in evaluation.calibration
     ]
     table = TextTable("", ("predictions", "rows", "predicted", "observed"), rows)
-    return f"<p>{said}</p>{table.html()}"
+    return f"<p>{caption}</p>{table.html()}"
 
 
 def _write_features(report: Mapping[str, Any], explanation: Explanation) -> str:
@@ -169,23 +169,23 @@ def _describe_steps(pipeline: Pipeline, report: Mapping[str, Any]) -> str:
         "seconds": report.get("seconds", "unknown"),
         **report.get("model", {}),
     }
-    rows = [(what.replace("_", " "), _format_fact(said)) for what, said in facts.items()]
+    rows = [(what.replace("_", " "), _format_fact(value)) for what, value in facts.items()]
     return f"{_write_items(steps)}{TextTable('', ('', ''), rows).html()}"
 
 
-def _format_fact(said: Any) -> str:
-    if isinstance(said, Mapping):
-        return ", ".join(f"{what} {_format_fact(part)}" for what, part in said.items())
-    if isinstance(said, float):
-        return format_figure(said)
-    return f"{said:,}" if isinstance(said, int) and not isinstance(said, bool) else str(said)
+def _format_fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{what} {_format_fact(part)}" for what, part in value.items())
+    if isinstance(value, float):
+        return format_figure(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _write_section(title: str, body: str, kind: str = "") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f"<section{named}>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"
+    attribute = f' class="{kind}"' if kind else ""
+    return f"<section{attribute}>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"
 
 
-def _write_items(said: Iterable[object]) -> str:
-    items = "".join(f"<li>{html.escape(str(each))}</li>" for each in said)
+def _write_items(entries: Iterable[object]) -> str:
+    items = "".join(f"<li>{html.escape(str(entry))}</li>" for entry in entries)
     return f"<ul>{items}</ul>" if items else ""

@@ -12,7 +12,7 @@ from reviewml.explanation import Explanation
 
 
 def render_picture(what: Evaluation | Explanation) -> str:
-    """Return an image element with the picture in it; nothing when matplotlib is missing."""
+    """Render a plot as an image element; the text is empty when matplotlib is missing."""
     try:
         import matplotlib
 
@@ -25,5 +25,5 @@ def render_picture(what: Evaluation | Explanation) -> str:
         return ""
     # As data of its own, the picture can neither clash with the page's names nor run anything.
     encoded = base64.b64encode(written.getvalue()).decode()
-    said = html.escape(f"{type(what).__name__} as a picture; the figures are in the tables")
-    return f'<figure><img alt="{said}" src="data:image/svg+xml;base64,{encoded}"></figure>'
+    alt_text = html.escape(f"{type(what).__name__} as a picture; the figures are in the tables")
+    return f'<figure><img alt="{alt_text}" src="data:image/svg+xml;base64,{encoded}"></figure>'

@@ -33,7 +33,7 @@ Described = dict[str, Any]
 
 
 def describe(component: Component, arrays: Arrays, path: str = "parameters") -> Described:
-    """Return where a component is registered, and its parameters, as JSON types.
+    """Describe a component's registration and parameters as JSON types.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def describe(component: Component, arrays: Arrays, path: str = "parameters") -> 
 
 
 def describe_state(component: Component, arrays: Arrays, path: str = "") -> dict[str, Any]:
-    """Return what a component learned as JSON types, its arrays put into `arrays`."""
+    """Convert a component's learned state to JSON types, its arrays put into `arrays`."""
     state = component.state
     try:
         component.check_state(state)
@@ -125,7 +125,7 @@ def _refuse_unsaved(name: str, cls: type[Component], params: Mapping[str, Any]) 
 
 
 def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -> Component:
-    """Return the component that `describe` described, not fitted.
+    """Create the unfitted component that `describe` described.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -
 def restore(
     component: Component, state: dict[str, Any], arrays: Arrays, versions: Mapping[str, str]
 ) -> Component:
-    """Return the component with what `learned` returned of it."""
+    """Restore a component with the state that `describe_state` returned."""
     for name in state:
         # Only what a component says it learned: never a method, never a dunder.
         if name.startswith("_") or not name.endswith("_") or not name.isidentifier():
@@ -190,7 +190,7 @@ def _decode_values(
 
 
 def find_installed(kind: str, described: Described, versions: Mapping[str, str]) -> Any:
-    """Return the class that is registered now under the name of a saved one.
+    """Find the class that is registered now under the name of a saved one.
 
     Raises
     ------

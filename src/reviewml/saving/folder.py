@@ -152,7 +152,7 @@ def save(
 
 
 def load(folder: Path, *, without: Container[str] = (), keys: KeyFiles | None = None) -> Parts:
-    """Read what `save` wrote, after checking every byte of it; nothing in it is executed.
+    """Read what `save` wrote, after checking every byte; nothing in it is executed.
 
     Parameters
     ----------
@@ -202,7 +202,9 @@ def load(folder: Path, *, without: Container[str] = (), keys: KeyFiles | None = 
             roles=Roles.of(**described["roles"]),
             schema=dict(described["columns"]),
             report=report,
-            origins={name: Origin(**said) for name, said in described.get("origins", {}).items()},
+            origins={
+                name: Origin(**fields) for name, fields in described.get("origins", {}).items()
+            },
         )
         _check_fit_together(parts, folder)
         return parts
@@ -221,7 +223,7 @@ def _check_fit_together(parts: Parts, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _name_file(path: Path) -> Iterator[None]:
-    """Say which file is to blame when what it describes is not what `save` writes."""
+    """Name the file to blame when its content is not what `save` writes."""
     try:
         yield
     except ReviewmlError:
@@ -245,8 +247,10 @@ def _report(described: Any) -> dict[str, Any]:
         return {}
     REPORT_FORM.check(described, "")
     features = described.get("features", {})
-    shown = {name: features[name] for name in FEATURES_SHOWN_FORM.optional if name in features}
-    FEATURES_SHOWN_FORM.check(shown, "features")
+    visible_features = {
+        name: features[name] for name in FEATURES_SHOWN_FORM.optional if name in features
+    }
+    FEATURES_SHOWN_FORM.check(visible_features, "features")
     report: dict[str, Any] = described
     return report
 
@@ -278,8 +282,8 @@ def _write(parts: Parts, folder: Path, metrics: Mapping[str, float]) -> None:
 
 
 def _describe_feature(feature: Any) -> dict[str, Any]:
-    said = ("name", "column", "meaning", "kind", "categories")
-    described = {field: getattr(feature, field) for field in said}
+    fields = ("name", "column", "meaning", "kind", "categories")
+    described = {field: getattr(feature, field) for field in fields}
     return described | {"categories": list(feature.categories)}
 
 

@@ -69,7 +69,7 @@ def encode(
     other: Callable[[Any, str], Any] | None = None,
     path: str = "",
 ) -> Any:
-    """Return plain data as JSON types, its arrays put into `arrays`.
+    """Convert plain data to JSON types, its arrays put into `arrays`.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def encode(
 
 
 def make_not_plain_error(value: Any, path: str) -> NotPlain:
-    """Return the error that a value cannot be saved."""
+    """Create the error for a value that cannot be saved."""
     return NotPlain(
         f"{path!r} is a {type(value).__name__}, which cannot be saved: keep JSON types and "
         "NumPy arrays of numbers or text."
@@ -152,7 +152,7 @@ def decode(
     arrays: Mapping[str, npt.NDArray[Any]],
     other: Callable[[str, Any], Any] | None = None,
 ) -> Any:
-    """Return what `encode` was given.
+    """Convert JSON types back to the data that `encode` was given.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ Entries = dict[str, dict[str, Any]]
 
 
 def is_outside(name: str) -> bool:
-    """Tell whether a file of that name may be written elsewhere than in the folder it is for.
+    """Check whether a file name could be written outside of its folder.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def seal(folder: Path) -> None:
     DamagedModel
         When they are larger together than `check` reads.
     """
-    found = sorted(_find_files(folder).items())
-    _check_total(folder, sum(path.lstat().st_size for _, path in found))
-    files = {name: _make_entry(path) for name, path in found}
+    paths = sorted(_find_files(folder).items())
+    _check_total(folder, sum(path.lstat().st_size for _, path in paths))
+    files = {name: _make_entry(path) for name, path in paths}
     (folder / MANIFEST).write_bytes(_render_manifest(FORMAT, files))
 
 
@@ -86,17 +86,17 @@ def check(folder: Path) -> Set[str]:
             f"{folder} is in format {version}, and this version of reviewml reads formats up to "
             f"{FORMAT}: pip install --upgrade reviewml"
         )
-    found = _find_files(folder)
+    paths = _find_files(folder)
     for names, what in (
-        (expected.keys() - found.keys(), "missing"),
-        (found.keys() - expected.keys(), "added"),
+        (expected.keys() - paths.keys(), "missing"),
+        (paths.keys() - expected.keys(), "added"),
     ):
         if names:
             raise _make_damage_error(folder, f"{_list_names(names)} {what}")
     _check_total(folder, sum(entry["bytes"] for entry in expected.values()))
     for name, entry in expected.items():
         try:
-            same = _make_entry(found[name], entry["bytes"]) == entry
+            same = _make_entry(paths[name], entry["bytes"]) == entry
         except (DamagedModel, FileNotFoundError):
             same = False
         if not same:
@@ -113,12 +113,12 @@ def _check_total(folder: Path, total: int) -> None:
 
 
 def _list_names(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10:,} others"
+    listing = ", ".join(sorted(names)[:10])
+    return listing if len(names) <= 10 else f"{listing} and {len(names) - 10:,} others"
 
 
 def read_fingerprint(folder: Path) -> str | None:
-    """Return the SHA-256 of the manifest, which stands for all that was saved; None without."""
+    """Compute the SHA-256 of the manifest, which stands for all that was saved; None without."""
     path = folder / MANIFEST
     try:
         return hashlib.sha256(read_file(path, most=MOST_BYTES)).hexdigest()
@@ -185,8 +185,8 @@ def _make_damage_error(folder: Path, what: str) -> DamagedModel:
 
 
 def _find_files(folder: Path) -> dict[str, Path]:
-    found = list_files(folder)
-    return {name: path for name, path in found.items() if name not in (MANIFEST, SIGNATURE)}
+    paths = list_files(folder)
+    return {name: path for name, path in paths.items() if name not in (MANIFEST, SIGNATURE)}
 
 
 def _make_entry(path: Path, most: int = MOST_FILE_BYTES) -> dict[str, Any]:

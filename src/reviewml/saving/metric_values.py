@@ -9,7 +9,7 @@ from reviewml.errors import RegistryError
 
 
 def check_metrics(metrics: Mapping[str, SupportsFloat] | None) -> dict[str, float]:
-    """Return metrics, as of an evaluation, as numbers; raise naming one that is none.
+    """Convert metrics, such as those of an evaluation, to numbers; raise for any other value.
 
     Raises
     ------

@@ -20,7 +20,7 @@ LIMITS = """\
 
 
 def write_card(parts: Parts, *, metrics: Mapping[str, float], versions: Mapping[str, str]) -> str:
-    """Return the card.
+    """Write the model card of a pipeline.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _write_steps(parts: Parts) -> list[str]:
 
 def _format_value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_format_value(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {_format_value(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else _write_line(str(value))
 
 
@@ -118,8 +118,8 @@ def _write_row(cells: Iterable[str]) -> str:
 
 
 def _write_line(text: str) -> str:
-    """Return text as one line that Markdown shows as it is."""
-    shown = " ".join(text.split())
+    """Escape text as one line of Markdown that is shown literally."""
+    line = " ".join(text.split())
     for mark in "\\|<>`*_[]":
-        shown = shown.replace(mark, f"\\{mark}")
-    return shown
+        line = line.replace(mark, f"\\{mark}")
+    return line

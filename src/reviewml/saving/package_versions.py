@@ -16,7 +16,7 @@ COMPARED = ("reviewml", "xgboost")
 
 @functools.cache
 def find_version(package: str) -> str | None:
-    """Return the installed version of a distribution, None when it is not installed."""
+    """Find the installed version of a distribution; None when it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -24,10 +24,12 @@ def find_version(package: str) -> str | None:
 
 
 def list_versions(packages: Iterable[str] = ()) -> dict[str, str]:
-    """Return the versions of Python, of the libraries and of further `packages`."""
-    named = {package: find_version(package) for package in (*LIBRARIES, *sorted(set(packages)))}
+    """List the versions of Python, of the libraries and of further `packages`."""
+    by_package = {
+        package: find_version(package) for package in (*LIBRARIES, *sorted(set(packages)))
+    }
     return {"python": platform.python_version()} | {
-        package: version for package, version in named.items() if version
+        package: version for package, version in by_package.items() if version
     }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRows:
-    """Rows as XGBoost takes them.
+    """Training rows in the form that XGBoost takes.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class TrainingRows:
     weights: Floats | None = None
 
     def first(self, n: int) -> TrainingRows:
-        """Return the first `n` rows."""
+        """Select the first `n` rows."""
         weights = None if self.weights is None else self.weights[:n]
         return TrainingRows(self.features[:n], self.values[:n], weights)
 
     def split(self, n: int) -> list[TrainingRows]:
-        """Return `n` parts of about the same size, in order."""
+        """Split the rows into `n` parts of about the same size, in order."""
         weights = [None] * n if self.weights is None else np.array_split(self.weights, n)
         features, values = np.array_split(self.features, n), np.array_split(self.values, n)
         return [TrainingRows(*part) for part in zip(features, values, weights, strict=True)]
@@ -50,7 +50,7 @@ class TrainingRows:
 
 @dataclasses.dataclass(frozen=True)
 class Boosting:
-    """All that XGBoost is told besides the rows.
+    """The settings of XGBoost, without the rows.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Boosting:
     def of(
         cls, features: Sequence[Feature], params: dict[str, Any], *, rounds: int, patience: int
     ) -> Boosting:
-        """Return what XGBoost is told of these features."""
+        """Build the XGBoost settings for features."""
         names = [_accept_name(feature.name) for feature in features]
         return cls(params, names, list_feature_types(features), rounds, patience)
 

@@ -42,7 +42,7 @@ class DistributedXGBoost(XGBoost):
     use_gpu
         Whether they have GPUs, and these are used.
     connection
-        As of `Access`.
+        As of `ConnectionConfig`.
     parameters
         Of `XGBoost`.
     """

@@ -173,7 +173,7 @@ REPORT = Fields(
         "by_language": ByName(Fields(_ANSWERED)),
     }
 )
-"""What `Lesson.judge` reports."""
+"""What `TeacherLabels.judge` reports."""
 
 
 class TeacherAnswers(TextClassifier):

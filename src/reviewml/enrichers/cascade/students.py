@@ -186,7 +186,7 @@ STUDENT_FORM = Choice(
         for kind, student in STUDENTS.items()
     },
 )
-"""What `Taught.state` looks like."""
+"""What `CalibratedStudent.state` looks like."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,7 +37,7 @@ class RatedReviews:
     texts
         Normalised.
     hashes
-        What `hashes_of` returned of the texts, ascending; shape ``(n,)``.
+        What `hash_texts` returned of the texts, ascending; shape ``(n,)``.
     ratings
         On their scale, from -1 for its lowest to 1 for its highest; shape ``(n,)``.
     languages

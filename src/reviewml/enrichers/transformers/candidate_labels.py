@@ -76,7 +76,7 @@ def list_scored_types(column: str, labels: Sequence[str]) -> dict[str, pa.DataTy
 
 
 def make_scored_columns(column: str, labels: Sequence[str], scores: Floats) -> dict[str, pa.Array]:
-    """Return the columns of `scored_types`.
+    """Return the columns of `list_scored_types`.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def inspect_account(connection: Connection = None, named: Mapping[str, Any] = {}
     Parameters
     ----------
     connection
-        As of `Access`.
+        As of `ConnectionConfig`.
     named
         Parameters of `Setup`: what to look at instead of the role, the warehouse, the database
         and the schema that the connection has, and besides them.

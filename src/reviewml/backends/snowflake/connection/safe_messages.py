@@ -70,6 +70,6 @@ def mark_errors(mark: str, what: str, work: Callable[P, T]) -> Callable[P, T]:
 
 
 def extract_marked(text: str) -> str | None:
-    """Return what `telling` told in a message; None where it told nothing."""
+    """Return what `mark_errors` told in a message; None where it told nothing."""
     found = re.search(f"{MARK}<(.*)>{MARK}", text, re.DOTALL)
     return found and found[1]

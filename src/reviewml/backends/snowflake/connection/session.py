@@ -300,7 +300,7 @@ class SnowflakeSession:
         return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
 
     def __repr__(self) -> str:
-        return "Database()"
+        return "SnowflakeSession()"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

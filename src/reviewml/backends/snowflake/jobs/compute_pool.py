@@ -45,7 +45,7 @@ class Pool:
     stage
         Stage for what they bring and leave, made when it is new: ``"shop.models.jobs"``.
     connection
-        As of `Access`.
+        As of `ConnectionConfig`.
     target_instances
         Machines for one job.
     pip_requirements
@@ -100,7 +100,7 @@ class Pool:
         return f"@{Name.parse(self.stage)}/{name}/results"
 
     def submit_folder(self, folder: Path, name: str) -> Job:
-        """Run the task that is described in a folder, which `payload` prepared."""
+        """Run the task that is described in a folder, which `write_payload` prepared."""
         from snowflake.ml import jobs
 
         submitted = translate_errors(

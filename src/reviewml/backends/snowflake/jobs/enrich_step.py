@@ -94,7 +94,7 @@ class JobStep:
 
     @classmethod
     def of(cls, operation: Enrich, before: pa.Schema, after: pa.Schema, pool: Pool) -> JobStep:
-        """Return it, or raise `Stays`."""
+        """Return it, or raise `CannotShip`."""
         store = _store(operation, pool)
         # Without its store, which may hold a session.
         alone = Enrich(operation.enricher, operation.stage)

@@ -38,7 +38,7 @@ class Job:
     id
         Database, schema and name.
     connection
-        As of `Access`.
+        As of `ConnectionConfig`.
     """
 
     id: str

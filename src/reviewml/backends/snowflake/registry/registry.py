@@ -76,7 +76,7 @@ class SnowflakeRegistry(Registry):
     Parameters
     ----------
     connection
-        As of `Access`.
+        As of `ConnectionConfig`.
     database, schema
         Where models are kept; those of the connection unless given.
     target_platforms

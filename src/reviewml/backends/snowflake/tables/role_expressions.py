@@ -19,7 +19,7 @@ from reviewml.rows.row_keys import KEY_BYTES, write_ids
 
 
 def write_role_cells(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:
-    """Return the SQL of roles or literal columns; see `reviewml.rows.roles.role_column`.
+    """Return the SQL of roles or literal columns; see `reviewml.rows.roles.get_role_column`.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ def write_key_cell(schema: pa.Schema, cells: Mapping[str, str]) -> str:
 
 
 def write_id_key_cell(field: pa.Field) -> str:
-    """Return the hash of an id as SQL; `id_keys_there` are the same of ids that are here."""
+    """Return the hash of an id as SQL; `hash_ids_as_sql` are the same of ids that are here."""
     column = write_key_value(field)
     return f"IFF({column} IS NULL, NULL, {_hash_sql(_frame(_write_id(field, column)))})"
 
 
 def _write_id(field: pa.Field, column: str) -> str:
-    """Return an id as `written_ids` has it, whatever the session says of how values are shown."""
+    """Return an id as `write_ids` has it, whatever the session says of how values are shown."""
     kind = find_sql_type(field).name
     if kind == "BINARY":
         return f"HEX_ENCODE({column})"
@@ -97,7 +97,7 @@ def _trim_zeros_sql(number: str) -> str:
 
 
 def hash_ids_as_sql(ids: Iterable[Any]) -> list[str]:
-    """Return what `id_key_cell` makes of ids; 5 and ``"5"`` are one."""
+    """Return what `write_id_key_cell` makes of ids; 5 and ``"5"`` are one."""
     framed = [f"1{len(text)}:{text}" for one in ids for text in _write_id_texts(one)]
     return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in framed]
 

@@ -63,7 +63,7 @@ def compute_in_partitions(rows: Query, statistics: Mapping[str, Statistic]) -> P
     rows
         Settled, of the columns that the statistics look at and what identifies a row.
     statistics
-        Each of which `can_go`.
+        Each of which `is_supported`.
     """
     # It says first what it has against the columns.
     nothing = compute_parts(statistics, make_empty_batch(rows.schema))

@@ -45,7 +45,7 @@ class FunctionForm:
     returns
         What SQL is given.
     code
-        Makes ``compute`` of what ``{handler}({arguments})`` returns, each within `telling`.
+        Makes ``compute`` of what ``{handler}({arguments})`` returns, each within `mark_errors`.
     """
 
     returns: str
@@ -58,10 +58,10 @@ CELLS = FunctionForm(
 import pandas
 from _snowflake import vectorized
 from reviewml.backends.snowflake.udf.handlers import {handler}
-from reviewml.backends.snowflake.connection.safe_messages import telling
+from reviewml.backends.snowflake.connection.safe_messages import mark_errors
 
-made = telling({told}, {handler})({arguments})
-compute = vectorized(input=pandas.DataFrame)(telling({told}, made))
+made = mark_errors({told}, {handler})({arguments})
+compute = vectorized(input=pandas.DataFrame)(mark_errors({told}, made))
 """,
 )
 """A function of values: an array for each row."""
@@ -72,9 +72,9 @@ PARTS = FunctionForm(
 import pandas
 from _snowflake import vectorized
 from reviewml.backends.snowflake.udf.handlers import {handler}
-from reviewml.backends.snowflake.connection.safe_messages import telling
+from reviewml.backends.snowflake.connection.safe_messages import mark_errors
 
-of_partition = telling({told}, telling({told}, {handler})({arguments}))
+of_partition = mark_errors({told}, mark_errors({told}, {handler})({arguments}))
 
 class compute:
     @vectorized(input=pandas.DataFrame)

@@ -91,7 +91,7 @@ class PythonStep:
 
     @classmethod
     def of(cls, operation: BatchOperation, before: pa.Schema, after: pa.Schema) -> PythonStep:
-        """Return it, or raise `Stays`."""
+        """Return it, or raise `CannotShip`."""
         reads = narrow_schema(before, operation.reads(before))
         found = cls(
             operation.name,
@@ -175,7 +175,7 @@ class PythonRowCall(RowCall):
     def of(
         cls, operation: CachedEnrich, before: pa.Schema, access: ConnectionConfig
     ) -> PythonRowCall:
-        """Return it, or raise `Stays`."""
+        """Return it, or raise `CannotShip`."""
         store = store_at(access, operation.store)
         if store is None:
             raise CannotShip(f"its store {operation.store!r} is not in this account")
