@@ -89,7 +89,7 @@ Only the beginning is compared: further on, a message may quote the text of a ro
 
 
 def is_environment_error(error: BaseException) -> bool:
-    """Return whether an exception comes from the environment, so that no row is to blame.
+    """Check whether an exception comes from the environment, so that no row is to blame.
 
     The exceptions that led to it count too, as a traceback shows them: libraries often raise an
     error of their own in place of a lost connection. ``raise ... from None`` blames the row.

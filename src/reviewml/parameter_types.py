@@ -93,7 +93,7 @@ def check_arguments(function: Any, values: Mapping[str, Any], called: str) -> No
 
 
 def _accepts_text(hint: Any) -> bool:
-    """Tell whether text is no mistake: a sequence of texts takes it, letter by letter."""
+    """Check whether text is no mistake: a sequence of texts takes it, letter by letter."""
     # Of a text that is none of a few choices.
     return not is_of_type("\0", hint) or str in _list_members(hint) or hint is Any
 
@@ -161,7 +161,7 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
 
 
 def is_of_type(value: Any, hint: Any) -> bool:
-    """Tell whether a value is of a type; numbers that are equal to whole ones are whole ones.
+    """Check whether a value is of a type; numbers that are equal to whole ones are whole ones.
 
     Types that are not known here are not looked at.
     """

@@ -18,7 +18,7 @@ Operations = Callable[[int], int]
 
 
 def count_operations(checkpoint: Checkpoint) -> Operations:
-    """Return how many operations a classifier does on a sequence of a length.
+    """Count how many operations a classifier does on a sequence of a length.
 
     A product of shapes (m, k) and (k, n) is 2 m k n operations. Those of a transformer grow with
     the length n as a n² + b n + c: linear layers take 2 · inputs · outputs for each token, and

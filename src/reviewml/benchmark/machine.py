@@ -43,7 +43,7 @@ def describe_hardware() -> dict[str, Any]:
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use."""
+    """Count how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

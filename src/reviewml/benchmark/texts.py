@@ -42,7 +42,7 @@ class Workload:
     operations: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what may be shown, which the texts are not."""
+        """Convert to plain data, without the texts."""
         return {
             "lengths": self.name,
             "texts": len(self.texts),

@@ -75,7 +75,7 @@ class Verbs(click.Group):
 
 
 def _describe(error: OSError) -> str:
-    """Say what an `OSError` says of itself; neither number nor file need be known."""
+    """Describe an `OSError`, whose number and file may be unknown."""
     said = error.strerror or str(error) or type(error).__name__
     return redact(said if error.filename is None else f"{said}: {error.filename}")
 

@@ -38,7 +38,7 @@ def explain(
     plot: str | None,
     as_json: bool,
 ) -> None:
-    """Say how much each column moved the predictions.
+    """Measure how much each column moved the predictions.
 
     MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
     folder, glob or URL.

@@ -78,7 +78,7 @@ class CountRows:
 
 
 def report_failures(errors: pa.Table) -> dict[str, Any]:
-    """Return what failed as plain data, after saying so on standard error."""
+    """Report failed rows on standard error, and return them as plain data."""
     found = errors.to_pylist()
     failed = len({error["place"] for error in found})
     if found:

@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 @options.data
 @options.as_json
 def plan(source: Files, names: list[str], settings: Settings, as_json: bool) -> None:
-    """Say how long enriching would take, from a few rows."""
+    """Estimate from a few rows how long enriching would take."""
     found = build(names, settings).plan(source)
     print_answer(as_json, found.to_dict(), found)

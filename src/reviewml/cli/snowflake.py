@@ -115,7 +115,7 @@ def doctor(
     connection: str | None,
     as_json: bool,
 ) -> None:
-    """Say what a connection lacks, and which statement grants it.
+    """List what a connection lacks, with the statement that grants it.
 
     It looks at the role, the warehouse, the database and the schema of the connection, or at
     those that are named.

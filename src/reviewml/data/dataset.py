@@ -93,7 +93,7 @@ class Dataset(Relation):
         """Compute the rows once and keep them outside memory, until nobody refers to them."""
 
     def estimate(self, question: AskDatabase) -> CallEstimate | None:
-        """Return what it would cost to ask the database that holds the rows, without asking.
+        """Estimate the cost of asking the database that holds the rows, without asking.
 
         Returns
         -------

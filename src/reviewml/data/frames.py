@@ -34,7 +34,7 @@ def as_dataset(data: Any, roles: Roles = Roles()) -> Dataset:
 
 
 def is_frame(data: Any) -> bool:
-    """Tell whether `data` is a pandas, polars or Arrow table."""
+    """Check whether `data` is a pandas, polars or Arrow table."""
     return isinstance(data, pa.RecordBatch) or nw.dependencies.is_into_dataframe(data)
 
 

@@ -94,7 +94,7 @@ class Source(Relation):
         return ()
 
     def ray_read(self) -> RayRead | None:
-        """Return how a Ray cluster reads the rows by itself, None to have it read the parts."""
+        """Describe how a Ray cluster reads the rows by itself, None to have it read the parts."""
         return None
 
     @property

@@ -121,7 +121,7 @@ class EnrichmentStore(ABC):
 
     @abstractmethod
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
-        """Tell which keys have values, without reading these or counting it as use."""
+        """Find which keys have values, without reading these or counting it as use."""
 
     @abstractmethod
     def add(
@@ -179,7 +179,7 @@ class EnrichmentStore(ABC):
 
     @abstractmethod
     def describe(self) -> list[ShelfSummary]:
-        """Return what there is, the shelf that was used last first."""
+        """Describe all shelves, the one used last first."""
 
     # -- what is derived ----------------------------------------------------------------------
 

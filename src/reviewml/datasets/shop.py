@@ -287,7 +287,7 @@ def _draw_past_reviews(
 
 
 def _draw_launch_times(n_products: int, random_state: int) -> Integers:
-    """Return when products came into the shop: one in ten during the year."""
+    """Find when products came into the shop: one in ten during the year."""
     draws = Draws(n_products, random_state)
     new = draws.uniform("new") < 0.1
     new[0] = False

@@ -38,7 +38,7 @@ class Choices:
         return low + int(next(self._uniform) * (high - low))
 
     def happens(self, probability: float) -> bool:
-        """Tell whether something of this probability happens."""
+        """Check whether something of this probability happens."""
         return next(self._uniform) < probability
 
 

@@ -170,7 +170,7 @@ def _score_call(text: str) -> Call:
 
 
 def _write_sentiment(category: str) -> str:
-    """Return what the answer says of a category, wherever in the list that is."""
+    """Write the SQL of a category's sentiment, wherever in the list it is."""
     cases = [
         f"WHEN {ANSWER}:categories[{at}]:name::VARCHAR = {literal(category)} "
         f"THEN {ANSWER}:categories[{at}]:sentiment::VARCHAR"
@@ -359,7 +359,7 @@ class CortexTranslate(SqlEnricher):
 
 
 def _write_no_answer(function: str, is_expected: str = "TRUE") -> str:
-    """Return what went wrong, as SQL, given the condition that an answer has the form it should."""
+    """Write the SQL of an error for answers that lack the expected form."""
     # What the function says went wrong may quote the text, and so may what it answered instead.
     said = f"{function} gave no answer: the text may be too long, or in a language unknown to it"
     odd = f"{function} answered in another form than is documented, or of what was not asked"

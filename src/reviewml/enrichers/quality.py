@@ -96,7 +96,7 @@ class Quality(Enricher):
         return found
 
     def _compute_bits(self) -> npt.NDArray[np.float32]:
-        """Return how many bits each token tells, shape ``(2 ** BITS, 1)``."""
+        """Count how many bits each token tells, shape ``(2 ** BITS, 1)``."""
         frequencies = np.ones(1 << BITS)
         frequencies[self.buckets_] = self.frequencies_
         return np.log2((self.texts_ + 1) / frequencies).astype(np.float32)[:, None]

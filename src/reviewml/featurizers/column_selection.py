@@ -113,7 +113,7 @@ class Candidates:
         }
 
     def _choose_quantity(self, column: str, statistics: Mapping[str, Any]) -> Quantity | None:
-        """Return what is measured in a column, where some of it may become equal in float32."""
+        """Choose the quantity of a column whose values may become equal in float32."""
         kind, arrow_type = self.kinds[column], self.schema.field(column).type
         if kind == "number" and may_collide(*self._get_extremes(column, statistics)):
             return Number(column, offset=self._choose_base(column, statistics))
@@ -132,7 +132,7 @@ class Candidates:
         return statistics.get(f"min {column}"), statistics.get(f"max {column}")
 
     def list_notes(self, statistics: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what the user should look at in the columns that are features, or could be."""
+        """List warnings about columns that are features, or could be."""
         yield from self._list_personal_notes(statistics)
         for record in self.make_records(statistics):
             column, kind = record["column"], record["kind"]
@@ -193,7 +193,7 @@ class Candidates:
         return {column: reason for column, reason in reasons.items() if reason is not None}
 
     def make_records(self, statistics: Mapping[str, Any]) -> list[Record]:
-        """Return what to keep of the columns that can."""
+        """Make the records of the columns that can be features."""
         left_out = self.list_left_out(statistics)
         used = [column for column in self.kinds if column not in left_out]
         return [self._record(column, statistics) for column in used]

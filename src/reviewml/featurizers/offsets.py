@@ -66,7 +66,7 @@ def _keep_smallest(values: Any) -> Values:
 
 
 def may_collide(smallest: Any, largest: Any) -> bool:
-    """Tell whether numbers between these may become equal in float32."""
+    """Check whether numbers between these may become equal in float32."""
     if smallest is None:
         return False
     limit = WHOLE if isinstance(smallest, int) else SMALL
@@ -123,7 +123,7 @@ def _count_collisions(sample: Values, offset: int | float) -> int:
 
 
 def describe_collisions(column: str, offset: Offset) -> Iterator[str]:
-    """Yield what to say of a column whose values float32 does not tell apart."""
+    """Describe the columns whose values float32 does not tell apart."""
     if offset.collided:
         yield (
             f"column {column!r} has numbers so large and so far apart, or so near 0, that "

@@ -100,9 +100,9 @@ def _split(chain: PipelineSteps, rows: Dataset, holdout: float) -> tuple[int, Da
 def _warn_of_times(rows: Dataset, time: str) -> None:
     time_statistics = rows.aggregate({"unknown": Missing(time), "times": TimesByDay(time)})
     with_time = sum(count for count, _, _ in time_statistics["times"].values())
-    if time_statistics["unknown"]:
+    if without_time := time_statistics["unknown"]:
         warn_at_caller(
-            f"holdout: {time_statistics['unknown']:,} of {with_time + time_statistics['unknown']:,} rows have no time, "
+            f"holdout: {without_time:,} of {with_time + without_time:,} rows have no time, "
             f"{time!r}: they are neither learned from nor judged."
         )
     for warning in describe_far_times(time, time_statistics["times"]):

@@ -279,7 +279,8 @@ def describe_far_times(name: str, times: Days) -> list[str]:
     if time_range is None or not time_range.outside:
         return []
     return [
-        f"{time_range.outside:,} of {time_range.total:,} rows have a time, {name!r}, that is earlier or "
+        f"{time_range.outside:,} of {time_range.total:,} rows have a time, {name!r}, that is "
+        "earlier or "
         "later than all others by far: if it stands for one that is not known, make it null."
     ]
 

@@ -59,7 +59,7 @@ class Checkpoint:
         return f"{self.model}@{self.revision}" if self.revision else self.model
 
     def load_class(self, auto_class: Any, **options: Any) -> Any:
-        """Return what a class of transformers makes of it, or raise with what to do.
+        """Load it with a class of transformers, or raise an error that says what to do.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Checkpoint:
         return None if cached is None else Path(cached)
 
     def may_have(self, path: str) -> bool:
-        """Return whether the hub may have a file that is not here, as nobody could ask it."""
+        """Check whether the hub may have a file that is not here, as nobody could ask it."""
         if self.folder is not None or self.find_file(path) is not None:
             return False
         hub = optional("huggingface_hub", "a transformer")
@@ -117,14 +117,14 @@ class Checkpoint:
         return hub.try_to_load_from_cache(self.model, path, revision=self.revision) is None
 
     def files(self) -> Files:
-        """Return what changes with the files of a folder, at no cost; nothing for the hub."""
+        """Describe the files of a folder cheaply, so that changes show; nothing for the hub."""
         if self.folder is None:
             return ()
         found = ((path, path.stat()) for path in _find_weights(self.folder))
         return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in found)
 
     def identity(self) -> str:
-        """Return what stands for its weights: the commit, or a digest of the files."""
+        """Identify its weights: by the commit, or by a digest of the files."""
         if self.folder is not None:
             return _hash_folder(self.folder, self.files())
         config = self.find_file("config.json")
@@ -223,7 +223,7 @@ def _explain_no_model(folder: Path | None) -> str | None:
 
 
 def _explain_failure(error: BaseException, name: str) -> str:
-    """Return why a model could not be loaded, and what to do, from what went wrong inside."""
+    """Explain why a model could not be loaded, and what to do, from what went wrong inside."""
     reasons = {
         "GatedRepoError": "its owner wants terms to be accepted: do so on its page on the hub, "
         "then log in with `hf auth login` or set HF_TOKEN.",

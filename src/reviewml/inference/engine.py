@@ -112,7 +112,7 @@ class Engine:
         self.work = ForwardWork()
 
     def run(self, sequences: Sequence[TokenSequence]) -> Outputs:
-        """Return what the model says of each sequence, in their order."""
+        """Run the model on each sequence, in their order."""
         failures = self._find_too_long(sequences)
         outputs = Outputs(np.full((len(sequences), self.n_outputs), np.nan, np.float32), failures)
         fitting = np.array([at for at in range(len(sequences)) if at not in failures], np.int64)
@@ -159,7 +159,7 @@ class Engine:
             self._run_batch(positions[part], trim_padding(inputs, part), outputs)
 
     def _explain_failure(self, error: Exception, inputs: Inputs) -> Exception:
-        """Return why one sequence failed, or raise when it is not to blame."""
+        """Explain why one sequence failed, or raise when it is not to blame."""
         if not is_environment_error(error) and not is_out_of_memory(error):
             # Its traceback would keep the batch in memory.
             return error.with_traceback(None)
@@ -169,7 +169,7 @@ class Engine:
         return ValueError(f"{length:,} tokens do not fit into memory: {redact(str(error))}")
 
     def _has_memory_for_less(self, inputs: Inputs) -> bool:
-        """Return whether memory suffices for the beginning of a sequence."""
+        """Check whether memory suffices for the beginning of a sequence."""
         length = inputs["input_ids"].shape[1]
         if length <= SMALLEST:
             return False
@@ -231,12 +231,12 @@ def trim_padding(inputs: Inputs, rows: slice) -> Inputs:
 
 
 def count_real_tokens(inputs: Inputs) -> int:
-    """Return how many tokens of a batch are not padding."""
+    """Count how many tokens of a batch are not padding."""
     mask = inputs.get("attention_mask")
     return int(inputs["input_ids"].size if mask is None else mask.sum())
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an exception says that memory ran out, on whatever device."""
+    """Check whether an exception says that memory ran out, on whatever device."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)

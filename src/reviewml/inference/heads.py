@@ -35,7 +35,7 @@ class Head(nn.Module):
         return self.take_output(outputs, attention_mask)
 
     def take_output(self, outputs: Any, mask: torch.Tensor | None) -> torch.Tensor:
-        """Return what is taken; the mask is None where no sequence was filled up."""
+        """Take the output; the mask is None where no sequence was padded."""
         raise NotImplementedError
 
 

@@ -261,7 +261,7 @@ def _make_torch_forward(
 
 
 def _count_positions(config: Any) -> int | None:
-    """Return how many tokens a model has positions for; None for one that needs none."""
+    """Count how many tokens a model has positions for; None for one that needs none."""
     positions = _get_setting(config, "max_position_embeddings")
     relative = not getattr(config, "position_biased_input", True)
     if positions is None or positions < 1 or relative:

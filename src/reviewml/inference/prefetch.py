@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def prefetch(makers: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Yield what each maker returns, the next one at work in the background meanwhile.
+    """Yield the result of each maker, while the next one works in the background.
 
     Parameters
     ----------

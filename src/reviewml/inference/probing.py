@@ -48,11 +48,11 @@ class Probe:
         self.tolerance = tolerance
 
     def compute_outputs(self, forward: Forward) -> list[Floats]:
-        """Return what a model says of each sequence alone."""
+        """Compute the outputs of a model for each sequence alone."""
         return [self._run(forward, [sequence]) for sequence in (self.short, self.long)]
 
     def is_equal(self, forward: Forward, expected: Sequence[Floats]) -> bool:
-        """Return whether another way to run the model gives these outputs."""
+        """Check whether another way to run the model gives these outputs."""
         try:
             found = self.compute_outputs(forward)
         except Exception as error:
@@ -62,7 +62,7 @@ class Probe:
         return all(map(self._is_close, found, expected))
 
     def find_sharing(self, forward: Forward, expected: Sequence[Floats]) -> Sharing:
-        """Return which sequences may share a batch.
+        """Find which sequences may share a batch.
 
         Parameters
         ----------

@@ -72,7 +72,7 @@ class Template:
         return found if all(found.is_template_of(tokenizer, *probe) for probe in PROBES) else None
 
     def is_template_of(self, tokenizer: Any, text: str, other: str) -> bool:
-        """Return whether it joins a pair as the tokenizer does."""
+        """Check whether it joins a pair as the tokenizer does."""
         ours = self.join(*(_tokenize_bare(tokenizer, [part])[0] for part in (text, other)))
         theirs = tokenizer(text, other)
         return np.array_equal(ours.ids, theirs["input_ids"]) and (
@@ -176,7 +176,7 @@ def _tokenize_bare(tokenizer: Any, texts: Sequence[str]) -> list[Ids]:
 
 
 def _find(ids: Ids, part: Ids, start: int) -> int:
-    """Return where a part begins, at or after a position; -1 when it is not there."""
+    """Find where a part begins, at or after a position; -1 when it is not there."""
     if start < 0 or len(part) == 0:
         return -1
     windows = range(start, len(ids) - len(part) + 1)

@@ -42,7 +42,7 @@ class TextModel:
     config: Any
 
     def singles(self, texts: Sequence[str]) -> Outputs:
-        """Return what the model says of each text, shape ``(texts, n_outputs)``."""
+        """Run the model on each text; shape ``(texts, n_outputs)``."""
 
         def tokenise(start: int, end: int) -> list[TokenSequence]:
             return self.tokens.singles(texts[start:end])
@@ -50,7 +50,7 @@ class TextModel:
         return self._run(len(texts), WINDOW, tokenise)
 
     def pairs(self, texts: Sequence[str], others: Sequence[str], wanted: Wanted) -> Outputs:
-        """Return what the model says of pairs.
+        """Run the model on pairs of texts.
 
         Parameters
         ----------

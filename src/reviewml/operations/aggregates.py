@@ -212,7 +212,7 @@ def find_result_type(aggregate: Aggregate, schema: pa.Schema) -> pa.DataType:
 
 
 def count_units(kind: pa.DataType) -> int:
-    """Return how many units of a column's sum are 1."""
+    """Count how many units of a column's sum are 1."""
     if pa.types.is_floating(kind):
         return UNITS
     return int(10**kind.scale) if pa.types.is_decimal(kind) else 1

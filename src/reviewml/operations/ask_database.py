@@ -46,7 +46,7 @@ class AskDatabase(BatchOperation):
         return self.enricher.resources
 
     def call(self, columns: Mapping[str, str]) -> Call:
-        """Return what to ask, given SQL expressions of what the enricher needs."""
+        """Make the call, of SQL expressions of what the enricher needs."""
         call = ask_for_call(self.enricher, columns, self.stage)
         assert call is not None
         return call

@@ -116,7 +116,7 @@ class AsofAggregates:
     last: str | None
 
     def duplicates(self, events: pa.Schema) -> DropDuplicates | None:
-        """Say which events are one; None when they have no ids."""
+        """Find which events are one; None when they have no ids."""
         keys = list(self.keys.values())
         return DropDuplicates.of_events(events, keys, [self.event_time, *self.sums])
 
@@ -172,7 +172,8 @@ def require_time(schema: pa.Schema, what: str) -> str:
     if time is None:
         raise SchemaError(
             f"the {what} need a time, and no column has the role 'time': say which one, as in "
-            f"Files(..., time='column'). The columns are {', '.join(drop_bookkeeping(schema).names)}."
+            "Files(..., time='column'). The columns are "
+            f"{', '.join(drop_bookkeeping(schema).names)}."
         )
     kind = schema.field(time).type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):

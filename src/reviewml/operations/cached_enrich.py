@@ -134,5 +134,5 @@ def _index_distinct(keys: pa.Array) -> tuple[pa.Array, Positions, Positions]:
 
 
 def choose_next_rows(rows: int, seconds: float, before: int) -> int:
-    """Return how many rows to do before the next commit, given how long some took."""
+    """Count how many rows to do before the next commit, given how long some took."""
     return max(1, min(int(rows * SECONDS / seconds), GROWTH * before))

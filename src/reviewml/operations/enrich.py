@@ -225,7 +225,8 @@ class Enrich(BatchOperation):
         if is_environment_error(error):
             raise EnvironmentFailure(
                 f"step {self.stage!r} stopped, and no row is to blame: "
-                f"{make_message(error, _list_texts(view, 0))}. Fix that and run again; values that are "
+                f"{make_message(error, _list_texts(view, 0))}. Fix that and run again; values that "
+                "are "
                 "in a store are not computed again."
                 # Its own message may quote a text, or hold a secret.
             ) from None
@@ -314,7 +315,7 @@ class Enrich(BatchOperation):
 
 
 def make_message(error: BaseException, private: Sequence[str]) -> str:
-    """Return what an exception says, without secrets, nor quotes of the private texts."""
+    """Describe an exception without secrets and without quotes of private texts."""
     said = redact(str(error)[:LONGEST_MESSAGE])
     for text in private:
         said = _drop_quotes(said, text)

@@ -42,7 +42,7 @@ class Sample(Operation):
         return list_names(self.by)
 
     def statistic(self, schema: pa.Schema) -> SmallestHashes:
-        """Say what has to be known of rows of a schema, to tell which are in the sample."""
+        """Make the statistic that decides which rows are in the sample."""
         if self.by is not None:
             require(schema, self.by, "sample")
         return SmallestHashes(self.n, self.by, self.random_state)
@@ -117,7 +117,7 @@ class KeepSample(BatchOperation):
         return batch.filter(self.is_kept(batch))
 
     def is_kept(self, batch: pa.RecordBatch) -> pa.Array:
-        """Tell whether each row is kept."""
+        """Check whether each row is kept."""
         groups, hashes = self.smallest.groups(batch), self.smallest.hashes(batch)
         limits = [self.hashes[group][-1] if len(self.hashes[group]) else 0 for group in groups]
         return pa.array(hashes <= np.array(limits, np.uint64))

@@ -102,7 +102,7 @@ class Expressions(dict[str, str]):
 
 
 def ask_for_call(enricher: SqlStep, columns: Mapping[str, str], stage: str) -> Call | None:
-    """Return what an enricher asks, None when nothing.
+    """Ask an enricher for its call; None when it has none.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class ValueStore(Protocol):
         """Look values up: positions in `keys` of those that were found, and their values."""
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
-        """Tell which keys have values."""
+        """Find which keys have values."""
 
     def add(
         self, shelf: Shelf, keys: pa.Array, values: pa.RecordBatch, links: pa.RecordBatch

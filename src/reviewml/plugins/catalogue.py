@@ -77,7 +77,7 @@ class Entry:
             raise missing(error, f"{self.name!r}") from error
 
     def missing_extra(self) -> str | None:
-        """Return what to install before this can be used, or None; imports nothing."""
+        """Find what to install before this can be used, or None; import nothing."""
         for module in self.needs:
             if importlib.util.find_spec(module.partition(".")[0]) is None:
                 return describe_install(module)

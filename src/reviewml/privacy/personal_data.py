@@ -100,7 +100,7 @@ HYPHENS = re.compile(r"[\u2010-\u2015\u2212]")
 
 
 def is_personal(value: Any) -> bool:
-    """Tell whether a value holds what identifies a person, or a secret; texts alone can.
+    """Check whether a value holds what identifies a person, or a secret; texts alone can.
 
     Examples
     --------
@@ -156,12 +156,12 @@ def _has_number_of_person(text: str) -> bool:
 
 
 def _is_product(digits: str) -> bool:
-    """Tell whether digits can be a GTIN: an EAN, a UPC or an ISBN of 13 digits."""
+    """Check whether digits can be a GTIN: an EAN, a UPC or an ISBN of 13 digits."""
     return _is_valid("ean", digits)
 
 
 def _is_valid(kind: str, number: str) -> bool:
-    """Tell whether a number has the check digits of its kind, a module of stdnum."""
+    """Check whether a number has the check digits of its kind, a module of stdnum."""
     # Imported by name, since a warehouse that runs our code has no stdnum, and asks for none.
     valid: bool = importlib.import_module(f"stdnum.{kind}").is_valid(number)
     return valid

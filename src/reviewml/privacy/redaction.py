@@ -254,12 +254,12 @@ def describe_error(error: BaseException) -> str:
 
 
 def contains_secret(value: str) -> bool:
-    """Tell whether a text is, or holds, what only a secret looks like, whatever its name."""
+    """Check whether a text is, or holds, what only a secret looks like, whatever its name."""
     return any(rule.search(value) for rule in (PEM, ISSUED, PASSWORD))
 
 
 def is_secret_name(name: str | bytes) -> bool:
-    """Tell whether what goes by this name is a secret: `redact` masks what stands behind it.
+    """Check whether what goes by this name is a secret: `redact` masks what stands behind it.
 
     Examples
     --------
@@ -272,7 +272,7 @@ def is_secret_name(name: str | bytes) -> bool:
 
 
 def is_secret_shown(value: str) -> bool:
-    """Tell whether `redact` finds a secret in a value, but for what need not be one.
+    """Check whether `redact` finds a secret in a value, but for what need not be one.
 
     Examples
     --------

@@ -21,7 +21,7 @@ COLLECTIONS = (list, tuple, set, frozenset)
 
 
 def find_secret(parameters: Mapping[str, Any]) -> str | None:
-    """Return where the first secret of some parameters stands, or None.
+    """Find where the first secret of some parameters stands, or None.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def find_secret(parameters: Mapping[str, Any]) -> str | None:
 
 
 def _find_places(value: Any, place: str, named: bool) -> Iterator[str]:
-    """Yield where secrets stand in a value, which is `named` when a name above says so."""
+    """Find where secrets stand in a value, which is `named` when a name above says so."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "OUST":
         value = value.ravel().tolist()
     if isinstance(value, Mapping):
@@ -102,7 +102,7 @@ def _hide_value(value: Any, named: bool) -> Any:
 
 
 def _is_secret_pair(value: Any) -> bool:
-    """Tell whether a value is the name of a secret, and the secret."""
+    """Check whether a value is the name of a secret, and the secret."""
     is_pair = isinstance(value, list | tuple) and len(value) == 2
     return is_pair and isinstance(value[0], str | bytes) and is_secret_name(value[0])
 

@@ -154,7 +154,8 @@ class LocalRegistry(Registry):
         manifest = index_logged(lines)[version.version].manifest
         if manifest not in (None, read_fingerprint(folder)):
             raise DamagedModel(
-                f"{folder} is not what was logged as {version.name}@{version.version}: it was removed, "
+                f"{folder} is not what was logged as {version.name}@{version.version}: it was "
+                "removed, "
                 "renamed or overwritten. Bring it back from another copy."
             )
         return version, folder

@@ -35,7 +35,7 @@ BLANKS = "".join(chr(code) for first, last in CODES for code in range(first, las
 
 
 def is_blank(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Tell which texts show nothing; null where there is none."""
+    """Find which texts show nothing; null where there is none."""
     return pc.equal(pc.utf8_ltrim(texts, BLANKS), "")
 
 

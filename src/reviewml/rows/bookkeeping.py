@@ -74,7 +74,7 @@ def get_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
 
 
 def identify_rows(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
-    """Return what each row goes by: its id, or its place where it has none."""
+    """Identify each row by its id, or by its place where it has none."""
     places, ids = batch.column(PLACE), get_ids(batch, roles)
     if ids.null_count == 0:
         return ids
@@ -164,13 +164,13 @@ class ResultErrors:
 
 
 def has_target(batch: pa.RecordBatch, roles: Roles) -> npt.NDArray[np.bool_]:
-    """Tell which rows of a batch have a target; shape ``(n,)``."""
+    """Find which rows of a batch have a target; shape ``(n,)``."""
     missing = pc.is_null(batch.column(roles.target), nan_is_null=True)
     return ~missing.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def find_unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    """Tell which rows of a batch could not be read at all; shape ``(n,)``."""
+    """Find which rows of a batch could not be read at all; shape ``(n,)``."""
     bad = np.zeros(len(batch), bool)
     errors = batch.column(ERRORS)
     if errors.null_count == len(errors):

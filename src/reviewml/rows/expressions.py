@@ -102,7 +102,7 @@ class Quantity(Expression):
 
     @abstractmethod
     def measure(self, batch: pa.RecordBatch) -> pa.Array | npt.NDArray[np.float64]:
-        """Return what the column says: whole numbers and decimals as they are, else float64."""
+        """Read the column: whole numbers and decimals as they are, else float64."""
 
     def fill(self, batch: pa.RecordBatch, out: Column) -> None:
         write_numbers(subtract(self.measure(batch), self.offset), out)

@@ -23,7 +23,7 @@ _BYTES = (
 
 
 def has_floats(kind: pa.DataType) -> bool:
-    """Tell whether values of a type, or of a dictionary's, are floats."""
+    """Check whether values of a type, or of a dictionary's, are floats."""
     return bool(pa.types.is_floating(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 

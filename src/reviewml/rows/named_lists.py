@@ -33,7 +33,7 @@ def named_list(value_type: pa.DataType, names: Sequence[str]) -> pa.DataType:
 
 
 def has_names(list_type: pa.DataType) -> bool:
-    """Return whether the places of a fixed-size list have names."""
+    """Check whether the places of a fixed-size list have names."""
     return NAMES in (list_type.value_field.metadata or {})
 
 

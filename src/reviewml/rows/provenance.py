@@ -34,7 +34,7 @@ class Origin:
 
     @classmethod
     def read(cls, text: str | bytes) -> Origin | None:
-        """Return what `text` wrote; None for anything else, as a comment of somebody's."""
+        """Read what `text` wrote; None for anything else, as a comment of somebody's."""
         try:
             said = json.loads(text)
             return cls(str(said["enricher"]), str(said["fingerprint"]))
@@ -51,7 +51,7 @@ class Origin:
 
 
 def origin_of(field: pa.Field) -> Origin | None:
-    """Return which enricher added a column, where that is known."""
+    """Read which enricher added a column, where that is known."""
     stored = (field.metadata or {}).get(ORIGIN)
     return None if stored is None else Origin.read(stored)
 

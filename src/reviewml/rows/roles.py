@@ -143,7 +143,7 @@ def with_roles(schema: pa.Schema, roles: Roles) -> pa.Schema:
 
 
 def _has_text(kind: pa.DataType) -> bool:
-    """Tell whether values of a type can be written as text."""
+    """Check whether values of a type can be written as text."""
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     return not (pa.types.is_nested(kind) or pa.types.is_union(kind) or kind == MONTHS)
@@ -170,7 +170,7 @@ def require(schema: pa.Schema, column: str, asked_by: str) -> None:
 
 
 def normalize_name(name: str) -> str:
-    """Return what names of columns share that differ in spelling alone.
+    """Normalize a name, so that names that differ in spelling alone are equal.
 
     That is case, blanks, dashes, underscores, invisible characters and Unicode's normal forms.
 
@@ -296,7 +296,7 @@ def _check_readable(field: pa.Field) -> None:
 
 @functools.cache
 def is_time_zone(name: str) -> bool:
-    """Tell whether Arrow and Python know a time zone of this name."""
+    """Check whether Arrow and Python know a time zone of this name."""
     try:
         # Each has a list of its own.
         pa.lib.string_to_tzinfo(name)

@@ -193,7 +193,7 @@ LINKS = pa.schema([pa.field("id", KEY), pa.field("key", KEY)])
 
 
 def make_links(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
-    """Return which ids of a batch lead to which keys; rows without an id lead to none."""
+    """Find which ids of a batch lead to which keys; rows without an id lead to none."""
     name = roles_of(batch.schema).id
     if name is None or name not in batch.schema.names:
         return pa.RecordBatch.from_pylist([], schema=LINKS)

@@ -45,12 +45,12 @@ Parts = dict[str, Any]
 
 
 def compute_parts(statistics: Mapping[str, Statistic], batch: pa.RecordBatch) -> Parts:
-    """Return what each statistic says of a batch."""
+    """Compute the part of each statistic for a batch."""
     return {name: statistic.part(batch) for name, statistic in statistics.items()}
 
 
 def merge_parts(statistics: Mapping[str, Statistic], parts: Iterable[Parts]) -> Parts:
-    """Return what each statistic says of all rows, given the parts; nothing without any."""
+    """Merge the parts of each statistic to its value for all rows; nothing without parts."""
     found: Parts = {}
     for part in parts:
         for name, value in part.items():

@@ -140,7 +140,7 @@ def _find_bulk(days: Integers, counts: Integers) -> tuple[int, int]:
 
 
 def _count_days(days: Integers, reached: Integers) -> int:
-    """Return how many days the times take without those at either end."""
+    """Count how many days the times take without those at either end."""
     last = int(reached[-1]) - 1
     ends = (int(np.ceil(MIDDLE * last)), int(np.floor((1 - MIDDLE) * last)))
     low, high = (days[np.searchsorted(reached, end, side="right")] for end in sorted(ends))

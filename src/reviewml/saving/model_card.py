@@ -76,7 +76,8 @@ def _write_data(report: Mapping[str, Any]) -> list[str]:
 def _write_steps(parts: Parts) -> list[str]:
     summaries = parts.report.get("steps", {})
     lines = [
-        f"{number}. {_write_line(name)}: `{type(step).__name__}` {_write_line(summaries.get(name, ''))}"
+        f"{number}. {_write_line(name)}: `{type(step).__name__}` "
+        f"{_write_line(summaries.get(name, ''))}"
         for number, (name, step) in enumerate(parts.steps, start=1)
     ]
     if parts.model is None:

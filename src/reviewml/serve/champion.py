@@ -117,7 +117,7 @@ class Champion:
         self.problem = problem
 
     def health(self) -> dict[str, Any]:
-        """Return which version serves, since when, and what is wrong, if anything."""
+        """Find which version serves, since when, and what is wrong, if anything."""
         status = "ok" if self.served else "failed" if self.problem else "loading"
         return {
             "status": status,

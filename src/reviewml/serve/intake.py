@@ -37,7 +37,7 @@ class Intake:
         self.held_bytes = 0
 
     def open(self) -> Holding:
-        """Return what one request holds: nothing yet."""
+        """Open the account of one request, which holds nothing yet."""
         return Holding(self)
 
 

@@ -105,13 +105,13 @@ class LoadedModel:
         return list(self._predicted.schema.names)
 
     def predict(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return what `Pipeline.predict` says of these rows, bookkeeping included."""
+        """Predict these rows as `Pipeline.predict` does, bookkeeping included."""
         with self._turn:
             self._fed.batch = batch.replace_schema_metadata(self._fed.batch.schema.metadata)
             return pa.concat_batches(self._predicted.full_batches())
 
     def describe_model(self) -> Mapping[str, Any]:
-        """Return what there is to know of the model, as plain data."""
+        """Describe the model as plain data."""
         classes = getattr(self.pipeline, "classes_", None)
         return {
             "model": self.name,

@@ -150,7 +150,7 @@ DEFAULT_RULES = CellRules()
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Tell whether values of a type are numbers; truth values are not."""
+    """Check whether values of a type are numbers; truth values are not."""
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return any(test(kind) for test in tests)
 
@@ -229,7 +229,7 @@ def find_leading_zeros(texts: pa.Array) -> npt.NDArray[np.intp]:
 
 
 def _view_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Return where each text begins, and the end of the last, among the bytes of all."""
+    """Find where each text begins, and the end of the last, among the bytes of all."""
     _, offsets, data = texts.buffers()
     if len(texts) == 0 or data is None:
         return np.zeros(len(texts) + 1, np.int32), np.empty(0, np.uint8)

@@ -88,7 +88,7 @@ def _recode_chunks(chunks: Iterator[bytes], encoding: str, file: File) -> Iterat
 
 
 def is_utf8(encoding: str) -> bool:
-    """Tell whether this names UTF-8.
+    """Check whether this names UTF-8.
 
     Raises
     ------

@@ -118,7 +118,7 @@ class Dialect:
         return _compile_pattern(self._cell + more + self._end)
 
     def has_newline_letters(self, content: bytes) -> bool:
-        """Tell whether a character that ends lines elsewhere may be a letter."""
+        """Check whether a character that ends lines elsewhere may be a letter."""
         if self.newline == "\r":
             return b"\n" in content
         if b"\r" not in content:

@@ -16,7 +16,7 @@ def explain_undecodable(content: bytes) -> str:
 
 
 def advise_encoding(content: bytes) -> str:
-    r"""Say what encoding to pass for bytes that are not valid UTF-8.
+    r"""Describe what encoding to pass for bytes that are not valid UTF-8.
 
     Windows writes cp1252 where its users say Latin-1. Both have the same letters, but 0x80 to
     0x9F are quotation marks, dashes and the euro sign in one and control characters in the other.

@@ -209,7 +209,7 @@ def _is_local(files: Any) -> bool:
 
 
 def _raise_options(files: Any) -> dict[str, str]:
-    """Return what has a filesystem raise when it may not list a folder, where it walks folders.
+    """Choose the options with which a filesystem raises when it may not list a folder.
 
     Object stores list all at once, and know no such option.
     """

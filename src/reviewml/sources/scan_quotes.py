@@ -79,7 +79,7 @@ class Block:
 
 
 def is_in_prose(dialect: Dialect) -> bool:
-    """Tell whether the delimiter stands in texts as well."""
+    """Check whether the delimiter stands in texts as well."""
     return dialect.delimiter in PROSE_DELIMITERS
 
 
@@ -119,7 +119,7 @@ class Scanner:
         self._lines = compile_record_lines(dialect, cells) if is_detected else None
 
     def scan(self, block: bytes, *, is_last: bool) -> tuple[int, list[Malformed]]:
-        """Return where the last whole record ends, and the malformed ones before.
+        """Find where the last whole record ends, and the malformed ones before.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Scanner:
         return end, malformed
 
     def _find_standard_end(self, block: bytes) -> int | None:
-        """Return where the last whole record ends, None when a look at each record is needed."""
+        """Find where the last whole record ends, None when a look at each record is needed."""
         dialect = self.dialect
         escape = dialect.escape.encode()
         if has_line(block, dialect.comment) or (escape and escape in block):
@@ -302,7 +302,7 @@ def find_standard_quotes(block: bytes, dialect: Dialect) -> npt.NDArray[np.int64
 
 
 def find_last_end(block: bytes, quotes: npt.NDArray[np.int64]) -> int:
-    """Return where the last record ends: after the last newline that is not quoted."""
+    """Find where the last record ends: after the last newline that is not quoted."""
     # What comes after a quote that opens a cell is in it.
     stop = int(quotes[-1]) if len(quotes) % 2 else len(block)
     for start in (max(stop - TAIL, 0), 0):
@@ -314,7 +314,7 @@ def find_last_end(block: bytes, quotes: npt.NDArray[np.int64]) -> int:
 
 
 def has_quoted_newline(block: bytes, quotes: npt.NDArray[np.int64]) -> bool:
-    """Tell whether a cell in quotes goes over several lines."""
+    """Check whether a cell in quotes goes over several lines."""
     return bool((np.searchsorted(quotes, find_newlines(block, 0, len(block))) % 2 == 1).any())
 
 
@@ -325,7 +325,7 @@ def find_newlines(block: bytes, start: int, stop: int) -> npt.NDArray[np.int64]:
 
 
 def has_line(block: bytes, comment: str) -> bool:
-    """Tell whether a line starts as comments do; none does where there are none."""
+    """Check whether a line starts as comments do; none does where there are none."""
     mark = comment.encode()
     return bool(mark) and (block.startswith(mark) or b"\n" + mark in block or b"\r" + mark in block)
 

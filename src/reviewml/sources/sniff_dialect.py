@@ -90,7 +90,7 @@ def sniff(content: bytes, options: CsvOptions) -> Dialect:
 
 
 def find_newline(content: bytes) -> str:
-    """Return what ends lines: a carriage return alone, or a line feed with or without one."""
+    """Find what ends lines: a carriage return alone, or a line feed with or without one."""
     match = re.search(rb"\r\n|[\r\n]", content)
     return "\r" if match and match[0] == b"\r" else "\n"
 
@@ -188,7 +188,7 @@ def _read_records(
 
 
 def _is_enclosing(records: Sequence[list[bytes]]) -> bool:
-    """Tell whether cells stand in quotes so often that these cannot be letters."""
+    """Check whether cells stand in quotes so often that these cannot be letters."""
     header, *rows = records
     if any(QUOTE.encode() in cell for cell in header):
         return True
@@ -208,7 +208,7 @@ def _has_doubled(cell: bytes) -> bool:
 
 
 def _is_uniform(content: bytes, dialect: Dialect) -> bool:
-    """Tell whether all records are standard, and have as many cells as the header."""
+    """Check whether all records are standard, and have as many cells as the header."""
     if dialect.escape or not dialect.quote or has_line(content, dialect.comment):
         return False
     if dialect.has_newline_letters(content):
@@ -228,7 +228,7 @@ def _is_uniform(content: bytes, dialect: Dialect) -> bool:
 
 
 def _find_scope(content: bytes, dialect: Dialect) -> Scope:
-    """Tell where the escape counts, from cells that only one kind of writer writes."""
+    """Find where the escape counts, from cells that only one kind of writer writes."""
     quote, escape = dialect.quote.encode(), dialect.escape.encode()
     special = re.escape(quote + escape)
     single = re.compile(rb"(?<!%s)(?:%s{2})*+%s(?![%s])" % (*[re.escape(escape)] * 3, special))
@@ -309,7 +309,7 @@ def find_title(content: bytes, dialect: Dialect, options: CsvOptions) -> Title |
 
 
 def _find_table(content: bytes, dialect: Dialect) -> tuple[float, int, int]:
-    """Return where records start that have the same number of cells, how many, and how often."""
+    """Find where records start that have the same number of cells, how many, and how often."""
     records = list(itertools.islice(_read_records(content, dialect), SNIFFED))
     counts = Counter(len(cells) for _, cells in records[1:])
     expected, times = max(counts.items(), key=lambda item: item[1], default=(0, 0))
@@ -322,7 +322,7 @@ def _find_table(content: bytes, dialect: Dialect) -> tuple[float, int, int]:
 
 
 def _is_padded(header: list[bytes], after: list[bytes]) -> bool:
-    """Tell whether a spreadsheet wrote a title: one cell, the others empty, and then all full."""
+    """Check whether a spreadsheet wrote a title: one cell, the others empty, and then all full."""
     if not header or any(header[1:]):
         return False
     if SEPARATOR.fullmatch(header[0]):

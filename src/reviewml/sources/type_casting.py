@@ -219,7 +219,8 @@ class CastColumn:
         plain = self._rewrite_plain(text)
         if is_number(self.type) and cast_or_null(plain, self.type).null_count == 0:
             return f"{said} would change as {self.type}: {self._write_advice('string')}"
-        return f"{said} is not {self.type}: {self._write_hint(text)}{self._write_advice(self._find_wider_type(plain))}"
+        advice = self._write_advice(self._find_wider_type(plain))
+        return f"{said} is not {self.type}: {self._write_hint(text)}{advice}"
 
     def _write_hint(self, text: pa.Array) -> str:
         sign = text[0].as_py().strip()

@@ -106,12 +106,12 @@ class CellSample:
 
     @classmethod
     def of(cls, field: pa.Field) -> CellSample:
-        """Return what a field carries."""
+        """Read the sample that a field carries."""
         note = (field.metadata or {}).get(NOTE)
         return cls() if note is None else cls(**json.loads(note))
 
     def merge(self, other: CellSample) -> CellSample:
-        """Return what two files say together."""
+        """Merge the samples of two files."""
         return CellSample(
             self.cells + other.cells,
             self.numbers + other.numbers,
@@ -124,7 +124,7 @@ class CellSample:
         )
 
     def warnings(self, name: str, *, numbers: bool) -> Iterator[str]:
-        """Yield what the user should know of a column that is read as text.
+        """List warnings about a column that is read as text.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class CellSample:
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether a text consists of signs or a word that stand for no value."""
+    """Check whether a text consists of signs or a word that stand for no value."""
     return text.strip() in MISSING or re.match(BLANK, text.strip()) is not None
 
 
@@ -196,7 +196,7 @@ def infer_sample(table: pa.Table, rules: CellRules) -> pa.Schema:
 
 
 def is_record_like(schema: pa.Schema) -> bool:
-    """Tell whether the names of all numbers and times are such themselves: there is no header.
+    """Check whether the names of all numbers and times are such themselves: there is no header.
 
     Not where they are whole numbers in order, or a year or the position: these are names, too.
     """
@@ -266,7 +266,7 @@ def _is_fit(texts: pa.Array, kind: pa.DataType, rules: CellRules) -> bool:
 
 
 def _may_be_mistaken(texts: pa.Array, rules: CellRules) -> bool:
-    """Tell whether so many texts look like values of another type that all should be looked at."""
+    """Check whether so many texts look like values of another type that all should be looked at."""
     few = texts.take(pa.array(range(0, len(texts), -(-len(texts) // LOOKED_AT))))
     few = few.filter(pc.invert(pc.match_substring_regex(few, BLANK)))
     alike = [WRITTEN, *dict.fromkeys(LOOKS_LIKE.values())]

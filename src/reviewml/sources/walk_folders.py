@@ -24,11 +24,11 @@ class Selection(ABC):
 
     @abstractmethod
     def enters(self, name: str) -> bool:
-        """Tell whether a folder, by its path below the one that is walked, may hold such files."""
+        """Check whether a folder, by its path below the one that is walked, may hold such files."""
 
     @abstractmethod
     def takes(self, name: str) -> bool:
-        """Tell whether a file is wanted, by the same."""
+        """Check whether a file is wanted, by the same."""
 
 
 class DataFiles(Selection):
@@ -65,7 +65,7 @@ class Pattern(Selection):
 
 
 def is_data(name: str) -> bool:
-    """Tell whether a file or folder holds rows by its name; ``_year=2026`` does, ``_temp`` not."""
+    """Check whether a file or folder holds rows by its name; ``_year=2026`` does, ``_temp`` not."""
     return not name.startswith(".") and (not name.startswith("_") or "=" in name)
 
 
@@ -189,7 +189,7 @@ class FolderWalk:
 
 
 def list_folder(folder: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder.
+    """List the entries of a folder.
 
     Raises
     ------

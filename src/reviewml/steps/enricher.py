@@ -76,7 +76,7 @@ class Enricher(Enrichment):
         """
 
     def sql(self, columns: Mapping[str, str]) -> Call | None:
-        """Return how a database that holds the rows computes the same values, where it can.
+        """Write how a database that holds the rows computes the same values, where it can.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Enricher(Enrichment):
         return None
 
     def effort(self) -> Mapping[str, int]:
-        """Return what it has taken so far in this process, in units such as tokens, for plans."""
+        """Count what it has used in this process so far, in units such as tokens, for plans."""
         return {}
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:

@@ -48,7 +48,7 @@ class Enrichment(FrameTransformer, Component, ABC):
         return False
 
     def questions(self, rows: Dataset, stage: str) -> list[tuple[AskDatabase, Dataset]]:
-        """Return what a database would be asked, and about which rows, for plans.
+        """List the database calls that it would make, and for which rows, for cost estimates.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class Enrichment(FrameTransformer, Component, ABC):
         return {name: value for name, value in params.items() if name not in ROLE_NAMES}
 
     def origin(self) -> Origin | None:
-        """Return what its columns say of where they come from; None when they say nothing."""
+        """Make the provenance of its columns; None when there is none."""
         held = {name: id(value) for name, value in vars(self).items() if not name.startswith("_")}
         # Hashing fitted state again for each batch that is served would take longer than the rest.
         if getattr(self, "_origin_of", None) != held:
@@ -165,7 +165,7 @@ class Enrichment(FrameTransformer, Component, ABC):
         return None
 
     def summary(self) -> str:
-        """Return what is worth knowing about the fitted state, in one line for reports."""
+        """Summarize the fitted state in one line, for reports."""
         return ""
 
 

@@ -81,7 +81,7 @@ class Featurizer(Component, ABC):
         """Raise `SchemaError` when a column is absent or holds what it was not fitted on."""
 
     def beyond_operators(self) -> tuple[Featurizer, Sequence[str]] | None:
-        """Return what computes the features that no database can, apart from the others.
+        """Make a featurizer of the features that no database can compute.
 
         Those are on texts, `TextMeasure` included: words and digits of all scripts are found by
         our own code everywhere.
@@ -95,11 +95,11 @@ class Featurizer(Component, ABC):
         return None
 
     def summary(self) -> dict[str, Any]:
-        """Return what the report of fitting says of it, as plain data."""
+        """Summarize it for the report of fitting, as plain data."""
         return {"features": len(self.features())}
 
     def warnings(self) -> list[str]:
-        """Return what the user should look at, each with its column and the way out."""
+        """List warnings for the user, each with its column and the way out."""
         return []
 
     def fit(self, dataset: Dataset) -> Self:

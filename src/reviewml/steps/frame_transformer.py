@@ -45,7 +45,7 @@ class OutputContainer:
         return self
 
     def output_container(self) -> str:
-        """Return what was chosen here, or by ``sklearn.set_config(transform_output=...)``."""
+        """Get the choice made here, or by ``sklearn.set_config(transform_output=...)``."""
         chosen: Mapping[str, str] = getattr(self, "_sklearn_output_config", {})
         return chosen.get("transform") or str(sklearn.get_config()["transform_output"])
 

@@ -22,7 +22,7 @@ class Model(ABC):
 
     @abstractmethod
     def predict(self, features: Matrix) -> npt.NDArray[np.float64]:
-        """Return what the model says of each row.
+        """Describe what the model says of each row.
 
         Returns
         -------
@@ -33,7 +33,7 @@ class Model(ABC):
 
     @abstractmethod
     def contributions(self, features: Matrix) -> npt.NDArray[np.float64]:
-        """Return how much each feature moves each row's margin, and the starting point.
+        """Measure how much each feature moves each row's margin, and the starting point.
 
         Returns
         -------
@@ -53,5 +53,5 @@ class Model(ABC):
         """Read what `save` wrote, executing nothing from it."""
 
     def summary(self) -> dict[str, Any]:
-        """Return what a model card should say of it, as plain data."""
+        """Describe what a model card should say of it, as plain data."""
         return {}

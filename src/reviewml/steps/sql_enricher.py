@@ -34,7 +34,7 @@ class SqlEnricher(Enrichment):
 
     @abstractmethod
     def sql(self, columns: Mapping[str, str]) -> Call:
-        """Return what to ask.
+        """Write the call.
 
         Parameters
         ----------

@@ -80,7 +80,7 @@ class SharedFiles(ABC):
 
     @abstractmethod
     def list_names(self, folder: str) -> list[str]:
-        """Return what is in a folder now; nothing when it is not there."""
+        """List the names in a folder; nothing when there is no folder."""
 
     @abstractmethod
     def find(self, folder: str) -> list[str]:
@@ -88,7 +88,7 @@ class SharedFiles(ABC):
 
     @abstractmethod
     def read(self, path: str, *, most: int | None = None) -> bytes:
-        """Return what a file holds, or raise FileNotFoundError.
+        """Read a file, or raise FileNotFoundError.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class SharedFolder(SharedFiles):
                         path.unlink()
 
     def _resolve_path(self, path: str) -> Path:
-        """Return where a file is; the folders above it must not be links to others."""
+        """Find where a file is; the folders above it must not be links to others."""
         folder = Path(self.root)
         for name in path.split("/")[:-1]:
             folder /= name

@@ -70,7 +70,7 @@ def explain_write_errors(path: Path | str, more: str = "") -> Iterator[None]:
 
 
 def can_name_a_file(path: Path | str) -> bool:
-    """Tell whether the system could have a file of that name: NUL and half letters are none."""
+    """Check whether the system could have a file of that name: NUL and half letters are none."""
     try:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:

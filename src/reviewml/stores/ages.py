@@ -23,7 +23,7 @@ DAY = 86_400.0
 def find_unused(
     last_used: Sequence[float], older_than: Duration, now: float | None = None
 ) -> list[bool]:
-    """Tell which shelves nobody used for longer than a duration before the last use of any.
+    """Find which shelves nobody used for longer than a duration before the last use of any.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ def _warn_of_clocks(now: float, newest: float, age: float) -> None:
         )
     elif age and newest < now - age:
         warn_at_caller(
-            f"the store was last used on {_format_date(newest)} by the clocks, and ages are counted from "
+            f"the store was last used on {_format_date(newest)} by the clocks, and ages are "
+            "counted from "
             "then: what was used shortly before is kept. Prune what is older than 0s to delete all."
         )
 

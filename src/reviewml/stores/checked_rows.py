@@ -104,7 +104,7 @@ def _decode_text(raw: bytes) -> str | bytes:
 
 
 def has_checksums(connection: Connection, table: str) -> bool:
-    """Tell whether the values of a table have checksums; an earlier version wrote none."""
+    """Check whether the values of a table have checksums; an earlier version wrote none."""
     names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return ("checksum",) in names.fetchall()
 

@@ -78,7 +78,7 @@ def _number_cells(cells: Sequence[Cell], *, integers: bool) -> tuple[Sums, Sums]
 
 
 def _number_cell(cell: object) -> int:
-    """Return what stands for a cell of a column that is not of integers."""
+    """Make a number of a cell of a column that is not of integers."""
     if type(cell) is str:
         return zlib.crc32(cell.encode())
     if cell is None:

@@ -84,7 +84,7 @@ class SegmentSet:
         )
 
     def find_hits(self, keys: Keys) -> Iterator[Hits]:
-        """Yield where keys are found, each once."""
+        """Find where keys are found, each once."""
         # In order, so that neighbours are looked for in the same pages.
         missing = np.argsort(keys)
         for segment in self.load_segments().values():
@@ -95,7 +95,7 @@ class SegmentSet:
             missing = missing[~there]
 
     def contains_keys(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        """Tell which keys are in it."""
+        """Find which keys are in it."""
         mask = np.zeros(len(keys), bool)
         for positions, _, _ in self.find_hits(keys):
             mask[positions] = True
@@ -110,7 +110,7 @@ class SegmentSet:
         return name
 
     def to_merge(self) -> list[list[SegmentName]]:
-        """Return which neighbours are to become one segment each; none when they are few."""
+        """Find which neighbours are to become one segment each; none when they are few."""
         groups = [group for group in _group_names(self.list_names()) if len(group) > 1]
         return groups if sum(map(len, groups)) > MANY else []
 
@@ -185,7 +185,8 @@ class SegmentSet:
         file = self.place.read(self._make_path(name))
         if hash_file(file) != name.digest:
             raise self.place.make_error(
-                f"{self._make_path(name)} is damaged, or was copied in part: delete that file, and the "
+                f"{self._make_path(name)} is damaged, or was copied in part: delete that file, and "
+                "the "
                 f"{name.rows:,} values in it are computed again"
             )
         return map_segment(file)

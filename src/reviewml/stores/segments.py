@@ -50,7 +50,7 @@ class SegmentName:
 
     @classmethod
     def read(cls, name: str) -> SegmentName | None:
-        """Return what a file's name says; None when it is no segment's."""
+        """Parse the name of a file; None when it is no segment's."""
         found = _NAME.fullmatch(name)
         read = found and cls(found[1], int(found[2]), int(found[3]), found[4])
         # Numbers can be written otherwise, with zeros before them or as other digits.

@@ -187,7 +187,7 @@ class _Files:
         return {*self.place.list_names(SHELVES), *self.uses.list_shelves()}
 
     def make_summary(self, fingerprint: str) -> ShelfSummary | None:
-        """Return what is known of a shelf without reading its values; None of an empty folder."""
+        """Summarize a shelf without reading its values; None for an empty folder."""
         names, use = self.shelf(fingerprint).list_names(), self.uses.of(fingerprint)
         if use is None and not names:
             return None

@@ -66,7 +66,7 @@ def from_cells(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
 
 
 def is_integer_cells(kind: pa.DataType) -> bool:
-    """Tell whether values of a type are kept as the integer of their bits."""
+    """Check whether values of a type are kept as the integer of their bits."""
     if pa.types.is_boolean(kind):
         return True
     return bool(pa.types.is_primitive(kind)) and kind.bit_width in _BITS

@@ -97,12 +97,12 @@ class UsageStats:
         return self.place.list_names(FOLDER)
 
     def of(self, fingerprint: str) -> ShelfUsage | None:
-        """Return what all processes have asked of a shelf; None when none has."""
+        """Sum what all processes have asked of a shelf; None when none has."""
         found = self._read_files(fingerprint)
         return sum_uses(found.values()) if found else None
 
     def has_many_files(self, fingerprint: str) -> bool:
-        """Tell whether files are to be summed up."""
+        """Check whether files are to be summed up."""
         return len(self.place.list_names(_make_folder_path(fingerprint))) > MANY
 
     def sum_up(self, fingerprint: str) -> None:

@@ -61,7 +61,7 @@ class TrainerContract:
 
     @pytest.fixture
     def model(self, trainer: Trainer, task: Task) -> Model:
-        """Return what it makes of the examples."""
+        """Train a model on the examples."""
         return trainer.train(
             make_examples(task), make_example_features(), make_examples(task, 200, seed=1)
         )

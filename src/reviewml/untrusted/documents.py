@@ -93,7 +93,7 @@ def check_document(raw: bytes) -> None:
 
 
 def _has_digits(raw: bytes, count: int) -> bool:
-    """Tell whether so many digits follow each other; it takes the same time whatever they are."""
+    """Check whether so many digits follow each other; it takes the same time whatever they are."""
     return len(raw) >= count and b"0" * count in raw.translate(_DIGITS_AS_ZEROS)
 
 

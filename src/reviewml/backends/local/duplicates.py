@@ -58,7 +58,7 @@ class DistinctStream:
 def find_first_rows(
     batch: pa.RecordBatch, operation: DropDuplicates
 ) -> tuple[npt.NDArray[np.bool_], int]:
-    """Tell which rows are kept, and how many share an id with a row that differs.
+    """Find the rows that are kept, and count those that share an id with a row that differs.
 
     Of rows that say the same the one with the smallest place is kept, whatever their order.
     """
@@ -88,7 +88,7 @@ def find_first_rows(
 def _known_rows(
     batch: pa.RecordBatch, operation: DropDuplicates, rows: npt.NDArray[np.intp]
 ) -> tuple[pa.Table, int]:
-    """Return what is compared of these rows, and how many different ids they have."""
+    """Select what is compared of these rows, and count their different ids."""
     columns = {f"by {n}": _to_comparable(batch.column(n)) for n in operation.by}
     by = list(columns)
     columns |= {f"column {n}": _to_comparable(batch.column(n)) for n in operation.columns}
@@ -104,7 +104,7 @@ def _find_missing(column: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _find_blank(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """Tell which texts show nothing, as ids that are missing in a CSV file do."""
+    """Find which texts show nothing, as ids that are missing in a CSV file do."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return np.zeros(len(column), bool)
     blank: npt.NDArray[np.bool_] = is_blank(column).to_numpy()

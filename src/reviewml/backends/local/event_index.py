@@ -65,12 +65,12 @@ class TimeLine:
         return max(1, (2**63 - 1) // self.step)
 
     def begins(self, first_key: int, n_keys: int) -> Integers:
-        """Return where on its line each key has the moment 0."""
+        """Find where on its line each key has the moment 0."""
         numbers = np.arange(first_key, first_key + n_keys) % self.keys
         return numbers * self.step - self.first
 
     def places(self, begins: Integers, moments: Integers) -> Integers:
-        """Return where on its line each moment is; those outside come to the ends of the key."""
+        """Find where on its line each moment is; those outside come to the ends of the key."""
         places = np.clip(moments, self.first, self.last + 1)
         places += begins
         return places
@@ -182,12 +182,12 @@ class EventIndex:
         )
 
     def moments(self, keys: Integers, events: Integers) -> Integers:
-        """Return when events of these keys happened."""
+        """Find when events of these keys happened."""
         return self.places.take(events) - self.begins.take(keys)
 
 
 def index_distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.RecordBatch]:
-    """Return which of the distinct keys each row has, and these keys."""
+    """Find which of the distinct keys each row has, and these keys."""
     encoded = [as_keys(key).dictionary_encode(null_encoding="encode") for key in keys.columns]
     codes = [np.asarray(column.indices).astype(np.intp) for column in encoded]
     if len(codes) == 1:

@@ -163,7 +163,7 @@ def check_carried(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> N
 
 
 def _has_empty_lists(kind: pa.DataType) -> bool:
-    """Tell whether lists of the fixed size 0 are within a type."""
+    """Check whether lists of the fixed size 0 are within a type."""
     if pa.types.is_fixed_size_list(kind) and kind.list_size == 0:
         return True
     return any(_has_empty_lists(kind.field(at).type) for at in range(kind.num_fields))

@@ -189,7 +189,7 @@ class RayBackend(Backend):
         cluster.connect(self.address, self.runtime_env)
 
     def ledger(self) -> Coordinator:
-        """Return where workers of a computation tell what happened."""
+        """Open the coordinator to which the workers of a computation report."""
         self.connect()
         return Coordinator.of(cluster.name_connection())
 
@@ -201,7 +201,7 @@ class RayBackend(Backend):
         return WorkerPool.of(operation, options, self.concurrency)
 
     def enrichment_store(self) -> EnrichmentStore | None:
-        """Return where values of enrichers are kept, if anywhere."""
+        """Open the store of values of enrichers, if there is one."""
         if self.store == "auto":
             return default_store()
         if self.store is None or isinstance(self.store, EnrichmentStore):

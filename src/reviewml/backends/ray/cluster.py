@@ -203,7 +203,7 @@ def _list_other_machines() -> list[str]:
 
 
 def count_room(num_cpus: float, num_gpus: float) -> int:
-    """Return how many workers that claim as much the cluster has room for now, at least one."""
+    """Count how many workers that claim as much the cluster has room for now, at least one."""
     has = ray.cluster_resources()
     rooms = [
         has.get(name, 0) // wanted

@@ -19,10 +19,10 @@ class RayContext(Protocol):
         """Read anything that holds rows."""
 
     def ledger(self) -> Coordinator:
-        """Return where workers of a computation tell what happened."""
+        """Open the coordinator to which the workers of a computation report."""
 
     def pool(self, operation: BatchOperation) -> WorkerPool:
         """Return the workers for a step."""
 
     def enrichment_store(self) -> ValueStore | None:
-        """Return where values of enrichers are kept, if anywhere."""
+        """Open the store of values of enrichers, if there is one."""

@@ -82,7 +82,7 @@ class CoordinatorActor:
         self._works[work].tallies.setdefault(what, {})[part] = tally
 
     def take(self, work: str) -> tuple[Counter[str], list[Tally]]:
-        """Return what was gathered of some work, and forget it."""
+        """Take the tallies of some work, and forget it."""
         known = self._works.pop(work, JobState())
         return known.restarts, list(map(_merge_tallies, known.tallies.values()))
 
@@ -154,7 +154,7 @@ class Coordinator:
         self.notes.end.remote(self.work, _name_by_worker(what), _identify_worker())
 
     def tell(self, what: str, part: Hashable, tally: Tally) -> None:
-        """Tell what was counted in a part of some work."""
+        """Report the counts of a part of some work."""
         ray.get(self.notes.tell.remote(self.work, what, part, tally))
 
     def report(self) -> None:
@@ -179,7 +179,7 @@ def _get_actor(connection: str) -> Any:  # noqa: ARG001 (what it is kept by)
 
 
 def _identify_worker() -> str:
-    """Return what stays the same when another process takes the place of this one."""
+    """Identify this worker; a process that takes its place has the same name."""
     context = ray.get_runtime_context()
     return str(context.get_actor_id() or context.get_task_id())
 

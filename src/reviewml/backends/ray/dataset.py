@@ -68,7 +68,7 @@ class RayStage:
         return ", ".join(steps) or self.operations[-1].name
 
     def can_take(self, pool: WorkerPool) -> bool:
-        """Tell whether its workers may do what this pool would."""
+        """Check whether its workers may do what this pool would."""
         if not pool.actors:
             # What needs no device must not keep one waiting.
             return self.pool.num_gpus == 0

@@ -147,7 +147,7 @@ def shuffle_by_key(
     schema: pa.Schema,
     ledger: Coordinator,
 ) -> ray.data.Dataset:
-    """Return what the work makes of each shard of keys.
+    """Run the work on each shard of keys.
 
     Rows that lack a part of their key are spread evenly; they match nothing. All rows of one key
     come to one worker, which a key with very many of them can be too much for.

@@ -118,7 +118,7 @@ class SnowflakeBackend(Backend):
         return dataclasses.replace(self.pool, connection=own)
 
     def database(self) -> SnowflakeSession:
-        """Return what runs statements, connected."""
+        """Open a session that runs statements."""
         return self.access.database()
 
     def read(self, data: Any, roles: Roles = Roles()) -> SnowflakeDataset:
@@ -158,7 +158,7 @@ class SnowflakeBackend(Backend):
         return budget
 
     def enrichment_store(self) -> EnrichmentStore | None:
-        """Return where values of enrichers are kept, if anywhere."""
+        """Open the store of values of enrichers, if there is one."""
         if self.store == "auto":
             return SnowflakeStore(self.access.connection)
         return self.store

@@ -23,10 +23,10 @@ class SnowflakeContext(Protocol):
         """Where jobs run."""
 
     def database(self) -> SnowflakeSession:
-        """Return what runs statements, connected."""
+        """Open a session that runs statements."""
 
     def read(self, data: Any, roles: Roles = Roles()) -> Dataset:
         """Read anything that holds rows."""
 
     def enrichment_store(self) -> ValueStore | None:
-        """Return where values of enrichers are kept, if anywhere."""
+        """Open the store of values of enrichers, if there is one."""

@@ -102,7 +102,7 @@ class CreditBudget:
                 raise ParameterError(f"prices: no function {name!r}. Did you mean {meant[0]!r}?")
 
     def credits(self, price: Price, texts: Texts) -> Range:
-        """Return what it would cost to send some texts, from the least to the most.
+        """Estimate the credits of some texts, from the least to the most.
 
         Raises
         ------

@@ -229,7 +229,7 @@ class SnowflakeStore(EnrichmentStore):
         return database
 
     def _ensure_tables(self) -> SnowflakeSession:
-        """Return what runs statements, the tables being there that no shelf has for itself."""
+        """Open a session, and create the tables that all shelves share."""
         database = ConnectionConfig(self.connection).database()
         for name, columns in ((self._shelves, SHELVES), (self.links, "ID TEXT, KEY TEXT")):
             if name not in database.made:

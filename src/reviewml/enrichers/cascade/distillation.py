@@ -81,7 +81,7 @@ class TeacherLabels:
         return TeacherLabels(*(getattr(self, field)[chosen] for field in fields))
 
     def has_enough(self, agreement: float, confidence: float) -> bool:
-        """Return whether there are enough texts of each part to say anything."""
+        """Check whether there are enough texts of each part to say anything."""
         held_out = len(self.part("held_out"))
         reachable = bound_disagreements(held_out, agreement, confidence) is not None
         return reachable and len(self.part("trained")) > 0 and len(self.part("tuned")) > 0
@@ -98,7 +98,7 @@ class TeacherLabels:
         return float((sure > choose_threshold(sure, agrees, agreement, 0.5)).mean())
 
     def compare_student(self, taught: CalibratedStudent) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Return how sure a student is of each text, and where it says what the teacher does."""
+        """Describe how sure a student is of each text, and where it says what the teacher does."""
         found = taught.probabilities(list(self.texts))
         # What it has no number for goes to the teacher, whatever the threshold.
         sure = np.nan_to_num(found.max(axis=1), nan=-np.inf)
@@ -207,7 +207,7 @@ class TeacherAnswers(TextClassifier):
 
 
 def make_ask(teacher: TextClassifier, rows: Dataset) -> Ask:
-    """Return what asks a teacher where the rows are, so that what it said can be kept there."""
+    """Make a function that asks a teacher where the rows are, so that answers are stored there."""
 
     def ask(sample: TextSample) -> Floats:
         given = rows.read_other(pa.table({"text": sample.texts}), Roles.of(text="text"))

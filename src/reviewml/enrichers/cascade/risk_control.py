@@ -59,7 +59,7 @@ def choose_threshold(confidence: Floats, agrees: Mask, target: float, level: flo
 
 
 def bound_disagreements(texts: int, target: float, level: float) -> int | None:
-    """Return how many of some texts may disagree for the bound to reach the target.
+    """Count how many of some texts may disagree for the bound to reach the target.
 
     None when even without any it does not.
     """

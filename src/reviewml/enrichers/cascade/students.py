@@ -40,7 +40,7 @@ class Student(ABC):
 
     @classmethod
     def atol(cls) -> float:
-        """Return how far its values may move with the batch."""
+        """Get how far its values may move with the batch."""
         return 0.0
 
     @classmethod
@@ -61,7 +61,7 @@ class Student(ABC):
     @classmethod
     @abstractmethod
     def restore_student(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
-        """Return what `state` was taken of."""
+        """Restore a student from its state."""
 
     @property
     @abstractmethod
@@ -209,7 +209,7 @@ class CalibratedStudent:
 
     @classmethod
     def restore_student(cls, state: dict[str, Any], encoder: Checkpoint) -> Self:
-        """Return what `state` was taken of."""
+        """Restore a student from its state."""
         learned = {name: value for name, value in state.items() if name not in ("kind", "slope")}
         student = STUDENTS[state["kind"]].restore_student(learned, encoder)
         return cls(state["kind"], student, Calibration(state["slope"]))

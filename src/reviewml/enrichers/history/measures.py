@@ -108,7 +108,7 @@ class MeasureReviews(BatchOperation):
         return PLAIN
 
     def key_names(self) -> tuple[str, ...]:
-        """Return what the columns of the key are called afterwards."""
+        """List the names that the columns of the key get."""
         return tuple(f"{KEY} {number}" for number in range(len(self.keys)))
 
     def sums(self) -> tuple[str, ...]:
@@ -218,7 +218,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def count_bits(largest: float) -> int:
-    """Return how many bits behind the point values up to this can have, four times it included.
+    """Count how many bits behind the point values up to this can have, four times it included.
 
     Examples
     --------

@@ -419,7 +419,7 @@ class ReviewHistory(Enrichment):
         return step._with_history(dataset, measured).to_arrow().drop_columns([AS_OF])
 
     def segments(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
-        """Return which rows have no review to go by, and whose key no training row had."""
+        """Find which rows have no review to go by, and whose key no training row had."""
         longest = list(self._sort_windows())[-1]
         some = pc.greater(batch.column(f"{self.prefix_}_count_{longest}"), 0)
         hashes, _ = hash_keys([batch.column(name) for name in self._map_keys()])

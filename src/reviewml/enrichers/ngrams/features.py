@@ -85,7 +85,7 @@ class Ngrams:
         return Ngrams(pairs & ((1 << BITS) - 1), pairs >> BITS, self.texts)
 
     def count_ngrams(self) -> npt.NDArray[np.int64]:
-        """Return how many n-grams each text has."""
+        """Count how many n-grams each text has."""
         return np.bincount(self.rows, minlength=self.texts)
 
 
@@ -215,7 +215,7 @@ class _Words:
         return self._sum_terms(np.where(self.places < length, self.terms, np.uint64(0)))
 
     def in_title(self) -> Mask:
-        """Tell which words stand in the first of several lines of their text."""
+        """Find which words stand in the first of several lines of their text."""
         newline, rows = self.letters.newline, self.letters.rows
         if not newline.any():
             return np.zeros(len(self.starts), bool)

@@ -55,7 +55,7 @@ class NgramModel:
 
     @classmethod
     def make_empty(cls, classes: int) -> NgramModel:
-        """Return what is known before anything was learned: nothing."""
+        """Make a model that has learned nothing."""
         return cls(np.empty(0, np.int64), np.empty((0, classes + 1), np.float32), np.zeros(classes))
 
     def table(self) -> npt.NDArray[np.float32]:
@@ -85,7 +85,7 @@ class NgramModel:
 
 
 def count_ngrams(texts: pa.Array) -> Any:
-    """Return how often each text has each n-gram, sparse ``(texts, 2 ** BITS)``.
+    """Count how often each text has each n-gram, sparse ``(texts, 2 ** BITS)``.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class RatedReviews:
     only: float | None
 
     def counts(self) -> Any:
-        """Return how often each text has each n-gram, sparse ``(n, 2 ** BITS)``."""
+        """Count how often each text has each n-gram, sparse ``(n, 2 ** BITS)``."""
         return count_ngrams(self.texts)
 
 

@@ -53,7 +53,7 @@ class RatingScale:
     highest: float
 
     def contains(self, ratings: Floats) -> npt.NDArray[np.bool_]:
-        """Tell which ratings are on the scale."""
+        """Find which ratings are on the scale."""
         result: npt.NDArray[np.bool_] = (ratings >= self.lowest - STEP) & (
             ratings <= self.highest + STEP
         )
@@ -139,12 +139,12 @@ def find_common_range(counts: Mapping[float, int]) -> tuple[float, float]:
 
 
 def count_rare(total: int) -> int:
-    """Return how many of so many values are rare; see `RARE` and `SINGLE`."""
+    """Count how many of so many values are rare; see `RARE` and `SINGLE`."""
     return max(int(total * RARE), 1 if total >= SINGLE else 0)
 
 
 def describe_beyond(scale: RatingScale, counts: Mapping[float, int], where: str = "") -> str:
-    """Say how many ratings are beyond a scale; empty where none is."""
+    """Count how many ratings are beyond a scale; empty where none is."""
     total = sum(counts.values())
     beyond = total - scale.count_inside(counts)
     if not beyond:
@@ -157,7 +157,7 @@ def describe_beyond(scale: RatingScale, counts: Mapping[float, int], where: str 
 
 
 def is_short(scale: RatingScale, counts: Mapping[float, int]) -> bool:
-    """Tell whether no common rating is near the top of a scale, which may then be another."""
+    """Check whether no common rating is near the top of a scale, which may then be another."""
     _, highest = find_common_range(counts)
     return highest <= scale.lowest + SHORT * (scale.highest - scale.lowest)
 

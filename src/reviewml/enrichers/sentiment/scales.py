@@ -48,7 +48,7 @@ class ScaleSpec:
     by: str | None = None
 
     def parse_scales(self) -> RatingScale | Mapping[str, RatingScale]:
-        """Return what the user gave, checked; an empty mapping where that is nothing."""
+        """Check the scales that the user gave; an empty mapping where there are none."""
         if isinstance(self.scale, Mapping):
             return {
                 name_group(group): check_scale(one, f"scale[{group!r}]")
@@ -58,7 +58,7 @@ class ScaleSpec:
 
 
 def name_group(value: Any) -> str:
-    """Return what a value of the column that tells groups apart is called among them.
+    """Name the group of a value of the column that tells groups apart.
 
     Examples
     --------
@@ -139,7 +139,7 @@ class Scales:
         return values, inside
 
     def warnings(self) -> Iterator[str]:
-        """Yield what the user should look at: counts, and the way out."""
+        """List warnings for the user: counts, and the way out."""
         if self.unused and self.counts:
             known = ", ".join(map(repr, sorted(self.counts)[:5]))
             yield (
@@ -148,7 +148,8 @@ class Scales:
             )
         if len(set(self.scales.values())) > 1 and self.detected:
             yield (
-                f"ratings have several scales, told apart by {self.by!r}: {self._list_scales()}. Each "
+                f"ratings have several scales, told apart by {self.by!r}: "
+                f"{self._list_scales()}. Each "
                 "is read on its own; say with scale={...} which they are, or with scale=(low, "
                 "high) that they are one."
             )

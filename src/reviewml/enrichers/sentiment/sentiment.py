@@ -58,7 +58,7 @@ class Grounds:
     unlearned: str
 
     def explain_lacking(self, language: str) -> str:
-        """Return why texts in a language cannot be scored; empty where they can."""
+        """Explain why texts in a language cannot be scored; empty where they can."""
         known, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
         if language == NO_LANGUAGE or set(self.rated_rows) <= {NO_LANGUAGE}:
             # What is not told apart is judged by all that was learned.
@@ -250,7 +250,7 @@ class Sentiment(Enricher):
         return _predict_probabilities(texts, self._model, self._table)
 
     def summary(self) -> str:
-        """Return how many rated reviews it learned from, by language, or why from none."""
+        """Count how many rated reviews it learned from, by language, or why from none."""
         if self.unlearned_:
             return self.unlearned_
         counts = ", ".join(f"{name} {rows:,}" for name, rows in self.rated_rows_.items())

@@ -101,7 +101,7 @@ def make_scored_columns(column: str, labels: Sequence[str], scores: Floats) -> d
 def label_sets(
     sets: pa.Array, labels: Sequence[str]
 ) -> tuple[npt.NDArray[np.bool_], dict[int, Exception]]:
-    """Return which labels each row may have, and the rows whose sets make no sense.
+    """Find which labels each row may have, and the rows whose sets make no sense.
 
     Parameters
     ----------

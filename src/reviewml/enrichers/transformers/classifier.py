@@ -83,7 +83,7 @@ class TransformerClassifier(TextClassifier):
         self.checkpoint.require_licence(self.allow_licenses)
 
     def placement(self) -> Placement:
-        """Return where it runs on this machine, by what, and in which precision."""
+        """Find where it runs on this machine, by what, and in which precision."""
         return Placement.of(self.device or "auto", self.precision, self.backend)
 
     @property
@@ -126,7 +126,8 @@ class TransformerClassifier(TextClassifier):
         texts = sample_texts(rows, COMPARED)
         if not texts:
             raise ParameterError(
-                f"none of these rows has a text, and {self._describe_way()} has to be compared with the "
+                f"none of these rows has a text, and {self._describe_way()} has to be compared "
+                "with the "
                 "exact answers on some: fit on rows with texts, or leave backend='torch'."
             )
         exact = type(self)(
@@ -138,7 +139,8 @@ class TransformerClassifier(TextClassifier):
         }
         if self.agreement_["label"] < ENOUGH:
             warnings.warn(
-                f"{self.checkpoint.name} by {self._describe_way()}: {self.agreement_['summary']}. Leave "
+                f"{self.checkpoint.name} by {self._describe_way()}: "
+                f"{self.agreement_['summary']}. Leave "
                 "backend='torch' where that is not enough.",
                 stacklevel=2,
             )
@@ -148,7 +150,8 @@ class TransformerClassifier(TextClassifier):
         self.setup()
         if not self.exact and self._measured_agreement() is None:
             raise NotFitted(
-                f"{type(self).__name__} runs by {self._describe_way()}, and how far that is from the "
+                f"{type(self).__name__} runs by {self._describe_way()}, and how far that is "
+                "from the "
                 "exact answers was not measured: call fit() on some rows first, or fit its "
                 "pipeline; backend='torch' needs no fit."
             )

@@ -107,7 +107,7 @@ class TransformerSentiment(TransformerClassifier):
         return self._labels
 
     def values(self) -> dict[str, float]:
-        """Return what each label of the model stands for, from -1 to 1.
+        """Map each label of the model to a sentiment, from -1 to 1.
 
         Raises
         ------
@@ -191,7 +191,7 @@ class CheckLanguages(BatchOperation):
 
 
 def map_label_values(labels: Sequence[str], given: Mapping[str, float] | None) -> dict[str, float]:
-    """Return what labels stand for, from -1 to 1, in their order.
+    """Map labels to sentiments, from -1 to 1, in their order.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def take_rows(values: npt.NDArray[Any], places: Places) -> npt.NDArray[Any]:
 
 
 def map_failed_rows(failures: Mapping[int, Exception], places: Places) -> dict[int, Exception]:
-    """Return which rows failed, from which texts did."""
+    """Find which rows failed, from which texts did."""
     rows = np.flatnonzero(np.isin(places, list(failures)))
     return {int(row): failures[int(places[row])] for row in rows}
 

@@ -59,7 +59,7 @@ def compile_enrich(operation: Enrich, before: pa.Schema, after: pa.Schema) -> St
 
 
 def ask_once(question: RowCall, after: pa.Schema) -> Step:
-    """Return what asks about rows, and gives them with what is answered."""
+    """Make the step that asks about rows and joins the answers to them."""
     return lambda rows: CachedCall.of(question, rows).join_answers(after)
 
 
@@ -122,7 +122,7 @@ class CachedCall:
         return self._join_results(failed, after)
 
     def count_distinct(self) -> int:
-        """Return how many different rows there are to ask about, answered or not."""
+        """Count how many different rows there are to ask about, answered or not."""
         keys = f"SELECT DISTINCT {KEY} FROM ({self.rows.query}) WHERE {KEY} IS NOT NULL"
         return self.database.count(f"({keys})")
 
@@ -266,7 +266,7 @@ def _split_chunks(todo: int) -> Iterator[range]:
 
 
 def estimate(rows: Query, question: AskDatabase) -> CallEstimate:
-    """Return what asking about rows would cost, without asking.
+    """Estimate the cost of asking about rows, without asking.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def estimate(rows: Query, question: AskDatabase) -> CallEstimate:
 def measure_texts(
     database: SnowflakeSession, rows: str, text: str, counted: str | None = None
 ) -> Texts:
-    """Return how much text rows hold.
+    """Measure how much text rows hold.
 
     Parameters
     ----------

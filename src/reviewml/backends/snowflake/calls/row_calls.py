@@ -70,7 +70,7 @@ class RowCall(ABC):
 
     @abstractmethod
     def call(self, database: SnowflakeSession) -> CallSql:
-        """Return how to ask, once the enricher is set up."""
+        """Make the SQL of the call, once the enricher is set up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SqlRowCall(RowCall):
 
     @classmethod
     def of(cls, step: AskDatabase, schema: pa.Schema) -> SqlRowCall:
-        """Return what is asked about rows of a schema."""
+        """Make the call for rows of a schema."""
         # What is kept elsewhere cannot be compared with rows that are here.
         store = step.store if isinstance(step.store, SnowflakeStore) else None
         shown = write_role_cells(schema, step.enricher.needs)

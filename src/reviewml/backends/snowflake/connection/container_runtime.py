@@ -11,7 +11,7 @@ IN_RUNTIME = "IN_SPCS_ML_RUNTIME"
 
 
 def is_in_container_runtime() -> bool:
-    """Tell whether this process is inside it."""
+    """Check whether this process is inside it."""
     return bool(os.environ.get(IN_RUNTIME))
 
 

@@ -45,7 +45,7 @@ class Finding:
 
 
 def inspect_account(connection: Connection = None, named: Mapping[str, Any] = {}) -> list[Finding]:
-    """Return what was found.
+    """Inspect the account, and list the findings.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def inspect_account(connection: Connection = None, named: Mapping[str, Any] = {}
 
 
 def _list_own_names(database: SnowflakeSession, named: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the connection has of what is not named."""
+    """List the names that the connection has where none is given."""
     wanted = [what for what in ("role", "warehouse", "database", "schema") if what not in named]
     own = {}
     for what in wanted:
@@ -87,7 +87,7 @@ def _list_own_names(database: SnowflakeSession, named: Mapping[str, Any]) -> dic
 
 
 def _list_privileges(database: SnowflakeSession, role: str, known: set[str]) -> Held:
-    """Return what a role has, also by the roles that it was granted."""
+    """List the privileges of a role, those of the roles granted to it included."""
     known.add(role)
     found: Held = set()
     for row in database.select_records(f"SHOW GRANTS TO ROLE {quote_identifier(role)}"):

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def translate_errors(work: Callable[[], T]) -> T:
-    """Return what work returns, and raise what goes wrong in our words."""
+    """Run work, and raise its errors in our words."""
     try:
         return work()
     except (Error, SnowparkClientException) as error:
@@ -33,7 +33,7 @@ def translate_errors(work: Callable[[], T]) -> T:
 
 
 def server_message(error: Exception) -> str:
-    """Return what Snowflake says of a statement, without the values in it: they may be reviews."""
+    """Read the message of an error of Snowflake, without values: they may be reviews."""
     number = getattr(error, "errno", None) or -1
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
     text = redact(" ".join(str(text).split()))

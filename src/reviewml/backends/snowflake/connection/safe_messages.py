@@ -23,7 +23,7 @@ MARK = f"reviewml-{uuid.uuid4().hex}"
 
 
 def safe_message(error: Exception) -> str:
-    """Return what went wrong: in the words of the exception where these cannot quote a text.
+    """Describe an error, in the words of the exception where these cannot quote a text.
 
     Examples
     --------
@@ -70,6 +70,6 @@ def mark_errors(mark: str, what: str, work: Callable[P, T]) -> Callable[P, T]:
 
 
 def extract_marked(text: str) -> str | None:
-    """Return what `mark_errors` told in a message; None where it told nothing."""
+    """Describe what `mark_errors` told in a message; None where it told nothing."""
     found = re.search(f"{MARK}<(.*)>{MARK}", text, re.DOTALL)
     return found and found[1]

@@ -78,7 +78,7 @@ class ConnectionConfig:
     connection: Connection = None
 
     def database(self) -> SnowflakeSession:
-        """Return what runs statements, connected.
+        """Open a session that runs statements.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class SnowflakeSession:
         return query
 
     def count(self, rows: str) -> int:
-        """Return how many rows there are in what may stand behind ``FROM``."""
+        """Count how many rows there are in what may stand behind ``FROM``."""
         [(found,)] = self.run(f"SELECT COUNT(*) FROM {rows}")
         return int(found)
 
@@ -226,7 +226,7 @@ class SnowflakeSession:
                 yield table
 
     def describe_columns(self, query: str) -> list[ResultMetadata]:
-        """Return what the columns of a query are called, and their types."""
+        """Describe the columns of a query: names and types."""
         with self._execute_statement(f"SELECT * FROM ({query}\n) LIMIT 0") as cursor:
             return list(cursor.description)
 

@@ -79,7 +79,7 @@ class Pool:
                 )
 
     def database(self) -> SnowflakeSession:
-        """Return where statements run."""
+        """Open the session in which statements run."""
         return ConnectionConfig(self.connection).database()
 
     @property

@@ -53,7 +53,7 @@ class Job:
         return str(translate_errors(lambda: self._get_job().status))
 
     def logs(self, *, whole: bool = False) -> str:
-        """Return what it printed, on its first machine.
+        """Read what the first machine printed.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Job:
             raise
 
     def result(self, timeout: float | None = None) -> Any:
-        """Return what the function returned, or for a pipeline its report and where it is.
+        """Read the result of the function, or for a pipeline its report and its place.
 
         Raises
         ------

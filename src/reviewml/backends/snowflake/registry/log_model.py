@@ -96,7 +96,7 @@ def list_requirements(saved: Path) -> list[str]:
 
 
 def describe_signatures(packaged: PackagedModel) -> dict[str, ModelSignature]:
-    """Return what each method takes and gives, in the client's terms."""
+    """Describe the signature of each method, in the client's terms."""
     from snowflake.ml.model.model_signature import ModelSignature
 
     inputs = [_make_feature_spec(name, kind) for name, kind in packaged.inputs().items()]

@@ -117,7 +117,7 @@ def to_sql_type(kind: pa.DataType) -> str:
 
 
 def write_version_sql(name: Name, version: str) -> str:
-    """Return how SQL names a version of a model."""
+    """Write the SQL name of a version of a model."""
     return f"MODEL({name}, {version})"
 
 

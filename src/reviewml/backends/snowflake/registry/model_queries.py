@@ -48,7 +48,7 @@ class RunnableModel:
     version: StoredVersion
 
     def method(self, name: str) -> Method:
-        """Return what a method takes and gives.
+        """Find a method: its inputs and outputs.
 
         Raises
         ------

@@ -263,7 +263,7 @@ class ModelHandle:
 
 
 def name_version(number: int) -> str:
-    """Return what Snowflake calls a version.
+    """Name a version as Snowflake does.
 
     Examples
     --------
@@ -283,7 +283,7 @@ def _parse_aliases(listed: str | None) -> tuple[str, ...]:
 
 
 def list_events(records: Iterable[VersionMetadata]) -> list[Event]:
-    """Return what happened to versions, oldest first."""
+    """List the events of versions, oldest first."""
     events = (event for record in records for event in record.events)
     return sorted(events, key=lambda event: event.time)
 

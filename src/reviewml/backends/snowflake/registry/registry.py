@@ -170,7 +170,7 @@ class SnowflakeRegistry(Registry):
         return sorted(name for name in self._list_all_names() if self._make_handle(name).versions())
 
     def set_default(self, name: str, version: int) -> None:
-        """Say which version SQL means that names none; the first one until then."""
+        """Set the version that SQL uses where it names none; until then the first."""
         _, found = self._find_version(f"{name}@{version}")
         target = name_version(found.number)
         self._open_session().run(f"ALTER MODEL {self._name(name)} SET DEFAULT_VERSION = {target}")

@@ -207,7 +207,7 @@ class SnowflakeStage(SnowflakeSource):
         return make_full_schema(fields, roles), by_name | place
 
     def _read(self, database: SnowflakeSession, seen: str | None) -> tuple[str, tuple[object, ...]]:
-        """Return what stands behind ``FROM``, and the temporary tables in it."""
+        """Write the ``FROM`` clause, and list the temporary tables in it."""
         listing, rows = self._list_stage(database, seen), self._from(database, self.format)
         if self.format != "text":
             lines = None if self.format == "parquet" else self._from(database, "lines")
@@ -257,7 +257,8 @@ class SnowflakeStage(SnowflakeSource):
 
     def __repr__(self) -> str:
         pattern = f", pattern={self.pattern!r}" if self.pattern else ""
-        return f"SnowflakeStage({self.location!r}{pattern}, format={self.format!r}{show_roles(self.roles)})"
+        shown = f"{pattern}, format={self.format!r}{show_roles(self.roles)}"
+        return f"SnowflakeStage({self.location!r}{shown})"
 
     # -- formats --------------------------------------------------------------------------------
 

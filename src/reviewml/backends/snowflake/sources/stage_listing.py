@@ -49,7 +49,7 @@ class Listing:
     seen: str | None
 
     def has_files(self) -> bool:
-        """Tell whether there is a file at all."""
+        """Check whether there is a file at all."""
         query = self._build_query("TRUE")
         return query is not None and bool(self.database.run(f"{query} LIMIT 1"))
 
@@ -101,7 +101,7 @@ class Listing:
         return f"SELECT {path} AS {FILE} FROM {listed} WHERE {' AND '.join(meant)}"
 
     def _count_prefix(self, listed: str, which: str) -> int | None:
-        """Return how many characters stand before the paths, None where no file is meant."""
+        """Count how many characters stand before the paths, None where no file is meant."""
         own = "NULL" if self.seen is None else _write_length_sql(self.seen)
         asked = f'SELECT COUNT_IF({which}), MIN("name"), {own} FROM {listed}'
         [(files, name, whole)] = self.database.run(asked)

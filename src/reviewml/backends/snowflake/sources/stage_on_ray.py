@@ -140,7 +140,7 @@ def make_ray_read(
     rows: pa.Schema,
     column: str | None,
 ) -> RayRead | None:
-    """Return how the cluster of the runtime reads a stage, None where that has no such source.
+    """Make the Ray source of a stage; None where the runtime has no such source.
 
     Parameters
     ----------

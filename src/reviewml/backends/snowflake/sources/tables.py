@@ -105,7 +105,7 @@ class _Described(SnowflakeSource):
 
     @abstractmethod
     def _name(self) -> str:
-        """Return what places of rows begin with."""
+        """Name the source, for the places of its rows."""
 
     def query_rows(self, database: SnowflakeSession) -> Query:
         described = database.describe_columns(f"SELECT * FROM {self._write_table_sql()}")

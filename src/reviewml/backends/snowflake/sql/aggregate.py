@@ -52,7 +52,7 @@ class SqlAnswer:
 
 
 def compute_statistics(rows: Query, statistics: Statistics) -> dict[str, Any]:
-    """Return what statistics say: by SQL, else by our Python there, else of rows fetched."""
+    """Compute exact statistics by SQL, else by Python in the warehouse, else of fetched rows."""
     answers = {name: _make_answer(one, rows.schema) for name, one in statistics.items()}
     asked = {name: answer for name, answer in answers.items() if answer is not None}
     others = {name: statistics[name] for name in statistics if name not in asked}

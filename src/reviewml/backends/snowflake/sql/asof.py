@@ -78,7 +78,8 @@ class _Query:
             for cell, name in zip(cells, schema.names, strict=True)
         )
         joins = " ".join(map(self._look_up, self._bounds))
-        return f"WITH e AS ({self._write_running_totals()}) SELECT {listed} FROM ({self._bound_windows()}) AS r {joins}"
+        totals, rows = self._write_running_totals(), self._bound_windows()
+        return f"WITH e AS ({totals}) SELECT {listed} FROM ({rows}) AS r {joins}"
 
     @property
     def _bounds(self) -> list[int]:

@@ -174,7 +174,7 @@ class SqlFeatures:
         return cls(featurizer, schema, cells)
 
     def names(self) -> list[str]:
-        """Return what the columns of numbers are called."""
+        """List the names of the columns of numbers."""
         return [f"__feature_{place}__" for place in range(len(self.cells))]
 
     def fields(self) -> list[pa.Field]:

@@ -85,7 +85,8 @@ def _write_units(value: str, kind: pa.DataType) -> str:
 
 
 def _check_magnitude(rows: Query, name: str) -> None:
-    large = f"ABS({quote_identifier(name)}) >= {LARGEST:.0f}::FLOAT AND {quote_identifier(name)} <> 'NaN'::FLOAT"
+    column = quote_identifier(name)
+    large = f"ABS({column}) >= {LARGEST:.0f}::FLOAT AND {column} <> 'NaN'::FLOAT"
     if rows.database.count(f"(SELECT 1 FROM ({rows.query}) WHERE {large})"):
         raise make_too_large_error(name)
 

@@ -87,7 +87,7 @@ def merge(rows: Query, table: Name) -> tuple[Merged, str | None]:
 
 
 def _count_failed(rows: Query) -> tuple[int, str | None]:
-    """Return how many rows failed, and a sentence on them."""
+    """Count how many rows failed, and a sentence on them."""
     bad = rows.select(rows.schema, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
     if not (count := bad.count()):
         return 0, None
@@ -100,7 +100,7 @@ def _count_failed(rows: Query) -> tuple[int, str | None]:
 
 
 def _count_known(rows: Query, table: Name, key: str) -> int:
-    """Return how many rows of a table are among the rows; it may have some of them twice."""
+    """Count how many rows of a table are among the rows; it may have some of them twice."""
     return rows.database.count(f"{table} AS t JOIN ({rows.query}) AS s ON {_write_same(key)}")
 
 
@@ -143,7 +143,8 @@ def _widen(rows: Query, table: Name, key: str, fields: list[pa.Field]) -> None:
     here = {column.name: column for column in rows.database.describe_columns(rows.query)}
     if key not in there:
         raise SchemaError(
-            f"write: {table} has no column {key!r} to find its rows by. {suggest_names(key, there)} "
+            f"write: {table} has no column {key!r} to find its rows by. "
+            f"{suggest_names(key, there)} "
             "Rename the column of the rows, or write to another table."
         )
     # First: a table is not to change when nothing is written to it.
@@ -157,7 +158,7 @@ def _widen(rows: Query, table: Name, key: str, fields: list[pa.Field]) -> None:
 
 
 def _would_lose_values(there: ResultMetadata, here: ResultMetadata) -> bool:
-    """Tell whether values would be another kind of thing in the table, or rounded."""
+    """Check whether values would be another kind of thing in the table, or rounded."""
     if get_kind_name(there) != get_kind_name(here):
         return True
     return get_kind_name(here) == "FIXED" and (there.scale or 0) < (here.scale or 0)
@@ -165,7 +166,8 @@ def _would_lose_values(there: ResultMetadata, here: ResultMetadata) -> bool:
 
 def _make_type_error(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
     return SchemaError(
-        f"write: column {here.name!r} is {_describe_column(here)}, and {_describe_column(there)} in {table}: "
+        f"write: column {here.name!r} is {_describe_column(here)}, and "
+        f"{_describe_column(there)} in {table}: "
         "cast it, or write to another table."
     )
 

@@ -35,12 +35,12 @@ NAMED = re.compile(r"[A-Z_ ]+(\([0-9, ]+\))?")
 
 
 def get_kind_name(column: ResultMetadata) -> str:
-    """Return what Snowflake calls the type of a described column."""
+    """Get Snowflake's name of the type of a described column."""
     return FIELD_ID_TO_NAME.get(column.type_code, "")
 
 
 def to_arrow_type(column: ResultMetadata) -> pa.DataType:
-    """Return what a described column is read as.
+    """Find the Arrow type of a described column.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def to_arrow_type(column: ResultMetadata) -> pa.DataType:
 
 
 def parse_type(column: str, name: str) -> pa.DataType:
-    """Return what a column is read as whose type Snowflake calls so, as in ``NUMBER(38, 0)``.
+    """Find the Arrow type of a type that Snowflake writes, such as ``NUMBER(38, 0)``.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def fetch_batches(rows: Query, *, order: Sequence[str] = ()) -> Iterator[pa.Reco
 
 
 def fetch_errors(rows: Query) -> pa.Table:
-    """Return what went wrong with rows, as `Dataset.errors`; none of the others is sent.
+    """Fetch the errors of rows, as `Dataset.errors`; rows without errors are not sent.
 
     Parameters
     ----------
@@ -53,10 +53,8 @@ def fetch_errors(rows: Query) -> pa.Table:
 
 def select_for_fetch(rows: Query, order: Sequence[str] = ()) -> str:
     """Return the query that sends the rows in forms that lose nothing on the way."""
-    cells = [
-        f"{find_sql_type(field).fetched.format(quote_identifier(field.name))} AS {quote_identifier(field.name)}"
-        for field in rows.schema
-    ]
+    columns = {quote_identifier(field.name): find_sql_type(field) for field in rows.schema}
+    cells = [f"{kind.fetched.format(column)} AS {column}" for column, kind in columns.items()]
     sorted_by = f" ORDER BY {', '.join(order)}" if order else ""
     return f"SELECT {', '.join(cells)} FROM ({rows.query}){sorted_by}"
 

@@ -68,7 +68,7 @@ class Query:
         return Query(self.database, query, schema, (*self.held, *held), self.budget)
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Count how many there are."""
         return self.database.count(f"({self.query})")
 
     def limit_rows(self, n: int, *, ordered: bool = True) -> Query:

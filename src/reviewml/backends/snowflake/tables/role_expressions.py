@@ -97,7 +97,7 @@ def _trim_zeros_sql(number: str) -> str:
 
 
 def hash_ids_as_sql(ids: Iterable[Any]) -> list[str]:
-    """Return what `write_id_key_cell` makes of ids; 5 and ``"5"`` are one."""
+    """Describe what `write_id_key_cell` makes of ids; 5 and ``"5"`` are one."""
     framed = [f"1{len(text)}:{text}" for one in ids for text in _write_id_texts(one)]
     return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in framed]
 

@@ -74,7 +74,7 @@ class SqlType:
 
 
 def find_sql_type(field: pa.Field) -> SqlType:
-    """Return how a column is kept.
+    """Find the SQL type that keeps a column.
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Tell whether JSON has values of the kind."""
+    """Check whether JSON has values of the kind."""
     if _is_list(kind):
         return _is_plain(kind.value_type)
     if pa.types.is_struct(kind):

@@ -51,7 +51,7 @@ KEY, CHOSEN = "__key__", "__chosen__"
 
 
 def text_features(archive: str, names: Sequence[str]) -> Compute:
-    """Return what computes the features of texts, by the featurizer in an archive.
+    """Make the function that computes features of texts with an archived featurizer.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def text_features(archive: str, names: Sequence[str]) -> Compute:
 
 
 def scores(archive: str) -> Compute:
-    """Return what predicts from features, by the model in an archive.
+    """Make the function that predicts from features with an archived model.
 
     Its arguments are the features, in float64, and the errors of the row, as JSON. Its values are
     the position of the likeliest class and the probability of each; of a regression, the
@@ -97,7 +97,7 @@ def scores(archive: str) -> Compute:
 def enriched(
     archive: str, schema: Sequence[str], names: Sequence[str], stage: Sequence[str]
 ) -> Map:
-    """Return what adds the columns of the enricher in an archive; see `called`.
+    """Make the function that adds the columns of an archived enricher; see `called`.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def enriched(
 
 
 def called(archive: str, schema: Sequence[str], names: Sequence[str]) -> Map:
-    """Return what runs the operation in an archive.
+    """Make the function that runs an archived operation.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class MarkSample(BatchOperation):
 
 
 def parts(archive: str, schema: Sequence[str]) -> OfPartition:
-    """Return what the statistics in an archive say of a partition, as `statistic_parts` writes it.
+    """Make the function that computes archived statistics of a partition.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ ANSWERS = pa.schema([("BUCKET", pa.int64()), ("PIECE", pa.int64()), ("PART", pa.
 
 
 def is_supported(statistic: Statistic, schema: pa.Schema) -> bool:
-    """Tell whether a statistic can be computed there.
+    """Check whether a statistic can be computed there.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def _measures_moments(statistic: Statistic, schema: pa.Schema) -> bool:
 
 
 def compute_in_partitions(rows: Query, statistics: Mapping[str, Statistic]) -> Parts:
-    """Return what statistics say of rows.
+    """Compute the parts of statistics in partitions of the rows.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _collect_pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, st
 
 
 def _list_arguments(schema: pa.Schema) -> list[tuple[str, str]] | None:
-    """Return what the function is given; None when that is too much."""
+    """List the arguments of the function; None when they are too many."""
     found = [
         one for f in schema for one in value_codec.write_arguments(f, quote_identifier(f.name))
     ]

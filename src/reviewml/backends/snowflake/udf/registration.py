@@ -90,7 +90,7 @@ _made: weakref.WeakKeyDictionary[SnowflakeSession, dict[str, Name]] = weakref.We
 def make_parts(
     steps: Sequence[tuple[str, Component]] = (), model: Model | None = None
 ) -> saving.Parts:
-    """Return what is to be saved of a pipeline for a function."""
+    """Make the parts of a pipeline that a function needs."""
     return saving.Parts({}, steps, model, Roles(), {}, {})
 
 
@@ -156,7 +156,8 @@ def _create_function(
         f"CREATE TEMPORARY FUNCTION {name}({arguments}) RETURNS {returns} LANGUAGE PYTHON "
         f"RUNTIME_VERSION = {literal(runtime)} "
         "ARTIFACT_REPOSITORY = snowflake.snowpark.pypi_shared_repository "
-        f"PACKAGES = ({', '.join(map(literal, package_archive.pin_requirements()))}) IMPORTS = ({imports}) "
+        f"PACKAGES = ({', '.join(map(literal, package_archive.pin_requirements()))}) "
+        f"IMPORTS = ({imports}) "
         f"HANDLER = 'compute' AS {literal(code)}"
     )
     return name
