@@ -126,7 +126,7 @@ def test_figures_without_weights_are_those_with_weights_of_one(task: str) -> Non
         "multiclass": MulticlassMetrics(*multiclass_rows(200, 0), THREE),
         "regression": RegressionMetrics(target, probability),
     }[task]
-    weighed = judge.weighed(np.ones((1, 200)))
+    weighed = judge.compute_weighted(np.ones((1, 200)))
     figures = judge.figures()
     figures.pop("calibration_error", None)
     assert {name: values[0] for name, values in weighed.items()} == pytest.approx(figures)

@@ -97,7 +97,7 @@ def setup(
         session = plugins.optional(
             "reviewml.backends.snowflake.connection.session", "reviewml snowflake"
         )
-        made.apply(session.Access(connection).database())
+        made.apply(session.ConnectionConfig(connection).database())
     found = [dataclasses.asdict(statement) for statement in made.statements()]
     print_answer(as_json, {"applied": apply, "statements": found}, made.script())
 
@@ -123,7 +123,7 @@ def doctor(
     examining = plugins.optional(
         "reviewml.backends.snowflake.connection.doctor", "reviewml snowflake"
     )
-    found = examining.examine(connection, {**named, "stages": stage})
+    found = examining.inspect_account(connection, {**named, "stages": stage})
     print_answer(as_json, [dataclasses.asdict(finding) for finding in found], _write_text(found))
     if any(finding.missing for finding in found):
         context.exit(1)

@@ -136,7 +136,7 @@ class Coordinator:
 
     def _count_deaths(self, step: str, process: str) -> int:
         return int(
-            ray.get(self.notes.restarted.remote(self.work, step, _identify_worker(), process))
+            ray.get(self.notes.count_restart.remote(self.work, step, _identify_worker(), process))
         )
 
     def begin(self, what: str) -> int:
@@ -147,11 +147,11 @@ class Coordinator:
         int
             How often it began that before, in a process that died of it.
         """
-        return int(ray.get(self.notes.begin.remote(self.work, _name_by_worker(what))))
+        return int(ray.get(self.notes.note_begin.remote(self.work, _name_by_worker(what))))
 
     def end(self, what: str) -> None:
         """Note that this worker ended something."""
-        self.notes.end.remote(self.work, _name_by_worker(what), _identify_worker())
+        self.notes.note_end.remote(self.work, _name_by_worker(what), _identify_worker())
 
     def tell(self, what: str, part: Hashable, tally: Tally) -> None:
         """Report the counts of a part of some work."""
