@@ -127,7 +127,7 @@ def test_figures_without_weights_are_those_with_weights_of_one(task: str) -> Non
         "regression": RegressionMetrics(target, probability),
     }[task]
     weighed = judge.compute_weighted(np.ones((1, 200)))
-    figures = judge.figures()
+    figures = judge.compute_values()
     figures.pop("calibration_error", None)
     assert {name: values[0] for name, values in weighed.items()} == pytest.approx(figures)
 
