@@ -247,7 +247,7 @@ class UntrustedModel(RegistryError, ValueError):
     """When a signature was asked for, and a saved model has none by a key that was named."""
 
 
-def suggest_names(name: str, known: Iterable[str]) -> str:
+def suggest_names(name: str, names: Iterable[str]) -> str:
     """Return a sentence that offers the nearest known names, or lists them all.
 
     Examples
@@ -255,8 +255,8 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("sentimnt", ["sentiment", "quality"])
     "Did you mean 'sentiment'?"
     """
-    known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=2)
+    names = sorted(names)
+    near = difflib.get_close_matches(str(name), names, n=2)
     if near:
         return f"Did you mean {' or '.join(map(repr, near))}?"
-    return f"There is {', '.join(map(repr, known))}." if known else "There is none."
+    return f"There is {', '.join(map(repr, names))}." if names else "There is none."

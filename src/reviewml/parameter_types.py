@@ -101,13 +101,14 @@ def _accepts_text(hint: Any) -> bool:
 def _explain(called: str, name: str, value: Any, hint: Any) -> str:
     choices = list_choices(hint)
     if choices:
-        shown = repr(value)[:LONGEST_SHOWN] if isinstance(value, str | None) else "..."
+        shown_value = repr(value)[:LONGEST_SHOWN] if isinstance(value, str | None) else "..."
         allowed = ", ".join(map(repr, choices))
-        return f"{called}({name}={shown}): {name} is one of {allowed}."
+        return f"{called}({name}={shown_value}): {name} is one of {allowed}."
     is_short = isinstance(value, str | int | float) and len(repr(value)) <= LONGEST_SHOWN
-    shown = repr(value) if is_short else "..."
+    shown_value = repr(value) if is_short else "..."
     kind = type(value).__name__
-    return f"{called}({name}={shown}): expected {show_type(hint)}, and got a value of type {kind}."
+    got = f"expected {show_type(hint)}, and got a value of type {kind}."
+    return f"{called}({name}={shown_value}): {got}"
 
 
 def list_choices(hint: Any) -> list[Any]:

@@ -93,8 +93,8 @@ def test_texts_with_end_tokens_of_their_own_do_not_disturb_others(tiny_model: An
 
 def test_it_reports_nothing_to_its_makers() -> None:
     code = (
-        "import sys; from reviewml.inference.openvino_backend import _openvino; "
-        "found = _openvino(); print(found.convert_model.__name__, "
+        "import sys; from reviewml.inference.openvino_backend import _import_openvino; "
+        "found = _import_openvino(); print(found.convert_model.__name__, "
         "any(name.startswith('openvino_telemetry') for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

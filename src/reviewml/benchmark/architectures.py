@@ -111,24 +111,24 @@ def _make_tokenizer(texts: Iterable[str], *, has_types: bool) -> Any:
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
-    made = tokenizers.Tokenizer(models.BPE(unk_token=SPECIAL["unk"]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel()
-    made.decoder = decoders.ByteLevel()
+    tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=SPECIAL["unk"]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=list(SPECIAL.values()),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    made.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     second = 1 if has_types else 0
-    made.post_processor = processors.TemplateProcessing(
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         pair=f"<s> $A </s> $B:{second} </s>:{second}",
-        special_tokens=[(token, made.token_to_id(token)) for token in ("<s>", "</s>")],
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")],
     )
     return _import_transformers().PreTrainedTokenizerFast(
-        tokenizer_object=made,
+        tokenizer_object=tokenizer,
         model_max_length=LONGEST,
         model_input_names=[
             "input_ids",

@@ -67,8 +67,8 @@ class ZeroShotEngine(ABC):
     @classmethod
     def missing(cls) -> str | None:
         """Return the command that installs what is missing, or None; imports nothing."""
-        wanted = [what for module, what in cls.needs.items() if not _is_there(module)]
-        return f"pip install {shlex.join(wanted)}" if wanted else None
+        packages = [what for module, what in cls.needs.items() if not _is_there(module)]
+        return f"pip install {shlex.join(packages)}" if packages else None
 
     @abstractmethod
     def load(self, warm_up: Sequence[str]) -> None:
@@ -109,14 +109,16 @@ class PipelineEngine(ZeroShotEngine):
 
     def scores(self, texts: Sequence[str]) -> Floats:
         sized = {} if self.batch_size is None else {"batch_size": self.batch_size}
-        found = self._pipeline(
+        results = self._pipeline(
             list(texts),
             candidate_labels=list(self.setting.labels),
             hypothesis_template=TEMPLATE,
             **sized,
         )
-        by_label = [dict(zip(one["labels"], one["scores"], strict=True)) for one in found]
-        return np.array([[one[label] for label in self.setting.labels] for one in by_label])
+        by_label = [
+            dict(zip(result["labels"], result["scores"], strict=True)) for result in results
+        ]
+        return np.array([[result[label] for label in self.setting.labels] for result in by_label])
 
 
 class PipelineActor:
@@ -161,7 +163,7 @@ class RayPipeline(ZeroShotEngine):
         import ray
 
         rows = ray.data.from_items([{"row": at, "text": text} for at, text in enumerate(texts)])
-        found = rows.map_batches(
+        rows_scored = rows.map_batches(
             PipelineActor,
             fn_constructor_args=[self.setting, list(warm_up)],
             batch_size=RAY_BATCH,
@@ -169,9 +171,9 @@ class RayPipeline(ZeroShotEngine):
             concurrency=1,
         ).take_all()
         ended = time.perf_counter()
-        found.sort(key=lambda row: int(row["row"]))
-        started = min(float(row["started"]) for row in found)
-        return Answers(np.array([row["scores"] for row in found]), ended - started)
+        rows_scored.sort(key=lambda row: int(row["row"]))
+        started = min(float(row["started"]) for row in rows_scored)
+        return Answers(np.array([row["scores"] for row in rows_scored]), ended - started)
 
 
 class DaftClassifyText(ZeroShotEngine):
@@ -202,7 +204,10 @@ class DaftClassifyText(ZeroShotEngine):
             daft.col("text"), labels=labels, provider="transformers", model=self.setting.model
         )
         frame = daft.from_pydict({"text": list(texts)}).with_column("label", label)
-        return np.array([[one == other for other in labels] for one in _read_labels(frame)], float)
+        return np.array(
+            [[chosen_label == other for other in labels] for chosen_label in _read_labels(frame)],
+            float,
+        )
 
     def run(self, texts: Sequence[str], warm_up: Sequence[str]) -> Answers:
         # The first query of a process also imports what it needs.
@@ -308,5 +313,5 @@ def _is_there(module: str) -> bool:
 
 
 def _read_labels(frame: Any) -> list[str]:
-    found: list[str] = frame.select("label").to_pydict()["label"]
-    return found
+    chosen: list[str] = frame.select("label").to_pydict()["label"]
+    return chosen

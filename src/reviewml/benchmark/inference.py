@@ -69,16 +69,20 @@ def run_benchmark(
     chosen = [workloads.real(rows), *([workloads.equal(rows)] if equal_lengths else [])]
     say(_estimate_duration(chosen, len(runs) * repeats))
     runner = Runner(setting, repeats, say)
-    found = [(workload, runner.run(workload, runs)) for workload in chosen]
+    results_by_workload = [(workload, runner.run(workload, runs)) for workload in chosen]
     sections = [
         Section(
             workload,
             # One that fails on some texts is left out of all.
-            {run: made for run, made in results.items() if run.name not in runner.failed},
+            {
+                run: measurements
+                for run, measurements in results.items()
+                if run.name not in runner.failed
+            },
             setting.architecture is not None,
             setting.labels,
         )
-        for workload, results in found
+        for workload, results in results_by_workload
     ]
     return Report(setting, describe_hardware(), list_versions(), sections, left_out | runner.failed)
 

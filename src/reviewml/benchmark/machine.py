@@ -51,8 +51,8 @@ def count_cores() -> int:
 
 def list_versions() -> dict[str, str]:
     """Return the versions of Python and of what takes part, without what is not installed."""
-    found = {name: find_version(name) for name in LIBRARIES}
-    return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
+    versions = {name: find_version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | {n: v for n, v in versions.items() if v}
 
 
 def measure_matrix_peak() -> float:
@@ -66,10 +66,10 @@ def measure_matrix_peak() -> float:
     best = 0.0
     with torch.inference_mode():
         for m, k, n in SIZES:
-            one, other = torch.rand(m, k), torch.rand(k, n)
+            left, other = torch.rand(m, k), torch.rand(k, n)
             for _ in range(TRIALS):
                 started = time.perf_counter()
-                torch.mm(one, other)
+                torch.mm(left, other)
                 best = max(best, 2 * m * k * n / (time.perf_counter() - started))
     return best
 
@@ -79,8 +79,8 @@ def _describe_processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
 def _measure_memory() -> int | None:

@@ -35,10 +35,10 @@ def measure_peak_memory() -> int | None:
 
 def _list_family(process: int) -> list[int]:
     parents = {int(path.name): _read_parent(path) for path in PROCESSES.glob("[0-9]*")}
-    found = [process]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
+    family = [process]
+    for parent_process in family:
+        family += [child for child, parent in parents.items() if parent == parent_process]
+    return family
 
 
 def _read_parent(path: Path) -> int | None:

@@ -32,9 +32,9 @@ def _draw_panels(
     figure, axes = pyplot.subplots(
         1, len(sections), figsize=(6.5 * len(sections), 4.5), squeeze=False, layout="constrained"
     )
-    for section, each in zip(sections, axes[0], strict=True):
-        panel(section, each)
-        each.set_title(f"lengths {section.workload.name}")
+    for section, panel_axes in zip(sections, axes[0], strict=True):
+        panel(section, panel_axes)
+        panel_axes.set_title(f"lengths {section.workload.name}")
     pyplot.close(figure)
     return save_figure(figure, path)
 
@@ -42,18 +42,18 @@ def _draw_panels(
 def _plot_speeds(section: Section, axes: Axes) -> None:
     runs = list(section.results)[::-1]
     speeds = [section.figures(run)["reviews_per_second"] for run in runs]
-    middle = [each["median"] for each in speeds]
-    below = [each["median"] - each["min"] for each in speeds]
-    above = [each["max"] - each["median"] for each in speeds]
+    middle = [speed["median"] for speed in speeds]
+    below = [speed["median"] - speed["min"] for speed in speeds]
+    above = [speed["max"] - speed["median"] for speed in speeds]
     axes.barh([run.name for run in runs], middle, xerr=[below, above])
     axes.set_xlabel("reviews/s")
 
 
 def _batch_sizes(section: Section, axes: Axes) -> None:
-    found = {run: section.figures(run)["reviews_per_second"]["median"] for run in section.results}
-    sized = sorted((run.batch_size or 1, v) for run, v in found.items() if run.engine == BASELINE)
+    medians = {run: section.figures(run)["reviews_per_second"]["median"] for run in section.results}
+    sized = sorted((run.batch_size or 1, v) for run, v in medians.items() if run.engine == BASELINE)
     axes.plot(*zip(*sized, strict=True), marker="o", label=BASELINE)
-    for at, (run, value) in enumerate(found.items()):
+    for at, (run, value) in enumerate(medians.items()):
         if run.engine != BASELINE:
             axes.axhline(value, linestyle="--", color=f"C{at}", label=run.name)
     axes.set_xscale("log", base=2)

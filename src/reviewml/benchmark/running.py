@@ -89,10 +89,10 @@ def plan_runs(
         if name not in ENGINES:
             raise UnknownName(f"no engine {name!r}. {suggest_names(name, ENGINES)}")
     left_out = {name: why for name in names if (why := ENGINES[name].missing())}
-    there = [name for name in names if name not in left_out]
+    available = [name for name in names if name not in left_out]
     runs = [
         Run(name, size)
-        for name in there
+        for name in available
         for size in (None, *(batch_sizes if ENGINES[name].batched else ()))
     ]
     return runs, {name: f"not installed: {why}" for name, why in left_out.items()}
@@ -119,22 +119,26 @@ class Runner:
 
     def run(self, workload: Workload, runs: Sequence[Run]) -> dict[Run, list[Measurement]]:
         """Return the measurements of each run, without those that failed; see `failed`."""
-        found: dict[Run, list[Measurement]] = {run: [] for run in runs}
+        measured: dict[Run, list[Measurement]] = {run: [] for run in runs}
         for turn in range(self.repeats):
             for run in runs:
                 if run.name not in self.failed:
-                    self._measure(run, workload, found[run])
+                    self._measure(run, workload, measured[run])
             self.say(f"{turn + 1} of {self.repeats} turns done, lengths {workload.name}")
-        return {run: made for run, made in found.items() if run.name not in self.failed}
+        return {
+            run: measurements
+            for run, measurements in measured.items()
+            if run.name not in self.failed
+        }
 
-    def _measure(self, run: Run, workload: Workload, found: list[Measurement]) -> None:
+    def _measure(self, run: Run, workload: Workload, measurements: list[Measurement]) -> None:
         try:
-            found.append(measure(self.setting, run, workload))
+            measurements.append(measure(self.setting, run, workload))
         except RuntimeError as error:
             self.failed[run.name] = redact(str(error))
             self.say(f"{run.name} is left out: {self.failed[run.name]}")
             return
-        rate = len(workload.texts) / found[-1].seconds
+        rate = len(workload.texts) / measurements[-1].seconds
         self.say(f"{run.name}: {rate:,.2f} reviews/s")
 
 
@@ -162,11 +166,14 @@ def measure(setting: Setting, run: Run, workload: Workload) -> Measurement:
         check=False,
     )
     if ended.returncode:
-        said = ended.stderr.strip().rpartition("\n")[2] or f"exit code {ended.returncode}"
-        raise RuntimeError(redact(said)[:300])
-    told = json.loads(ended.stdout)
+        reason = ended.stderr.strip().rpartition("\n")[2] or f"exit code {ended.returncode}"
+        raise RuntimeError(redact(reason)[:300])
+    answer = json.loads(ended.stdout)
     return Measurement(
-        np.array(told["scores"]), float(told["seconds"]), float(told["peak"]), told["memory"]
+        np.array(answer["scores"]),
+        float(answer["seconds"]),
+        float(answer["peak"]),
+        answer["memory"],
     )
 
 

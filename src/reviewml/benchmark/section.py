@@ -58,11 +58,13 @@ class Section:
 
     def figures(self, run: Run) -> dict[str, Any]:
         """Return the figures of one run as plain data."""
-        made = self.results[run]
-        seconds = _list_seconds(made)
+        measurements = self.results[run]
+        seconds = _list_seconds(measurements)
         texts, tokens = len(self.workload.texts), sum(self.workload.tokens)
-        peaks = np.array([one.peak for one in made])
-        memory = [one.memory for one in made if one.memory is not None]
+        peaks = np.array([measurement.peak for measurement in measurements])
+        memory = [
+            measurement.memory for measurement in measurements if measurement.memory is not None
+        ]
         return {
             "engine": run.engine,
             "batch_size": run.batch_size,
@@ -85,8 +87,8 @@ class Section:
     def _compare_answers(self, run: Run) -> dict[str, Any]:
         if Run(BASELINE) not in self.results:
             return {"score_difference": None, "agreement": None}
-        expected, found = self.results[Run(BASELINE)][0].scores, self.results[run][0].scores
-        compared = measure_agreement(expected, found, self.labels)
+        expected, scored = self.results[Run(BASELINE)][0].scores, self.results[run][0].scores
+        compared = measure_agreement(expected, scored, self.labels)
         return {
             "score_difference": compared["largest_difference"]
             if ENGINES[run.engine].scored
@@ -101,24 +103,30 @@ class Section:
         return {**self.workload.to_dict(), "results": [self.figures(run) for run in self.results]}
 
     def _summarize_peak(self) -> dict[str, float]:
-        return spread([one.peak / 1e9 for made in self.results.values() for one in made])
+        return spread(
+            [
+                measurement.peak / 1e9
+                for measurements in self.results.values()
+                for measurement in measurements
+            ]
+        )
 
     def table(self) -> TextTable:
         """Return the figures as a table."""
         rows = [_format_row(run.name, self.figures(run)) for run in self.results]
         work = self.workload.to_dict()
-        each = work["tokens_of_a_pair"]
+        tokens = work["tokens_of_a_pair"]
         title = (
             f"{work['texts']:,} reviews × {len(self.labels)} labels, lengths {work['lengths']}: "
-            f"{work['tokens']:,} tokens, {each['min']} to {each['max']} a pair, "
+            f"{work['tokens']:,} tokens, {tokens['min']} to {tokens['max']} a pair, "
             f"{work['operations'] / 1e9:,.3g} billion operations; the fastest matrix product did "
             f"{_spread(self._summarize_peak(), ',.0f')} billion a second"
         )
         return TextTable(title, HEADER, rows)
 
 
-def _list_seconds(made: Sequence[Measurement]) -> Any:
-    return np.array([one.seconds for one in made])
+def _list_seconds(measurements: Sequence[Measurement]) -> Any:
+    return np.array([measurement.seconds for measurement in measurements])
 
 
 def _format_row(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class Workloads:
     def equal(self, rows: int) -> Workload:
         """Return the texts whose lengths are nearest to the median of all."""
         self._require_texts(rows)
-        lengths = [sum(each) for each in self._count_tokens(self.texts)]
+        lengths = [sum(counts) for counts in self._count_tokens(self.texts)]
         middle = statistics.median_low(lengths)
         order = sorted(range(len(lengths)), key=lambda at: (abs(lengths[at] - middle), at))
         chosen = [self.texts[at] for at in order[: rows + WARM_UP]]
@@ -97,7 +97,7 @@ class Workloads:
 
     def _make_workload(self, name: str, chosen: Sequence[str]) -> Workload:
         warm_up, texts = tuple(chosen[:WARM_UP]), tuple(chosen[WARM_UP:])
-        tokens = tuple(length for each in self._count_tokens(texts) for length in each)
+        tokens = tuple(length for counts in self._count_tokens(texts) for length in counts)
         return Workload(name, texts, warm_up, tokens, sum(map(self.operations, tokens)))
 
     def _count_tokens(self, texts: Sequence[str]) -> list[list[int]]:

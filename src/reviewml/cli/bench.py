@@ -25,14 +25,14 @@ def bench() -> None:
     """Measure libraries side by side on this machine."""
 
 
-def _split_names(_: click.Context, __: click.Parameter, given: str | None) -> list[str] | None:
-    return None if given is None else [part.strip() for part in given.split(",") if part.strip()]
+def _split_names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _parse_sizes(ctx: click.Context, parameter: click.Parameter, given: str) -> list[int]:
-    parts = _split_names(ctx, parameter, given) or []
+def _parse_sizes(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    parts = _split_names(ctx, parameter, value) or []
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise click.BadParameter(f"{given!r} should be numbers with commas between, as 1,8,32.")
+        raise click.BadParameter(f"{value!r} should be numbers with commas between, as 1,8,32.")
     return [int(part) for part in parts]
 
 
@@ -100,8 +100,8 @@ def inference(
     texts = _read_texts(source, text, POOL * rows)
     with create_temporary_folder() as folder:
         shape = architecture if model is None else None
-        made = model or _make_random_model(architecture, texts, folder)
-        setting = Setting(made, revision, labels or LABELS, threads or count_cores(), shape)
+        model_path = model or _make_random_model(architecture, texts, folder)
+        setting = Setting(model_path, revision, labels or LABELS, threads or count_cores(), shape)
         report = run_benchmark(
             setting,
             texts,
@@ -125,20 +125,20 @@ def _read_texts(source: Files | None, text: str | None, most: int) -> list[str]:
     from reviewml.errors import SchemaError
 
     if source is None or text is None:
-        made: list[str] = make_reviews(most, languages=["en"]).column("text").to_pylist()
-        return made
-    found = as_dataset(source).sample(most).column(text)
-    if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
-        raise SchemaError(f"--text {text!r} is a column of {found.type}: name one of text.")
-    given: list[str] = found.to_pylist()
-    return given
+        synthetic_texts: list[str] = make_reviews(most, languages=["en"]).column("text").to_pylist()
+        return synthetic_texts
+    column = as_dataset(source).sample(most).column(text)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise SchemaError(f"--text {text!r} is a column of {column.type}: name one of text.")
+    source_texts: list[str] = column.to_pylist()
+    return source_texts
 
 
 def _make_random_model(architecture: str, texts: list[str], folder: Path) -> str:
     from reviewml.benchmark.architectures import write_random_model
 
-    known = [text for text in texts if text]
-    return str(write_random_model(architecture, known, folder / architecture))
+    non_empty = [text for text in texts if text]
+    return str(write_random_model(architecture, non_empty, folder / architecture))
 
 
 def _print_progress(progress: str) -> None:

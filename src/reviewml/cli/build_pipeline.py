@@ -42,10 +42,10 @@ def build(names: Sequence[str], settings: Settings, *, trainer: str | None = Non
     kinds = [(name, "enrichers", name) for name in names]
     if trainer is not None:
         kinds += [(FEATURES, "featurizers", "features"), (MODEL, "trainers", trainer)]
-    known = [step for step, _, _ in kinds]
+    step_names = [step for step, _, _ in kinds]
     for step in settings:
-        if step not in known:
-            raise UnknownName(f"--set: no step {step!r}. {suggest_names(step, known)}")
+        if step not in step_names:
+            raise UnknownName(f"--set: no step {step!r}. {suggest_names(step, step_names)}")
     steps = [
         (step, _make_component(kind, name, settings.get(step, {}), step))
         for step, kind, name in kinds

@@ -23,8 +23,8 @@ class Failed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print it on standard error."""
-        said = escape_controls(" ".join(self.format_message().split()))
-        click.echo(f"error: {said}", err=True, file=file)
+        message_line = escape_controls(" ".join(self.format_message().split()))
+        click.echo(f"error: {message_line}", err=True, file=file)
 
 
 class Verbs(click.Group):
@@ -76,8 +76,8 @@ class Verbs(click.Group):
 
 def _describe(error: OSError) -> str:
     """Describe an `OSError`, whose number and file may be unknown."""
-    said = error.strerror or str(error) or type(error).__name__
-    return redact(said if error.filename is None else f"{said}: {error.filename}")
+    description = error.strerror or str(error) or type(error).__name__
+    return redact(description if error.filename is None else f"{description}: {error.filename}")
 
 
 def _load_command(entry: plugins.Entry) -> click.Command:

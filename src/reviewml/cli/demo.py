@@ -63,14 +63,14 @@ def demo(views: int, output: str, seed: int, as_json: bool) -> None:
     predictions = again.predict(rows, reviews=reviews).write(folder / "predictions.csv")
     explanation = again.explain(rows, reviews=reviews)
     report = write_report(again, evaluation, explanation, folder / "report.html")
-    found = {
+    outputs = {
         "model": f"{NAME}@{version.version}",
         "registry": str(folder / "models"),
         "predictions": str(predictions),
         "report": str(report),
     }
-    document = {**found, "evaluation": evaluation.to_dict(), "explanation": explanation.to_dict()}
-    print_answer(as_json, document, _write_text(evaluation, explanation, found))
+    document = {**outputs, "evaluation": evaluation.to_dict(), "explanation": explanation.to_dict()}
+    print_answer(as_json, document, _write_text(evaluation, explanation, outputs))
 
 
 def _write(folder: Path, views: int, seed: int) -> None:
@@ -102,8 +102,8 @@ def _make_pipeline(reviews: Files) -> Pipeline:
     )
 
 
-def _write_text(evaluation: Evaluation, explanation: Explanation, found: dict[str, str]) -> str:
-    places = "\n".join(f"{what + ':':<12} {where}" for what, where in found.items())
+def _write_text(evaluation: Evaluation, explanation: Explanation, outputs: dict[str, str]) -> str:
+    places = "\n".join(f"{what + ':':<12} {where}" for what, where in outputs.items())
     return f"\n{evaluation}\n\n{explanation}\n\n{places}"
 
 

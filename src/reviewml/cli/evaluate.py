@@ -54,7 +54,7 @@ def evaluate(
     MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
     folder, glob or URL.
     """
-    found = pipeline.evaluate(
+    evaluation = pipeline.evaluate(
         source,
         target=target,
         segments=segments,
@@ -63,9 +63,9 @@ def evaluate(
         reviews=reviews,
     )
     if plot is not None:
-        found.plot(plot)
+        evaluation.plot(plot)
     if report is not None:
         from reviewml.report import write_report
 
-        write_report(pipeline, found, pipeline.explain(source, reviews=reviews), report)
-    print_answer(as_json, found.to_dict(), found)
+        write_report(pipeline, evaluation, pipeline.explain(source, reviews=reviews), report)
+    print_answer(as_json, evaluation.to_dict(), evaluation)

@@ -43,11 +43,15 @@ def explain(
     MODEL is a folder, or with --registry a reference such as name@champion; DATA is a file,
     folder, glob or URL.
     """
-    found = pipeline.explain(source, limit=limit, reviews=reviews)
-    shown: Any = found if row is None else found.row(_parse_id(found, row), occurrence=occurrence)
+    explanation = pipeline.explain(source, limit=limit, reviews=reviews)
+    answer: Any = (
+        explanation
+        if row is None
+        else explanation.row(_parse_id(explanation, row), occurrence=occurrence)
+    )
     if plot is not None:
-        shown.plot(plot)
-    print_answer(as_json, shown.to_dict(), shown)
+        answer.plot(plot)
+    print_answer(as_json, answer.to_dict(), answer)
 
 
 def _parse_id(explanation: Explanation, typed: str) -> Any:

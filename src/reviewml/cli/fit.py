@@ -62,8 +62,10 @@ def fit(
     settings = {**settings, FEATURES: {**seen, **settings.get(FEATURES, {})}}
     pipeline = build(names, settings, trainer=trainer)
     pipeline.fit(source, target=target, group=group, on_error=on_error)
-    kept = keeper.keep(pipeline)
-    print_answer(as_json, {**kept, "report": pipeline.report_}, _write_text(pipeline.report_, kept))
+    outputs = keeper.keep(pipeline)
+    print_answer(
+        as_json, {**outputs, "report": pipeline.report_}, _write_text(pipeline.report_, outputs)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,24 +95,24 @@ class Keeper:
 
     def keep(self, pipeline: Pipeline) -> dict[str, str]:
         """Keep it, and return where it is."""
-        kept = {}
+        outputs = {}
         if self.folder is not None:
-            kept["folder"] = str(pipeline.save(self.folder, key=self.key))
+            outputs["folder"] = str(pipeline.save(self.folder, key=self.key))
         if self.registry is not None and self.name is not None:
             from reviewml.registries.resolve import open_registry
 
             registry = open_registry(self.registry, key=self.key)
             version = registry.log(pipeline, name=self.name, alias=self.alias)
-            kept |= {"registry": redact(self.registry), "version": str(version)}
-        return kept
+            outputs |= {"registry": redact(self.registry), "version": str(version)}
+        return outputs
 
 
-def _write_text(report: dict[str, Any], kept: dict[str, str]) -> str:
+def _write_text(report: dict[str, Any], outputs: dict[str, str]) -> str:
     rows = ", ".join(
         f"{count:,} {what.replace('_', ' ')}" for what, count in report["rows"].items()
     )
     lines = [f"learned {report['target']!r} ({report['task']})", f"rows: {rows}"]
     lines.append(f"split: {report['split']}")
     lines += [f"{name}: {summary}" for name, summary in report["steps"].items() if summary]
-    lines += [f"{what}: {where}" for what, where in kept.items()]
+    lines += [f"{what}: {where}" for what, where in outputs.items()]
     return "\n".join(lines)

@@ -25,17 +25,19 @@ def models(name: str | None, registry: str, as_json: bool) -> None:
     """List the models of a registry, or one with its history."""
     from reviewml.registries.resolve import open_registry
 
-    kept = open_registry(registry)
+    opened = open_registry(registry)
     versions = [
-        version for each in ([name] if name else kept.names()) for version in kept.versions(each)
+        version
+        for model_name in ([name] if name else opened.names())
+        for version in opened.versions(model_name)
     ]
-    found: dict[str, Any] = {"versions": [dataclasses.asdict(version) for version in versions]}
+    document: dict[str, Any] = {"versions": [dataclasses.asdict(version) for version in versions]}
     text = _write_versions(versions) if versions else f"no models in {redact(registry)}"
     if name:
-        history = kept.history(name)
-        found["history"] = [dataclasses.asdict(event) for event in history]
+        history = opened.history(name)
+        document["history"] = [dataclasses.asdict(event) for event in history]
         text = f"{text}\n\n{_write_history(history)}"
-    print_answer(as_json, found, text)
+    print_answer(as_json, document, text)
 
 
 def _write_versions(versions: Sequence[ModelVersion]) -> str:

@@ -271,10 +271,10 @@ def _list_names(steps: str | None, roles: dict[str, Any]) -> list[str]:
 
 
 def _parse_settings(
-    _: click.Context, __: click.Parameter, given: tuple[str, ...]
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
     settings: dict[str, dict[str, Any]] = {}
-    for setting in given:
+    for setting in values:
         path, equals, value = setting.partition("=")
         step, dot, parameter = path.partition(".")
         if not (step and dot and parameter and equals):

@@ -79,16 +79,16 @@ class CountRows:
 
 def report_failures(errors: pa.Table) -> dict[str, Any]:
     """Report failed rows on standard error, and return them as plain data."""
-    found = errors.to_pylist()
-    failed = len({error["place"] for error in found})
-    if found:
-        first = found[0]
+    records = errors.to_pylist()
+    failed = len({error["place"] for error in records})
+    if records:
+        first = records[0]
         column = f", column {first['column']!r}" if first["column"] else ""
-        said = f"row {first['place']} in {first['stage']}{column}: {first['error']}"
+        first_error = f"row {first['place']} in {first['stage']}{column}: {first['error']}"
         count = "1 row" if failed == 1 else f"{failed:,} rows"
-        first_failed = escape_controls(f"{count} failed and kept with nulls; first {said}")
+        first_failed = escape_controls(f"{count} failed and kept with nulls; first {first_error}")
         click.echo(f"warning: {first_failed}", err=True)
-    return {"failed": failed, "errors": found[:SHOWN]}
+    return {"failed": failed, "errors": records[:SHOWN]}
 
 
 def _print_csv(rows: Dataset) -> None:

@@ -20,5 +20,5 @@ if TYPE_CHECKING:
 @options.as_json
 def plan(source: Files, names: list[str], settings: Settings, as_json: bool) -> None:
     """Estimate from a few rows how long enriching would take."""
-    found = build(names, settings).plan(source)
-    print_answer(as_json, found.to_dict(), found)
+    cost_plan = build(names, settings).plan(source)
+    print_answer(as_json, cost_plan.to_dict(), cost_plan)

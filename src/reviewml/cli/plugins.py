@@ -17,7 +17,7 @@ from reviewml.cli.output import print_answer
 @options.as_json
 def plugins(kind: str | None, as_json: bool) -> None:
     """List all components, and what they need that is missing."""
-    found = [
+    components = [
         {
             "kind": entry.kind,
             "name": entry.name,
@@ -27,12 +27,12 @@ def plugins(kind: str | None, as_json: bool) -> None:
         }
         for entry in catalogue.get_catalogue().entries(kind)
     ]
-    print_answer(as_json, found, _write_text(found))
+    print_answer(as_json, components, _write_text(components))
 
 
-def _write_text(found: Sequence[Mapping[str, str | None]]) -> str:
+def _write_text(components: Sequence[Mapping[str, str | None]]) -> str:
     formatter = click.HelpFormatter()
-    for kind, lines in itertools.groupby(found, key=lambda line: line["kind"]):
+    for kind, lines in itertools.groupby(components, key=lambda line: line["kind"]):
         with formatter.section(str(kind)):
             formatter.write_dl([(str(line["name"]), _describe_missing(line)) for line in lines])
     return formatter.getvalue().strip()

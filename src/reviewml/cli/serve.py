@@ -72,10 +72,10 @@ def serve(
     from reviewml.registries.resolve import open_registry
     from reviewml.serve import configure_server, create_app
 
-    kept = open_registry(registry, verify=verify)
-    kept.find(model)
+    opened = open_registry(registry, verify=verify)
+    opened.find(model)
     bounds = _parse_limits(limits)
-    app = create_app(kept, model, reviews=reviews, refresh=refresh, reread=reread, limits=bounds)
+    app = create_app(opened, model, reviews=reviews, refresh=refresh, reread=reread, limits=bounds)
     if check:
         _print_champion(app.state.champion, as_json)
         return
@@ -92,12 +92,12 @@ def serve(
         uvicorn.Server(config).run()
 
 
-def _parse_limits(given: tuple[str, ...]) -> Limits:
+def _parse_limits(values: tuple[str, ...]) -> Limits:
     from reviewml.serve import Limits
 
     types = {field.name: field.type for field in dataclasses.fields(Limits)}
     limits: dict[str, Any] = {}
-    for limit in given:
+    for limit in values:
         name, _, number = limit.partition("=")
         if name not in types:
             raise ParameterError(

@@ -92,14 +92,14 @@ def setup(
     as_json: bool,
 ) -> None:
     """Print the SQL that makes what reviewml needs, with as few privileges as that takes."""
-    made = _import_setup(**named, stages=stage, instance_family=instance_family, user=user)
+    account_setup = _import_setup(**named, stages=stage, instance_family=instance_family, user=user)
     if apply:
         session = plugins.optional(
             "reviewml.backends.snowflake.connection.session", "reviewml snowflake"
         )
-        made.apply(session.ConnectionConfig(connection).database())
-    found = [dataclasses.asdict(statement) for statement in made.statements()]
-    print_answer(as_json, {"applied": apply, "statements": found}, made.script())
+        account_setup.apply(session.ConnectionConfig(connection).database())
+    statements = [dataclasses.asdict(statement) for statement in account_setup.statements()]
+    print_answer(as_json, {"applied": apply, "statements": statements}, account_setup.script())
 
 
 @snowflake.command()
@@ -123,21 +123,23 @@ def doctor(
     examining = plugins.optional(
         "reviewml.backends.snowflake.connection.doctor", "reviewml snowflake"
     )
-    found = examining.inspect_account(connection, {**named, "stages": stage})
-    print_answer(as_json, [dataclasses.asdict(finding) for finding in found], _write_text(found))
-    if any(finding.missing for finding in found):
+    findings = examining.inspect_account(connection, {**named, "stages": stage})
+    print_answer(
+        as_json, [dataclasses.asdict(finding) for finding in findings], _write_text(findings)
+    )
+    if any(finding.missing for finding in findings):
         context.exit(1)
 
 
 def _import_setup(**named: Any) -> Setup:
     module = plugins.optional("reviewml.backends.snowflake.connection.setup", "reviewml snowflake")
-    made: Setup = module.Setup(**named)
-    return made
+    account_setup: Setup = module.Setup(**named)
+    return account_setup
 
 
-def _write_text(found: Sequence[Finding]) -> str:
+def _write_text(findings: Sequence[Finding]) -> str:
     lines = []
-    for finding in found:
+    for finding in findings:
         if finding.missing is None:
             lines.append(f"ok       {finding.what}")
         else:

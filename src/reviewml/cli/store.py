@@ -39,8 +39,8 @@ def store(context: click.Context, as_json: bool) -> None:
 def show(as_json: bool) -> None:
     """List what the store holds, by enricher."""
     shelves = _store().describe()
-    found = [dataclasses.asdict(shelf) | {"hit_rate": shelf.hit_rate} for shelf in shelves]
-    print_answer(as_json, found, _write_table(shelves) if shelves else "the store is empty")
+    rows = [dataclasses.asdict(shelf) | {"hit_rate": shelf.hit_rate} for shelf in shelves]
+    print_answer(as_json, rows, _write_table(shelves) if shelves else "the store is empty")
 
 
 @store.command()
@@ -81,12 +81,12 @@ def seed(source: Files, names: Sequence[str], settings: Settings, as_json: bool)
     DATA has, beside what the steps need, the columns that they add.
     """
     steps = build(names, settings).steps
-    kept = _store()
-    found = {name: kept.seed(enricher, source) for name, enricher in steps}
+    opened = _store()
+    counts = {name: opened.seed(enricher, source) for name, enricher in steps}
     lines = [
-        f"{name}: {rows:,} rows that had no values have them now" for name, rows in found.items()
+        f"{name}: {rows:,} rows that had no values have them now" for name, rows in counts.items()
     ]
-    print_answer(as_json, found, "\n".join(lines))
+    print_answer(as_json, counts, "\n".join(lines))
 
 
 @store.command()
@@ -100,10 +100,10 @@ def path(as_json: bool) -> None:
 def _store() -> LocalStore | SharedStore:
     from reviewml.stores.resolve import default_store
 
-    found = default_store()
-    if found is None:
+    opened = default_store()
+    if opened is None:
         raise StoreError("there is no store: REVIEWML_STORE is 'off'.")
-    return found
+    return opened
 
 
 def _report_deleted(rows: int, as_json: bool) -> None:

@@ -38,17 +38,17 @@ def is_frame(data: Any) -> bool:
     return isinstance(data, pa.RecordBatch) or nw.dependencies.is_into_dataframe(data)
 
 
-def append_to_frame(given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
+def append_to_frame(frame_given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
     """Return a frame as it was given with the added columns, or the dataset itself."""
-    if not is_frame(given):
+    if not is_frame(frame_given):
         return dataset
-    wanted = dataset.select(list(added))
-    values = wanted.to_arrow()
-    row_errors.warn(wanted.errors, len(values))
-    if isinstance(given, pa.RecordBatch):
-        columns = [*given.columns, *(c.combine_chunks() for c in values.columns)]
-        return pa.RecordBatch.from_arrays(columns, [*given.schema.names, *added])
-    frame = nw.from_native(given, eager_only=True)
+    selected = dataset.select(list(added))
+    values = selected.to_arrow()
+    row_errors.warn(selected.errors, len(values))
+    if isinstance(frame_given, pa.RecordBatch):
+        columns = [*frame_given.columns, *(c.combine_chunks() for c in values.columns)]
+        return pa.RecordBatch.from_arrays(columns, [*frame_given.schema.names, *added])
+    frame = nw.from_native(frame_given, eager_only=True)
     new = nw.from_native(values, eager_only=True)
     series = [_make_series(new[name], frame) for name in added]
     return frame.with_columns(*series).to_native()

@@ -55,8 +55,8 @@ class ShelfSummary:
     @property
     def hit_rate(self) -> float | None:
         """Share of look-ups that found values; None before the first."""
-        asked = self.hits + self.misses
-        return self.hits / asked if asked else None
+        look_ups = self.hits + self.misses
+        return self.hits / look_ups if look_ups else None
 
 
 class StoredStep(BatchStep, Protocol):
@@ -231,10 +231,10 @@ class EnrichmentStore(ABC):
         )
         keys = hash_rows(view.columns(batch, roles_of(batch.schema)))
         links = make_links(batch, keys)
-        said = np.zeros(len(batch), bool)
+        has_value = np.zeros(len(batch), bool)
         for column in values.columns:
-            said |= np.asarray(column.is_valid())
-        keys, values = keys.filter(pa.array(said)), values.filter(pa.array(said))
+            has_value |= np.asarray(column.is_valid())
+        keys, values = keys.filter(pa.array(has_value)), values.filter(pa.array(has_value))
         new = keys.filter(pa.array(~self.known(shelf, keys))).unique()
         self.add(shelf, keys, values, select_links(links, keys))
         return len(new)
@@ -243,20 +243,22 @@ class EnrichmentStore(ABC):
 def _check_types(shelf: Shelf, schema: pa.Schema) -> None:
     for field in shelf.columns:
         require(schema, field.name, f"seed: {shelf.enricher} adds it")
-        given = schema.field(field.name).type
-        if given != field.type and not (_is_text(given) and _is_text(field.type)):
+        own_type = schema.field(field.name).type
+        if own_type != field.type and not (_is_text(own_type) and _is_text(field.type)):
             raise SchemaError(
-                f"seed: column {field.name!r} is {given}, and {shelf.enricher} adds {field.type}: "
+                f"seed: column {field.name!r} is {own_type}, and {shelf.enricher} adds "
+                f"{field.type}: "
                 "cast it, so that what is found later is what would have been computed."
             )
-        if pa.types.is_fixed_size_list(given) and has_names(given) and has_names(field.type):
-            _check_places(shelf, field, get_names(given))
+        if pa.types.is_fixed_size_list(own_type) and has_names(own_type) and has_names(field.type):
+            _check_places(shelf, field, get_names(own_type))
 
 
-def _check_places(shelf: Shelf, field: pa.Field, given: list[str]) -> None:
-    if given != get_names(field.type):
+def _check_places(shelf: Shelf, field: pa.Field, own_names: list[str]) -> None:
+    if own_names != get_names(field.type):
         raise SchemaError(
-            f"seed: column {field.name!r} has values for {given}, and {shelf.enricher} adds them "
+            f"seed: column {field.name!r} has values for {own_names}, and {shelf.enricher} "
+            "adds them "
             f"for {get_names(field.type)}: they were scored with other labels, or in another order."
         )
 

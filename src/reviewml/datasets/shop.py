@@ -152,9 +152,9 @@ class _Views:
         product = (n_products * draws.uniform("product") ** 1.5).astype(np.int64)
         launched = _draw_launch_times(n_products, random_state)
         # Who would have looked at a product that is not there yet looks at another.
-        there = np.flatnonzero(launched < START)
+        early_products = np.flatnonzero(launched < START)
         early = time < launched[product]
-        product[early] = there[product[early] % len(there)]
+        product[early] = early_products[product[early] % len(early_products)]
         customer = (n_customers * draws.uniform("customer") ** 1.5).astype(np.int64)
         price = np.exp(3.8 + 0.5 * products.normal("price"))[product]
         reduced = np.where(draws.uniform("promotion") < 0.2, 0.8, 1.0)
@@ -219,23 +219,23 @@ class _ShopReviews:
         return cls(time, customer, product, opinions, np.clip(stars.round(), 1, 5))
 
     @classmethod
-    def join_reviews(cls, one: _ShopReviews, other: _ShopReviews) -> _ShopReviews:
+    def join_reviews(cls, first: _ShopReviews, other: _ShopReviews) -> _ShopReviews:
         """Return both, by time."""
         fields = [field.name for field in dataclasses.fields(cls)]
-        both = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in fields}
-        order = np.argsort(both["time"], kind="stable")
-        return cls(**{name: values[order] for name, values in both.items()})
+        columns = {n: np.concatenate([getattr(first, n), getattr(other, n)]) for n in fields}
+        order = np.argsort(columns["time"], kind="stable")
+        return cls(**{name: values[order] for name, values in columns.items()})
 
     def table(self, n_products: int, random_state: int) -> pa.Table:
         draws = Draws(len(self.time), random_state)
         languages = draws.one_of("language", LANGUAGES)
         departments = Draws(n_products, random_state).one_of("department", DEPARTMENTS)
         chances = draws.uniform("phrases", CHOICES).tolist()
-        said = self.opinions.astype(int).tolist()
+        all_opinions = self.opinions.astype(int).tolist()
         texts = [
             write(language, department, opinions, False, Choices(uniform))
             for language, department, opinions, uniform in zip(
-                languages, departments[self.product], said, chances, strict=True
+                languages, departments[self.product], all_opinions, chances, strict=True
             )
         ]
         return pa.table(
@@ -329,17 +329,17 @@ def _simulate_year(
         reviewed = rows[ordered[rows] & writer[rows] & (writes[rows] < 0.7)]
         for later in np.unique(posted_day[reviewed]).tolist():
             waiting.setdefault(later, []).append(reviewed[posted_day[reviewed] == later])
-    told = np.flatnonzero(ordered & writer & (writes < 0.7) & (posted < START + DAYS * DAY))
+    reviewers = np.flatnonzero(ordered & writer & (writes < 0.7) & (posted < START + DAYS * DAY))
     return _Followed(
         probability,
         np.flatnonzero(ordered),
         order_time[ordered],
         _ShopReviews(
-            posted[told],
-            views.customer[told],
-            views.product[told],
-            all_reviews.opinions[told],
-            all_reviews.stars[told],
+            posted[reviewers],
+            views.customer[reviewers],
+            views.product[reviewers],
+            all_reviews.opinions[reviewers],
+            all_reviews.stars[reviewers],
         ),
     )
 

@@ -64,8 +64,8 @@ def write(language: str, department: str, opinions: Opinions, short: bool, choic
     if short:
         return choices.of(phrases["short"][_choose_side(opinions[0])])
     text = _compose_text(phrases, department, opinions, choices)
-    said = [opinion for opinion in opinions if opinion]
-    return f"{text} {choices.of(EMOJI[said[0]])}" if said and choices.happens(0.12) else text
+    stated = [opinion for opinion in opinions if opinion]
+    return f"{text} {choices.of(EMOJI[stated[0]])}" if stated and choices.happens(0.12) else text
 
 
 def _compose_text(

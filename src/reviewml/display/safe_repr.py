@@ -30,13 +30,13 @@ def _copy_for_display(value: Any) -> Any:
     of classes with that repr alone.
     """
     if isinstance(value, SafeDisplay):
-        shown = hide_secrets(value.get_params(deep=False))
+        parameters = hide_secrets(value.get_params(deep=False))
         cls = type(value)
         copy: Any = object.__new__(type(cls.__name__, (cls,), {"__repr__": BaseEstimator.__repr__}))
-        vars(copy).update({name: _copy_for_display(each) for name, each in shown.items()})
+        vars(copy).update({name: _copy_for_display(item) for name, item in parameters.items()})
         return copy
     if type(value) in (list, tuple):
         return type(value)(map(_copy_for_display, value))
     if type(value) is dict:
-        return {key: _copy_for_display(each) for key, each in value.items()}
+        return {key: _copy_for_display(item) for key, item in value.items()}
     return value

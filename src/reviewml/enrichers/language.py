@@ -66,8 +66,8 @@ class Language(Enricher):
         has_letters = pc.match_substring_regex(texts, r"\pL")
         # The same text is looked at once, however often it stands in the batch.
         encoded = pc.if_else(has_letters, texts, None).dictionary_encode()
-        found = pa.array(map(self._detect_language, encoded.dictionary.to_pylist()), pa.string())
-        return batch.append_column("language", found.take(encoded.indices))
+        codes = pa.array(map(self._detect_language, encoded.dictionary.to_pylist()), pa.string())
+        return batch.append_column("language", codes.take(encoded.indices))
 
     def setup(self) -> None:
         if isinstance(self.languages, str):
@@ -94,8 +94,8 @@ def _load_identifier(languages: tuple[str, ...] | None) -> LanguageIdentifier:
 
 
 def _restrict_languages(identifier: LanguageIdentifier, languages: tuple[str, ...]) -> None:
-    known = identifier.labels
+    supported = identifier.labels
     for code in languages:
-        if code not in known:
-            raise UnknownName(f"no language {code!r}. {suggest_names(code, known)}")
+        if code not in supported:
+            raise UnknownName(f"no language {code!r}. {suggest_names(code, supported)}")
     identifier.set_languages(languages)

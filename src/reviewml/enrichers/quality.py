@@ -89,11 +89,11 @@ class Quality(Enricher):
 
     def _count_histogram(self, rows: Dataset) -> npt.NDArray[np.int64]:
         """Count the texts by the bits they tell, which does not depend on their order."""
-        table, found = self._compute_bits(), np.zeros(MOST_BITS + 1, np.int64)
+        table, histogram = self._compute_bits(), np.zeros(MOST_BITS + 1, np.int64)
         for tokens in _read_tokens(rows, "quality"):
-            told = _count_bits(tokens, table)[tokens.count_ngrams() > 0]
-            found += np.bincount(told, minlength=len(found))
-        return found
+            bits = _count_bits(tokens, table)[tokens.count_ngrams() > 0]
+            histogram += np.bincount(bits, minlength=len(histogram))
+        return histogram
 
     def _compute_bits(self) -> npt.NDArray[np.float32]:
         """Count how many bits each token tells, shape ``(2 ** BITS, 1)``."""

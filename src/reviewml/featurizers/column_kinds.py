@@ -135,8 +135,8 @@ def _make_seconds_features(record: Record) -> Iterator[Feature]:
 def _make_element_features(record: Record) -> Iterator[Feature]:
     column = record["column"]
     for place, name in enumerate(record["names"]):
-        shown = f"{column}: {name}"
-        yield Feature(shown, column, shown, Element(column, place))
+        label = f"{column}: {name}"
+        yield Feature(label, column, label, Element(column, place))
 
 
 def _is_list_of_numbers(arrow_type: pa.DataType) -> bool:

@@ -85,18 +85,18 @@ class Candidates:
 
     def statistics(self) -> dict[str, Statistic]:
         """Name what has to be known of them."""
-        wanted: dict[str, Statistic] = {}
+        needed: dict[str, Statistic] = {}
         for column, kind in self.kinds.items():
             if kind is None:
                 continue
-            wanted[f"missing {column}"] = Missing(column)
+            needed[f"missing {column}"] = Missing(column)
             if kind == "category":
-                wanted[f"values {column}"] = ValueCounts(column, self.most)
+                needed[f"values {column}"] = ValueCounts(column, self.most)
             elif kind != "numbers":
-                wanted |= {f"min {column}": Min(column), f"max {column}": Max(column)}
+                needed |= {f"min {column}": Min(column), f"max {column}": Max(column)}
             if self._is_compared(column):
-                wanted[f"later {column}"] = Later(column, str(self.time))
-        return wanted
+                needed[f"later {column}"] = Later(column, str(self.time))
+        return needed
 
     def list_samples(self, statistics: Mapping[str, Any]) -> dict[str, Statistic]:
         """Name what else has to be known of columns whose numbers float32 may not tell apart."""

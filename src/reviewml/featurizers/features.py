@@ -148,18 +148,18 @@ class Features(Featurizer):
 
     def fit(self, dataset: Dataset) -> Self:
         schema = dataset.full_schema
-        found = dataset.aggregate(self.statistics(schema))
-        samples = self._make_candidates(schema).list_samples(found)
+        statistics = dataset.aggregate(self.statistics(schema))
+        samples = self._make_candidates(schema).list_samples(statistics)
         if samples:
-            found |= dataset.aggregate(samples)
-        return self.with_state(self.finish(schema, found))
+            statistics |= dataset.aggregate(samples)
+        return self.with_state(self.finish(schema, statistics))
 
     def statistics(self, schema: pa.Schema) -> Mapping[str, Statistic]:
-        wanted = self._make_candidates(schema).statistics()
+        needed = self._make_candidates(schema).statistics()
         columns = self._list_text_columns(schema)
         if columns and self.ngrams:
-            wanted["terms"] = texts.DocumentCounts(columns[0], columns)
-        return wanted
+            needed["terms"] = texts.DocumentCounts(columns[0], columns)
+        return needed
 
     def finish(self, schema: pa.Schema, statistics: Mapping[str, Any]) -> dict[str, Any]:
         candidates = self._make_candidates(schema)
@@ -280,16 +280,16 @@ class Features(Featurizer):
         batch = batch.append_column(TEXT, joined)
         if not self.terms_:
             return batch
-        known = {term: position for position, term in enumerate(self.terms_)}
-        return batch.append_column(texts.TERMS, texts.find_positions(joined, known))
+        positions = {term: position for position, term in enumerate(self.terms_)}
+        return batch.append_column(texts.TERMS, texts.find_positions(joined, positions))
 
 
 def _name_once(features: Iterator[Feature]) -> Iterator[Feature]:
-    taken: set[str] = set()
+    names: set[str] = set()
     for feature in features:
         name = feature.name
         # A user's own column may be called "day: month".
-        while name in taken:
+        while name in names:
             name += "'"
-        taken.add(name)
+        names.add(name)
         yield feature if name == feature.name else dataclasses.replace(feature, name=name)

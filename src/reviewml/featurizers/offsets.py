@@ -55,8 +55,8 @@ class ValueSample(ColumnStatistic):
         numbers = subtract(measured, self.quantity.offset)
         return _keep_smallest(numbers[np.isfinite(numbers)] + 0.0)
 
-    def merge(self, one: Values, other: Values) -> Values:
-        return _keep_smallest(np.concatenate([one, other]))
+    def merge(self, left: Values, other: Values) -> Values:
+        return _keep_smallest(np.concatenate([left, other]))
 
 
 def _keep_smallest(values: Any) -> Values:

@@ -47,8 +47,8 @@ def join_shown_text(columns: Sequence[pa.Array]) -> pa.Array:
     escaped = pc.match_substring(texts, "&").fill_null(False)
     if not pc.any(escaped).as_py():
         return texts
-    shown = [unescape(text) for text in texts.filter(escaped).to_pylist()]
-    return pc.replace_with_mask(texts, escaped, pa.array(shown, pa.string()))
+    unescaped = [unescape(text) for text in texts.filter(escaped).to_pylist()]
+    return pc.replace_with_mask(texts, escaped, pa.array(unescaped, pa.string()))
 
 
 def unescape(text: str) -> str:
@@ -96,10 +96,10 @@ class HasTerm(Expression):
     position: int
 
     def fill(self, batch: pa.RecordBatch, out: Column) -> None:
-        found = batch.column(self.column)
-        here = pc.equal(pc.list_flatten(found), self.position)
-        out[:] = np.where(np.asarray(found.is_valid()), 0, np.nan)
-        out[np.asarray(pc.list_parent_indices(found).filter(here))] = 1
+        terms_of_rows = batch.column(self.column)
+        is_term = pc.equal(pc.list_flatten(terms_of_rows), self.position)
+        out[:] = np.where(np.asarray(terms_of_rows.is_valid()), 0, np.nan)
+        out[np.asarray(pc.list_parent_indices(terms_of_rows).filter(is_term))] = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,18 +117,19 @@ class DocumentCounts(ColumnStatistic):
     def part(self, batch: pa.RecordBatch) -> Counter[str]:
         texts = join_shown_text([batch.column(column) for column in self.columns])
         tokens = _Tokens.of(texts)
-        each = [split_token(token) for token in tokens.distinct]
+        split_tokens = [split_token(token) for token in tokens.distinct]
         code = {
-            term: number for number, term in enumerate(dict.fromkeys(t for ts in each for t in ts))
+            term: number
+            for number, term in enumerate(dict.fromkeys(t for ts in split_tokens for t in ts))
         }
-        rows, codes = tokens.spread([[code[term] for term in ts] for ts in each])
+        rows, codes = tokens.spread([[code[term] for term in ts] for ts in split_tokens])
         # A term counts once for each text that has it.
         pairs = np.unique(rows * len(code) + codes)
         counts = np.bincount(pairs % max(len(code), 1), minlength=len(code))
         return Counter(dict(zip(code, counts.tolist(), strict=True)))
 
-    def merge(self, one: Counter[str], other: Counter[str]) -> Counter[str]:
-        small, large = sorted((one, other), key=len)
+    def merge(self, left: Counter[str], other: Counter[str]) -> Counter[str]:
+        small, large = sorted((left, other), key=len)
         large.update(small)
         return large
 
@@ -143,11 +144,13 @@ def choose_vocabulary(counts: Mapping[str, int], most: int, fewest_texts: int) -
 def find_positions(texts: pa.Array, known: Mapping[str, int]) -> pa.Array:
     """Return the positions of the known terms in each text, as a list; null where it is."""
     tokens = _Tokens.of(texts)
-    each = [[known[term] for term in split_token(t) if term in known] for t in tokens.distinct]
-    rows, found = tokens.spread(each)
+    token_positions = [
+        [known[term] for term in split_token(t) if term in known] for t in tokens.distinct
+    ]
+    rows, term_positions = tokens.spread(token_positions)
     ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(texts)))])
     return pa.ListArray.from_arrays(
-        pa.array(ends, pa.int32()), pa.array(found, pa.int32()), mask=texts.is_null()
+        pa.array(ends, pa.int32()), pa.array(term_positions, pa.int32()), mask=texts.is_null()
     )
 
 
@@ -159,13 +162,13 @@ def split_token(token: str) -> list[str]:
     >>> split_token("soft"), split_token("质量很好")
     (['soft'], ['质量', '量很', '很好'])
     """
-    found: list[str] = []
+    pieces: list[str] = []
     for run in filter(None, _UNSPACED.split(token)):
         if len(run) > 2 and _UNSPACED.match(run):
-            found += [run[start : start + 2] for start in range(len(run) - 1)]
+            pieces += [run[start : start + 2] for start in range(len(run) - 1)]
         else:
-            found.append(run)
-    return found
+            pieces.append(run)
+    return pieces
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,8 +192,8 @@ class _Tokens:
         self, values: Sequence[Sequence[int]]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return rows and values, from the values of each distinct token."""
-        lengths = np.array([len(each) for each in values], np.int64)
-        flat = np.array([value for each in values for value in each], np.int64)
+        lengths = np.array([len(token_values) for token_values in values], np.int64)
+        flat = np.array([value for token_values in values for value in token_values], np.int64)
         starts = np.cumsum(lengths) - lengths
         many = lengths[self.codes]
         within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)

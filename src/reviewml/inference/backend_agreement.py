@@ -62,8 +62,8 @@ def measure_agreement(expected: Floats, found: Floats, classes: Sequence[str]) -
     """
     from scipy.stats import binomtest
 
-    known = ~(np.isnan(expected).any(axis=1) | np.isnan(found).any(axis=1))
-    expected, found = expected[known], found[known]
+    is_known = ~(np.isnan(expected).any(axis=1) | np.isnan(found).any(axis=1))
+    expected, found = expected[is_known], found[is_known]
     if len(expected) == 0:
         raise ValueError("no text to compare on")
     winners = expected.argmax(axis=1)

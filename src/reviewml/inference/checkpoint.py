@@ -44,8 +44,8 @@ class Checkpoint:
     @classmethod
     def pin_revision(cls, model: str, revision: str | None = None) -> Checkpoint:
         """Return a model in the revision that is known here, unless another is asked for."""
-        known = KNOWN.get(model)
-        return cls(model, known.revision if known and revision is None else revision)
+        entry = KNOWN.get(model)
+        return cls(model, entry.revision if entry and revision is None else revision)
 
     @property
     def folder(self) -> Path | None:
@@ -91,8 +91,8 @@ class Checkpoint:
     def find_file(self, path: str) -> Path | None:
         """Return one of its files, downloaded if need be; None when it has none of that name."""
         if self.folder is not None:
-            found = self.folder / path
-            return found if found.is_file() else None
+            file = self.folder / path
+            return file if file.is_file() else None
         hub = optional("transformers.utils.hub", "a transformer")
         try:
             cached = hub.cached_file(
@@ -120,8 +120,8 @@ class Checkpoint:
         """Describe the files of a folder cheaply, so that changes show; nothing for the hub."""
         if self.folder is None:
             return ()
-        found = ((path, path.stat()) for path in _find_weights(self.folder))
-        return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in found)
+        stats = ((path, path.stat()) for path in _find_weights(self.folder))
+        return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in stats)
 
     def identity(self) -> str:
         """Identify its weights: by the commit, or by a digest of the files."""
@@ -154,8 +154,8 @@ class Checkpoint:
 
     def licence(self) -> str | None:
         """Return the licence that its card states, such as ``"mit"``; None when it states none."""
-        known = KNOWN.get(self.model)
-        stated = self._read_card("license") or (known and known.licence)
+        entry = KNOWN.get(self.model)
+        stated = self._read_card("license") or (entry and entry.licence)
         return str(stated).lower() if stated else None
 
     def languages(self) -> tuple[str, ...]:
@@ -208,12 +208,12 @@ def _find_weights(folder: Path) -> list[Path]:
 @functools.lru_cache(maxsize=16)
 def _hash_folder(folder: Path, _: Files) -> str:
     """Return the digest of a folder's files, read anew when one of them has changed."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in _find_weights(folder):
-        found.update(str(path.relative_to(folder)).encode() + b"\0")
+        digest.update(str(path.relative_to(folder)).encode() + b"\0")
         with path.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _explain_no_model(folder: Path | None) -> str | None:
@@ -241,17 +241,17 @@ def _explain_failure(error: BaseException, name: str) -> str:
     for cause in _list_causes(error):
         if type(cause).__name__ in reasons:
             return reasons[type(cause).__name__]
-    said = " ".join(redact(str(error)).split())
-    if "safetensors" in said and "model.safetensors" in said:
-        said = (
+    message = " ".join(redact(str(error)).split())
+    if "safetensors" in message and "model.safetensors" in message:
+        message = (
             "it has no weights in safetensors format, and pickles are not loaded: use a revision "
             "that has them, or convert it (https://huggingface.co/spaces/safetensors/convert)."
         )
-    elif "trust_remote_code" in said:
-        said = "it brings code of its own, which is never run: choose a model without."
-    elif "connect" in said and "cache" in said:
-        said = _explain_not_here(name)
-    return said[:400]
+    elif "trust_remote_code" in message:
+        message = "it brings code of its own, which is never run: choose a model without."
+    elif "connect" in message and "cache" in message:
+        message = _explain_not_here(name)
+    return message[:400]
 
 
 def _explain_not_here(name: str) -> str:
@@ -264,9 +264,9 @@ def _explain_not_here(name: str) -> str:
 
 
 def _list_causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
+    causes: list[BaseException] = []
     following: BaseException | None = error
-    while following is not None and following not in found:
-        found.append(following)
+    while following is not None and following not in causes:
+        causes.append(following)
         following = following.__cause__ or following.__context__
-    return found
+    return causes

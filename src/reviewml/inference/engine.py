@@ -223,11 +223,11 @@ def _pad_rows(
 
 def trim_padding(inputs: Inputs, rows: slice) -> Inputs:
     """Return some rows of a batch, without the padding that none of them needs."""
-    some = {name: array[rows] for name, array in inputs.items()}
-    if "attention_mask" not in some:
-        return some
-    longest = int(some["attention_mask"].sum(axis=1).max())
-    return {name: array[:, :longest] for name, array in some.items()}
+    selected = {name: array[rows] for name, array in inputs.items()}
+    if "attention_mask" not in selected:
+        return selected
+    longest = int(selected["attention_mask"].sum(axis=1).max())
+    return {name: array[:, :longest] for name, array in selected.items()}
 
 
 def count_real_tokens(inputs: Inputs) -> int:
@@ -238,5 +238,5 @@ def count_real_tokens(inputs: Inputs) -> int:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Check whether an exception says that memory ran out, on whatever device."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in message for words in OUT_OF_MEMORY)

@@ -92,10 +92,10 @@ def _share_model(checkpoint: Checkpoint, placement: Placement, auto_class: str) 
     # A folder that was written anew is another model.
     key = (checkpoint, checkpoint.files(), placement, auto_class)
     with _LOADING:
-        found = _LOADED.get(key)
-        if found is None:
-            found = _LOADED[key] = _load_and_probe(checkpoint, placement, auto_class)
-    return found
+        model = _LOADED.get(key)
+        if model is None:
+            model = _LOADED[key] = _load_and_probe(checkpoint, placement, auto_class)
+    return model
 
 
 def _load_and_probe(checkpoint: Checkpoint, placement: Placement, auto_class: str) -> TextModel:
@@ -105,11 +105,11 @@ def _load_and_probe(checkpoint: Checkpoint, placement: Placement, auto_class: st
         raise
     except Exception as error:
         # Otherwise each row would fail by itself, after as many trials.
-        said = f"{type(error).__name__}: {' '.join(redact(str(error)).split())[:400]}"
+        message = f"{type(error).__name__}: {' '.join(redact(str(error)).split())[:400]}"
         if is_environment_error(error):
-            raise EnvironmentFailure(f"{checkpoint.name} cannot be loaded: {said}") from None
+            raise EnvironmentFailure(f"{checkpoint.name} cannot be loaded: {message}") from None
         raise ParameterError(
-            f"{checkpoint.name} cannot be run on texts alone: {said}. Choose another model."
+            f"{checkpoint.name} cannot be run on texts alone: {message}. Choose another model."
         ) from None
 
 
@@ -202,14 +202,14 @@ def silence_transformers() -> Iterator[None]:
     logger = logging.getLogger("transformers")
     level = logger.level
     progress = optional("transformers.utils.logging", "a transformer")
-    shown = progress.is_progress_bar_enabled()
+    was_enabled = progress.is_progress_bar_enabled()
     progress.disable_progress_bar()
     logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logger.setLevel(level)
-        if shown:
+        if was_enabled:
             progress.enable_progress_bar()
 
 
@@ -217,8 +217,8 @@ def _find_padding(config: Any, tokenizer: Any) -> int:
     """Return the token that fills up: the model's, which looks for it to find a text's end."""
     models = _get_setting(config, "pad_token_id")
     tokens = _get_setting(config, "vocab_size") or sys.maxsize
-    given = (models, tokenizer.pad_token_id, tokenizer.eos_token_id)
-    return next((token for token in given if token is not None and 0 <= token < tokens), 0)
+    candidates = (models, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((token for token in candidates if token is not None and 0 <= token < tokens), 0)
 
 
 def _get_setting(config: Any, name: str) -> Any:

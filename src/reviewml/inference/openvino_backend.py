@@ -63,10 +63,10 @@ class OpenVinoForward:
     def __call__(self, inputs: Inputs) -> Floats:
         if self.end is not None:
             _require_same_ends(inputs, self.end)
-        given = {name: inputs[name] for name in self.names & set(inputs)}
+        own_inputs = {name: inputs[name] for name in self.names & set(inputs)}
         # The operations were followed with a mask, so that they need one where all is text, too.
         mask = inputs.get("attention_mask", np.ones_like(inputs["input_ids"]))
-        outputs: Floats = self.compiled.infer_new_request({**given, "attention_mask": mask})[0]
+        outputs: Floats = self.compiled.infer_new_request({**own_inputs, "attention_mask": mask})[0]
         return outputs
 
 
@@ -128,8 +128,8 @@ def _convert_module(openvino: Any, module: nn.Module, example: Inputs) -> Any:
         converted = openvino.convert_model(module, example_input=tensors)
     # Not every input keeps its name; their order is that of the parameters.
     names = [name for name in inspect.signature(module.forward).parameters if name in tensors]
-    for given, name in zip(converted.inputs, names, strict=True):
-        given.set_names({name})
+    for port, name in zip(converted.inputs, names, strict=True):
+        port.set_names({name})
     return converted
 
 

@@ -84,20 +84,20 @@ def _check_way(precision: str, backend: str) -> None:
     if backend not in WAYS:
         raise ParameterError(f"backend={backend!r} is not known. {suggest_names(backend, WAYS)}")
     if precision not in ("auto", *WAYS[backend]):
-        there = "; ".join(f"{name!r} has {', '.join(map(repr, WAYS[name]))}" for name in WAYS)
+        listed = "; ".join(f"{name!r} has {', '.join(map(repr, WAYS[name]))}" for name in WAYS)
         raise ParameterError(
-            f"backend={backend!r} has no precision={precision!r}: {there}, and each has 'auto'."
+            f"backend={backend!r} has no precision={precision!r}: {listed}, and each has 'auto'."
         )
 
 
 def _choose_device(wanted: str) -> str:
     torch = optional("torch", "a transformer")
-    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
+    devices = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
     if wanted == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if found[name])
-    if not found.get(wanted.partition(":")[0], False):
-        there = ", ".join(repr(name) for name, is_there in found.items() if is_there)
-        raise ParameterError(f"device={wanted!r}: this machine has {there}.")
+        return next(name for name in ("cuda", "mps", "cpu") if devices[name])
+    if not devices.get(wanted.partition(":")[0], False):
+        listed = ", ".join(repr(name) for name, is_there in devices.items() if is_there)
+        raise ParameterError(f"device={wanted!r}: this machine has {listed}.")
     return wanted
 
 

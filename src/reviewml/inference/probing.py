@@ -54,12 +54,12 @@ class Probe:
     def is_equal(self, forward: Forward, expected: Sequence[Floats]) -> bool:
         """Check whether another way to run the model gives these outputs."""
         try:
-            found = self.compute_outputs(forward)
+            outputs = self.compute_outputs(forward)
         except Exception as error:
             if is_environment_error(error):
                 raise
             return False
-        return all(map(self._is_close, found, expected))
+        return all(map(self._is_close, outputs, expected))
 
     def find_sharing(self, forward: Forward, expected: Sequence[Floats]) -> Sharing:
         """Find which sequences may share a batch.
@@ -91,20 +91,20 @@ class Probe:
         self, forward: Forward, sequences: list[TokenSequence], expected: list[Floats]
     ) -> bool:
         try:
-            found = self._run(forward, sequences)
+            outputs = self._run(forward, sequences)
         except Exception as error:
             if is_environment_error(error):
                 raise
             # Such as that the model knows no token for padding.
             return False
-        return self._is_close(found[: len(expected)], np.concatenate(expected))
+        return self._is_close(outputs[: len(expected)], np.concatenate(expected))
 
     def _run(self, forward: Forward, sequences: list[TokenSequence]) -> Floats:
         return forward(collate_sequences(sequences, self.pad_id))
 
-    def _is_close(self, found: Floats, expected: Floats) -> bool:
+    def _is_close(self, outputs: Floats, expected: Floats) -> bool:
         scale = max(1.0, float(np.abs(expected).max(initial=0)))
-        return bool(np.allclose(found, expected, rtol=0, atol=self.tolerance * scale))
+        return bool(np.allclose(outputs, expected, rtol=0, atol=self.tolerance * scale))
 
 
 def _reverse_tokens(sequence: TokenSequence) -> TokenSequence:

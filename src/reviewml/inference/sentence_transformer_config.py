@@ -85,5 +85,5 @@ def _make_refusal(checkpoint: Checkpoint, what: str) -> ParameterError:
 
 
 def _read(checkpoint: Checkpoint, path: str, otherwise: Any) -> Any:
-    found = checkpoint.find_file(path)
-    return otherwise if found is None else json.loads(found.read_text(encoding="utf-8"))
+    file = checkpoint.find_file(path)
+    return otherwise if file is None else json.loads(file.read_text(encoding="utf-8"))

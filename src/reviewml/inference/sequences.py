@@ -59,17 +59,21 @@ class Template:
     @classmethod
     def of(cls, tokenizer: Any) -> Template | None:
         """Find how a tokenizer joins pairs; None when not by such a template."""
-        one, other = (_tokenize_bare(tokenizer, [text])[0] for text in PROBES[0])
+        first, other = (_tokenize_bare(tokenizer, [text])[0] for text in PROBES[0])
         joined = tokenizer(*PROBES[0])
         ids = np.array(joined["input_ids"])
-        start = _find(ids, one, 0)
-        second = _find(ids, other, start + len(one))
+        start = _find(ids, first, 0)
+        second = _find(ids, other, start + len(first))
         if start < 0 or second < 0:
             return None
-        bounds = (0, start, start + len(one), second, second + len(other), len(ids))
+        bounds = (0, start, start + len(first), second, second + len(other), len(ids))
         before, _, between, _, after = (ids[i:j] for i, j in pairwise(bounds))
-        found = cls(before, between, after, _find_types(joined.get("token_type_ids"), bounds))
-        return found if all(found.is_template_of(tokenizer, *probe) for probe in PROBES) else None
+        template = cls(before, between, after, _find_types(joined.get("token_type_ids"), bounds))
+        return (
+            template
+            if all(template.is_template_of(tokenizer, *probe) for probe in PROBES)
+            else None
+        )
 
     def is_template_of(self, tokenizer: Any, text: str, other: str) -> bool:
         """Check whether it joins a pair as the tokenizer does."""
@@ -134,7 +138,9 @@ class Tokens:
         with self._one_at_a_time:
             if template is None:
                 return [self._tokenize_pairs(text, others) for text in texts]
-            firsts, seconds = (_tokenize_bare(self.tokenizer, some) for some in (texts, others))
+            firsts, seconds = (
+                _tokenize_bare(self.tokenizer, sentences) for sentences in (texts, others)
+            )
         return [
             [self._join_tokens(template, first, second) for second in seconds] for first in firsts
         ]
@@ -189,5 +195,5 @@ def _find_types(
     if types is None:
         return None
     parts = [np.array(types[i:j], np.int64) for i, j in pairwise(bounds)]
-    before, one, between, other, after = parts
-    return before, int(one[0]), between, int(other[0]), after
+    before, first, between, other, after = parts
+    return before, int(first[0]), between, int(other[0]), after

@@ -53,8 +53,8 @@ class AskDatabase(BatchOperation):
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         SelectRoles(self.enricher, self.enricher.needs).schema(schema)
-        added = with_added(schema, self.enricher.adds, self.stage)
-        return with_origin(added, self.enricher.adds, self.enricher.origin())
+        added_schema = with_added(schema, self.enricher.adds, self.stage)
+        return with_origin(added_schema, self.enricher.adds, self.enricher.origin())
 
     def setup(self) -> None:
         """Raise: batches are only made of rows that have left their database."""
@@ -86,7 +86,7 @@ class SkipQuestion(BatchOperation):
         return self.question.schema(schema)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        added = {
+        nulls = {
             name: pa.nulls(len(batch), kind) for name, kind in self.question.enricher.adds.items()
         }
-        return with_columns(batch, added, self.schema(batch.schema))
+        return with_columns(batch, nulls, self.schema(batch.schema))

@@ -82,10 +82,10 @@ class AsOf(Operation):
 def _check_keys(rows: pa.Schema, key: str, events: pa.Schema, event_key: str) -> None:
     require(rows, key, "by (rows)")
     require(events, event_key, "by (events)")
-    one, other = rows.field(key).type, events.field(event_key).type
-    if one != other and not _are_comparable(one, other):
+    kind, other = rows.field(key).type, events.field(event_key).type
+    if kind != other and not _are_comparable(kind, other):
         raise JoinError(
-            f"by: {key!r} is {one} in the rows, and {other} in what is looked up: make "
+            f"by: {key!r} is {kind} in the rows, and {other} in what is looked up: make "
             "both one type."
         )
 
@@ -123,8 +123,10 @@ class AsofAggregates:
     def columns(self) -> dict[str, pa.DataType]:
         """Return the columns that are added."""
         counts = ("count", *self.sums)
-        added = {f"{name}_{what}": pa.int64() for name in self.windows for what in counts}
-        return added if self.last is None else added | {f"{self.last}_last": LAST_TYPE}
+        columns_added = {f"{name}_{what}": pa.int64() for name in self.windows for what in counts}
+        return (
+            columns_added if self.last is None else columns_added | {f"{self.last}_last": LAST_TYPE}
+        )
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of rows with the added columns, which must be new."""
@@ -135,10 +137,10 @@ class AsofAggregates:
         return schema
 
 
-def _are_comparable(one: pa.DataType, other: pa.DataType) -> bool:
+def _are_comparable(left: pa.DataType, other: pa.DataType) -> bool:
     # pandas keeps whole numbers as floats where one is missing, and nothing of what all are.
-    number = pa.types.is_integer(one) or pa.types.is_floating(one)
-    return bool(pa.types.is_null(one) or (number and pa.types.is_integer(other)))
+    number = pa.types.is_integer(left) or pa.types.is_floating(left)
+    return bool(pa.types.is_null(left) or (number and pa.types.is_integer(other)))
 
 
 def _warn_of_zones(time: pa.Field, event_time: pa.Field) -> None:

@@ -60,8 +60,8 @@ class CachedEnrich(Enrich):
     def look_up(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
         """Return keys of rows without values in the store, and of those with; reads no values."""
         keys = hash_rows(self.view.columns(batch, roles_of(batch.schema))).unique()
-        known = pa.array(self.store.known(self.shelf, keys))
-        return keys.filter(pa.compute.invert(known)), keys.filter(known)
+        is_known = pa.array(self.store.known(self.shelf, keys))
+        return keys.filter(pa.compute.invert(is_known)), keys.filter(is_known)
 
     def _compute_values(
         self, batch: pa.RecordBatch, view: pa.RecordBatch, failures: Failures
@@ -69,12 +69,12 @@ class CachedEnrich(Enrich):
         keys = hash_rows(view)
         distinct, which, first = _index_distinct(keys)
         links = make_links(batch, keys)
-        places, found = self.store.find(self.shelf, distinct)
+        places, stored_values = self.store.find(self.shelf, distinct)
         try:
             self.store.link(select_links(links, distinct.take(pa.array(places))))
         except StoreUnwritable as error:
             self._note_unwritable(error)
-        parts, order, failed = [found], [places], Failures()
+        parts, order, failed = [stored_values], [places], Failures()
         missing = np.setdiff1d(np.arange(len(distinct)), places)
         if len(missing) and self.unwritable:
             # Fails before rows are paid for that could not be kept, unless there is room by now.

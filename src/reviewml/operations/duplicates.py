@@ -59,11 +59,11 @@ class DifferingRows(Tally):
 
     def warn(self) -> None:
         if self.rows:
-            one = self.rows == 1
+            is_single = self.rows == 1
             warn_at_caller(
-                f"{self.rows:,} of {self.total:,} rows {'has' if one else 'have'} the "
+                f"{self.rows:,} of {self.total:,} rows {'has' if is_single else 'have'} the "
                 f"{' and '.join(map(repr, self.operation.by))} of an earlier one and "
-                f"{'differs' if one else 'differ'} from it in "
+                f"{'differs' if is_single else 'differ'} from it in "
                 f"{' or '.join(map(repr, self.operation.columns))}: each counts. Leave out those "
                 "that are no longer true."
             )

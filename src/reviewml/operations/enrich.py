@@ -69,36 +69,38 @@ class SelectRoles(BatchOperation):
 
     def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
         """Return the batch the enricher sees."""
-        found = {name: get_role_column(batch, roles, name) for name in self.needs}
+        selected = {name: get_role_column(batch, roles, name) for name in self.needs}
         own = self.enricher.own_roles().list_named()
-        for name, column in found.items():
+        for name, column in selected.items():
             # A column called as the role must not stand in for one that was misspelt.
-            asked = () if name in roles.list_named() else own.get(name, ())
-            if column is None or not set(asked) <= set(batch.schema.names):
+            own_names = () if name in roles.list_named() else own.get(name, ())
+            if column is None or not set(own_names) <= set(batch.schema.names):
                 raise SchemaError(self._explain_missing(name, batch.schema))
         optional = {name: get_role_column(batch, roles, name) for name in self.optional}
-        found.update({name: column for name, column in optional.items() if column is not None})
-        if not found:
+        selected.update({name: column for name, column in optional.items() if column is not None})
+        if not selected:
             # An enricher may look at nothing but the number of rows.
             return pa.RecordBatch.from_struct_array(pa.array([{}] * len(batch), pa.struct([])))
-        return pa.RecordBatch.from_arrays(list(found.values()), list(found))
+        return pa.RecordBatch.from_arrays(list(selected.values()), list(selected))
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         return self(make_empty_batch(schema)).schema
 
     def _explain_missing(self, name: str, schema: pa.Schema) -> str:
         step = type(self.enricher).__name__
-        known = visible(schema.names)
+        user_columns = visible(schema.names)
         for own in self.enricher.own_roles().list_named().get(name, ()):
-            if own not in known:
-                return f"{step}({name}={own!r}): no column {own!r}. {suggest_names(own, known)}"
+            if own not in user_columns:
+                return (
+                    f"{step}({name}={own!r}): no column {own!r}. {suggest_names(own, user_columns)}"
+                )
         if name in ROLE_NAMES:
             return (
                 f"{step} needs the role {name!r}, and no column has it: say which one, as in "
                 f"Pipeline(..., {name}='column') or Files(..., {name}='column'). "
-                f"The columns are {', '.join(map(repr, known))}."
+                f"The columns are {', '.join(map(repr, user_columns))}."
             )
-        return f"{step} needs the column {name!r}. {suggest_names(name, known)}"
+        return f"{step} needs the column {name!r}. {suggest_names(name, user_columns)}"
 
 
 def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -> pa.Schema:
@@ -114,8 +116,8 @@ def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -
 
 
 def _with_view_roles(schema: pa.Schema) -> pa.Schema:
-    named = {role: role for role in ROLE_NAMES if role in schema.names}
-    return with_roles(schema, Roles.of(**named))
+    roles = {role: role for role in ROLE_NAMES if role in schema.names}
+    return with_roles(schema, Roles.of(**roles))
 
 
 @dataclasses.dataclass(eq=False)
@@ -176,8 +178,8 @@ class Enrich(BatchOperation):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         view = self.view.columns(batch, roles_of(batch.schema))
         failures: Failures = {}
-        added = self._compute_values(batch, view, failures)
-        enriched = with_columns(batch, added, self._batch_schema(batch.schema))
+        columns = self._compute_values(batch, view, failures)
+        enriched = with_columns(batch, columns, self._batch_schema(batch.schema))
         if not failures:
             return enriched
         return append_errors(enriched, self._make_errors(view, failures))
@@ -240,10 +242,14 @@ class Enrich(BatchOperation):
         failures: Failures,
     ) -> dict[str, pa.Array]:
         self._check_row_errors(error, view)
-        again = [row for row, each in error.errors.items() if is_environment_error(each)]
+        again = [row for row, row_error in error.errors.items() if is_environment_error(row_error)]
         good = [row for row in range(len(view)) if row not in error.errors]
         failures.update(
-            {start + r: (each, attempt) for r, each in error.errors.items() if r not in again}
+            {
+                start + r: (row_error, attempt)
+                for r, row_error in error.errors.items()
+                if r not in again
+            }
         )
         inner: Failures = {}
         values = self._compute_others(view, good, error.enriched, attempt + 1, inner)
@@ -274,8 +280,8 @@ class Enrich(BatchOperation):
         """Return the values of rows that did not fail, asked for again unless they are known."""
         if enriched is None:
             return self._try_batch(_take_rows(view, rows), 0, attempt, failures)
-        known = self._check_result(enriched, view)
-        return {name: column.take(pa.array(rows, pa.int64())) for name, column in known.items()}
+        checked = self._check_result(enriched, view)
+        return {name: column.take(pa.array(rows, pa.int64())) for name, column in checked.items()}
 
     def _check_result(self, result: pa.RecordBatch, view: pa.RecordBatch) -> dict[str, pa.Array]:
         if not isinstance(result, pa.RecordBatch):
@@ -316,20 +322,20 @@ class Enrich(BatchOperation):
 
 def make_message(error: BaseException, private: Sequence[str]) -> str:
     """Describe an exception without secrets and without quotes of private texts."""
-    said = redact(str(error)[:LONGEST_MESSAGE])
+    text_of_error = redact(str(error)[:LONGEST_MESSAGE])
     for text in private:
-        said = _drop_quotes(said, text)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        text_of_error = _drop_quotes(text_of_error, text)
+    return f"{type(error).__name__}: {text_of_error}" if text_of_error else type(error).__name__
 
 
-def _drop_quotes(said: str, text: str) -> str:
+def _drop_quotes(message: str, text: str) -> str:
     if len(text) < QUOTE:
-        return said.replace(text, "…") if len(text) > 3 else said
-    quoted = [False] * len(said)
-    for start in range(len(said) - QUOTE + 1):
-        if said[start : start + QUOTE] in text:
+        return message.replace(text, "…") if len(text) > 3 else message
+    quoted = [False] * len(message)
+    for start in range(len(message) - QUOTE + 1):
+        if message[start : start + QUOTE] in text:
             quoted[start : start + QUOTE] = [True] * QUOTE
-    runs = itertools.groupby(zip(said, quoted, strict=True), key=lambda pair: pair[1])
+    runs = itertools.groupby(zip(message, quoted, strict=True), key=lambda pair: pair[1])
     return "".join("…" if hit else "".join(c for c, _ in run) for hit, run in runs)
 
 

@@ -143,11 +143,11 @@ def _check_aggregate(name: str, aggregate: Aggregate, schema: pa.Schema) -> None
     numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
     ordered = (*numbers, pa.types.is_string, pa.types.is_date, pa.types.is_timestamp)
     allowed = {Sum: numbers, Mean: numbers, Min: ordered, Max: ordered}.get(type(aggregate))
-    known = allowed is None or any(is_kind(kind) for is_kind in allowed)
+    is_allowed = allowed is None or any(is_kind(kind) for is_kind in allowed)
     if isinstance(aggregate, Mean) and pa.types.is_decimal(kind) and kind.scale < 0:
         # A unit of such a column is more than 1.
-        known = False
-    if not known:
+        is_allowed = False
+    if not is_allowed:
         raise SchemaError(
             f"aggregate: {name!r} is the {type(aggregate).__name__} of {aggregate.column!r}, which "
             f"is {schema.field(aggregate.column).type}: cast the column, or count it."

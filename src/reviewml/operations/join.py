@@ -79,15 +79,15 @@ class Join(Operation):
         """
         self._check_parameters()
         self._check_keys(left, right)
-        added = self.new_columns(right)
-        shared = {*added} & {*visible(left.names)}
+        new_names = self.new_columns(right)
+        shared = {*new_names} & {*visible(left.names)}
         if shared:
             raise JoinError(
                 f"both sides have {sorted(shared)}: select or rename columns of the right side."
             )
         fields = [
             *map(left.field, visible(left.names)),
-            *map(right.field, added),
+            *map(right.field, new_names),
             *map(left.field, BOOKKEEPING),
         ]
         return with_roles(pa.schema(fields), roles_of(left))
@@ -96,16 +96,18 @@ class Join(Operation):
         """List the columns that the left side gains."""
         same = {
             other
-            for one, other in zip(self.left_keys, self.right_keys, strict=True)
-            if one == other
+            for left_key, other in zip(self.left_keys, self.right_keys, strict=True)
+            if left_key == other
         }
         return [name for name in visible(right.names) if name not in same]
 
     def keys_not_unique(self, side: Side, key: Mapping[str, Any], times: int) -> JoinError:
         """Make the error for a key that stands several times where it must be unique."""
-        named = ", ".join(f"{column}={describe_value(value)}" for column, value in key.items())
+        described_key = ", ".join(
+            f"{column}={describe_value(value)}" for column, value in key.items()
+        )
         return JoinError(
-            f"validate={self.validate!r}, but {named} stands {times} times on the {side}, "
+            f"validate={self.validate!r}, but {described_key} stands {times} times on the {side}, "
             "which would multiply rows: remove the duplicates, or say validate="
             f"{'one_to_many' if side == 'right' else 'many_to_one'!r} or 'many_to_many'."
         )
@@ -117,10 +119,10 @@ class Join(Operation):
             raise JoinError("join needs on=, or as many columns in left_on= as in right_on=.")
 
     def _check_keys(self, left: pa.Schema, right: pa.Schema) -> None:
-        for one, other in zip(self.left_keys, self.right_keys, strict=True):
-            require(left, one, "join (left)")
+        for left_key, other in zip(self.left_keys, self.right_keys, strict=True):
+            require(left, left_key, "join (left)")
             require(right, other, "join (right)")
-            _check_comparable(left.field(one), right.field(other))
+            _check_comparable(left.field(left_key), right.field(other))
 
 
 def _check_one_of(argument: str, value: object, allowed: Sequence[str]) -> None:

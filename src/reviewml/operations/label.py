@@ -158,9 +158,9 @@ class MarkFollowed(BatchOperation):
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         moments = as_moments(batch.column(self.time)).cast(pa.int64())
-        known = pc.less_equal(moments, self.latest)
+        is_known = pc.less_equal(moments, self.latest)
         for key in self.keys:
-            known = pc.and_(known, as_keys(batch.column(key)).is_valid())
+            is_known = pc.and_(is_known, as_keys(batch.column(key)).is_valid())
         follows = pc.greater(batch.column(f"{FOLLOWING}_count"), 0)
-        label = pc.if_else(known, follows, pa.scalar(None, pa.bool_()))
+        label = pc.if_else(is_known, follows, pa.scalar(None, pa.bool_()))
         return with_columns(batch, {self.column: label}, self.schema(batch.schema))

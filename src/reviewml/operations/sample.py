@@ -87,16 +87,18 @@ class SmallestHashes(ColumnStatistic):
         return groups
 
     def part(self, batch: pa.RecordBatch) -> Hashes:
-        found: dict[Any, list[int]] = {}
+        hashes_by_group: dict[Any, list[int]] = {}
         for group, hashed in zip(self.groups(batch), self.hashes(batch).tolist(), strict=True):
-            found.setdefault(group, []).append(hashed)
-        return {group: self._smallest(np.array(h, np.uint64)) for group, h in found.items()}
+            hashes_by_group.setdefault(group, []).append(hashed)
+        return {
+            group: self._smallest(np.array(h, np.uint64)) for group, h in hashes_by_group.items()
+        }
 
-    def merge(self, one: Hashes, other: Hashes) -> Hashes:
+    def merge(self, left: Hashes, other: Hashes) -> Hashes:
         empty = np.empty(0, np.uint64)
         return {
-            group: self._smallest(np.concatenate([one.get(group, empty), other.get(group, empty)]))
-            for group in {**one, **other}
+            group: self._smallest(np.concatenate([left.get(group, empty), other.get(group, empty)]))
+            for group in {**left, **other}
         }
 
     def _smallest(self, hashes: np.ndarray) -> np.ndarray:

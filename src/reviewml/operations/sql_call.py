@@ -118,9 +118,9 @@ def ask_for_call(enricher: SqlStep, columns: Mapping[str, str], stage: str) -> C
     SchemaError
         When that is no `Call`, or its columns are not those that it needs and adds.
     """
-    given = Expressions(columns)
-    given.stage = stage
-    call = enricher.sql(given)
+    expressions = Expressions(columns)
+    expressions.stage = stage
+    call = enricher.sql(expressions)
     if call is None:
         return None
     if not isinstance(call, Call):

@@ -111,10 +111,10 @@ class Catalogue:
             raise PluginError(f"{package}: {name!r} is not a name: use a-z, 0-9, '-' and '_'.")
         if not re.fullmatch(r"[\w.]+:\w+", target):
             raise PluginError(f"{package}: {target!r} should read 'module:Class'.")
-        taken = self._entries.get((kind, name))
-        if taken is not None:
+        other_entry = self._entries.get((kind, name))
+        if other_entry is not None:
             raise PluginError(
-                f"{package} registers {kind} {name!r}, which {taken.package} already has."
+                f"{package} registers {kind} {name!r}, which {other_entry.package} already has."
             )
         self._entries[kind, name] = Entry(kind, name, target, package, tuple(needs))
 
@@ -136,8 +136,8 @@ class Catalogue:
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return the entries of one kind, or all, sorted by kind and name."""
-        found = [entry for entry in self._entries.values() if kind in (None, entry.kind)]
-        return sorted(found, key=lambda entry: (KINDS.index(entry.kind), entry.name))
+        entries = [entry for entry in self._entries.values() if kind in (None, entry.kind)]
+        return sorted(entries, key=lambda entry: (KINDS.index(entry.kind), entry.name))
 
     def entry(self, kind: str, name: str) -> Entry:
         """Return one entry by name, or raise `UnknownName` with the nearest ones."""
@@ -146,8 +146,8 @@ class Catalogue:
         try:
             return self._entries[kind, name]
         except KeyError:
-            known = [entry.name for entry in self.entries(kind)]
-            raise UnknownName(f"no {kind} named {name!r}. {suggest_names(name, known)}") from None
+            names = [entry.name for entry in self.entries(kind)]
+            raise UnknownName(f"no {kind} named {name!r}. {suggest_names(name, names)}") from None
 
     def name_of(self, kind: str, cls: type) -> str:
         """Return the name a class is registered under."""

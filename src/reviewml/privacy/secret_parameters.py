@@ -48,15 +48,15 @@ def _find_places(value: Any, place: str, named: bool) -> Iterator[str]:
     if isinstance(value, np.ndarray) and value.dtype.kind in "OUST":
         value = value.ravel().tolist()
     if isinstance(value, Mapping):
-        for key, each in value.items():
+        for key, item in value.items():
             inner = f"{place}[{_quote_key(key)}]"
             if _is_text_secret(key):
                 yield f"a key of {place}"
-            yield from _find_places(each, inner, named or is_secret_name(str(key)))
+            yield from _find_places(item, inner, named or is_secret_name(str(key)))
     elif isinstance(value, COLLECTIONS):
         pair = _is_secret_pair(value)
-        for number, each in enumerate(value):
-            yield from _find_places(each, f"{place}[{number}]", named or (pair and number == 1))
+        for number, item in enumerate(value):
+            yield from _find_places(item, f"{place}[{number}]", named or (pair and number == 1))
     elif (named and isinstance(value, str | bytes) and value) or _is_text_secret(value):
         yield place
 
@@ -88,15 +88,15 @@ def _hide_value(value: Any, named: bool) -> Any:
     if isinstance(value, Mapping):
         return {
             MASK if _is_text_secret(key) else key: _hide_value(
-                each, named or is_secret_name(str(key))
+                item, named or is_secret_name(str(key))
             )
-            for key, each in value.items()
+            for key, item in value.items()
         }
     if isinstance(value, COLLECTIONS):
         pair = _is_secret_pair(value)
         kind = next(kind for kind in COLLECTIONS if isinstance(value, kind))
         return kind(
-            _hide_value(each, named or (pair and number == 1)) for number, each in enumerate(value)
+            _hide_value(item, named or (pair and number == 1)) for number, item in enumerate(value)
         )
     return MASK
 

@@ -25,8 +25,8 @@ from reviewml.rows.roles import (
 
 def drop_bookkeeping(schema: pa.Schema) -> pa.Schema:
     """Return the schema without the bookkeeping columns."""
-    kept = [schema.field(name) for name in visible(schema.names)]
-    return pa.schema(kept, metadata=schema.metadata)
+    fields = [schema.field(name) for name in visible(schema.names)]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def make_empty_batch(schema: pa.Schema) -> pa.RecordBatch:
@@ -111,18 +111,18 @@ def append_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
     if more.null_count == len(more):
         return batch
     before = batch.column(ERRORS).to_pylist()
-    both = [
+    merged = [
         None if old is None and new is None else [*(old or ()), *(new or ())]
         for old, new in zip(before, more.to_pylist(), strict=True)
     ]
     position = batch.schema.get_field_index(ERRORS)
-    return batch.set_column(position, ERRORS, pa.array(both, ERRORS_TYPE))
+    return batch.set_column(position, ERRORS, pa.array(merged, ERRORS_TYPE))
 
 
 def narrow_schema(schema: pa.Schema, names: Container[object]) -> pa.Schema:
     """Return the schema of some of the columns; roles whose columns go are dropped."""
-    kept = pa.schema([field for field in schema if field.name in names], schema.metadata)
-    return with_roles(kept, keep_existing_roles(kept, roles_of(schema)))
+    narrowed = pa.schema([field for field in schema if field.name in names], schema.metadata)
+    return with_roles(narrowed, keep_existing_roles(narrowed, roles_of(schema)))
 
 
 class ResultErrors:
@@ -130,8 +130,8 @@ class ResultErrors:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._roles = roles_of(schema)
-        named = self._roles.id if self._roles.id in schema.names else None
-        id_type = schema.field(named).type if named else pa.string()
+        id_name = self._roles.id if self._roles.id in schema.names else None
+        id_type = schema.field(id_name).type if id_name else pa.string()
         self._schema = pa.schema(
             [pa.field("id", id_type), pa.field("place", pa.string()), *ERROR_TYPE]
         )
@@ -146,9 +146,9 @@ class ResultErrors:
         ids = identify_rows(batch, self._roles).take(rows)
         if ids.type != self._schema.field("id").type:
             self._widen_ids()
-        each = pc.list_flatten(errors)
+        flat = pc.list_flatten(errors)
         columns = [ids.cast(self._schema.field("id").type), batch.column(PLACE).take(rows)]
-        columns += [each.field(field.name) for field in ERROR_TYPE]
+        columns += [flat.field(field.name) for field in ERROR_TYPE]
         self._parts.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
     def _widen_ids(self) -> None:
@@ -175,7 +175,7 @@ def find_unreadable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     errors = batch.column(ERRORS)
     if errors.null_count == len(errors):
         return bad
-    each = pc.list_flatten(errors)
-    whole = pc.and_(pc.equal(each.field("stage"), "read"), pc.is_null(each.field("column")))
+    flat = pc.list_flatten(errors)
+    whole = pc.and_(pc.equal(flat.field("stage"), "read"), pc.is_null(flat.field("column")))
     bad[np.asarray(pc.list_parent_indices(errors).filter(whole))] = True
     return bad

@@ -42,8 +42,8 @@ def as_keys(column: pa.Array) -> pa.Array:
     if pa.types.is_float16(plain.type):
         # Arrow does not calculate with these.
         return as_keys(plain.cast(pa.float32())).cast(plain.type)
-    known = pc.if_else(pc.is_nan(plain), pa.scalar(None, plain.type), plain)
-    return pc.add(known, pa.scalar(0.0, plain.type))
+    without_nan = pc.if_else(pc.is_nan(plain), pa.scalar(None, plain.type), plain)
+    return pc.add(without_nan, pa.scalar(0.0, plain.type))
 
 
 def stable_hash(column: pa.Array, seed: int = 0) -> npt.NDArray[np.uint64]:

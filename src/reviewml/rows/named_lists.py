@@ -61,8 +61,8 @@ def spread(batch: pa.RecordBatch) -> pa.RecordBatch:
             columns.append((field, column))
             continue
         for place, name in enumerate(get_names(field.type)):
-            named = pa.field(f"{field.name}: {name}", field.type.value_type)
-            columns.append((named, pc.list_element(column, place)))
+            place_field = pa.field(f"{field.name}: {name}", field.type.value_type)
+            columns.append((place_field, pc.list_element(column, place)))
     fields = pa.schema([field for field, _ in columns], metadata=batch.schema.metadata)
     return pa.RecordBatch.from_arrays([column for _, column in columns], schema=fields)
 

@@ -36,8 +36,8 @@ class Origin:
     def read(cls, text: str | bytes) -> Origin | None:
         """Read what `text` wrote; None for anything else, as a comment of somebody's."""
         try:
-            said = json.loads(text)
-            return cls(str(said["enricher"]), str(said["fingerprint"]))
+            document = json.loads(text)
+            return cls(str(document["enricher"]), str(document["fingerprint"]))
         except (ValueError, TypeError, KeyError):
             return None
 
@@ -78,11 +78,12 @@ def check_origins(learned: Mapping[str, Origin], schema: pa.Schema) -> None:
     SchemaError
         Naming the column and both enrichers.
     """
-    for name, known in learned.items():
-        found = origin_of(schema.field(name)) if name in schema.names else None
-        if found is not None and found != known:
+    for name, learned_origin in learned.items():
+        origin = origin_of(schema.field(name)) if name in schema.names else None
+        if origin is not None and origin != learned_origin:
             raise SchemaError(
-                f"column {name!r} was added by {found}, and this pipeline learned from one that "
-                f"{known} added, whose values mean something else. Refit it on rows with the new "
-                f"column, or enrich these rows with {known}."
+                f"column {name!r} was added by {origin}, and this pipeline learned from one that "
+                f"{learned_origin} added, whose values mean something else. Refit it on rows "
+                "with the new "
+                f"column, or enrich these rows with {learned_origin}."
             )

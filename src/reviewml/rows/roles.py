@@ -80,9 +80,9 @@ class Roles:
         texts: Any = (text,)
         if text is None or isinstance(text, list | tuple):
             texts = tuple(text or ()) or None
-        one = {"id": id, "rating": rating, "time": time, "target": target}
-        named = [*one.items(), *(("text", column) for column in texts or ())]
-        for role, column in named:
+        single = {"id": id, "rating": rating, "time": time, "target": target}
+        pairs = [*single.items(), *(("text", column) for column in texts or ())]
+        for role, column in pairs:
             if column is not None and not isinstance(column, str):
                 raise SchemaError(
                     f"{role}={column!r} is a {type(column).__name__}: give a column's name."
@@ -91,10 +91,10 @@ class Roles:
 
     def list_named(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that are set and the columns behind each."""
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             role: columns if isinstance(columns, tuple) else (columns,)
-            for role, columns in given.items()
+            for role, columns in values.items()
             if columns is not None
         }
 
@@ -154,19 +154,21 @@ MONTHS = pa.month_day_nano_interval()
 
 def keep_existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
     """Return the roles whose columns are all in `schema`: new rows may lack a target."""
-    kept = {
+    existing = {
         role: columns if role == "text" else columns[0]
         for role, columns in roles.list_named().items()
         if all(column in schema.names for column in columns)
     }
-    return Roles(**kept)  # type: ignore[arg-type]
+    return Roles(**existing)  # type: ignore[arg-type]
 
 
 def require(schema: pa.Schema, column: str, asked_by: str) -> None:
     """Raise when `column` is not in the schema, naming the nearest ones."""
     if column not in schema.names:
-        known = visible(schema.names)
-        raise SchemaError(f"{asked_by}: no column {column!r}. {suggest_names(column, known)}")
+        user_columns = visible(schema.names)
+        raise SchemaError(
+            f"{asked_by}: no column {column!r}. {suggest_names(column, user_columns)}"
+        )
 
 
 def normalize_name(name: str) -> str:
@@ -318,10 +320,10 @@ def parse_arrow_type(name: str) -> pa.DataType:
     >>> arrow_type("timestamp[us, tz=UTC]"), arrow_type("double")
     (TimestampType(timestamp[us, tz=UTC]), DataType(double))
     """
-    if found := TIMESTAMP.fullmatch(name):
-        return pa.timestamp(*found.groups())
-    if found := LIST.fullmatch(name):
-        return pa.list_(parse_arrow_type(found[1]), int(found[2] or -1))
+    if match := TIMESTAMP.fullmatch(name):
+        return pa.timestamp(*match.groups())
+    if match := LIST.fullmatch(name):
+        return pa.list_(parse_arrow_type(match[1]), int(match[2] or -1))
     return pa.type_for_alias(name)
 
 
@@ -334,10 +336,10 @@ def name_columns(cells: Sequence[str]) -> list[str]:
     ['column_0', 'stars', 'stars_2']
     """
     names: dict[str, None] = {}
-    known = set(cells)
+    given_names = set(cells)
     for position, cell in enumerate(cells):
         name = cell or f"column_{position}"
-        while name in names or (name != cell and name in known):
+        while name in names or (name != cell and name in given_names):
             name = f"{name}_{position}"
         names[name] = None
     return list(names)

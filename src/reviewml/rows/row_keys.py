@@ -84,7 +84,7 @@ def list_ids(ids: Iterable[Any]) -> list[Any]:
         raise ParameterError(
             f"ids= is a {type(ids).__name__}: give a list of ids, such as ['R-17'] or a column."
         )
-    return [each for each in ids if _as_id(each).is_valid()[0].as_py()]
+    return [value for value in ids if _as_id(value).is_valid()[0].as_py()]
 
 
 def hash_ids(ids: Iterable[Any]) -> list[bytes]:
@@ -95,7 +95,7 @@ def hash_ids(ids: Iterable[Any]) -> list[bytes]:
     ParameterError
         As `list_ids`.
     """
-    return [hash_id_column(_as_id(each))[0].as_py() for each in list_ids(ids)]
+    return [hash_id_column(_as_id(value))[0].as_py() for value in list_ids(ids)]
 
 
 def _as_id(value: Any) -> pa.Array:
@@ -125,7 +125,9 @@ def write_ids(ids: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(ids.type):
         return write_ids(ids.dictionary_decode())
     if ids.type == pa.uuid():
-        return pa.array([None if one is None else str(one) for one in ids.to_pylist()], pa.string())
+        return pa.array(
+            [None if value is None else str(value) for value in ids.to_pylist()], pa.string()
+        )
     if pa.types.is_timestamp(ids.type):
         return _trim_zeros(ids.cast(pa.int64()).cast(pa.timestamp(ids.type.unit)))
     return _trim_zeros(ids) if pa.types.is_decimal(ids.type) else ids

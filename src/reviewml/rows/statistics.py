@@ -51,12 +51,12 @@ def compute_parts(statistics: Mapping[str, Statistic], batch: pa.RecordBatch) ->
 
 def merge_parts(statistics: Mapping[str, Statistic], parts: Iterable[Parts]) -> Parts:
     """Merge the parts of each statistic to its value for all rows; nothing without parts."""
-    found: Parts = {}
+    results: Parts = {}
     for part in parts:
         for name, value in part.items():
             merge = statistics[name].merge
-            found[name] = merge(found[name], value) if name in found else value
-    return found
+            results[name] = merge(results[name], value) if name in results else value
+    return results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,11 +166,11 @@ def _to_microseconds(column: pa.Array) -> pa.Array:
 
 def _to_plain(value: pa.Scalar) -> Any:
     try:
-        found = value.as_py()
+        plain = value.as_py()
     except OverflowError:
         return _find_nearest(value)
     # Arrow passes over NaN unless there is nothing else.
-    return None if isinstance(found, float) and math.isnan(found) else found
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
 def _find_nearest(moment: pa.Scalar) -> datetime.date:
@@ -215,5 +215,5 @@ class ValueCounts(ColumnStatistic):
     def merge(self, one: Counter[Any] | None, other: Counter[Any] | None) -> Counter[Any] | None:
         if one is None or other is None:
             return None
-        both = one + other
-        return both if len(both) <= self.most else None
+        total = one + other
+        return total if len(total) <= self.most else None

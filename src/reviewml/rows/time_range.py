@@ -49,8 +49,8 @@ class TimesByDay(ColumnStatistic):
             ordered // MICROSECONDS_IN_A_DAY, return_index=True, return_counts=True
         )
         columns = (counts, ordered[first], ordered[first + counts - 1])
-        each = zip(*(column.tolist() for column in columns), strict=True)
-        return dict(zip(days.tolist(), each, strict=True))
+        day_values = zip(*(column.tolist() for column in columns), strict=True)
+        return dict(zip(days.tolist(), day_values, strict=True))
 
     def merge(
         self, one: dict[int, tuple[int, int, int]], other: dict[int, tuple[int, int, int]]

@@ -52,7 +52,7 @@ Windows = Mapping[str, Window | Duration | None]
 """Windows by name; a duration is that much time before a row, None all of it."""
 
 
-def as_window(given: Window | Duration | None) -> Window:
+def as_window(window: Window | Duration | None) -> Window:
     """Return a window as it is, or the one of so much time before a row, None of all of it.
 
     Raises
@@ -65,12 +65,12 @@ def as_window(given: Window | Duration | None) -> Window:
     >>> as_window("30d") == Window(start=-microseconds("30d"), end=0)
     True
     """
-    if isinstance(given, Window):
-        return given
-    if given is None or isinstance(given, Duration):
-        return Window(None if given is None else -parse_duration(given), 0)
+    if isinstance(window, Window):
+        return window
+    if window is None or isinstance(window, Duration):
+        return Window(None if window is None else -parse_duration(window), 0)
     raise SchemaError(
-        f"{given!r} is no window: give a duration, such as '30d', None for all the time before, "
+        f"{window!r} is no window: give a duration, such as '30d', None for all the time before, "
         "or a Window."
     )
 
@@ -91,13 +91,13 @@ def parse_duration(duration: Duration) -> int:
     if isinstance(duration, datetime.timedelta):
         length = duration // datetime.timedelta(microseconds=1)
     else:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", str(duration).strip())
-        if found is None or found[2] not in MICROSECONDS:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", str(duration).strip())
+        if match is None or match[2] not in MICROSECONDS:
             raise SchemaError(
                 f"{duration!r} is no duration: write a number and one of "
                 f"{', '.join(MICROSECONDS)}, such as '30d', or give a timedelta."
             )
-        length = round(float(found[1]) * MICROSECONDS[found[2]])
+        length = round(float(match[1]) * MICROSECONDS[match[2]])
     if length < 0:
         raise SchemaError(f"{duration!r}: a duration is not negative.")
     return length

@@ -80,8 +80,8 @@ class Batcher:
                 if requests:
                     batches = [request.batch for request in requests]
                     served = requests[0].served
-                    found = await loop.run_in_executor(thread, answer_requests, served, batches)
-                    for request, answer in zip(requests, found, strict=True):
+                    answers = await loop.run_in_executor(thread, answer_requests, served, batches)
+                    for request, answer in zip(requests, answers, strict=True):
                         _set_answer(request, answer)
         finally:
             thread.shutdown(wait=False)
@@ -103,21 +103,21 @@ class Batcher:
 
     def _take_batch(self) -> list[Waiting]:
         """Take requests of one version off the queue, as many as one batch holds."""
-        taken: list[Waiting] = []
+        batch: list[Waiting] = []
         rows = 0
-        while self._queue and self._has_room(taken, rows):
+        while self._queue and self._has_room(batch, rows):
             request = self._queue.popleft()
             self.waiting -= len(request.batch)
             # Nobody waits any more for one that was given up.
             if not request.answer.done():
-                taken.append(request)
+                batch.append(request)
                 rows += len(request.batch)
-        return taken
+        return batch
 
-    def _has_room(self, taken: list[Waiting], rows: int) -> bool:
+    def _has_room(self, batch: list[Waiting], rows: int) -> bool:
         following = self._queue[0]
-        return not taken or (
-            following.served is taken[0].served
+        return not batch or (
+            following.served is batch[0].served
             and rows + len(following.batch) <= self._limits.batch_rows
         )
 

@@ -110,10 +110,10 @@ class Champion:
     def _note_failure(self, what: str, error: Exception) -> None:
         # Messages of other errors may quote a text.
         ours = isinstance(error, ReviewmlError)
-        said = redact(str(error)) if ours else "an error that is not ours"
+        message = redact(str(error)) if ours else "an error that is not ours"
         problem = f"{what} cannot be loaded ({type(error).__name__})"
         if problem != self.problem:
-            log.error("%s: %s", problem, said)
+            log.error("%s: %s", problem, message)
         self.problem = problem
 
     def health(self) -> dict[str, Any]:

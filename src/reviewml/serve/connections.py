@@ -80,7 +80,7 @@ class Connections:
     def admit(self, connection: GuardedConnection) -> None:
         """Take in a new connection; where there are too many, another one, or it, has to go."""
         if self._has_too_many(connection.address):
-            rivals = (one for one in self._waiting if one.address == connection.address)
+            rivals = (rival for rival in self._waiting if rival.address == connection.address)
             self._make_room(connection, next(rivals, None), self._has_spare(connection.address))
         elif len(self._open) >= self.limits.connections:
             self._make_room(connection, next(iter(self._waiting), None), True)

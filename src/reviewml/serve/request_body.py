@@ -41,17 +41,20 @@ def parse_rows(
         When the body is anything else, naming row and column.
     """
     names = [column.name for column in columns]
-    known = set(names)
+    expected_names = set(names)
     rows = []
     for position, row in enumerate(read_rows(body, limits.row_characters)):
         if position == limits.request_rows:
             most = f"{limits.request_rows:,}"
             raise RequestRefused(f"more than {most} rows in one request: send at most {most}.", 413)
-        if type(row) is not dict or row.keys() != known:
-            _refuse(position, row, known)
+        if type(row) is not dict or row.keys() != expected_names:
+            _refuse(position, row, expected_names)
         rows.append([row[name] for name in names])
     values = zip(*rows, strict=True) if names else ()
-    arrays = [column.convert_values(given) for column, given in zip(columns, values, strict=True)]
+    arrays = [
+        column.convert_values(column_values)
+        for column, column_values in zip(columns, values, strict=True)
+    ]
     batch = pa.RecordBatch.from_arrays(arrays, names)
     return with_bookkeeping(batch, pa.array(np.arange(len(rows))).cast(pa.string()))
 
@@ -67,10 +70,10 @@ def _refuse(position: int, row: Any, names: set[str]) -> None:
                 f"row {position}: no column {quote(name)}. {_suggest(name, names)}"
             )
     missing = sorted(names - row.keys())
-    named = ", ".join(map(repr, missing[:MOST_NAMED]))
+    listed = ", ".join(map(repr, missing[:MOST_NAMED]))
     more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
     raise RequestRefused(
-        f"row {position} lacks {named}{more}: send every column, with null for unknown values."
+        f"row {position} lacks {listed}{more}: send every column, with null for unknown values."
     )
 
 

@@ -39,16 +39,16 @@ def _convert_moments(values: Values, kind: pa.DataType) -> pa.Array:
 
 def _convert_lists(values: Values, kind: pa.DataType) -> pa.Array:
     flat = [element for value in values if value is not None for element in value]
-    found = {*map(type, flat)}
+    kinds = {*map(type, flat)}
     if not _is_float(kind.value_type):
         # Arrow would cut what follows the decimal point.
-        if not found <= {int}:
+        if not kinds <= {int}:
             raise ValueError("not all whole numbers")
         return pa.array(values, kind)
-    if not found <= {int, float}:
+    if not kinds <= {int, float}:
         raise ValueError("not all numbers")
     _convert_numbers(flat, kind.value_type)
-    if int in found:
+    if int in kinds:
         # Of whole numbers, Arrow takes those alone that a float holds exactly.
         values = [value and [*map(float, value)] for value in values]
     return pa.array(values, kind)
@@ -172,12 +172,12 @@ class RequestColumn:
             When no JSON stands for such a type.
         """
         try:
-            found = parse_arrow_type(written)
+            arrow_kind = parse_arrow_type(written)
         except (ValueError, TypeError):
-            found = pa.null()
+            arrow_kind = pa.null()
         for kind in KINDS:
-            if kind.reads(found):
-                return cls(name, found, kind)
+            if kind.reads(arrow_kind):
+                return cls(name, arrow_kind, kind)
         raise SchemaError(
             f"column {name!r} is {written}, which requests cannot give: leave it out, or cast it, "
             "before fitting."

@@ -55,8 +55,8 @@ def try_model(folder: Path, *, seconds: float = SECONDS, memory: int = MEMORY_BY
             f"{folder} was not loaded and tried within {seconds:g} seconds."
         ) from None
     if ended.returncode:
-        said = ended.stdout.decode("utf-8", "replace")[:2_000].strip()
-        how = said or f"the process that tried it ended with {ended.returncode}"
+        output = ended.stdout.decode("utf-8", "replace")[:2_000].strip()
+        how = output or f"the process that tried it ended with {ended.returncode}"
         raise DamagedModel(f"{folder} does not stand a trial: {how}")
 
 

@@ -224,8 +224,8 @@ def find_leading_zeros(texts: pa.Array) -> npt.NDArray[np.intp]:
         second = data.take(starts + 1, mode="clip") == ord("0")
         third = data.take(starts + 2, mode="clip") >= ord("0")
         suspect |= signed & second & (third | (lengths == 2))
-    found: npt.NDArray[np.intp] = np.flatnonzero(suspect)
-    return found
+    positions: npt.NDArray[np.intp] = np.flatnonzero(suspect)
+    return positions
 
 
 def _view_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
@@ -258,8 +258,8 @@ def read_epochs(numbers: pa.Array, kind: pa.DataType) -> pa.Array:
     per_second = PER_SECOND[kind.unit]
     # Nanoseconds of 64 bits end long before.
     low, high = (max(min(s * per_second, 2**63 - 1), -(2**63)) for s in (YEAR_1, YEAR_10000))
-    known = pc.and_(pc.greater_equal(numbers, low), pc.less(numbers, high))
-    return pc.if_else(known, numbers, pa.scalar(None, pa.int64())).cast(kind)
+    is_in_range = pc.and_(pc.greater_equal(numbers, low), pc.less(numbers, high))
+    return pc.if_else(is_in_range, numbers, pa.scalar(None, pa.int64())).cast(kind)
 
 
 def find_headers(columns: Mapping[str, pa.Array]) -> pa.Array | None:
@@ -272,13 +272,13 @@ def find_headers(columns: Mapping[str, pa.Array]) -> pa.Array | None:
     """
     if len(columns) < 2:
         return None
-    found: pa.Array | None = None
+    is_header: pa.Array | None = None
     for name, cells in columns.items():
         same = pc.equal(cells, pa.scalar(name.encode(), cells.type)).fill_null(False)
-        found = same if found is None else pc.and_(found, same)
-        if not found.true_count:
+        is_header = same if is_header is None else pc.and_(is_header, same)
+        if not is_header.true_count:
             return None
-    return found
+    return is_header
 
 
 def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -138,22 +138,22 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
     SourceError
         When there is no header, or it is no text.
     """
-    content, wanted = b"", HEAD
+    content, size = b"", HEAD
     while True:
-        content, chunks, is_whole = _fill_start(content, chunks, wanted)
-        is_enough = is_whole or wanted >= LONGEST_HEAD
+        content, chunks, is_whole = _fill_start(content, chunks, size)
+        is_enough = is_whole or size >= LONGEST_HEAD
         body = _skip_lines(content, options.skip)
         if b"\n" in body or b"\r" in body or is_enough:
             # The last record has no newline where a file ends without one.
             ended = body + find_newline(body).encode() if is_whole else body
             # As much in all files, however large the pieces are that come.
-            sample = ended[:wanted]
+            sample = ended[:size]
             dialect = sniff(sample, options)
             blank = dialect.blank.match(ended)
             begin = blank.end() if blank else 0
             if (record := dialect.record.match(ended, begin)) or is_enough:
                 break
-        wanted *= 2
+        size *= 2
     if not body[begin:]:
         skipped = f" after {options.skip:,} lines" if options.skip else ""
         raise SourceError(
@@ -171,12 +171,12 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
 
 
 def _fill_start(
-    content: bytes, chunks: Iterator[bytes], wanted: int
+    content: bytes, chunks: Iterator[bytes], least: int
 ) -> tuple[bytes, Iterator[bytes], bool]:
     """Return at least so many bytes where there are, what comes after, and whether it is all."""
     waiting, size = [content], len(content)
     try:
-        while size < wanted:
+        while size < least:
             chunk = next(chunks, None)
             if chunk is None:
                 return b"".join(waiting), chunks, True

@@ -65,14 +65,14 @@ def _read_chunks(stream: IO[bytes], file: File) -> Iterator[bytes]:
 
 
 def _unpack_gzip(stream: IO[bytes], file: File) -> Iterator[bytes]:
-    unpacked, some = gzip.GzipFile(fileobj=stream), False
+    unpacked, has_content = gzip.GzipFile(fileobj=stream), False
     try:
         # read1 hands out what there is before it finds the end missing; read would lose it.
         while chunk := unpacked.read1(CHUNK):
-            some = True
+            has_content = True
             yield chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        if not some:
+        if not has_content:
             raise SourceError(f"{file.name} cannot be unpacked: {error}") from error
         raise CutOff(f"the file ends early, or is damaged from here on: {error}") from error
 

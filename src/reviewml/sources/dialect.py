@@ -231,10 +231,10 @@ def _check_character(name: str, value: object, example: str, *, optional: bool) 
 def _check_different(options: CsvOptions) -> None:
     if options.delimiter == '"' and options.quote is None:
         raise SourceError("delimiter='\"' is also the usual quote: pass quote='' or another quote.")
-    for one, other in (("quote", "delimiter"), ("escape", "delimiter")):
-        value = getattr(options, one)
+    for first, other in (("quote", "delimiter"), ("escape", "delimiter")):
+        value = getattr(options, first)
         if value and value == getattr(options, other):
-            raise SourceError(f"{one}={value!r} is the {other} as well: expected another one.")
+            raise SourceError(f"{first}={value!r} is the {other} as well: expected another one.")
 
 
 def _check_comment(comment: object, options: CsvOptions) -> None:

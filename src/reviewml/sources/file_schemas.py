@@ -45,13 +45,13 @@ def merge_types(
     for file, head in zip(files, heads, strict=False):
         for name, inferred in head.items():
             kind = given.get(name, inferred)
-            known = columns.get(name, kind)
-            common = _find_common_type(known, kind)
+            other_kind = columns.get(name, kind)
+            common = _find_common_type(other_kind, kind)
             if common is None and name in keys:
                 common = pa.string()
             if common is None:
                 raise SourceError(
-                    f"column {name!r} is {known} in {first[name].name} and {kind} in "
+                    f"column {name!r} is {other_kind} in {first[name].name} and {kind} in "
                     f"{file.name}: pass dtypes={{{name!r}: 'string'}}, or read them apart."
                 )
             if not pa.types.is_null(kind):
@@ -68,27 +68,28 @@ def add_folder_types(
     rules: CellRules,
 ) -> dict[str, pa.DataType]:
     """Add the columns that names of folders say, after those of the files."""
-    added = dict(columns)
+    columns_with_folders = dict(columns)
     for name, inferred in infer_types(files, rules).items():
         kind = given.get(name, inferred)
-        known = added.get(name, kind)
+        other_kind = columns_with_folders.get(name, kind)
         # A file's own column has the type it has there, whatever its folder looks like.
-        if all(name in head.names for head in heads) and not pa.types.is_null(known):
+        if all(name in head.names for head in heads) and not pa.types.is_null(other_kind):
             continue
-        common = _find_common_type(known, kind)
+        common = _find_common_type(other_kind, kind)
         if common is None:
             raise SourceError(
-                f"column {name!r} is {known} in files and {kind} in the names of folders: pass "
+                f"column {name!r} is {other_kind} in files and {kind} in the names of "
+                "folders: pass "
                 f"dtypes={{{name!r}: 'string'}}, or read them apart."
             )
-        added[name] = common
-    return added
+        columns_with_folders[name] = common
+    return columns_with_folders
 
 
-def _find_common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    if {one, other} == {pa.date32(), pa.timestamp("us")}:
+def _find_common_type(left: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    if {left, other} == {pa.date32(), pa.timestamp("us")}:
         return pa.timestamp("us")
-    schemas = [pa.schema([("it", one)]), pa.schema([("it", other)])]
+    schemas = [pa.schema([("it", left)]), pa.schema([("it", other)])]
     try:
         return pa.unify_schemas(schemas, promote_options="permissive").field("it").type
     except pa.ArrowTypeError:

@@ -67,10 +67,12 @@ def sniff(content: bytes, options: CsvOptions) -> Dialect:
     ''
     """
     usual, *others = _list_quotings(options, find_newline(content))
-    others = [one for one in others if _is_shown(content, one)]
+    others = [candidate for candidate in others if _is_shown(content, candidate)]
     delimiters = options.delimiter or _list_cutting_delimiters(content, usual) or ONE_COLUMN
     tried = [dataclasses.replace(usual, delimiter=delimiter) for delimiter in delimiters]
-    best = max(tried, key=lambda one: _measure_agreement(content, one, options, SNIFFED))
+    best = max(
+        tried, key=lambda candidate: _measure_agreement(content, candidate, options, SNIFFED)
+    )
     if others and not _is_uniform(content, best):
         delimiters = (
             options.delimiter or _list_cutting_delimiters(content, usual, *others) or ONE_COLUMN
@@ -83,7 +85,7 @@ def sniff(content: bytes, options: CsvOptions) -> Dialect:
             if quoting.quote or options.quote is not None or delimiter not in PROSE_DELIMITERS
         ]
         # Of those that agree as well as each other, the first is the most usual.
-        best = max(tried, key=lambda one: _measure_agreement(content, one, options))
+        best = max(tried, key=lambda candidate: _measure_agreement(content, candidate, options))
     if best.scope == "quoted":
         return dataclasses.replace(best, scope=_find_scope(content, best))
     return best

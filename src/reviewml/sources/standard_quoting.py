@@ -47,16 +47,16 @@ def _with_filler(block: Block, filler: bytes) -> Iterator[bytes]:
 
 def _drop_comments(content: bytes, dialect: Dialect) -> bytes:
     records = re.compile(rb"(%s)|%s" % (dialect.record.pattern, dialect.line.pattern))
-    comment, kept, position = dialect.comment.encode(), [], 0
+    comment, pieces, position = dialect.comment.encode(), [], 0
     while match := records.match(content, position):
         if not match[0].startswith(comment):
-            kept.append(match[0])
+            pieces.append(match[0])
             position = match.end()
         else:
             # A quote in a comment opens nothing.
             line = dialect.line.match(content, position)
             position = line.end() if line else match.end()
-    return b"".join(kept)
+    return b"".join(pieces)
 
 
 def _rewrite_cells(content: bytes, dialect: Dialect) -> bytes:
@@ -88,13 +88,13 @@ def _compile_cells_to_rewrite(dialect: Dialect) -> re.Pattern[bytes]:
     ends = delimiter + r"\r\n"
     end = rf"(?:{delimiter}|{NEWLINES[dialect.newline]})"
     outside = escape if dialect.scope == "anywhere" else ""
-    kept = rf"[^{quote}{outside}{ends}][^{outside}{ends}]*+"
+    pattern = rf"[^{quote}{outside}{ends}][^{outside}{ends}]*+"
     quoted = "(?!)(?P<quoted>)"
     if dialect.quote:
-        kept += rf"|{quote}[^{quote}{escape}]*+(?:{quote}{quote}[^{quote}{escape}]*+)*+{quote}"
+        pattern += rf"|{quote}[^{quote}{escape}]*+(?:{quote}{quote}[^{quote}{escape}]*+)*+{quote}"
     if dialect.quote and escape:
         inside = rf"[^{quote}{escape}]++|{quote}{quote}|{escape}[\s\S]"
         quoted = rf"{quote}(?P<quoted>(?:{inside})*+){quote}"
     letters = rf"[^{outside}{ends}]++" + (rf"|{outside}[\s\S]" if outside else "")
     unquoted = rf"(?P<unquoted>(?:{letters}|{LETTERS[dialect.newline]})++)"
-    return re.compile(rf"(?:(?:{kept}|){end})++|{quoted}|{unquoted}".encode())
+    return re.compile(rf"(?:(?:{pattern}|){end})++|{quoted}|{unquoted}".encode())

@@ -189,8 +189,8 @@ def _drop_values(error: Exception) -> str:
         return message
     if isinstance(error, duckdb.InvalidInputException):
         # What the function `error` says is a value without quotes: no more than known words.
-        known = UNREADABLE.match(message)
-        return f"{known[0]} …" if known else f"{OTHER} run the query in DuckDB."
+        match = UNREADABLE.match(message)
+        return f"{match[0]} …" if match else f"{OTHER} run the query in DuckDB."
     return VALUES.sub("…", message)
 
 

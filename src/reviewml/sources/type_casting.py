@@ -178,14 +178,16 @@ class CastColumn:
             with contextlib.suppress(pa.ArrowInvalid):
                 return texts, texts.cast(self.type)
         texts = cast_or_null(cells, pa.string())
-        known = self._rewrite_plain(texts)
+        rewritten = self._rewrite_plain(texts)
         if self.name in self.rules.keys and not self._is_stated:
             # Blanks around a number tell apart what the number would not.
-            known = pc.if_else(pc.equal(known, texts), known, pa.scalar(None, pa.string()))
-        values = cast_or_null(known, self.type)
+            rewritten = pc.if_else(
+                pc.equal(rewritten, texts), rewritten, pa.scalar(None, pa.string())
+            )
+        values = cast_or_null(rewritten, self.type)
         if pa.types.is_timestamp(self.type) and self._is_stated:
-            values = pc.coalesce(values, self._parse_epochs(known))
-        return known, values
+            values = pc.coalesce(values, self._parse_epochs(rewritten))
+        return rewritten, values
 
     def _rewrite_plain(self, texts: pa.Array) -> pa.Array:
         return self.rules.rewrite_numbers(self.rules.drop_missing(texts), self.type)
@@ -207,20 +209,20 @@ class CastColumn:
     def _explain_misfit(self, cell: pa.Array) -> str | None:
         if not _is_text(cell.type):
             text = cast_or_null(cell, pa.string())
-            said = _describe_cell(text[0].as_py(), f"a value of type {cell.type}")
-            return f"{said} is not {self.type}: {self._write_advice('string')}"
+            described = _describe_cell(text[0].as_py(), f"a value of type {cell.type}")
+            return f"{described} is not {self.type}: {self._write_advice('string')}"
         text = cast_or_null(cell.cast(pa.binary()), pa.string())
         if text.null_count:
             return explain_undecodable(cell.cast(pa.binary())[0].as_py())
         if self._is_missing(text):
             return None
         letters = pc.utf8_length(text)[0].as_py()
-        said = _describe_cell(text[0].as_py(), f"a text of length {letters:,}")
+        described = _describe_cell(text[0].as_py(), f"a text of length {letters:,}")
         plain = self._rewrite_plain(text)
         if is_number(self.type) and cast_or_null(plain, self.type).null_count == 0:
-            return f"{said} would change as {self.type}: {self._write_advice('string')}"
+            return f"{described} would change as {self.type}: {self._write_advice('string')}"
         advice = self._write_advice(self._find_wider_type(plain))
-        return f"{said} is not {self.type}: {self._write_hint(text)}{advice}"
+        return f"{described} is not {self.type}: {self._write_hint(text)}{advice}"
 
     def _write_hint(self, text: pa.Array) -> str:
         sign = text[0].as_py().strip()
@@ -232,8 +234,10 @@ class CastColumn:
 
     def _is_missing(self, text: pa.Array) -> bool:
         is_text = self.type == pa.string()
-        known = self.rules.drop_missing_texts(text) if is_text else self.rules.drop_missing(text)
-        return bool(known.null_count)
+        remaining = (
+            self.rules.drop_missing_texts(text) if is_text else self.rules.drop_missing(text)
+        )
+        return bool(remaining.null_count)
 
     def _find_wider_type(self, plain: pa.Array) -> str:
         if not pa.types.is_integer(self.type):

@@ -233,19 +233,19 @@ def infer_field(
         With what `Sample` says of it.
     """
     texts = rules.drop_missing_texts(cells).drop_null()
-    known = rules.drop_missing(texts).drop_null()
-    if len(known) == 0 or (name not in rules.keys and _match_all(known, BLANK)):
+    values = rules.drop_missing(texts).drop_null()
+    if len(values) == 0 or (name not in rules.keys and _match_all(values, BLANK)):
         return _sample_texts(texts, rules, numbers).field(name, pa.null())
     kinds = (*NUMBERS, *TIMES) if numbers else TIMES
     if name in rules.keys:
         return pa.field(name, _choose_key_type(texts, kinds))
     for kind in kinds:
-        if _is_fit(known, kind, rules):
-            long = kind == pa.int64() and _has_match(known, LONG)
+        if _is_fit(values, kind, rules):
+            long = kind == pa.int64() and _has_match(values, LONG)
             return CellSample(long=long).field(name, kind)
-    if not _may_be_mistaken(known, rules):
+    if not _may_be_mistaken(values, rules):
         return CellSample(len(texts), words=_count_words(texts, rules)).field(name, pa.string())
-    kind = _find_nearest_type(known, kinds, rules)
+    kind = _find_nearest_type(values, kinds, rules)
     if kind is not None:
         return pa.field(name, kind)
     return _sample_texts(texts, rules, numbers).field(name, pa.string())

@@ -77,8 +77,8 @@ def _match_parts(parts: Sequence[str], segments: Sequence[str], *, begins: bool 
     segment, *rest = segments
     if segment == "**":
         skipped = _match_parts(parts, rest, begins=begins)
-        shown = not parts[0].startswith(".")
-        return skipped or (shown and _match_parts(parts[1:], segments, begins=begins))
+        is_shown = not parts[0].startswith(".")
+        return skipped or (is_shown and _match_parts(parts[1:], segments, begins=begins))
     hidden = parts[0].startswith(".") and not segment.startswith(".")
     fits = not hidden and fnmatch.fnmatchcase(parts[0], segment)
     return fits and _match_parts(parts[1:], rest, begins=begins)

@@ -142,8 +142,10 @@ class Component(SafeDisplay):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        held = vars(self).items()
-        return {name: value for name, value in held if name in KEPT or not name.startswith("_")}
+        attributes = vars(self).items()
+        return {
+            name: value for name, value in attributes if name in KEPT or not name.startswith("_")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -126,10 +126,12 @@ class Enrichment(FrameTransformer, Component, ABC):
 
     def origin(self) -> Origin | None:
         """Make the provenance of its columns; None when there is none."""
-        held = {name: id(value) for name, value in vars(self).items() if not name.startswith("_")}
+        attributes = {
+            name: id(value) for name, value in vars(self).items() if not name.startswith("_")
+        }
         # Hashing fitted state again for each batch that is served would take longer than the rest.
-        if getattr(self, "_origin_of", None) != held:
-            self._origin, self._origin_of = self._make_origin(), held
+        if getattr(self, "_origin_of", None) != attributes:
+            self._origin, self._origin_of = self._make_origin(), attributes
         return self._origin
 
     def _make_origin(self) -> Origin | None:
@@ -170,5 +172,5 @@ class Enrichment(FrameTransformer, Component, ABC):
 
 
 def _append_added(given: Any, before: Dataset, after: Dataset) -> Any:
-    added = [name for name in after.schema.names if name not in before.schema.names]
-    return append_to_frame(given, after, added)
+    new_names = [name for name in after.schema.names if name not in before.schema.names]
+    return append_to_frame(given, after, new_names)

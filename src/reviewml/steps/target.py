@@ -42,9 +42,10 @@ def read_target(column: pa.ChunkedArray, task: Task | None, name: str) -> Target
     column = with_one_zero(column)
     distinct = column.unique().drop_null()
     if len(distinct) < 2:
-        found = "no row has a value" if len(distinct) == 0 else "every row has the same value"
+        finding = "no row has a value" if len(distinct) == 0 else "every row has the same value"
         raise TargetError(
-            f"target {name!r}: {found}, so there is nothing to learn: two classes, or quantities, "
+            f"target {name!r}: {finding}, so there is nothing to learn: two classes, or "
+            "quantities, "
             "are needed."
         )
     task = task or _infer_task(distinct)
@@ -167,5 +168,5 @@ def encode_classes(column: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np
     codes[pc.is_null(encoded.dictionary, nan_is_null=True).to_numpy(zero_copy_only=False)] = np.nan
     if len(codes) == 0:
         return np.full(len(column), np.nan)
-    known = np.asarray(encoded.indices.fill_null(0))
-    return np.where(np.asarray(column.is_valid()), codes[known], np.nan)
+    positions_known = np.asarray(encoded.indices.fill_null(0))
+    return np.where(np.asarray(column.is_valid()), codes[positions_known], np.nan)

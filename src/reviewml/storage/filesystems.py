@@ -27,8 +27,8 @@ def open_filesystem(url: str, error: Callable[[str], Exception] = SourceError) -
     import fsspec
 
     try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-        return found
+        opened: tuple[Any, str] = fsspec.core.url_to_fs(url)
+        return opened
     except ImportError as missing:
         raise MissingExtra(
             redact(f"{url} cannot be opened: {missing}"), name=missing.name

@@ -161,8 +161,8 @@ class SharedFolder(SharedFiles):
 
     def find(self, folder: str) -> list[str]:
         with self.explain_errors():
-            found = [path for path in self._resolve_path(folder).rglob("[!.]*") if path.is_file()]
-            return [path.relative_to(self.root).as_posix() for path in found]
+            paths = [path for path in self._resolve_path(folder).rglob("[!.]*") if path.is_file()]
+            return [path.relative_to(self.root).as_posix() for path in paths]
 
     def read(self, path: str, *, most: int | None = None) -> bytes:
         with self.explain_errors():
@@ -281,16 +281,16 @@ class ObjectStore(SharedFiles):
     def list_names(self, folder: str) -> list[str]:
         with self._refresh_listing():
             try:
-                found = self.files.ls(self._join_path(folder), detail=False)
+                paths = self.files.ls(self._join_path(folder), detail=False)
             except FileNotFoundError:
                 return []
-        return [posixpath.basename(name.rstrip("/")) for name in found]
+        return [posixpath.basename(name.rstrip("/")) for name in paths]
 
     def find(self, folder: str) -> list[str]:
         with self._refresh_listing():
-            found = self.files.find(self._join_path(folder))
+            paths = self.files.find(self._join_path(folder))
         return [
-            posixpath.join(folder, posixpath.relpath(f, self._join_path(folder))) for f in found
+            posixpath.join(folder, posixpath.relpath(f, self._join_path(folder))) for f in paths
         ]
 
     def read(self, path: str, *, most: int | None = None) -> bytes:

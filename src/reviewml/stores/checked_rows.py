@@ -65,10 +65,13 @@ class CheckedRows:
         sound = _find_distinct(places)
         bad: list[tuple[bytes, Cell]] = []
         if checked:
-            *cells, kept = cells
-            found = keys.take(pa.array(places))
-            fits = compute_checksums(shelf, found, cells) == _to_integers(kept)
-            bad = [(found[row].as_py(), kept[row]) for row in np.flatnonzero(~fits).tolist()]
+            *cells, stored_checksums = cells
+            own_keys = keys.take(pa.array(places))
+            fits = compute_checksums(shelf, own_keys, cells) == _to_integers(stored_checksums)
+            bad = [
+                (own_keys[row].as_py(), stored_checksums[row])
+                for row in np.flatnonzero(~fits).tolist()
+            ]
             sound &= fits
         if not sound.all():
             chosen = np.flatnonzero(sound).tolist()

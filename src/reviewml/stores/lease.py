@@ -67,12 +67,12 @@ class Lease:
 @contextmanager
 def take_turn(place: SharedFiles, patience: float = 0.0) -> Iterator[Lease | None]:
     """Give a turn, or None when somebody else has it for longer than `patience` seconds."""
-    taken = _wait_for_turn(place, patience)
+    lease = _wait_for_turn(place, patience)
     try:
-        yield taken
+        yield lease
     finally:
-        if taken:
-            taken.end()
+        if lease:
+            lease.end()
 
 
 @contextmanager
@@ -84,18 +84,18 @@ def require_turn(place: SharedFiles) -> Iterator[Lease]:
     StoreError
         When that takes longer than `PATIENCE`.
     """
-    with take_turn(place, PATIENCE) as taken:
-        if taken is None:
+    with take_turn(place, PATIENCE) as lease:
+        if lease is None:
             raise place.make_error("another process rewrites values; try again when that has ended")
-        yield taken
+        yield lease
 
 
 def _wait_for_turn(place: SharedFiles, patience: float) -> Lease | None:
     end = time.monotonic() + patience
     seen: dict[bytes, float] = {}
-    while (taken := _take_turn(place, seen)) is None and time.monotonic() < end:
+    while (lease := _take_turn(place, seen)) is None and time.monotonic() < end:
         time.sleep(PAUSE)
-    return taken
+    return lease
 
 
 def _take_turn(place: SharedFiles, seen: dict[bytes, float] | None = None) -> Lease | None:

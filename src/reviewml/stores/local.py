@@ -95,26 +95,26 @@ class LocalStore(EnrichmentStore):
 
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
         with open_to_read(self.folder) as connection:
-            found = _find_rows(connection, shelf, keys)
-        if found.damaged:
-            warn_of_damage(self.folder, shelf, len(found.damaged))
+            checked = _find_rows(connection, shelf, keys)
+        if checked.damaged:
+            warn_of_damage(self.folder, shelf, len(checked.damaged))
         # Where nothing can be written, counts are not worth failing for.
         with suppress(StoreUnwritable):
-            self._count_use(shelf, len(found.places), len(keys), found.damaged)
+            self._count_use(shelf, len(checked.places), len(keys), checked.damaged)
         try:
-            return found.places, found.values()
+            return checked.places, checked.values()
         except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:
             # Values without checksums, of a file that an earlier version wrote.
             raise make_damage_error(self.folder) from error
 
     def _count_use(
-        self, shelf: Shelf, hits: int, asked: int, unsound: Sequence[tuple[bytes, Cell]]
+        self, shelf: Shelf, hits: int, look_ups: int, unsound: Sequence[tuple[bytes, Cell]]
     ) -> None:
         with open_to_write(self.folder) as connection:
             connection.execute(
                 "UPDATE shelves SET hits = hits + ?, misses = misses + ?, "
                 f"last_used = {_MOMENT} WHERE fingerprint = ?",
-                (hits, asked - hits, time.time(), shelf.fingerprint),
+                (hits, look_ups - hits, time.time(), shelf.fingerprint),
             )
             if unsound:
                 # So that what is computed again takes their place.
@@ -207,10 +207,10 @@ def _make_shelf(connection: Connection, shelf: Shelf) -> str:
 
 
 def _find_table(connection: Connection, shelf: Shelf) -> str | None:
-    found = connection.execute(
+    record = connection.execute(
         "SELECT number FROM shelves WHERE fingerprint = ?", (shelf.fingerprint,)
     ).fetchone()
-    return None if found is None else f"values_{found[0]}"
+    return None if record is None else f"values_{record[0]}"
 
 
 def _list_tables(connection: Connection) -> list[str]:
@@ -265,8 +265,8 @@ def _find_rows(connection: Connection, shelf: Shelf, keys: pa.Array) -> CheckedR
 def _look_up(
     connection: Connection, table: str, keys: pa.Array, columns: Sequence[str]
 ) -> list[tuple[Any, ...]]:
-    wanted = sorted(zip(_to_bytes(keys), range(len(keys)), strict=True))
-    _load(connection, "wanted (key BLOB, place INTEGER)", wanted)
+    sorted_keys = sorted(zip(_to_bytes(keys), range(len(keys)), strict=True))
+    _load(connection, "wanted (key BLOB, place INTEGER)", sorted_keys)
     cells = ", ".join(["place", *columns])
     return fetch_all(connection, f"SELECT {cells} FROM wanted CROSS JOIN {table} USING (key)")
 

@@ -89,10 +89,10 @@ class SegmentSet:
         missing = np.argsort(keys)
         for segment in self.load_segments().values():
             rows = segment.find(keys[missing])
-            there = rows >= 0
-            if there.any():
-                yield missing[there], rows[there], segment
-            missing = missing[~there]
+            is_hit = rows >= 0
+            if is_hit.any():
+                yield missing[is_hit], rows[is_hit], segment
+            missing = missing[~is_hit]
 
     def contains_keys(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Find which keys are in it."""
@@ -203,7 +203,7 @@ def _group_names(names: Sequence[SegmentName]) -> Iterator[list[SegmentName]]:
             group = []
         else:
             group.append(name)
-            if sum(one.bytes for one in group) >= FULL:
+            if sum(member.bytes for member in group) >= FULL:
                 yield group
                 group = []
     yield group

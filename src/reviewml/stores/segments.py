@@ -51,8 +51,8 @@ class SegmentName:
     @classmethod
     def read(cls, name: str) -> SegmentName | None:
         """Parse the name of a file; None when it is no segment's."""
-        found = _NAME.fullmatch(name)
-        read = found and cls(found[1], int(found[2]), int(found[3]), found[4])
+        match = _NAME.fullmatch(name)
+        read = match and cls(match[1], int(match[2]), int(match[3]), match[4])
         # Numbers can be written otherwise, with zeros before them or as other digits.
         return read if read and str(read) == name else None
 
@@ -87,11 +87,11 @@ class StoredSegment:
         """The keys, which stay where Arrow holds them."""
         return to_comparable(self.rows.column(0))
 
-    def find(self, wanted: Keys) -> npt.NDArray[np.int64]:
+    def find(self, sought: Keys) -> npt.NDArray[np.int64]:
         """Return the row of each key, -1 for those that are not there."""
         keys = self.keys
-        rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[rows] == wanted, rows, -1)
+        rows = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
+        return np.where(keys[rows] == sought, rows, -1)
 
 
 def format_now() -> str:

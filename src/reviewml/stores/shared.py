@@ -72,18 +72,18 @@ class SharedStore(EnrichmentStore):
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
         files = self._open_files()
         positions = [np.empty(0, np.int64)]
-        found = [pa.RecordBatch.from_pylist([], schema=shelf.columns)]
+        batches = [pa.RecordBatch.from_pylist([], schema=shelf.columns)]
         for looked_up, rows, segment in files.shelf(shelf.fingerprint).find_hits(
             to_comparable(keys)
         ):
             _, *columns = segment.rows.take(pa.array(rows)).columns
             positions.append(looked_up)
-            found.append(pa.RecordBatch.from_arrays(columns, schema=shelf.columns))
+            batches.append(pa.RecordBatch.from_arrays(columns, schema=shelf.columns))
         order = np.concatenate(positions)
         # Where nothing can be written, counts are not worth failing for.
         with suppress(StoreUnwritable):
             files.uses.count(shelf, hits=len(order), misses=len(keys) - len(order))
-        return order, pa.concat_batches(found)
+        return order, pa.concat_batches(batches)
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
         return self._open_files().shelf(shelf.fingerprint).contains_keys(to_comparable(keys))
@@ -122,12 +122,12 @@ class SharedStore(EnrichmentStore):
 
     def _forget(self, ids: Iterable[Any]) -> int:
         files = self._open_files()
-        with require_turn(files.place) as taken:
+        with require_turn(files.place) as lease:
             keys = files.find_keys_of_ids(ids)
-            gone = files.drop_values(keys, taken)
-            files.links.drop(lambda links: np.isin(_split_halves(links)[:, 1], keys), taken.renew)
+            gone = files.drop_values(keys, lease)
+            files.links.drop(lambda links: np.isin(_split_halves(links)[:, 1], keys), lease.renew)
             # Once more: who adds a value now finds its link missing afterwards, and writes it.
-            gone += files.drop_values(keys, taken)
+            gone += files.drop_values(keys, lease)
             files.place.sweep_leftovers(older_than=0.0)
         return gone
 
@@ -137,8 +137,8 @@ class SharedStore(EnrichmentStore):
         old = find_unused([shelf.last_used.timestamp() for shelf in shelves], older_than)
         gone = [shelf for shelf, is_old in zip(shelves, old, strict=True) if is_old]
         try:
-            with require_turn(files.place) as taken:
-                files.remove_shelves(gone, taken.renew)
+            with require_turn(files.place) as lease:
+                files.remove_shelves(gone, lease.renew)
         except StoreUnwritable:
             # A full disk has no room for a turn. What somebody merges now is pruned next time.
             files.remove_shelves(gone, lambda: None)
@@ -146,8 +146,8 @@ class SharedStore(EnrichmentStore):
 
     def describe(self) -> list[ShelfSummary]:
         files = self._open_files()
-        found = filter(None, map(files.make_summary, files.list_fingerprints()))
-        return sorted(found, key=lambda shelf: shelf.last_used, reverse=True)
+        summaries = filter(None, map(files.make_summary, files.list_fingerprints()))
+        return sorted(summaries, key=lambda shelf: shelf.last_used, reverse=True)
 
     def _open_files(self) -> _Files:
         # Of a process: a store that is pickled, or made again, takes nothing along.
@@ -216,19 +216,19 @@ class _Files:
 
     def find_keys_of_ids(self, ids: Iterable[Any]) -> Keys:
         """Return the keys that ids led to."""
-        found = [np.empty(0, f"S{KEY_BYTES}")]
+        key_arrays = [np.empty(0, f"S{KEY_BYTES}")]
         hashed = hash_ids(ids)
         for segment in self.links.load_segments().values():
             first = np.searchsorted(segment.keys, np.array(hashed, f"S{2 * KEY_BYTES}"))
-            ends = [one + b"\xff" * KEY_BYTES for one in hashed]
+            ends = [id_hash + b"\xff" * KEY_BYTES for id_hash in hashed]
             after = np.searchsorted(segment.keys, np.array(ends, f"S{2 * KEY_BYTES}"), "right")
             for start, end in zip(first, after, strict=True):
-                found.append(_split_halves(segment.keys[start:end])[:, 1])
-        return np.unique(np.concatenate(found))
+                key_arrays.append(_split_halves(segment.keys[start:end])[:, 1])
+        return np.unique(np.concatenate(key_arrays))
 
-    def drop_values(self, keys: Keys, taken: Lease) -> int:
+    def drop_values(self, keys: Keys, lease: Lease) -> int:
         return sum(
-            self.shelf(fingerprint).drop(lambda there: np.isin(there, keys), taken.renew)
+            self.shelf(fingerprint).drop(lambda there: np.isin(there, keys), lease.renew)
             for fingerprint in self.place.list_names(SHELVES)
         )
 
@@ -237,16 +237,16 @@ class _Files:
         groups = pile.to_merge()
         if not groups:
             return
-        with take_turn(self.place) as taken:
-            if taken:
-                pile.merge(groups, taken.renew)
+        with take_turn(self.place) as lease:
+            if lease:
+                pile.merge(groups, lease.renew)
                 self.place.sweep_leftovers(ABANDONED)
 
     def sum_up_if_many(self, fingerprint: str) -> None:
         if not self.uses.has_many_files(fingerprint):
             return
-        with take_turn(self.place) as taken:
-            if taken:
+        with take_turn(self.place) as lease:
+            if lease:
                 self.uses.sum_up(fingerprint)
 
 

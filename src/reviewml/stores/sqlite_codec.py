@@ -115,8 +115,8 @@ def _as_bytes(column: pa.Array) -> list[Cell]:
     bounds = np.concatenate([[0], np.cumsum(lengths * width)]).tolist()
     valid = column.is_valid().to_pylist()
     return [
-        raw[start:end] if known else None
-        for start, end, known in zip(bounds[:-1], bounds[1:], valid, strict=True)
+        raw[start:end] if is_valid else None
+        for start, end, is_valid in zip(bounds[:-1], bounds[1:], valid, strict=True)
     ]
 
 

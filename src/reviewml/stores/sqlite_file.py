@@ -250,13 +250,13 @@ def _make(folder: Path) -> None:
 
 
 def _check_format(connection: Connection, folder: Path) -> None:
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found > FORMAT:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT:
         raise StoreError(
-            f"the store in {folder} is of format {found}, and this version of reviewml knows "
+            f"the store in {folder} is of format {version}, and this version of reviewml knows "
             f"{FORMAT}: install a newer one. {ELSEWHERE}"
         )
-    if found < OLDEST_FORMAT:
+    if version < OLDEST_FORMAT:
         raise StoreError(_describe_failure(folder, ADVICE[sqlite3.SQLITE_NOTADB]))
 
 

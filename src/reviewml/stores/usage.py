@@ -98,8 +98,8 @@ class UsageStats:
 
     def of(self, fingerprint: str) -> ShelfUsage | None:
         """Sum what all processes have asked of a shelf; None when none has."""
-        found = self._read_files(fingerprint)
-        return sum_uses(found.values()) if found else None
+        usages = self._read_files(fingerprint)
+        return sum_uses(usages.values()) if usages else None
 
     def has_many_files(self, fingerprint: str) -> bool:
         """Check whether files are to be summed up."""
@@ -151,17 +151,17 @@ class UsageStats:
         self.place.write(path, json.dumps(dataclasses.asdict(use)).encode())
 
     def _read_files(self, fingerprint: str) -> dict[str, ShelfUsage]:
-        found = {}
+        usages = {}
         for path in self._list_paths(fingerprint):
             try:
-                found[path] = ShelfUsage.parse(self.place.read(path))
+                usages[path] = ShelfUsage.parse(self.place.read(path))
             except FileNotFoundError:
                 continue
             except DAMAGED:
                 raise self.place.make_error(
                     f"{path} is damaged: delete that file; only counts of uses are in it"
                 ) from None
-        return found
+        return usages
 
     def _list_paths(self, fingerprint: str) -> list[str]:
         folder = _make_folder_path(fingerprint)

@@ -165,12 +165,12 @@ class BackendContract:
 
     def test_persisted_rows_stay_while_something_is_made_of_them(self, poisoned: Dataset) -> None:
         dear = pc.field("price") > 40
-        kept = poisoned.persist().filter(dear)
+        filtered = poisoned.persist().filter(dear)
         gc.collect()
-        assert self.by_id(kept).equals(self.by_id(poisoned.filter(dear)))
+        assert self.by_id(filtered).equals(self.by_id(poisoned.filter(dear)))
 
     def test_aggregates_are_exact(self, dataset: Dataset, rows: pa.Table) -> None:
-        found = dataset.aggregate(
+        values = dataset.aggregate(
             {
                 "known": Count("price"),
                 "clicks": Sum("clicks"),
@@ -182,14 +182,14 @@ class BackendContract:
         )
         prices = [price for price in rows.column("price").to_pylist() if price is not None]
         layouts = [layout for layout in rows.column("layout").to_pylist() if layout is not None]
-        assert (found["known"], found["least"], found["most"]) == (
+        assert (values["known"], values["least"], values["most"]) == (
             len(prices),
             min(prices),
             max(prices),
         )
-        assert found["clicks"] == sum(rows.column("clicks").to_pylist())
-        assert dict(found["layouts"]) == {name: layouts.count(name) for name in set(layouts)}
-        assert found["too_many"] is None
+        assert values["clicks"] == sum(rows.column("clicks").to_pylist())
+        assert dict(values["layouts"]) == {name: layouts.count(name) for name in set(layouts)}
+        assert values["too_many"] is None
 
     def test_join_adds_columns_and_keeps_rows(self, backend: Backend, dataset: Dataset) -> None:
         other = backend.read(pa.table({"layout": ["grid", "list"], "width": [3, 1]}))
@@ -239,21 +239,23 @@ class BackendContract:
     def test_whole_numbers_beside_nulls_are_exact_in_pandas(self, backend: Backend) -> None:
         numbers = [76561198000000001, None, 76561198000000003]
         frame = backend.read(pa.table({"id": numbers, "seen": [True, None, False]})).to_pandas()
-        known = frame.dropna().sort_values("id")
-        assert known["id"].tolist() == [numbers[0], numbers[2]]
-        assert known["seen"].tolist() == [True, False]
+        complete = frame.dropna().sort_values("id")
+        assert complete["id"].tolist() == [numbers[0], numbers[2]]
+        assert complete["seen"].tolist() == [True, False]
 
     def test_counts_what_happened_around_each_row(self, dataset: Dataset) -> None:
         day = 86_400_000_000
         windows = {"before": Window(-30 * day, 0), "ever": Window(None, 0)}
         events = dataset.select(["layout", "time", "clicks"])
-        found = self.by_id(
+        counted = self.by_id(
             dataset.asof_aggregate(
                 events, by="layout", windows=windows, sums=["clicks"], last="ever"
             )
         ).to_pylist()
-        for row in found:
-            same = [e for e in found if e["layout"] == row["layout"] and row["layout"] is not None]
+        for row in counted:
+            same = [
+                e for e in counted if e["layout"] == row["layout"] and row["layout"] is not None
+            ]
             ever = [e for e in same if e["time"] < row["time"]]
             since = row["time"] - datetime.timedelta(days=30)
             before = [e for e in ever if e["time"] >= since]
@@ -274,20 +276,22 @@ class BackendContract:
 
         expected = count(rows)
         assert count(pa.concat_tables([rows, rows.slice(0, 20), rows.slice(5, 9)])).equals(expected)
-        known = rows.filter(rows.column("layout").is_valid())
+        with_layout = rows.filter(rows.column("layout").is_valid())
         clicks = rows.schema.get_field_index("clicks")
-        other = known.set_column(clicks, "clicks", pc.add(known.column("clicks"), 1)).slice(0, 3)
+        other = with_layout.set_column(
+            clicks, "clicks", pc.add(with_layout.column("clicks"), 1)
+        ).slice(0, 3)
         with pytest.warns(UserWarning, match="3 of 63 rows have the 'id' and 'layout'"):
-            found = count(pa.concat_tables([rows, other]))
+            counted = count(pa.concat_tables([rows, other]))
         assert (
-            pc.sum(found.column("ever_count")).as_py()
+            pc.sum(counted.column("ever_count")).as_py()
             > pc.sum(expected.column("ever_count")).as_py()
         )
 
     def test_repeats_are_dropped(self, backend: Backend, rows: pa.Table) -> None:
         twice = backend.read(pa.concat_tables([rows, rows.slice(0, 20)]), ROLES)
-        kept = self.by_id(twice.drop_duplicates(["id"], ["time", "clicks"]))
-        assert kept.equals(rows.sort_by("id"))
+        distinct = self.by_id(twice.drop_duplicates(["id"], ["time", "clicks"]))
+        assert distinct.equals(rows.sort_by("id"))
 
     @pytest.mark.parametrize("nameless", ["", " \t", None, float("nan")])
     def test_rows_without_an_id_repeat_none(
@@ -311,8 +315,8 @@ class BackendContract:
             "latest": Max("time"),
             "share": Share(pc.field("whole") > 0),
         }
-        for each in (rows, shuffle_rows(rows, 1)):
-            grouped = backend.read(each, ROLES).group_by(["key", "flag"]).aggregate(aggregates)
+        for table in (rows, shuffle_rows(rows, 1)):
+            grouped = backend.read(table, ROLES).group_by(["key", "flag"]).aggregate(aggregates)
             groups = grouped.to_arrow().to_pylist()
             assert {(g["key"], g["flag"]): g for g in groups} == compute_expected_groups(rows)
             assert len(groups) == len(compute_expected_groups(rows))
@@ -341,29 +345,29 @@ class BackendContract:
     def test_windows_are_also_durations(self, dataset: Dataset) -> None:
         windows = {"before": Window(-30 * 86_400_000_000, 0), "ever": Window(None, 0)}
         for written in ({"before": "30d", "ever": None}, {"before": datetime.timedelta(30)}):
-            named = {name: windows[name] for name in written}
-            found, expected = (
-                self.by_id(dataset.asof_aggregate(dataset, by="layout", windows=some))
-                for some in (written, named)
+            by_name = {name: windows[name] for name in written}
+            counted, expected = (
+                self.by_id(dataset.asof_aggregate(dataset, by="layout", windows=chosen))
+                for chosen in (written, by_name)
             )
-            assert found.equals(expected)
+            assert counted.equals(expected)
         for wrong in ({"before": ("-30d", "0d")}, {"before": "30 moons"}, "30d"):
             with pytest.raises(SchemaError, match=r"no window|no duration|such as \{'month'"):
                 dataset.asof_aggregate(dataset, by="layout", windows=wrong)  # type: ignore[arg-type]
 
     def test_labels_tell_the_future_up_to_where_it_is_known(self, dataset: Dataset) -> None:
         labelled = dataset.label(dataset, by="layout", within="10d", name="follows")
-        found = self.by_id(labelled).to_pylist()
-        known_until = max(row["time"] for row in found) - datetime.timedelta(days=10)
-        for row in found:
+        records = self.by_id(labelled).to_pylist()
+        known_until = max(row["time"] for row in records) - datetime.timedelta(days=10)
+        for row in records:
             later = [
                 other
-                for other in found
+                for other in records
                 if other["layout"] == row["layout"]
                 and row["time"] < other["time"] <= row["time"] + datetime.timedelta(days=10)
             ]
-            known = row["layout"] is not None and row["time"] <= known_until
-            assert row["follows"] is (bool(later) if known else None)
+            is_known = row["layout"] is not None and row["time"] <= known_until
+            assert row["follows"] is (bool(later) if is_known else None)
 
     def test_sample_takes_as_many_of_each(self, dataset: Dataset) -> None:
         sampled = dataset.sample(3, by="layout").to_arrow()

@@ -105,10 +105,10 @@ class EnricherContract:
     def test_white_space_is_no_text(self, fitted: Enrichment, rows: pa.Table) -> None:
         if "text" not in rows.schema.names:
             pytest.skip("the rows have no text")
-        some = rows.slice(0, 2)
-        nothing = self.values(fitted, _with_text(some, None))
+        first_rows = rows.slice(0, 2)
+        nothing = self.values(fitted, _with_text(first_rows, None))
         for blank in BLANK_TEXTS:
-            assert_close(self.values(fitted, _with_text(some, blank)), nothing, 0.0)
+            assert_close(self.values(fitted, _with_text(first_rows, blank)), nothing, 0.0)
 
     def test_what_it_learns_does_not_depend_on_order_or_batches(
         self, enricher: Enrichment, rows: pa.Table
@@ -128,8 +128,8 @@ class EnricherContract:
         dataset = plugins.load("backends", "local")(store=tmp_path).read(rows, ROLES)
         expected = self.values(fitted, rows)
         for _ in range(2):
-            found = dataset.enrich(fitted).select(list(fitted.adds)).to_arrow()
-            assert_close(found, expected, fitted.atol)
+            stored = dataset.enrich(fitted).select(list(fitted.adds)).to_arrow()
+            assert_close(stored, expected, fitted.atol)
 
     def test_leaves_its_input_untouched(self, fitted: Enrichment, rows: pa.Table) -> None:
         if isinstance(fitted, Enricher):
@@ -165,9 +165,9 @@ class EnricherContract:
     def test_state_keeps_no_text(self, fitted: Enrichment, rows: pa.Table) -> None:
         if "text" not in rows.schema.names:
             pytest.skip("the rows have no text")
-        kept = repr(fitted.state)
+        state = repr(fitted.state)
         long = [text for text in rows.column("text").to_pylist() if text and len(text) > 12]
-        assert not [text for text in long if text in kept]
+        assert not [text for text in long if text in state]
 
     def test_can_be_pickled_after_setup(self, fitted: Enrichment, rows: pa.Table) -> None:
         expected = self.values(fitted, rows)
@@ -195,11 +195,11 @@ class EnricherContract:
         enriched = clone(enricher).fit_enrich(as_dataset(rows, ROLES)).to_arrow()
         for name, kind in enricher.adds.items():
             if pa.types.is_floating(kind) or pa.types.is_integer(kind):
-                known = enriched.filter(pc.is_finite(pc.field(name)))
-                values, ratings = known.column(name).to_numpy(), known.column("rating").to_numpy()
+                finite = enriched.filter(pc.is_finite(pc.field(name)))
+                values, ratings = finite.column(name).to_numpy(), finite.column("rating").to_numpy()
                 # Not a number, where all values are the same, tells nothing.
-                told = abs(np.corrcoef(values, ratings)[0, 1])
-                assert not told > 0.4, f"{name!r} knows the rating"
+                correlation = abs(np.corrcoef(values, ratings)[0, 1])
+                assert not correlation > 0.4, f"{name!r} knows the rating"
 
     @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
     def test_gives_back_the_kind_of_frame_it_was_given(
@@ -210,8 +210,8 @@ class EnricherContract:
         result: Any = fitted.transform(frame)
         assert type(result) is type(frame)
         assert len(result) == len(rows)
-        added = set(self.values(fitted, rows).schema.names)
-        assert added <= set(nw.from_native(result).columns)
+        names = set(self.values(fitted, rows).schema.names)
+        assert names <= set(nw.from_native(result).columns)
 
 
 def _with_text(rows: pa.Table, text: str | None) -> pa.Table:
@@ -228,17 +228,17 @@ def assert_close(actual: pa.Table, expected: pa.Table, atol: float) -> None:
     """Raise unless two tables are equal, floats within `atol`."""
     assert actual.schema == expected.schema
     for name in expected.schema.names:
-        one, other = actual.column(name), expected.column(name)
-        if pa.types.is_fixed_size_list(one.type):
-            assert one.is_null().equals(other.is_null()), name
-            one, other = pc.list_flatten(one), pc.list_flatten(other)
-        if atol and pa.types.is_floating(one.type):
+        column, other = actual.column(name), expected.column(name)
+        if pa.types.is_fixed_size_list(column.type):
+            assert column.is_null().equals(other.is_null()), name
+            column, other = pc.list_flatten(column), pc.list_flatten(other)
+        if atol and pa.types.is_floating(column.type):
             np.testing.assert_allclose(
-                one.to_numpy(), other.to_numpy(), rtol=0, atol=atol, err_msg=name
+                column.to_numpy(), other.to_numpy(), rtol=0, atol=atol, err_msg=name
             )
         else:
             # As text, so that NaN equals itself and no bit of a float is lost.
-            assert repr(one.to_pylist()) == repr(other.to_pylist()), f"column {name!r} differs"
+            assert repr(column.to_pylist()) == repr(other.to_pylist()), f"column {name!r} differs"
 
 
 def _list_added(before: Dataset, after: Dataset) -> list[str]:

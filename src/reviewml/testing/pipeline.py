@@ -26,8 +26,12 @@ def read_saved(pipeline: Pipeline, folder: Path) -> dict[str, bytes]:
 
 def list_differing(one: Pipeline, other: Pipeline, folder: Path) -> list[str]:
     """Return the files in which two pipelines differ once they are saved."""
-    here, there = read_saved(one, folder / "one"), read_saved(other, folder / "other")
-    return [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
+    own_files, other_files = read_saved(one, folder / "one"), read_saved(other, folder / "other")
+    return [
+        name
+        for name in own_files.keys() | other_files.keys()
+        if own_files.get(name) != other_files.get(name)
+    ]
 
 
 def sort_by_id(dataset: Any, key: str = "id") -> pd.DataFrame:
@@ -81,13 +85,13 @@ class ReviewPipelineContract:
         assert local.report_["rows"] == remote.report_["rows"]
 
     def test_scores_the_same(self, backend: Backend, local: Pipeline, reviews: Any) -> None:
-        here, there = (
+        expected, remote = (
             sort_by_id(local.predict(reviews)),
             sort_by_id(local.on(backend).predict(reviews)),
         )
-        assert here["id"].equals(there["id"])
-        np.testing.assert_allclose(there["probability"], here["probability"], atol=1e-6)
-        assert here["prediction"].equals(there["prediction"])
+        assert expected["id"].equals(remote["id"])
+        np.testing.assert_allclose(remote["probability"], expected["probability"], atol=1e-6)
+        assert expected["prediction"].equals(remote["prediction"])
 
     def test_a_frame_keeps_its_order(self, backend: Backend, local: Pipeline) -> None:
         frame = make_reviews(500, random_state=4).to_pandas().sample(frac=1.0, random_state=0)
@@ -99,8 +103,8 @@ class ReviewPipelineContract:
 
     def test_evaluates_the_same(self, backend: Backend, local: Pipeline) -> None:
         new = make_reviews(800, random_state=5)
-        here, there = local.evaluate(new), local.on(backend).evaluate(new)
-        assert here.metrics["auc"].value == pytest.approx(there.metrics["auc"].value, abs=1e-6)
+        expected, remote = local.evaluate(new), local.on(backend).evaluate(new)
+        assert expected.metrics["auc"].value == pytest.approx(remote.metrics["auc"].value, abs=1e-6)
 
     def test_saves_and_loads(self, remote: Pipeline, reviews: Any, tmp_path: Path) -> None:
         loaded = load(remote.save(tmp_path / "model"))
@@ -158,15 +162,15 @@ class HistoryPipelineContract:
     def test_features_are_the_same_bits(
         self, backend: Backend, local: Pipeline, shop: dict[str, Any]
     ) -> None:
-        here = sort_by_id(local.enrich(shop["views"]), "view_id")
+        expected = sort_by_id(local.enrich(shop["views"]), "view_id")
         there = sort_by_id(local.on(backend).enrich(shop["views"]), "view_id")
-        pd.testing.assert_frame_equal(here, there, check_exact=True)
-        frame = here.drop(columns=[name for name in here if name.startswith("product_")])
-        frame["product_id"] = here["product_id"]
+        pd.testing.assert_frame_equal(expected, there, check_exact=True)
+        frame = expected.drop(columns=[name for name in expected if name.startswith("product_")])
+        frame["product_id"] = expected["product_id"]
         remote = local.on(backend)
         np.testing.assert_array_equal(remote.transform(frame), local.transform(frame))
 
     def test_scores_the_same(self, backend: Backend, local: Pipeline, shop: dict[str, Any]) -> None:
-        here = sort_by_id(local.predict(shop["views"]))
-        there = sort_by_id(local.on(backend).predict(shop["views"]))
-        np.testing.assert_allclose(there["probability"], here["probability"], atol=1e-6)
+        expected = sort_by_id(local.predict(shop["views"]))
+        remote = sort_by_id(local.on(backend).predict(shop["views"]))
+        np.testing.assert_allclose(remote["probability"], expected["probability"], atol=1e-6)

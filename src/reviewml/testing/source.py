@@ -65,9 +65,9 @@ class SourceContract:
         assert as_dataset(source.limit(2)).to_arrow().to_pylist() == expected.to_pylist()[:2]
 
     def test_sample_is_repeatable(self, source: Source) -> None:
-        one, other = source.sample(3), source.sample(3)
-        assert as_dataset(one).count() == 3
-        assert as_dataset(one).to_arrow().equals(as_dataset(other).to_arrow())
+        first, other = source.sample(3), source.sample(3)
+        assert as_dataset(first).count() == 3
+        assert as_dataset(first).to_arrow().equals(as_dataset(other).to_arrow())
 
     def test_describing_it_changes_nothing(self, source: Source, expected: pa.Table) -> None:
         source.limit(1).sample(1)

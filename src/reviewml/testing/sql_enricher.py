@@ -84,8 +84,8 @@ class SqlEnricherContract:
         before = backend.read(rows, ROLES)
         after = before.enrich(enricher)
         table = after.to_arrow()
-        added = {name: table.schema.field(name).type for name in enricher.adds}
-        assert added == dict(enricher.adds)
+        types_added = {name: table.schema.field(name).type for name in enricher.adds}
+        assert types_added == dict(enricher.adds)
         assert len(table) == len(rows)
         assert after.errors.to_pylist() == []
         kept = table.select(rows.schema.names).sort_by("id")
@@ -94,12 +94,12 @@ class SqlEnricherContract:
     def test_says_something_of_some_row_and_nothing_of_one_without_text(
         self, enricher: SqlEnricher, backend: Backend, rows: pa.Table
     ) -> None:
-        found = self.values(enricher, backend.read(rows, ROLES))
+        answers = self.values(enricher, backend.read(rows, ROLES))
         texts = dict(zip(*(rows.column(n).to_pylist() for n in ("id", "text")), strict=True))
         for name in enricher.adds:
-            assert any(values[name] is not None for values in found.values()), name
+            assert any(values[name] is not None for values in answers.values()), name
             silent = [id_ for id_, text in texts.items() if text in (None, *BLANK_TEXTS)]
-            assert all(found[id_][name] is None for id_ in silent), name
+            assert all(answers[id_][name] is None for id_ in silent), name
 
     def test_equal_rows_have_equal_values_whatever_their_order(
         self, enricher: SqlEnricher, backend: Backend, rows: pa.Table

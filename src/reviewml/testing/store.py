@@ -114,8 +114,8 @@ class StoreContract:
         places, values = filled.find(SHELF, hash_texts([*reversed(self.texts), "new"]))
         assert values.schema == COLUMNS
         # As text, so that NaN equals itself and no bit of a float is lost.
-        found = dict(zip(places.tolist(), map(repr, values.to_pylist()), strict=True))
-        assert found == dict(enumerate(map(repr, reversed(VALUES.to_pylist()))))
+        values_found = dict(zip(places.tolist(), map(repr, values.to_pylist()), strict=True))
+        assert values_found == dict(enumerate(map(repr, reversed(VALUES.to_pylist()))))
 
     @pytest.mark.parametrize("name", COLUMNS.names)
     def test_one_column_comes_back(self, store: EnrichmentStore, name: str) -> None:
@@ -162,7 +162,7 @@ class StoreContract:
         assert filled.forget(["two", "3"]) == 0
 
     def test_forgets_any_collection_of_ids(self, filled: EnrichmentStore) -> None:
-        for ids in ({"1"}, pd.Series([2]), (each for each in ["3"]), np.array([4])):
+        for ids in ({"1"}, pd.Series([2]), (number for number in ["3"]), np.array([4])):
             assert filled.forget(ids) == 1
         assert filled.forget([None, math.nan]) == 0
 
@@ -196,8 +196,8 @@ class StoreContract:
         )
         assert store.seed(Measured(), scored) == 2
         assert store.seed(Measured(), scored) == 0
-        known = store.known(Shelf.of(Measured()), hash_texts(["a", "bb", "cc"]))
-        np.testing.assert_array_equal(known, [True, True, False])
+        is_known = store.known(Shelf.of(Measured()), hash_texts(["a", "bb", "cc"]))
+        np.testing.assert_array_equal(is_known, [True, True, False])
 
     def test_seeds_of_another_type_are_refused(self, store: EnrichmentStore) -> None:
         wrong = pa.table({"text": ["a"], "characters": ["1"]})

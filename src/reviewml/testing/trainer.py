@@ -95,18 +95,18 @@ class TrainerContract:
     def test_takes_no_rows(self, model: Model, task: Task) -> None:
         nothing = np.empty((0, 4), np.float32)
         assert len(model.predict(nothing)) == 0
-        one = model.contributions(make_examples(task, 1).features)
-        assert model.contributions(nothing).shape == (0, *one.shape[1:])
+        single = model.contributions(make_examples(task, 1).features)
+        assert model.contributions(nothing).shape == (0, *single.shape[1:])
 
     def test_infinite_values_leave_the_others_their_meaning(
         self, trainer: Trainer, task: Task
     ) -> None:
-        given = make_examples(task)
+        extreme = make_examples(task)
         # As features write infinities.
-        given.features[0, :3], given.features[1, :3] = LARGEST, -LARGEST
-        model = trainer.train(given, make_example_features(), make_examples(task, 200, seed=1))
+        extreme.features[0, :3], extreme.features[1, :3] = LARGEST, -LARGEST
+        model = trainer.train(extreme, make_example_features(), make_examples(task, 200, seed=1))
         self.test_predicts_better_than_chance(model, task)
-        assert np.isfinite(model.predict(given.features)).all()
+        assert np.isfinite(model.predict(extreme.features)).all()
 
     def test_training_again_changes_neither_model_nor_trainer(
         self, trainer: Trainer, model: Model, task: Task, tmp_path: Path
@@ -117,9 +117,9 @@ class TrainerContract:
         )
         assert repr(trainer.get_params()) == before
         assert not trainer.state
-        for name, made in (("one", model), ("other", again)):
+        for name, trained in (("one", model), ("other", again)):
             (tmp_path / name).mkdir()
-            made.save(tmp_path / name)
+            trained.save(tmp_path / name)
         for file in (tmp_path / "one").iterdir():
             assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes()
 

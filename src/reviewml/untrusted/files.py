@@ -97,7 +97,7 @@ def list_files(folder: Path) -> dict[str, Path]:
     DamagedModel
         When there are too many files, folders are too deep, or one cannot be listed.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [("", 0)]
     while waiting:
         below, depth = waiting.pop()
@@ -110,14 +110,14 @@ def list_files(folder: Path) -> dict[str, Path]:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append((f"{name}/", depth + 1))
                     else:
-                        found[name] = folder / name
-                    if len(found) + len(waiting) > MOST_FILES:
+                        files[name] = folder / name
+                    if len(files) + len(waiting) > MOST_FILES:
                         raise DamagedModel(f"{folder} holds more than {MOST_FILES:,} files.")
         except OSError as error:
             raise DamagedModel(
                 f"{folder / below} cannot be listed: {_explain_failure(error)}"
             ) from None
-    return found
+    return files
 
 
 def _explain_failure(error: Exception) -> str:

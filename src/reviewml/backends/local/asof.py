@@ -43,8 +43,8 @@ class AsofBatch:
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         assert self._index is not None
         self._count_rows(batch)
-        added = self._add_aggregates(batch, self._index)
-        return with_columns(batch, added, self.aggregates.schema(batch.schema))
+        columns = self._add_aggregates(batch, self._index)
+        return with_columns(batch, columns, self.aggregates.schema(batch.schema))
 
     def report_rows(self) -> None:
         """Report the rows seen so far that lack a key or a time."""
@@ -67,7 +67,7 @@ class AsofBatch:
         # A row without a time has no window.
         keys[~moments.is_valid().to_numpy(zero_copy_only=False)] = -1
         look = _LookUp.of(index, keys, moments.fill_null(0).to_numpy())
-        added: dict[str, pa.Array] = {}
+        columns: dict[str, pa.Array] = {}
         events = {
             bound: look.event(bound)
             for window in what.windows.values()
@@ -75,15 +75,15 @@ class AsofBatch:
         }
         for name, window in what.windows.items():
             first, end = events[window.start], events[window.end]
-            added[f"{name}_count"] = look.restore_order(end - first)
+            columns[f"{name}_count"] = look.restore_order(end - first)
             if name == what.last:
-                added[f"{name}_last"] = look.last(first, end)
+                columns[f"{name}_last"] = look.last(first, end)
         for column, total in zip(what.sums, index.totals, strict=True):
             reached = {bound: total.take(event) for bound, event in events.items()}
             for name, window in what.windows.items():
                 within = reached[window.end] - reached[window.start]
-                added[f"{name}_{column}"] = look.restore_order(within)
-        return added
+                columns[f"{name}_{column}"] = look.restore_order(within)
+        return columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +171,8 @@ class _LookUp:
 
     def last(self, first: Integers, end: Integers) -> pa.Array:
         """Return the time of the last event of each window, null where there is none."""
-        some = first < end
+        has_events = first < end
         last, empty = np.zeros(self.total, np.int64), np.ones(self.total, bool)
-        last[self.rows[some]] = self.index.moments(self.keys[some], end[some] - 1)
-        empty[self.rows[some]] = False
+        last[self.rows[has_events]] = self.index.moments(self.keys[has_events], end[has_events] - 1)
+        empty[self.rows[has_events]] = False
         return pa.array(last, LAST_TYPE, mask=empty)

@@ -47,9 +47,9 @@ class DistinctStream:
             for batch in self.rows.full_batches():
                 shards.add(batch)
             for shard in shards:
-                kept, more = find_first_rows(shard, self.operation)
+                is_kept, more = find_first_rows(shard, self.operation)
                 total, differing = total + len(shard), differing + more
-                left = shard if kept.all() else shard.filter(pa.array(kept))
+                left = shard if is_kept.all() else shard.filter(pa.array(is_kept))
                 for start in range(0, max(len(left), 1), BATCH_SIZE):
                     yield left.slice(start, BATCH_SIZE)
         self.report(DifferingRows(self.operation, total, differing))
@@ -62,27 +62,29 @@ def find_first_rows(
 
     Of rows that say the same the one with the smallest place is kept, whatever their order.
     """
-    kept = np.ones(len(batch), bool)
+    is_kept = np.ones(len(batch), bool)
     complete = ~np.logical_or.reduce([_find_missing(batch.column(name)) for name in operation.by])
     rows = np.flatnonzero(complete)
     if len(rows) == 0:
-        return kept, 0
-    known, ids = _known_rows(batch, operation, rows)
+        return is_kept, 0
+    compared, ids = _known_rows(batch, operation, rows)
     if ids == len(rows):
-        return kept, 0
+        return is_kept, 0
     # Looked at last: hardly any id is blank, and few stand twice.
-    blank = np.logical_or.reduce([_find_blank(known.column(n)) for n in range(len(operation.by))])
+    blank = np.logical_or.reduce(
+        [_find_blank(compared.column(n)) for n in range(len(operation.by))]
+    )
     if blank.any():
         rows = rows[~blank]
-        known, ids = _known_rows(batch, operation, rows)
+        compared, ids = _known_rows(batch, operation, rows)
     order = np.asarray(pc.sort_indices(batch.column(PLACE).take(pa.array(rows))))
     ranks = np.empty(len(rows), np.int64)
     ranks[order] = np.arange(len(rows))
-    ranked = known.append_column(RANK, pa.array(ranks))
-    first = ranked.group_by(known.column_names).aggregate([(RANK, "min")]).column(f"{RANK}_min")
-    kept[rows] = False
-    kept[rows[order[np.asarray(first)]]] = True
-    return kept, len(first) - ids
+    ranked = compared.append_column(RANK, pa.array(ranks))
+    first = ranked.group_by(compared.column_names).aggregate([(RANK, "min")]).column(f"{RANK}_min")
+    is_kept[rows] = False
+    is_kept[rows[order[np.asarray(first)]]] = True
+    return is_kept, len(first) - ids
 
 
 def _known_rows(
@@ -92,8 +94,8 @@ def _known_rows(
     columns = {f"by {n}": _to_comparable(batch.column(n)) for n in operation.by}
     by = list(columns)
     columns |= {f"column {n}": _to_comparable(batch.column(n)) for n in operation.columns}
-    known = pa.table(columns).take(pa.array(rows))
-    return known, known.group_by(by).aggregate([]).num_rows
+    compared = pa.table(columns).take(pa.array(rows))
+    return compared, compared.group_by(by).aggregate([]).num_rows
 
 
 def _find_missing(column: pa.Array) -> npt.NDArray[np.bool_]:

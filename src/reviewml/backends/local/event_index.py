@@ -136,21 +136,21 @@ class EventIndex:
         """Return the position of each row's key among those with events; -1 for others."""
         codes, distinct = index_distinct_keys(keys)
         hashes, complete = hash_keys(distinct.columns, self.seed)
-        found = np.full(len(hashes), -1)
+        matches = np.full(len(hashes), -1)
         if len(self.hashes) == 0:
-            return found[codes]
+            return matches[codes]
         # In order, one search begins where the last one ended.
         order = np.argsort(hashes)
         position = np.searchsorted(self.hashes, hashes[order])
         position[position == len(self.hashes)] = 0
         same = complete[order] & (self.hashes[position] == hashes[order])
-        there, rows = pa.array(position), pa.array(order)
-        for known, wanted in zip(self.keys.columns, distinct.columns, strict=True):
+        positions, rows = pa.array(position), pa.array(order)
+        for index_keys, own_keys in zip(self.keys.columns, distinct.columns, strict=True):
             # A key without events may happen to have the hash of one with some.
-            equal = pc.equal(known.take(there), wanted.take(rows)).fill_null(False)
+            equal = pc.equal(index_keys.take(positions), own_keys.take(rows)).fill_null(False)
             same &= equal.to_numpy(zero_copy_only=False)
-        found[order[same]] = position[same]
-        return found[codes]
+        matches[order[same]] = position[same]
+        return matches[codes]
 
     def order(self, keys: Integers, moments: Integers) -> npt.NDArray[np.intp]:
         """Return the order in which `first_at` wants keys and moments."""
@@ -166,15 +166,15 @@ class EventIndex:
         moments
             In microseconds.
         """
-        wanted = self.line.places(self.begins.take(keys), moments)
+        line_places = self.line.places(self.begins.take(keys), moments)
         if len(self.hashes) <= self.line.keys:
-            return np.searchsorted(self.places, wanted)
+            return np.searchsorted(self.places, line_places)
         heads = np.arange(0, len(self.hashes), self.line.keys)
         bounds = np.append(np.searchsorted(keys, heads), len(keys))
         events = np.append(self.starts[heads], self.starts[-1])
         return np.concatenate(
             [
-                low + np.searchsorted(self.places[low:high], wanted[first:end])
+                low + np.searchsorted(self.places[low:high], line_places[first:end])
                 for low, high, first, end in zip(
                     events[:-1], events[1:], bounds[:-1], bounds[1:], strict=True
                 )

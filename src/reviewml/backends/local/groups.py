@@ -72,7 +72,7 @@ class GroupStream:
 
     def _cast_batches(self, batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         schema = self.operation.schema(self.rows.full_schema)
-        some = False
+        has_rows = False
         for batch in batches:
             columns = [
                 column.cast(field.type)
@@ -81,6 +81,6 @@ class GroupStream:
             yield pa.RecordBatch.from_arrays(
                 [*columns, pa.nulls(len(batch), ERRORS_TYPE)], schema=schema
             )
-            some = True
-        if not some:
+            has_rows = True
+        if not has_rows:
             yield make_empty_batch(schema)

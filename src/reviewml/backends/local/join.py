@@ -70,9 +70,9 @@ class JoinedStream:
         columns: Sequence[str],
         cells: Sequence[str],
     ) -> None:
-        known = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
+        condition = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
         twice = connection.execute(
-            f"SELECT {', '.join(cells)}, count(*) FROM {side[0]} WHERE {known} "
+            f"SELECT {', '.join(cells)}, count(*) FROM {side[0]} WHERE {condition} "
             f"GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
         ).fetchone()
         if twice is not None:
@@ -107,15 +107,15 @@ class JoinedStream:
         schema, how = self.schema, self.operation.how
         total, unmatched, example = 0, 0, None
         for batch in rows:
-            *columns, errors, found = batch.columns
+            *columns, errors, is_matched = batch.columns
             columns = [_restore_type(c, f) for c, f in zip(columns, schema, strict=True)]
             joined = pa.RecordBatch.from_arrays(columns, schema=schema)
             joined = append_errors(joined, errors.cast(ERRORS_TYPE))
-            alone = joined.filter(pc.invert(found))
+            alone = joined.filter(pc.invert(is_matched))
             if len(alone) and example is None:
                 example = {left: alone.column(left)[0].as_py() for left in self.operation.left_keys}
             total, unmatched = total + len(batch), unmatched + len(alone)
-            yield joined if how == "left" else joined.filter(found)
+            yield joined if how == "left" else joined.filter(is_matched)
         if not total:
             # Statistics, such as those of a sample, need a batch.
             yield make_empty_batch(schema)

@@ -95,8 +95,8 @@ def part_batch(
     """
     order = np.argsort(parts, kind="stable")
     ordered = batch.take(pa.array(order))
-    found, starts = np.unique(parts[order], return_index=True)
-    for part, start, end in zip(found, starts, [*starts[1:], len(batch)], strict=False):
+    numbers, starts = np.unique(parts[order], return_index=True)
+    for part, start, end in zip(numbers, starts, [*starts[1:], len(batch)], strict=False):
         yield int(part), ordered.slice(start, end - start)
 
 

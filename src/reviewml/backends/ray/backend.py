@@ -83,17 +83,21 @@ class RayBackend(Backend):
 
     def __repr__(self) -> str:
         # Neither an address nor an environment is shown: both may hold a secret.
-        shown = {"resources": self.resources, "concurrency": self.concurrency}
-        given = ", ".join(f"{n}={value!r}" for n, value in shown.items() if value is not None)
-        return f"RayBackend({given})"
+        parameters = {"resources": self.resources, "concurrency": self.concurrency}
+        arguments = ", ".join(
+            f"{n}={value!r}" for n, value in parameters.items() if value is not None
+        )
+        return f"RayBackend({arguments})"
 
     def check(self, steps: Mapping[str, EnrichmentStep]) -> None:
         super().check(steps)
         worker_pool.check(self.resources or {}, self.concurrency)
-        known = [name for step in steps for name in _list_step_names(step, steps[step])]
+        step_names = [name for step in steps for name in _list_step_names(step, steps[step])]
         for name in self.resources or {}:
-            if name not in known:
-                raise ParameterError(f"resources: no step {name!r}. {suggest_names(name, known)}")
+            if name not in step_names:
+                raise ParameterError(
+                    f"resources: no step {name!r}. {suggest_names(name, step_names)}"
+                )
 
     def read(self, data: Any, roles: Roles = Roles()) -> RayDataset:
         if isinstance(data, ray.data.Dataset):
@@ -164,9 +168,11 @@ class RayBackend(Backend):
         self.connect()
         return deploy(registry, reference, **options)
 
-    def _read_ray_dataset(self, given: ray.data.Dataset) -> RayDataset:
+    def _read_ray_dataset(self, dataset: ray.data.Dataset) -> RayDataset:
         self.connect()
-        rows = _configure_blocks(given, keeps_order=given.context.execution_options.preserve_order)
+        rows = _configure_blocks(
+            dataset, keeps_order=dataset.context.execution_options.preserve_order
+        )
         placed = PlaceRows.of(rows)
 
         def make(_: Coordinator, task_cpus: float) -> Blocks:
@@ -195,9 +201,9 @@ class RayBackend(Backend):
 
     def pool(self, operation: BatchOperation) -> WorkerPool:
         """Return the workers for a step, by what it declares and what the user said of it."""
-        given, stage = self.resources or {}, operation.name
+        resources, stage = self.resources or {}, operation.name
         # A step within another goes by both names, such as "product.sentiment".
-        options = given.get(stage) or given.get(stage.rpartition(".")[2])
+        options = resources.get(stage) or resources.get(stage.rpartition(".")[2])
         return WorkerPool.of(operation, options, self.concurrency)
 
     def enrichment_store(self) -> EnrichmentStore | None:
@@ -211,7 +217,7 @@ class RayBackend(Backend):
 
 def _list_step_names(name: str, step: EnrichmentStep) -> list[str]:
     inner = [inner for inner, _ in getattr(step, "enrichers", ())]
-    return [name, *inner, *(f"{name}.{one}" for one in inner)]
+    return [name, *inner, *(f"{name}.{inner_name}" for inner_name in inner)]
 
 
 def _configure_blocks(blocks: Blocks, *, keeps_order: bool) -> Blocks:

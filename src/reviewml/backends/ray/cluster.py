@@ -105,10 +105,11 @@ def _check_listening(address: str | None) -> None:
 
 
 def _check_same(address: str | None, runtime_env: Mapping[str, Any] | None) -> None:
-    here = ray.get_runtime_context().gcs_address
-    if address not in (None, "auto", "local", here) and "://" not in str(address):
+    own_address = ray.get_runtime_context().gcs_address
+    if address not in (None, "auto", "local", own_address) and "://" not in str(address):
         raise BackendError(
-            f"address={address!r}, but this process is connected to the Ray cluster {here}: call "
+            f"address={address!r}, but this process is connected to the Ray cluster "
+            f"{own_address}: call "
             "ray.shutdown() first."
         )
     if runtime_env and dict(runtime_env) != ray.get_runtime_context().runtime_env.to_dict():
@@ -130,29 +131,36 @@ def check_versions() -> None:
     """
     session, names = name_connection(), nodes.list_other_nodes()
     unchecked = {node: name for node, name in names.items() if (session, node) not in _CHECKED}
-    here = list_decisive_versions()
-    for node, there in nodes.ask_nodes(list_decisive_versions, unchecked).items():
-        compare_versions(here, there, names[node])
+    own_versions = list_decisive_versions()
+    for node, node_versions in nodes.ask_nodes(list_decisive_versions, unchecked).items():
+        compare_versions(own_versions, node_versions, names[node])
         _CHECKED.add((session, node))
 
 
-def compare_versions(here: Mapping[str, str], there: Mapping[str, str], machine: str) -> None:
+def compare_versions(
+    own_versions: Mapping[str, str], node_versions: Mapping[str, str], machine: str
+) -> None:
     """Raise `VersionMismatch` when a machine has other versions than the driver."""
-    differing = {name: there.get(name) for name in here if there.get(name) != here[name]}
+    differing = {
+        name: node_versions.get(name)
+        for name in own_versions
+        if node_versions.get(name) != own_versions[name]
+    }
     if differing:
         name, version = next(iter(differing.items()))
         raise VersionMismatch(
-            f"{name} is {here[name]} here and {version} on the machine {machine} of the cluster, "
+            f"{name} is {own_versions[name]} here and {version} on the machine {machine} of "
+            "the cluster, "
             "so results could differ: install one version on both, such as by runtime_env="
-            f"{{'pip': ['{name}=={here[name]}']}}."
+            f"{{'pip': ['{name}=={own_versions[name]}']}}."
         )
 
 
 def list_decisive_versions() -> dict[str, str]:
     """Return the versions that decide what comes out, by library."""
-    found = list_versions(["ray"])
+    versions = list_versions(["ray"])
     # What changes with the last number of Python is no different result.
-    return found | {"python": found["python"].rpartition(".")[0]}
+    return versions | {"python": versions["python"].rpartition(".")[0]}
 
 
 def check_visible(paths: Sequence[str]) -> None:
@@ -206,19 +214,17 @@ def count_room(num_cpus: float, num_gpus: float) -> int:
     """Count how many workers that claim as much the cluster has room for now, at least one."""
     has = ray.cluster_resources()
     rooms = [
-        has.get(name, 0) // wanted
-        for name, wanted in (("CPU", num_cpus), ("GPU", num_gpus))
-        if wanted
+        has.get(name, 0) // claim for name, claim in (("CPU", num_cpus), ("GPU", num_gpus)) if claim
     ]
     return max(1, int(min(rooms, default=1)))
 
 
 def request_scale(num_cpus: int, num_gpus: int, timeout: float) -> None:
     """Ask the autoscaler for room, and wait for it; see `RayBackend.scale`."""
-    wanted = {"CPU": num_cpus, "GPU": num_gpus}
-    request_resources(bundles=[{name: 1} for name, many in wanted.items() for _ in range(many)])
+    totals = {"CPU": num_cpus, "GPU": num_gpus}
+    request_resources(bundles=[{name: 1} for name, many in totals.items() for _ in range(many)])
     give_up = time.monotonic() + timeout
-    while lacking := {n: m for n, m in wanted.items() if ray.cluster_resources().get(n, 0) < m}:
+    while lacking := {n: m for n, m in totals.items() if ray.cluster_resources().get(n, 0) < m}:
         if time.monotonic() > give_up:
             raise BackendError(
                 f"the cluster has {ray.cluster_resources()} after {timeout:.0f} s, and lacks "

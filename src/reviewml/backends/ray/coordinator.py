@@ -70,12 +70,12 @@ class CoordinatorActor:
         int
             How many did for this worker since it ended anything.
         """
-        known = self._works[work]
-        if (worker, process) not in known.lives:
-            known.lives.add((worker, process))
-            known.restarts[step] += 1
-            known.deaths[worker] += 1
-        return known.deaths[worker]
+        state = self._works[work]
+        if (worker, process) not in state.lives:
+            state.lives.add((worker, process))
+            state.restarts[step] += 1
+            state.deaths[worker] += 1
+        return state.deaths[worker]
 
     def tell(self, work: str, what: str, part: Hashable, tally: Tally) -> None:
         """Keep what was counted in a part of some work; a part that is done again counts once."""
@@ -83,8 +83,8 @@ class CoordinatorActor:
 
     def take(self, work: str) -> tuple[Counter[str], list[Tally]]:
         """Take the tallies of some work, and forget it."""
-        known = self._works.pop(work, JobState())
-        return known.restarts, list(map(_merge_tallies, known.tallies.values()))
+        state = self._works.pop(work, JobState())
+        return state.restarts, list(map(_merge_tallies, state.tallies.values()))
 
 
 def _merge_tallies(parts: dict[Hashable, Tally]) -> Tally:

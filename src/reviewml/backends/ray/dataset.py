@@ -142,14 +142,14 @@ class RayDataset(Dataset):
         return blocks
 
     def full_batches(self) -> Iterator[pa.RecordBatch]:
-        found = False
+        has_rows = False
         with self._raise_worker_errors() as ledger:
             blocks = self.blocks(ledger)
             for block in blocks.iter_batches(batch_format="pyarrow", batch_size=None):
                 for batch in batches_of(block, self._schema):
-                    found = True
+                    has_rows = True
                     yield batch
-        if not found:
+        if not has_rows:
             # Statistics, such as those of a sample, need a batch.
             yield make_empty_batch(self._schema)
 
@@ -208,8 +208,8 @@ class RayDataset(Dataset):
         aggregates = operation.bind(self._schema, events.full_schema)
         duplicates = aggregates.duplicates(events.full_schema)
         by = duplicates.by if duplicates else ()
-        wanted = [*aggregates.keys.values(), aggregates.event_time, *aggregates.sums, *by]
-        narrow = events.select(list(dict.fromkeys(wanted)))
+        columns = [*aggregates.keys.values(), aggregates.event_time, *aggregates.sums, *by]
+        narrow = events.select(list(dict.fromkeys(columns)))
         schema = aggregates.schema(self._schema)
         kinds = [narrow.schema.field(name).type for name in aggregates.keys.values()]
 
@@ -316,15 +316,17 @@ RETRIED = re.compile(r"\nFailed to .* after \d+/\d+ attempts.*", re.DOTALL)
 
 def _find_cause(error: ray.exceptions.RayError) -> Exception:
     # Ray raises a copy of what it carries, of the same type, with a trace in its message.
-    carried = [one for one in _walk_causes(error) if not isinstance(one, ray.exceptions.RayError)]
-    for one in carried:
-        if isinstance(one, ReviewmlError):
-            one.args = tuple(RETRIED.sub("", str(arg)) for arg in one.args)
-            return one
+    carried = [
+        cause for cause in _walk_causes(error) if not isinstance(cause, ray.exceptions.RayError)
+    ]
+    for cause in carried:
+        if isinstance(cause, ReviewmlError):
+            cause.args = tuple(RETRIED.sub("", str(arg)) for arg in cause.args)
+            return cause
     # An error of Ray Data's that says nothing stands for one that does.
-    said = next((one for one in carried if str(one).strip()), error)
-    told = RETRIED.sub("", f"{type(said).__name__}: {said}")
-    return BackendError(redact(f"the work on the Ray cluster failed: {told}"))
+    described = next((cause for cause in carried if str(cause).strip()), error)
+    message = RETRIED.sub("", f"{type(described).__name__}: {described}")
+    return BackendError(redact(f"the work on the Ray cluster failed: {message}"))
 
 
 def _release_frames(error: BaseException) -> None:
@@ -332,10 +334,10 @@ def _release_frames(error: BaseException) -> None:
     # is next collected. Other work would wait for them, maybe for ever.
     waiting, done = [error], set[int]()
     while waiting:
-        one = waiting.pop()
-        one.__traceback__ = None
-        done.add(id(one))
-        before = (one.__cause__, one.__context__)
+        current = waiting.pop()
+        current.__traceback__ = None
+        done.add(id(current))
+        before = (current.__cause__, current.__context__)
         waiting += [other for other in before if other is not None and id(other) not in done]
 
 

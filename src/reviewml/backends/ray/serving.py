@@ -98,7 +98,7 @@ def deploy(
     registry.find(reference)
 
     def app() -> FastAPI:
-        made = create_app(
+        application = create_app(
             registry,
             reference,
             reviews=reviews,
@@ -108,8 +108,8 @@ def deploy(
             limits=limits,
         )
         # A replica without a model must not be sent requests.
-        made.state.champion.load()
-        return made
+        application.state.champion.load()
+        return application
 
     served = serve.deployment(
         serve.ingress(app)(Replica),

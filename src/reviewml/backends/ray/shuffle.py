@@ -164,8 +164,8 @@ def shuffle_by_key(
     ledger
         Where it tells what it counted.
     """
-    given = [side for side in (left, right) if side is not None]
-    sides = [side.rows.persist().blocks(ledger) for side in given]
+    given_sides = [side for side in (left, right) if side is not None]
+    sides = [side.rows.persist().blocks(ledger) for side in given_sides]
     shards = _count_shards(sum(blocks.size_bytes() or 0 for blocks in sides))
     packed = [
         blocks.map_batches(
@@ -175,17 +175,17 @@ def shuffle_by_key(
             batch_size=None,
             batch_format="pyarrow",
         )
-        for number, (side, blocks) in enumerate(zip(given, sides, strict=True))
+        for number, (side, blocks) in enumerate(zip(given_sides, sides, strict=True))
     ]
     # Ray's union wants another one.
-    both = packed[LEFT].union(*packed[RIGHT:]) if right is not None else packed[LEFT]
+    blocks_of_sides = packed[LEFT].union(*packed[RIGHT:]) if right is not None else packed[LEFT]
     # Made of tasks alone, it survives the loss of a machine.
-    both.context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
-    schemas = (given[LEFT].rows.full_schema, given[-1].rows.full_schema)
+    blocks_of_sides.context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
+    schemas = (given_sides[LEFT].rows.full_schema, given_sides[-1].rows.full_schema)
     together = ShardJoin(schemas, work, schema, ledger, uuid.uuid4().hex)
     # Ray asks functions for their name, which a partial one has.
     function = functools.partial(ShardJoin.__call__, together)
-    return both.groupby("shard").map_groups(function, batch_format="pyarrow")
+    return blocks_of_sides.groupby("shard").map_groups(function, batch_format="pyarrow")
 
 
 def _count_shards(size: int) -> int:

@@ -66,8 +66,8 @@ class Partitions(Datasource):  # type: ignore[misc]
         ]
 
     def _read(self, places: npt.NDArray[np.intp]) -> Read:
-        some = tuple(self._parts[place] for place in places)
-        return functools.partial(_read_tables, some, self._schema, repr(self._source))
+        parts = tuple(self._parts[place] for place in places)
+        return functools.partial(_read_tables, parts, self._schema, repr(self._source))
 
     def estimate_inmemory_data_size(self) -> int | None:
         return None

@@ -30,8 +30,8 @@ def try_each(trial: Trial, settings: Sequence[Setting], *, backend: Backend) -> 
         Where each trial works, within its process.
     """
     # The rows, which the trial holds, are put into the object store once.
-    given = {"trial": trial, "settings": list(settings), "backend": backend}
-    run = tune.with_parameters(_run, **given)
+    trial_arguments = {"trial": trial, "settings": list(settings), "backend": backend}
+    run = tune.with_parameters(_run, **trial_arguments)
     numbers = tune.grid_search(list(range(len(settings))))
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
@@ -44,8 +44,8 @@ def try_each(trial: Trial, settings: Sequence[Setting], *, backend: Backend) -> 
             ),
         )
         results = tuner.fit()
-        found = [results[place] for place in range(len(results))]
-    outcomes = {(result.config or {})["number"]: _read_outcome(result) for result in found}
+        trial_results = [results[place] for place in range(len(results))]
+    outcomes = {(result.config or {})["number"]: _read_outcome(result) for result in trial_results}
     return [outcomes[number] for number in range(len(settings))]
 
 

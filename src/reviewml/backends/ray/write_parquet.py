@@ -92,8 +92,8 @@ class WritePart(BatchOperation):
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         name = self.write(batch) if len(batch) else None
-        told = [name for name in (roles_of(batch.schema).id, *BOOKKEEPING) if name is not None]
-        failed = batch.filter(batch.column(ERRORS).is_valid()).select(told)
+        reported = [name for name in (roles_of(batch.schema).id, *BOOKKEEPING) if name is not None]
+        failed = batch.filter(batch.column(ERRORS).is_valid()).select(reported)
         return pa.RecordBatch.from_pylist(
             [{"name": name, "failed": to_bytes(failed)}], schema=WRITTEN
         )

@@ -109,8 +109,10 @@ class SnowflakeBackend(Backend):
                 "reviewml.backends.snowflake.jobs, such as Pool('GPUS', 'JOBS'), of a compute "
                 "pool and a stage."
             )
-        given, own = self.pool.connection, self.access.connection
-        if given is not None and ConnectionConfig(given) != ConnectionConfig(own):
+        pool_connection, own = self.pool.connection, self.access.connection
+        if pool_connection is not None and ConnectionConfig(pool_connection) != ConnectionConfig(
+            own
+        ):
             raise ParameterError(
                 "Pool(connection=...) is not the backend's connection, which its jobs have: leave "
                 "it out."
@@ -130,8 +132,8 @@ class SnowflakeBackend(Backend):
 
     def scan(self, source: Source) -> SnowflakeDataset:
         if isinstance(source, SnowflakeSource) and self._has(source):
-            found = source.query_rows(self.database())
-            rows = dataclasses.replace(found, budget=self.budget)
+            query = source.query_rows(self.database())
+            rows = dataclasses.replace(query, budget=self.budget)
             return SnowflakeDataset(self, rows.schema, lambda: rows)
         schema = source.schema
         check_names(visible(schema.names))
@@ -144,8 +146,8 @@ class SnowflakeBackend(Backend):
         self, stream: Callable[[], Any], schema: pa.Schema, rows: int | None
     ) -> SnowflakeDataset:
         def make() -> Query:
-            found = upload(self.database(), stream(), schema)
-            return dataclasses.replace(found, budget=self.budget)
+            query = upload(self.database(), stream(), schema)
+            return dataclasses.replace(query, budget=self.budget)
 
         # Once: unlike reading again, bringing rows there again would take long.
         return SnowflakeDataset(self, schema, run_once(make), rows=rows)
@@ -176,5 +178,5 @@ class SnowflakeBackend(Backend):
 
     def __repr__(self) -> str:
         access = self.access
-        shown = "" if access.connection is None else f"connection={access!r}"
-        return f"SnowflakeBackend({shown})"
+        argument = "" if access.connection is None else f"connection={access!r}"
+        return f"SnowflakeBackend({argument})"

@@ -109,14 +109,14 @@ class CreditBudget:
         ParameterError
             When no price of the function is known.
         """
-        known = read_dated_prices() | dict(self.prices or {})
-        if price.function not in known:
+        prices = read_dated_prices() | dict(self.prices or {})
+        if price.function not in prices:
             raise ParameterError(
                 f"no price of {price.function} is known: say it, in credits per million tokens, "
                 f"as in prices={{{price.function!r}: 1.5}}."
             )
         low, high = texts.tokens(price)
-        return low / PER * known[price.function], high / PER * known[price.function]
+        return low / PER * prices[price.function], high / PER * prices[price.function]
 
     def spend(self, price: Price, texts: Texts, done: int, todo: int) -> None:
         """Note what is spent next.

@@ -177,9 +177,9 @@ class SnowflakeDataset(Dataset):
     def persist(self) -> SnowflakeDataset:
         if self._at_hand:
             return self
-        kept = self.query().materialize()
-        rows = kept.count()
-        return SnowflakeDataset(self.backend, self._schema, lambda: kept, at_hand=True, rows=rows)
+        table = self.query().materialize()
+        rows = table.count()
+        return SnowflakeDataset(self.backend, self._schema, lambda: table, at_hand=True, rows=rows)
 
     def estimate(self, question: AskDatabase) -> CallEstimate | None:
         return call_once.estimate(self.query(), question)

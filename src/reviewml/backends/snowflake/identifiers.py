@@ -106,9 +106,9 @@ class Name:
             When it is no name.
         """
         parts, rest = [], text
-        while found := PART.match(rest):
-            parts.append(found[1].upper() if found[1] else found[2].replace('""', '"'))
-            rest = rest[found.end() :]
+        while match := PART.match(rest):
+            parts.append(match[1].upper() if match[1] else match[2].replace('""', '"'))
+            rest = rest[match.end() :]
             if not rest and len(parts) <= 3:
                 return cls(tuple(parts))
             if not rest.startswith("."):

@@ -77,15 +77,15 @@ class SnowflakeStore(EnrichmentStore):
     def prepare(self, shelf: Shelf) -> None:
         check_kept(shelf.columns)
         database = self._with_table(shelf)
-        told = (
+        cells = (
             ("FINGERPRINT", literal(shelf.fingerprint)),
             ("ENRICHER", literal(shelf.enricher)),
             ("NAMES", literal(json.dumps(shelf.columns.names))),
             ("LAST_USED", NOW),
             ("KEPT_IN", literal(self.table(shelf).parts[-1])),
         )
-        row = ", ".join(f"{value} AS {name}" for name, value in told)
-        names = [name for name, _ in told]
+        row = ", ".join(f"{value} AS {name}" for name, value in cells)
+        names = [name for name, _ in cells]
         database.run(
             f"MERGE INTO {self._shelves} AS t USING (SELECT {row}) AS s "
             "ON t.FINGERPRINT = s.FINGERPRINT "
@@ -97,9 +97,9 @@ class SnowflakeStore(EnrichmentStore):
     def find(self, shelf: Shelf, keys: pa.Array) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
         cells = [kind.wire(f"t.C{place}") for place, kind in enumerate(_list_sql_types(shelf))]
         places, parts = [np.empty(0, np.int64)], [shelf.columns.empty_table()]
-        for found in self._look_up(shelf, keys, cells):
-            places.append(_to_integers(found.column(0)))
-            columns = zip(found.columns[1:], shelf.columns, strict=True)
+        for chunk in self._look_up(shelf, keys, cells):
+            places.append(_to_integers(chunk.column(0)))
+            columns = zip(chunk.columns[1:], shelf.columns, strict=True)
             parts.append(pa.table([restore_column(c, f) for c, f in columns], schema=shelf.columns))
         positions = np.concatenate(places)
         self.used(shelf, len(positions), len(keys) - len(positions))
@@ -115,8 +115,8 @@ class SnowflakeStore(EnrichmentStore):
 
     def known(self, shelf: Shelf, keys: pa.Array) -> npt.NDArray[np.bool_]:
         mask = np.zeros(len(keys), bool)
-        for found in self._look_up(shelf, keys, []):
-            mask[_to_integers(found.column(0))] = True
+        for chunk in self._look_up(shelf, keys, []):
+            mask[_to_integers(chunk.column(0))] = True
         return mask
 
     def add(
@@ -153,8 +153,8 @@ class SnowflakeStore(EnrichmentStore):
     def forget(self, ids: Iterable[Any]) -> int:
         listed = list_ids(ids)
         # As they were hashed here, and there.
-        wanted = [key.hex() for key in hash_ids(listed)] + hash_ids_as_sql(listed)
-        return sum(map(self._forget_ids, _split_chunks(wanted)))
+        hashes = [key.hex() for key in hash_ids(listed)] + hash_ids_as_sql(listed)
+        return sum(map(self._forget_ids, _split_chunks(hashes)))
 
     def _forget_ids(self, ids: Sequence[str]) -> int:
         database = self._ensure_tables()
@@ -162,8 +162,8 @@ class SnowflakeStore(EnrichmentStore):
         led_to = f"SELECT DISTINCT KEY FROM {self.links} WHERE ID IN ({listed})"
         table = database.create_temporary_table(led_to)
         forgotten = f"KEY IN (SELECT KEY FROM {table})"
-        kept = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._select_shelves()]
-        gone = sum(_delete_rows(database, name, forgotten) for name in kept)
+        tables = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._select_shelves()]
+        gone = sum(_delete_rows(database, name, forgotten) for name in tables)
         _delete_rows(database, self.links, forgotten)
         return gone
 
@@ -173,9 +173,9 @@ class SnowflakeStore(EnrichmentStore):
         old = find_unused([shelf["LAST_USED"] for shelf in shelves], older_than, float(now))
         for shelf, is_old in zip(shelves, old, strict=True):
             if is_old:
-                kept = self._qualify_name(shelf["KEPT_IN"])
-                gone += database.count(kept.sql)
-                database.run(f"DROP TABLE {kept}")
+                table = self._qualify_name(shelf["KEPT_IN"])
+                gone += database.count(table.sql)
+                database.run(f"DROP TABLE {table}")
                 fingerprint = literal(shelf["FINGERPRINT"])
                 _delete_rows(database, self._shelves, f"FINGERPRINT = {fingerprint}")
         left = [self._qualify_name(shelf["KEPT_IN"]) for shelf in self._select_shelves()]
@@ -215,10 +215,10 @@ class SnowflakeStore(EnrichmentStore):
         listed = [f"{cell} AS V{place}" for place, cell in enumerate(cells)]
         first = 0
         for chunk in _split_chunks(_to_hex(keys).to_pylist()):
-            wanted = f"TABLE(FLATTEN(INPUT => PARSE_JSON({literal(json.dumps(chunk))})))"
+            keys_table = f"TABLE(FLATTEN(INPUT => PARSE_JSON({literal(json.dumps(chunk))})))"
             yield from database.stream_batches(
                 f"SELECT {', '.join([f'f.INDEX + {first} AS PLACE', *listed])} "
-                f"FROM {wanted} AS f JOIN {self.table(shelf)} AS t ON t.KEY = f.VALUE::TEXT"
+                f"FROM {keys_table} AS f JOIN {self.table(shelf)} AS t ON t.KEY = f.VALUE::TEXT"
             )
             first += len(chunk)
 
@@ -266,9 +266,9 @@ class SnowflakeStore(EnrichmentStore):
         self.schema = state["schema"]
 
     def __repr__(self) -> str:
-        shown = [] if self.connection is None else [repr(ConnectionConfig(self.connection))]
-        shown += [f"schema={self.schema!r}"] if self.schema else []
-        return f"SnowflakeStore({', '.join(shown)})"
+        arguments = [] if self.connection is None else [repr(ConnectionConfig(self.connection))]
+        arguments += [f"schema={self.schema!r}"] if self.schema else []
+        return f"SnowflakeStore({', '.join(arguments)})"
 
 
 def store_at(access: ConnectionConfig, store: ValueStore | None) -> SnowflakeStore | None:

@@ -93,13 +93,13 @@ class DistributedXGBoost(XGBoost):
             callbacks=None if valid is None else [stopping],
         )
         # Their tables stay as long as these.
-        given, held_out = (
+        training, held_out = (
             self._upload_rows(rows),
             None if valid is None else self._upload_rows(valid),
         )
         booster: xgboost.Booster = estimator.fit(
-            dataset=_make_connector(given),
-            input_cols=given.schema.names[:-1],
+            dataset=_make_connector(training),
+            input_cols=training.schema.names[:-1],
             label_col=TARGET,
             eval_set=None if held_out is None else _make_connector(held_out),
         )
@@ -121,11 +121,11 @@ def _make_connector(table: Table) -> Any:
 
 
 def _import_estimators() -> ModuleType:
-    found = container_runtime.import_runtime_module(ESTIMATORS)
-    if found is None:
+    module = container_runtime.import_runtime_module(ESTIMATORS)
+    if module is None:
         raise BackendError(
             f"there is no {ESTIMATORS} here, by which several machines train together: it is in "
             "Snowflake's Container Runtime alone. Train in a job, with "
             "SnowflakeXGBoost(compute_pool='...', stage='...'), or on one machine with XGBoost()."
         )
-    return found
+    return module

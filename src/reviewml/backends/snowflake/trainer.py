@@ -171,8 +171,8 @@ class SnowflakeXGBoost(XGBoost):
     ) -> BoosterModel:
         name = pool.name("train")
         # What runs there must not submit a job in turn.
-        here = {"compute_pool": None, "stage": None, "connection": None}
-        trainer = type(self)(**{**self.get_params(), **here})
+        local_parameters = {"compute_pool": None, "stage": None, "connection": None}
+        trainer = type(self)(**{**self.get_params(), **local_parameters})
         with create_temporary_folder() as folder:
             sent, left = folder / "sent", folder / "left"
             sent.mkdir()

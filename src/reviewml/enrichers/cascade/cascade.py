@@ -185,23 +185,25 @@ class Cascade(TextClassifier):
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         self.setup()
-        found = self._taught.probabilities(texts)
+        predicted = self._taught.probabilities(texts)
         # Not a number is not above the threshold either.
-        unsure = np.flatnonzero(~(found.max(axis=1) > self.threshold_))
+        unsure = np.flatnonzero(~(predicted.max(axis=1) > self.threshold_))
         if len(unsure) == 0:
-            return Probabilities(found)
+            return Probabilities(predicted)
         self.teacher_.setup()
-        asked = self.teacher_.probabilities([texts[int(at)] for at in unsure])
-        found[unsure] = asked.values
-        return Probabilities(found, {int(unsure[at]): why for at, why in asked.failures.items()})
+        answers = self.teacher_.probabilities([texts[int(at)] for at in unsure])
+        predicted[unsure] = answers.values
+        return Probabilities(
+            predicted, {int(unsure[at]): why for at, why in answers.failures.items()}
+        )
 
     def setup(self) -> None:
         """Load the student; the teacher is loaded with the first text that needs it."""
         self.require_fitted("student_")
         if getattr(self, "_made_of", None) is not self.student_:
-            known, learned = len(self.classes), len(self.student_["bias"])
-            if known != learned:
-                raise DamagedModel(f"a student of {learned} classes has a teacher of {known}.")
+            n_classes, learned = len(self.classes), len(self.student_["bias"])
+            if n_classes != learned:
+                raise DamagedModel(f"a student of {learned} classes has a teacher of {n_classes}.")
             self._taught = CalibratedStudent.restore_student(self.student_, self._encoder)
             self._made_of = self.student_
 
@@ -213,8 +215,11 @@ class Cascade(TextClassifier):
         super().check_state(state)
         if not state:
             return
-        teacher, asked = state["teacher_"], self._checked_teacher
-        if type(teacher) is not type(asked) or teacher.saved_params() != asked.saved_params():
+        teacher, own_teacher = state["teacher_"], self._checked_teacher
+        if (
+            type(teacher) is not type(own_teacher)
+            or teacher.saved_params() != own_teacher.saved_params()
+        ):
             raise WrongForm("teacher_ differs from the parameter teacher")
         student = state["student_"]
         # Beside the classes, weights of n-grams have a column that counts them.
@@ -295,12 +300,14 @@ class Cascade(TextClassifier):
     def summary(self) -> str:
         """Return the agreement with the teacher, and who answers how much."""
         self.require_fitted("agreement_")
-        found = self.agreement_
+        agreement = self.agreement_
         return (
-            f"{found['estimate']:.1%} of {found['texts']:,} texts held out have the label of "
-            f"{type(self.teacher).__name__} (of all texts at least {found['bound']:.1%}, with "
-            f"{found['confidence']:.0%} confidence); the student {found['student']!r} answers "
-            f"{found['answered']:.1%} of them"
+            f"{agreement['estimate']:.1%} of {agreement['texts']:,} texts held out have the "
+            "label of "
+            f"{type(self.teacher).__name__} (of all texts at least {agreement['bound']:.1%}, with "
+            f"{agreement['confidence']:.0%} confidence); the student {agreement['student']!r} "
+            "answers "
+            f"{agreement['answered']:.1%} of them"
         )
 
 

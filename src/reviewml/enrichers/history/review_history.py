@@ -337,19 +337,19 @@ class ReviewHistory(Enrichment):
                 "than all others by far. They count as they stand."
             )
         last = pa.scalar(times.last, pa.timestamp("us", getattr(kind, "tz", None)))
-        found: str = last.cast(kind).as_py().isoformat()
-        return found
+        last_time: str = last.cast(kind).as_py().isoformat()
+        return last_time
 
     def _warn(self, message: str) -> None:
         if message:
             row_errors.warn_at_caller(f"step {self.prefix_!r}: {message}")
 
     def _hash_keys(self, rows: Dataset) -> npt.NDArray[np.uint64]:
-        known = KeysBefore(
+        keys_before = KeysBefore(
             require_time(rows.full_schema, "rows"), tuple(self._map_keys()), self._until
         )
-        found = rows.aggregate({"keys": known})
-        keys: npt.NDArray[np.uint64] = found.get("keys", np.empty(0, np.uint64))
+        statistics = rows.aggregate({"keys": keys_before})
+        keys: npt.NDArray[np.uint64] = statistics.get("keys", np.empty(0, np.uint64))
         return keys
 
     # -- looking up ---------------------------------------------------------------------------
@@ -358,13 +358,13 @@ class ReviewHistory(Enrichment):
         """Add their history to the rows; rows that have one, as from `snapshot`, keep it."""
         self.require_fitted("prefix_")
         columns = self._make_columns(None)
-        there = [name for name in columns.names() if name in dataset.schema.names]
-        if len(there) == len(columns.names()):
+        present = [name for name in columns.names() if name in dataset.schema.names]
+        if len(present) == len(columns.names()):
             return dataset.apply(CompleteSnapshot(columns))
-        if there:
-            missing = sorted(set(columns.names()) - set(there))
+        if present:
+            missing = sorted(set(columns.names()) - set(present))
             raise SchemaError(
-                f"step {self.prefix_!r}: the rows have some columns of a history, {there[0]!r} "
+                f"step {self.prefix_!r}: the rows have some columns of a history, {present[0]!r} "
                 f"for one, and lack {missing}: take all from one snapshot, or none."
             )
         return self._with_history(dataset, self._measure_reviews(self._enrich_reviews(dataset)))
@@ -421,12 +421,12 @@ class ReviewHistory(Enrichment):
     def segments(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
         """Find which rows have no review to go by, and whose key no training row had."""
         longest = list(self._sort_windows())[-1]
-        some = pc.greater(batch.column(f"{self.prefix_}_count_{longest}"), 0)
+        has_reviews = pc.greater(batch.column(f"{self.prefix_}_count_{longest}"), 0)
         hashes, _ = hash_keys([batch.column(name) for name in self._map_keys()])
-        known = pa.array(np.isin(hashes, self.known_keys_))
+        is_known = pa.array(np.isin(hashes, self.known_keys_))
         return {
-            f"{self.prefix_}: reviews": pc.if_else(some, "some visible", "none visible"),
-            f"{self.prefix_}: in training": pc.if_else(known, "seen", "unseen"),
+            f"{self.prefix_}: reviews": pc.if_else(has_reviews, "some visible", "none visible"),
+            f"{self.prefix_}: in training": pc.if_else(is_known, "seen", "unseen"),
         }
 
     def clusters(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
@@ -500,9 +500,9 @@ class ReviewHistory(Enrichment):
     def _count_once(self, reviews: Dataset) -> Dataset:
         """Keep one of the reviews that have one id and say the same."""
         roles = reviews.roles
-        said = [name for name in (roles.time, roles.rating, *(roles.text or ())) if name]
+        compared = [name for name in (roles.time, roles.rating, *(roles.text or ())) if name]
         keys = list(self._map_keys().values())
-        duplicates = DropDuplicates.of_events(reviews.full_schema, keys, said)
+        duplicates = DropDuplicates.of_events(reviews.full_schema, keys, compared)
         return reviews if duplicates is None else reviews.apply(duplicates)
 
     def _check_reviews(self, reviews: Dataset) -> None:
@@ -531,8 +531,10 @@ class ReviewHistory(Enrichment):
         return reviews
 
     def _check_measured(self, schema: pa.Schema) -> None:
-        added = [name for name in self.columns_ if name != RATING and name in schema.names]
-        measured = {**dict(list_measurable(schema, added)), RATING: False}
+        measured_before = [
+            name for name in self.columns_ if name != RATING and name in schema.names
+        ]
+        measured = {**dict(list_measurable(schema, measured_before)), RATING: False}
         for name, labelled in self.columns_.items():
             if measured.get(name) is not labelled:
                 raise SchemaError(

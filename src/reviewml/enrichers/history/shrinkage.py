@@ -35,28 +35,28 @@ def fit_shrinkage(
         Says what was measured, by which keys.
     """
     first: dict[str, Statistic] = {}
-    for each in measure.measures:
-        first |= {each.known_column: Sum(each.known_column), each.sum: Sum(each.sum)}
-        first |= {f"min {each.sum}": Min(each.sum), f"max {each.sum}": Max(each.sum)}
+    for item in measure.measures:
+        first |= {item.known_column: Sum(item.known_column), item.sum: Sum(item.sum)}
+        first |= {f"min {item.sum}": Min(item.sum), f"max {item.sum}": Max(item.sum)}
     totals = measured.aggregate(first)
     moments = measured.aggregate(
         {
-            each.name: KeyMoments(
-                each.sum,
-                each.known_column,
+            item.name: KeyMoments(
+                item.sum,
+                item.known_column,
                 measure.key_names(),
-                totals[f"min {each.sum}"],
-                totals[f"max {each.sum}"],
+                totals[f"min {item.sum}"],
+                totals[f"max {item.sum}"],
             )
-            for each in measure.measures
-            if totals.get(each.known_column)
+            for item in measure.measures
+            if totals.get(item.known_column)
         }
     )
     priors, strengths = {}, {}
-    for each in measure.measures:
-        known = totals.get(each.known_column, 0)
-        priors[each.name] = totals[each.sum] / known / each.one if known else 0.0
-        strengths[each.name] = estimate_prior_weight(moments[each.name][1]) if known else 0.0
+    for item in measure.measures:
+        total = totals.get(item.known_column, 0)
+        priors[item.name] = totals[item.sum] / total / item.one if total else 0.0
+        strengths[item.name] = estimate_prior_weight(moments[item.name][1]) if total else 0.0
     return priors, strengths
 
 

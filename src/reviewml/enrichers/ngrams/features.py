@@ -75,8 +75,8 @@ class Ngrams:
         numpy.ndarray
             Shape ``(texts, k)``.
         """
-        found = weights[self.buckets]
-        columns = [np.bincount(self.rows, column, self.texts) for column in found.T]
+        own_weights = weights[self.buckets]
+        columns = [np.bincount(self.rows, column, self.texts) for column in own_weights.T]
         return np.stack(columns, axis=1)
 
     def drop_repeats(self) -> Ngrams:

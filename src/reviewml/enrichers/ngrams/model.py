@@ -46,11 +46,11 @@ class NgramModel:
     @staticmethod
     def state_fields(classes: int | None = None) -> dict[str, Form]:
         """Return the forms of what `to_state` returns, for so many classes or any number."""
-        columns, known = ("columns", "classes") if classes is None else (classes + 1, classes)
+        columns, n_classes = ("columns", "classes") if classes is None else (classes + 1, classes)
         return {
             "buckets": Array("int64", ("known",), least=0, most=(1 << BITS) - 1, ascending=True),
             "weights": Array("float32", ("known", columns), -MOST_WEIGHT, MOST_WEIGHT),
-            "bias": Array("float64", (known,), -MOST_WEIGHT, MOST_WEIGHT),
+            "bias": Array("float64", (n_classes,), -MOST_WEIGHT, MOST_WEIGHT),
         }
 
     @classmethod
@@ -137,10 +137,10 @@ def fit_ngram_model(
     """
     frequencies = np.bincount(counts.indices, minlength=counts.shape[1])
     buckets = np.flatnonzero(frequencies >= min_texts)
-    known = counts[:, buckets]
-    lengths = np.sqrt(np.maximum(known.sum(axis=1), 1))
-    scale = _log_count_ratio(known, belonging)
-    weights, bias = fit_softmax_regression(_divide_rows(lengths, known), target, scale=scale)
+    own_counts = counts[:, buckets]
+    lengths = np.sqrt(np.maximum(own_counts.sum(axis=1), 1))
+    scale = _log_count_ratio(own_counts, belonging)
+    weights, bias = fit_softmax_regression(_divide_rows(lengths, own_counts), target, scale=scale)
     table = np.column_stack([weights, np.ones(len(buckets))])
     return NgramModel(buckets, table.astype(np.float32), bias)
 

@@ -57,8 +57,8 @@ def fit_softmax_regression(
     options = {"maxiter": MOST_ITERATIONS}
     # Several threads would add up in another order, and the last bits would tell.
     with threadpool_limits(1, user_api="blas"):
-        found = minimize(compute_loss, start, jac=True, method="L-BFGS-B", options=options)
-    weights, bias = _split_parameters(found.x, columns, classes)
+        optimum = minimize(compute_loss, start, jac=True, method="L-BFGS-B", options=options)
+    weights, bias = _split_parameters(optimum.x, columns, classes)
     return stretch * weights, bias
 
 

@@ -106,16 +106,16 @@ def collect_rated(
         Of ratings beyond the scale, which are left out; see `Scales.warnings`.
     """
     counts: _Counts = Counter()
-    kept: list[_RatedPart] = []
+    parts: list[_RatedPart] = []
     for part in _read_parts(rows, language, spec.by, name):
         counts.update(part.counts)
-        kept.append(part)
-        if sum(len(p.hashes) for p in kept) > 2 * most:
-            kept = [_join_parts(kept, most)]
+        parts.append(part)
+        if sum(len(p.hashes) for p in parts) > 2 * most:
+            parts = [_join_parts(parts, most)]
     scales = Scales.of(spec, _group_counts(counts))
     for warning in scales.warnings():
         warn_at_caller(warning)
-    joined = _join_parts(kept, most) if kept else _RatedPart.empty()
+    joined = _join_parts(parts, most) if parts else _RatedPart.empty()
     ratings, inside = scales.normalize(joined.ratings, joined.groups)
     return RatedReviews(
         joined.texts.filter(pa.array(inside)),
@@ -172,7 +172,7 @@ def _read_parts(rows: Dataset, language: str, by: str | None, name: str) -> Iter
         texts, ratings = texts.filter(useful), np.asarray(ratings.filter(useful))
         if len(texts):
             languages, groups = (
-                _name_groups(batch, each).filter(useful) for each in (language, by)
+                _name_groups(batch, column).filter(useful) for column in (language, by)
             )
             counts = _count_ratings(languages, groups, ratings)
             yield _RatedPart(texts, hash_texts(texts), ratings, groups, counts)

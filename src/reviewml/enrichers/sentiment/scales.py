@@ -51,8 +51,8 @@ class ScaleSpec:
         """Check the scales that the user gave; an empty mapping where there are none."""
         if isinstance(self.scale, Mapping):
             return {
-                name_group(group): check_scale(one, f"scale[{group!r}]")
-                for group, one in self.scale.items()
+                name_group(group): check_scale(scale, f"scale[{group!r}]")
+                for group, scale in self.scale.items()
             }
         return {} if self.scale is None else check_scale(self.scale)
 
@@ -108,23 +108,27 @@ class Scales:
         counts
             How often each rating occurs in each group.
         """
-        given = spec.parse_scales()
+        given_scales = spec.parse_scales()
         if personal := count_personal(counts):
             raise ParameterError(
                 f"scale_by={spec.by!r}: {personal:,} of {len(counts):,} values look like personal "
                 "data, such as e-mail addresses, and the fitted step would hold them: name a "
                 "column of shops, countries or languages."
             )
-        if isinstance(given, RatingScale):
-            return cls(dict.fromkeys(sorted(counts), given), counts, (), spec.by)
-        rest = {group: counts[group] for group in sorted(counts) if group not in given}
+        if isinstance(given_scales, RatingScale):
+            return cls(dict.fromkeys(sorted(counts), given_scales), counts, (), spec.by)
+        rest = {group: counts[group] for group in sorted(counts) if group not in given_scales}
         largest = max(rest, key=lambda group: sum(rest[group].values()), default=None)
-        own = [g for g, each in rest.items() if g == largest or sum(each.values()) >= FEW]
+        own = [
+            g
+            for g, group_counts in rest.items()
+            if g == largest or sum(group_counts.values()) >= FEW
+        ]
         scales = {group: detect_scale(rest[group]) for group in own}
         # Few ratings do not tell of which scale they are.
         scales |= {group: scales[str(largest)] for group in rest if group not in scales}
-        scales |= {group: given[group] for group in counts if group in given}
-        unused = tuple(group for group in given if group not in counts)
+        scales |= {group: given_scales[group] for group in counts if group in given_scales}
+        unused = tuple(group for group in given_scales if group not in counts)
         return cls(scales, counts, tuple(own), spec.by, unused)
 
     def normalize(self, ratings: Floats, groups: pa.Array) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -141,10 +145,10 @@ class Scales:
     def warnings(self) -> Iterator[str]:
         """List warnings for the user: counts, and the way out."""
         if self.unused and self.counts:
-            known = ", ".join(map(repr, sorted(self.counts)[:5]))
+            groups = ", ".join(map(repr, sorted(self.counts)[:5]))
             yield (
                 f"scale={{...}} names {', '.join(map(repr, self.unused))}, and no rated review has "
-                f"that as its {self.by!r}: there is {known}."
+                f"that as its {self.by!r}: there is {groups}."
             )
         if len(set(self.scales.values())) > 1 and self.detected:
             yield (
@@ -170,5 +174,5 @@ class Scales:
 
     def _list_scales(self) -> str:
         several = sorted(self.scales.items(), key=lambda pair: -sum(self.counts[pair[0]].values()))
-        shown = ", ".join(f"{scale} for {group!r}" for group, scale in several[:5])
-        return shown + (f" and {len(several) - 5:,} more" if len(several) > 5 else "")
+        listed = ", ".join(f"{scale} for {group!r}" for group, scale in several[:5])
+        return listed + (f" and {len(several) - 5:,} more" if len(several) > 5 else "")

@@ -59,12 +59,12 @@ class Grounds:
 
     def explain_lacking(self, language: str) -> str:
         """Explain why texts in a language cannot be scored; empty where they can."""
-        known, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
+        rated, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
         if language == NO_LANGUAGE or set(self.rated_rows) <= {NO_LANGUAGE}:
             # What is not told apart is judged by all that was learned.
-            known, where = sum(self.rated_rows.values()), ""
-        if known < max(1, self.min_rated):
-            return f"{known} rated reviews{where}, and min_rated={self.min_rated}"
+            rated, where = sum(self.rated_rows.values()), ""
+        if rated < max(1, self.min_rated):
+            return f"{rated} rated reviews{where}, and min_rated={self.min_rated}"
         return self.unlearned
 
 
@@ -293,12 +293,12 @@ class CrossFitted(Enricher):
             self._tables = [model.table() for model in self.models]
 
     def _score_texts(self, texts: pa.Array) -> Floats:
-        found = np.empty((len(texts), len(LEVELS)))
+        probabilities = np.empty((len(texts), len(LEVELS)))
         part = folds(hash_texts(texts), len(self.models))
         for fold, (model, table) in enumerate(zip(self.models, self._tables, strict=True)):
             rows = np.flatnonzero(part == fold)
-            found[rows] = _predict_probabilities(texts.take(pa.array(rows)), model, table)
-        return found
+            probabilities[rows] = _predict_probabilities(texts.take(pa.array(rows)), model, table)
+        return probabilities
 
 
 def _describe_all_equal(rated: RatedReviews) -> str:
@@ -329,11 +329,11 @@ def _enrich_batch(
     texts = normalise_texts(batch.column("text"))
     _refuse_unrated(batch, texts, grounds)
     slices = [scored(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
-    found = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))
+    probabilities = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))
     # NaN where a text has nothing to score.
-    silent = np.isnan(found[:, 0])
-    score = pa.array(found[:, 2] - found[:, 0], mask=silent)
-    label = pa.array(LEVELS).take(pa.array(found.argmax(axis=1), mask=silent))
+    silent = np.isnan(probabilities[:, 0])
+    score = pa.array(probabilities[:, 2] - probabilities[:, 0], mask=silent)
+    label = pa.array(LEVELS).take(pa.array(probabilities.argmax(axis=1), mask=silent))
     return batch.append_column("sentiment", score).append_column("sentiment_label", label)
 
 
@@ -341,9 +341,9 @@ def _predict_probabilities(
     texts: pa.Array, model: NgramModel, table: npt.NDArray[np.float32]
 ) -> Floats:
     ngrams = extract_ngrams(texts)
-    found = Calibration().probabilities(model.margins(ngrams, table))
-    found[ngrams.count_ngrams() == 0] = np.nan
-    return found
+    probabilities = Calibration().probabilities(model.margins(ngrams, table))
+    probabilities[ngrams.count_ngrams() == 0] = np.nan
+    return probabilities
 
 
 def _refuse_unrated(batch: pa.RecordBatch, texts: pa.Array, grounds: Grounds) -> None:

@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 def check_labels(labels: Sequence[str], parameter: str = "candidate_labels") -> tuple[str, ...]:
     """Return candidate labels, or raise `ParameterError` when they cannot be chosen from."""
     if isinstance(labels, str):
-        given = [label.strip() for label in labels.split(",")]
-        raise ParameterError(f"{parameter}={labels!r} is one text: give a list, {given!r}.")
+        split = [label.strip() for label in labels.split(",")]
+        raise ParameterError(f"{parameter}={labels!r} is one text: give a list, {split!r}.")
     if not isinstance(labels, Sequence | np.ndarray):
         # A dict would lose its descriptions, and a set has another order in each process.
         kind = type(labels).__name__
@@ -27,13 +27,13 @@ def check_labels(labels: Sequence[str], parameter: str = "candidate_labels") -> 
             f"{parameter} is a {kind}: give a list of texts. Descriptions of labels, as a "
             "dict, are for EmbeddingZeroShot."
         )
-    found = tuple(labels)
-    if not found or not all(isinstance(label, str) and label.strip() for label in found):
-        raise ParameterError(f"{parameter}={list(found)!r}: give texts, one at least.")
-    twice = [label for label in found if found.count(label) > 1]
+    checked = tuple(labels)
+    if not checked or not all(isinstance(label, str) and label.strip() for label in checked):
+        raise ParameterError(f"{parameter}={list(checked)!r}: give texts, one at least.")
+    twice = [label for label in checked if checked.count(label) > 1]
     if twice:
         raise ParameterError(f"{parameter} names {twice[0]!r} twice.")
-    return found
+    return checked
 
 
 def fill_template(template: str, labels: Sequence[str]) -> list[str]:
@@ -121,15 +121,15 @@ def label_sets(
     if not any(is_kind(sets.type) for is_kind in lists):
         raise SchemaError(f"labels_column holds {sets.type}: it should hold lists of labels.")
     places = {label: at for at, label in enumerate(labels)}
-    wanted = np.zeros((len(sets), len(labels)), bool)
+    is_candidate = np.zeros((len(sets), len(labels)), bool)
     refused: dict[int, Exception] = {}
     for row, chosen in enumerate(sets.to_pylist()):
         unknown = [label for label in chosen or () if label not in places]
         if chosen is None:
-            wanted[row] = True
+            is_candidate[row] = True
         elif unknown or not chosen:
             what = f"{unknown[0]!r} is none of candidate_labels" if unknown else "no label"
             refused[row] = ValueError(f"labels_column: {what}")
         else:
-            wanted[row, [places[label] for label in chosen]] = True
-    return wanted, refused
+            is_candidate[row, [places[label] for label in chosen]] = True
+    return is_candidate, refused

@@ -90,10 +90,10 @@ class TransformerClassifier(TextClassifier):
     def text_model(self) -> TextModel:
         """The model, loaded when it is first asked for; it stays in this process."""
         checkpoint, placement = self.checkpoint, self.placement()
-        wanted = (checkpoint, checkpoint.files(), placement)
-        if getattr(self, "_loaded_as", None) != wanted:
+        key = (checkpoint, checkpoint.files(), placement)
+        if getattr(self, "_loaded_as", None) != key:
             self._text_model = self._load(checkpoint, placement)
-            self._loaded_as = wanted
+            self._loaded_as = key
         return self._text_model
 
     def saved_params(self) -> dict[str, Any]:
@@ -133,8 +133,10 @@ class TransformerClassifier(TextClassifier):
         exact = type(self)(
             **self.get_params(deep=False) | {"backend": "torch", "precision": "float32"}
         )
-        expected, found = (each.probabilities(texts).values for each in (exact, self))
-        self.agreement_ = measure_agreement(expected, found, self.classes) | {
+        expected, approximate = (
+            classifier.probabilities(texts).values for classifier in (exact, self)
+        )
+        self.agreement_ = measure_agreement(expected, approximate, self.classes) | {
             "way": self._describe_way()
         }
         if self.agreement_["label"] < ENOUGH:
@@ -158,8 +160,8 @@ class TransformerClassifier(TextClassifier):
 
     def _measured_agreement(self) -> dict[str, Any] | None:
         # What was found in one precision says nothing of another.
-        found: dict[str, Any] = getattr(self, "agreement_", {})
-        return found if found.get("way") == self._describe_way() else None
+        agreement: dict[str, Any] = getattr(self, "agreement_", {})
+        return agreement if agreement.get("way") == self._describe_way() else None
 
     def _describe_way(self) -> str:
         return f"backend={self.backend!r} with precision={self.precision!r}"
@@ -195,9 +197,9 @@ def sample_texts(rows: Dataset, most: int) -> list[str]:
     most
         How many; those with the smallest hashes are kept.
     """
-    kept = pa.array([], pa.large_string())
+    smallest = pa.array([], pa.large_string())
     for batch in rows.batches():
-        texts = pa.concat_arrays([kept, batch.column("text").cast(pa.large_string())])
+        texts = pa.concat_arrays([smallest, batch.column("text").cast(pa.large_string())])
         texts = texts.drop_null().unique()
-        kept = texts.take(pa.array(np.argsort(stable_hash(texts), kind="stable")[:most]))
-    return list(kept.to_pylist())
+        smallest = texts.take(pa.array(np.argsort(stable_hash(texts), kind="stable")[:most]))
+    return list(smallest.to_pylist())

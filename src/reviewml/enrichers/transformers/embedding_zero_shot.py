@@ -94,8 +94,8 @@ class EmbeddingZeroShot(TransformerClassifier):
 
     @property
     def classes(self) -> Sequence[str]:
-        given = self.candidate_labels
-        return check_labels(list(given) if isinstance(given, Mapping) else given)
+        labels = self.candidate_labels
+        return check_labels(list(labels) if isinstance(labels, Mapping) else labels)
 
     def decisive_params(self) -> dict[str, Any]:
         # A mapping has a fingerprint whatever its order, and the scores stand in that order.
@@ -108,25 +108,25 @@ class EmbeddingZeroShot(TransformerClassifier):
     def _embed_labels(self) -> Floats:
         made_of = (self.text_model, self._list_descriptions())
         if getattr(self, "_embedded_from", None) != made_of:
-            said = made_of[0].singles(made_of[1])
-            for at, error in said.failures.items():
+            outputs = made_of[0].singles(made_of[1])
+            for at, error in outputs.failures.items():
                 # Every text would get one of the other labels.
                 raise ParameterError(f"{made_of[1][at]!r} cannot be embedded: {error}") from error
-            self._embedded = said.values.astype(np.float64)
+            self._embedded = outputs.values.astype(np.float64)
             self._embedded_from = made_of
         return self._embedded
 
     def _list_descriptions(self) -> list[str]:
-        given = self.candidate_labels
+        labels = self.candidate_labels
         described = self.classes
-        if isinstance(given, Mapping):
-            described = check_labels(list(given.values()))
+        if isinstance(labels, Mapping):
+            described = check_labels(list(labels.values()))
         return fill_template(self.hypothesis_template, described)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        found = self.text_model.singles(texts)
-        cosines = found.values.astype(np.float64) @ self._embed_labels().T
-        return Probabilities(compute_known_softmax(SCALE * cosines), found.failures)
+        outputs = self.text_model.singles(texts)
+        cosines = outputs.values.astype(np.float64) @ self._embed_labels().T
+        return Probabilities(compute_known_softmax(SCALE * cosines), outputs.failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
         return make_scored_columns(self.column, self.classes, probabilities)

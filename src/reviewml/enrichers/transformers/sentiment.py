@@ -99,11 +99,11 @@ class TransformerSentiment(TransformerClassifier):
     @property
     def classes(self) -> Sequence[str]:
         """The model's labels, read from its configuration alone."""
-        wanted = (self.checkpoint, self.checkpoint.files())
-        if getattr(self, "_labels_of", None) != wanted:
+        key = (self.checkpoint, self.checkpoint.files())
+        if getattr(self, "_labels_of", None) != key:
             labels = self.checkpoint.load_config().id2label
             self._labels = [labels[at] for at in sorted(labels)]
-            self._labels_of = wanted
+            self._labels_of = key
         return self._labels
 
     def values(self) -> dict[str, float]:
@@ -117,23 +117,23 @@ class TransformerSentiment(TransformerClassifier):
         return map_label_values(self.classes, self.label_values)
 
     def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
-        found = load_classifier(checkpoint, placement)
-        kind = getattr(found.config, "problem_type", None)
-        if found.config.num_labels < 2 or kind not in (None, "single_label_classification"):
+        model = load_classifier(checkpoint, placement)
+        kind = getattr(model.config, "problem_type", None)
+        if model.config.num_labels < 2 or kind not in (None, "single_label_classification"):
             raise ParameterError(
                 f"{checkpoint.name} gives {kind or 'one number'}, not one of several labels: "
                 "choose a model that classifies sentiment."
             )
-        labels = found.config.id2label
+        labels = model.config.id2label
         map_label_values([labels[at] for at in sorted(labels)], self.label_values)
-        return found
+        return model
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        found = self.text_model.singles(texts)
-        values = np.full(found.values.shape, np.nan)
-        known = ~np.isnan(found.values).any(axis=1)
-        values[known] = softmax(found.values[known].astype(np.float64), axis=-1)
-        return Probabilities(values, found.failures)
+        outputs = self.text_model.singles(texts)
+        values = np.full(outputs.values.shape, np.nan)
+        is_known = ~np.isnan(outputs.values).any(axis=1)
+        values[is_known] = softmax(outputs.values[is_known].astype(np.float64), axis=-1)
+        return Probabilities(values, outputs.failures)
 
     def columns(self, probabilities: Floats) -> dict[str, pa.Array]:
         values = np.array(list(self.values().values()))
@@ -146,9 +146,9 @@ class TransformerSentiment(TransformerClassifier):
 
     def enrich_dataset(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Return the rows with the columns; warn of languages that the model does not know."""
-        known = self._list_known_languages()
-        if known and LANGUAGE in dataset.schema.names:
-            dataset = dataset.apply(CheckLanguages(self.checkpoint.name, tuple(known)))
+        languages = self._list_known_languages()
+        if languages and LANGUAGE in dataset.schema.names:
+            dataset = dataset.apply(CheckLanguages(self.checkpoint.name, tuple(languages)))
         return super().enrich_dataset(dataset, stage=stage)
 
     def _list_known_languages(self) -> Sequence[str]:
@@ -158,8 +158,8 @@ class TransformerSentiment(TransformerClassifier):
 
     def summary(self) -> str:
         """Return the model and what its labels stand for."""
-        shown = ", ".join(f"{label} {value:+g}" for label, value in self.values().items())
-        return f"{super().summary()}; {shown}"
+        listed = ", ".join(f"{label} {value:+g}" for label, value in self.values().items())
+        return f"{super().summary()}; {listed}"
 
 
 @dataclasses.dataclass
@@ -178,8 +178,10 @@ class CheckLanguages(BatchOperation):
         return schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        found = {language for language in batch.column(LANGUAGE).unique().to_pylist() if language}
-        others = sorted(found - self.warned - set(self.known))
+        languages = {
+            language for language in batch.column(LANGUAGE).unique().to_pylist() if language
+        }
+        others = sorted(languages - self.warned - set(self.known))
         if others:
             self.warned.update(others)
             warnings.warn(
@@ -222,14 +224,14 @@ def map_label_values(labels: Sequence[str], given: Mapping[str, float] | None) -
             for label, count in zip(labels, counts, strict=True)
         }
     found = [WORDS.get(re.sub(r"[\s_-]+", " ", label.strip().lower())) for label in labels]
-    known = [value for value in found if value is not None]
-    if len(known) < len(labels) or max(map(abs, known)) == 0:
+    sentiments = [value for value in found if value is not None]
+    if len(sentiments) < len(labels) or max(map(abs, sentiments)) == 0:
         raise ParameterError(
             f"the labels {list(labels)} do not say what is positive: give label_values, as in "
             f"label_values={{{labels[0]!r}: -1, …}}."
         )
-    scale = max(map(abs, known))
-    return {label: value / scale for label, value in zip(labels, known, strict=True)}
+    scale = max(map(abs, sentiments))
+    return {label: value / scale for label, value in zip(labels, sentiments, strict=True)}
 
 
 def _check_given(labels: Sequence[str], given: Mapping[str, Any]) -> None:

@@ -65,9 +65,9 @@ class TextClassifier(Enricher):
 
     def enrich(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         texts, places = index_distinct(batch.column("text"))
-        found = self.probabilities(texts)
-        each = take_rows(found.values, places)
-        return append_answers(self, batch, each, map_failed_rows(found.failures, places))
+        predicted = self.probabilities(texts)
+        row_values = take_rows(predicted.values, places)
+        return append_answers(self, batch, row_values, map_failed_rows(predicted.failures, places))
 
 
 def index_distinct(texts: pa.Array) -> tuple[list[str], Places]:
@@ -91,7 +91,7 @@ def map_failed_rows(failures: Mapping[int, Exception], places: Places) -> dict[i
 def append_answers(
     classifier: TextClassifier,
     batch: pa.RecordBatch,
-    each: Floats,
+    row_values: Floats,
     failures: Mapping[int, Exception],
 ) -> pa.RecordBatch:
     """Return a batch with a classifier's columns, or raise for the rows that it failed on.
@@ -107,10 +107,10 @@ def append_answers(
     failures
         Which rows failed, and why.
     """
-    known = ~np.isnan(each).all(axis=1)
-    values = classifier.columns(each[known])
+    is_known = ~np.isnan(row_values).all(axis=1)
+    values = classifier.columns(row_values[is_known])
     # Taking from a null position gives null, of any type.
-    places = pa.array(np.cumsum(known) - 1, mask=~known)
+    places = pa.array(np.cumsum(is_known) - 1, mask=~is_known)
     for name, kind in classifier.adds.items():
         batch = batch.append_column(pa.field(name, kind), values[name].take(places))
     if failures:

@@ -136,9 +136,9 @@ class ZeroShot(TransformerClassifier):
 
     def _load(self, checkpoint: Checkpoint, placement: Placement) -> TextModel:
         fill_template(self.hypothesis_template, self.classes)
-        found = load_classifier(checkpoint, placement)
-        find_entailment(found.config)
-        return found
+        model = load_classifier(checkpoint, placement)
+        find_entailment(model.config)
+        return model
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         logits, failures = self._compute_logits(
@@ -153,27 +153,30 @@ class ZeroShot(TransformerClassifier):
         if self.labels_column is None:
             return super().enrich(batch)
         self.require_measured()
-        wanted, refused = label_sets(batch.column(self.labels_column), self.classes)
+        is_candidate, refused = label_sets(batch.column(self.labels_column), self.classes)
         texts, places = index_distinct(batch.column("text"))
         # A row without a text asks nothing of the last one.
-        asked = np.zeros((len(texts) + 1, len(self.classes)), bool)
-        np.logical_or.at(asked, places, wanted)
-        logits, failures = self._compute_logits(texts, asked[:-1])
-        each = np.where(wanted[:, :, None], take_rows(logits, places), np.nan)
+        pairs_needed = np.zeros((len(texts) + 1, len(self.classes)), bool)
+        np.logical_or.at(pairs_needed, places, is_candidate)
+        logits, failures = self._compute_logits(texts, pairs_needed[:-1])
+        row_logits = np.where(is_candidate[:, :, None], take_rows(logits, places), np.nan)
         return append_answers(
-            self, batch, self._compute_scores(each), map_failed_rows(failures, places) | refused
+            self,
+            batch,
+            self._compute_scores(row_logits),
+            map_failed_rows(failures, places) | refused,
         )
 
     def _compute_logits(
-        self, texts: Sequence[str], asked: Wanted
+        self, texts: Sequence[str], pairs_needed: Wanted
     ) -> tuple[Floats, dict[int, Exception]]:
         """Return the logits of contradiction and entailment, shape ``(texts, labels, 2)``."""
         sentences = fill_template(self.hypothesis_template, self.classes)
-        found = self.text_model.pairs(texts, sentences, asked)
-        logits = np.full((*asked.shape, 2), np.nan)
-        logits[asked] = found.values[:, find_entailment(self.text_model.config)]
-        owners = np.nonzero(asked)[0]
-        failures = {int(owners[pair]): error for pair, error in found.failures.items()}
+        outputs = self.text_model.pairs(texts, sentences, pairs_needed)
+        logits = np.full((*pairs_needed.shape, 2), np.nan)
+        logits[pairs_needed] = outputs.values[:, find_entailment(self.text_model.config)]
+        owners = np.nonzero(pairs_needed)[0]
+        failures = {int(owners[pair]): error for pair, error in outputs.failures.items()}
         # Half an answer is none: the other scores would be shares of less.
         logits[list(failures)] = np.nan
         return logits, failures
@@ -189,11 +192,11 @@ class ZeroShot(TransformerClassifier):
 
 def compute_known_softmax(logits: Floats) -> Floats:
     """Return shares that sum to 1 in each row, of the numbers in it that are known."""
-    known = ~np.isnan(logits)
-    shares = softmax(np.where(known, logits, -np.inf)[known.any(axis=1)], axis=-1)
-    found = np.full_like(logits, np.nan)
-    found[known.any(axis=1)] = shares
-    return np.where(known, found, np.nan)
+    is_known = ~np.isnan(logits)
+    shares = softmax(np.where(is_known, logits, -np.inf)[is_known.any(axis=1)], axis=-1)
+    result = np.full_like(logits, np.nan)
+    result[is_known.any(axis=1)] = shares
+    return np.where(is_known, result, np.nan)
 
 
 def find_entailment(config: Any) -> list[int]:

@@ -153,9 +153,10 @@ class CachedCall:
                     f"SELECT {KEY}, {self.call.answer} AS {ANSWER} FROM {part}"
                 )
                 self._keep(answered)
-                said = f"SELECT {KEY}, {self.call.errors} AS {FAILURES} FROM {answered}"
+                failures_query = f"SELECT {KEY}, {self.call.errors} AS {FAILURES} FROM {answered}"
                 database.run(
-                    f"INSERT INTO {failed} SELECT * FROM ({said}) WHERE {FAILURES} IS NOT NULL"
+                    f"INSERT INTO {failed} SELECT * FROM ({failures_query}) WHERE {FAILURES} "
+                    "IS NOT NULL"
                 )
         return failed
 
@@ -208,9 +209,9 @@ class CachedCall:
         if store is None or name is None:
             return
         cell = write_id_key_cell(self.rows.schema.field(name))
-        found = f"SELECT DISTINCT {cell} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
+        links_query = f"SELECT DISTINCT {cell} AS ID, {KEY} AS KEY FROM ({self.rows.query})"
         self.database.run(
-            f"MERGE INTO {store.links} AS t USING (SELECT * FROM ({found}) "
+            f"MERGE INTO {store.links} AS t USING (SELECT * FROM ({links_query}) "
             "WHERE ID IS NOT NULL AND KEY IS NOT NULL) AS s ON t.ID = s.ID AND t.KEY = s.KEY "
             "WHEN NOT MATCHED THEN INSERT (ID, KEY) VALUES (s.ID, s.KEY)"
         )
@@ -312,5 +313,5 @@ def measure_texts(
 
 
 def _measure_sizes(database: SnowflakeSession, rows: str, sizes: list[str]) -> Texts:
-    [found] = database.run(f"SELECT {', '.join(sizes)} FROM {rows}")
-    return Texts(*(int(each or 0) for each in found))
+    [totals] = database.run(f"SELECT {', '.join(sizes)} FROM {rows}")
+    return Texts(*(int(size or 0) for size in totals))

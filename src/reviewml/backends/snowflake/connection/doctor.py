@@ -65,18 +65,22 @@ def inspect_account(connection: Connection = None, named: Mapping[str, Any] = {}
     # A connection works without stages: those are looked at that are named.
     setup = Setup(**{"stages": (), **_list_own_names(database, named), **named})
     role = setup.role
-    held = _list_privileges(database, role, set()) | _list_privileges(database, "PUBLIC", set())
-    found = [Finding(f"connected to Snowflake {version} with the role {quote_identifier(current)}")]
+    privileges = _list_privileges(database, role, set()) | _list_privileges(
+        database, "PUBLIC", set()
+    )
+    findings = [
+        Finding(f"connected to Snowflake {version} with the role {quote_identifier(current)}")
+    ]
     for grant in setup.grants():
-        found += _check_grant(grant, role, held)
-    return found + [_check_database_role(name, role, held) for name in DATABASE_ROLES]
+        findings += _check_grant(grant, role, privileges)
+    return findings + [_check_database_role(name, role, privileges) for name in DATABASE_ROLES]
 
 
 def _list_own_names(database: SnowflakeSession, named: Mapping[str, Any]) -> dict[str, Any]:
     """List the names that the connection has where none is given."""
-    wanted = [what for what in ("role", "warehouse", "database", "schema") if what not in named]
+    missing = [what for what in ("role", "warehouse", "database", "schema") if what not in named]
     own = {}
-    for what in wanted:
+    for what in missing:
         [(own[what],)] = database.run(f"SELECT CURRENT_{what.upper()}()")
         if own[what] is None:
             raise BackendError(
@@ -86,16 +90,16 @@ def _list_own_names(database: SnowflakeSession, named: Mapping[str, Any]) -> dic
     return own
 
 
-def _list_privileges(database: SnowflakeSession, role: str, known: set[str]) -> Held:
+def _list_privileges(database: SnowflakeSession, role: str, seen_roles: set[str]) -> Held:
     """List the privileges of a role, those of the roles granted to it included."""
-    known.add(role)
-    found: Held = set()
+    seen_roles.add(role)
+    privileges: Held = set()
     for row in database.select_records(f"SHOW GRANTS TO ROLE {quote_identifier(role)}"):
         kind, parts = row["granted_on"].replace("_", " "), _split_name(row["name"])
-        found.add((row["privilege"], kind, parts))
-        if kind == "ROLE" and parts[-1] not in known:
-            found |= _list_privileges(database, parts[-1], known)
-    return found
+        privileges.add((row["privilege"], kind, parts))
+        if kind == "ROLE" and parts[-1] not in seen_roles:
+            privileges |= _list_privileges(database, parts[-1], seen_roles)
+    return privileges
 
 
 def _split_name(name: str) -> tuple[str, ...]:
@@ -103,18 +107,18 @@ def _split_name(name: str) -> tuple[str, ...]:
     return Name.parse(name).parts
 
 
-def _check_grant(grant: Grant, role: str, held: Held) -> Iterator[Finding]:
-    if (ALL, grant.kind, grant.name.parts) in held:
+def _check_grant(grant: Grant, role: str, privileges: Held) -> Iterator[Finding]:
+    if (ALL, grant.kind, grant.name.parts) in privileges:
         yield Finding(f"owns {grant.kind.lower()} {grant.name}")
         return
     for privilege in grant.privileges:
-        known = (privilege, grant.kind, grant.name.parts) in held
+        is_granted = (privilege, grant.kind, grant.name.parts) in privileges
         what = f"{privilege} on {grant.kind.lower()} {grant.name}"
         missing = dataclasses.replace(grant, privileges=[privilege]).statement(role)
-        yield Finding(what, None if known else missing)
+        yield Finding(what, None if is_granted else missing)
 
 
-def _check_database_role(name: str, role: str, held: Held) -> Finding:
-    known = ("USAGE", "DATABASE ROLE", _split_name(name)) in held
+def _check_database_role(name: str, role: str, privileges: Held) -> Finding:
+    is_granted = ("USAGE", "DATABASE ROLE", _split_name(name)) in privileges
     grant = Statement(f"GRANT DATABASE ROLE {name} TO ROLE {quote_identifier(role)}", GRANTS)
-    return Finding(f"database role {name}", None if known else grant)
+    return Finding(f"database role {name}", None if is_granted else grant)

@@ -71,5 +71,5 @@ def mark_errors(mark: str, what: str, work: Callable[P, T]) -> Callable[P, T]:
 
 def extract_marked(text: str) -> str | None:
     """Describe what `mark_errors` told in a message; None where it told nothing."""
-    found = re.search(f"{MARK}<(.*)>{MARK}", text, re.DOTALL)
-    return found and found[1]
+    match = re.search(f"{MARK}<(.*)>{MARK}", text, re.DOTALL)
+    return match and match[1]

@@ -98,8 +98,8 @@ class ConnectionConfig:
 
     @property
     def _key(self) -> object:
-        named = self.connection is None or isinstance(self.connection, str)
-        return self.connection if named else id(self.connection)
+        is_named = self.connection is None or isinstance(self.connection, str)
+        return self.connection if is_named else id(self.connection)
 
     @property
     def travels(self) -> bool:
@@ -132,8 +132,8 @@ class ConnectionConfig:
 
     def __repr__(self) -> str:
         # What is open, or opens it, may show a password.
-        named = self.connection is None or isinstance(self.connection, str)
-        return repr(self.connection) if named else f"<{type(self.connection).__name__}>"
+        is_named = self.connection is None or isinstance(self.connection, str)
+        return repr(self.connection) if is_named else f"<{type(self.connection).__name__}>"
 
 
 _opening = threading.RLock()
@@ -187,8 +187,8 @@ class SnowflakeSession:
         """Run a statement and return what it says by the names of the columns."""
         with self._execute_statement(statement) as cursor:
             names = list_column_names(cursor.description)
-            found = translate_errors(lambda: list(cursor.fetchall()))
-        return [dict(zip(names, row, strict=True)) for row in found]
+            rows = translate_errors(lambda: list(cursor.fetchall()))
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def run_there(self, statement: str) -> str:
         """Run a statement whose rows stay there; return the id by which RESULT_SCAN has them."""
@@ -203,13 +203,13 @@ class SnowflakeSession:
 
     def count(self, rows: str) -> int:
         """Count how many rows there are in what may stand behind ``FROM``."""
-        [(found,)] = self.run(f"SELECT COUNT(*) FROM {rows}")
-        return int(found)
+        [(total,)] = self.run(f"SELECT COUNT(*) FROM {rows}")
+        return int(total)
 
     def put(self, file: Path, place: str) -> None:
         """Copy a file of this machine to a place on a stage, as it is."""
-        here = literal(f"file://{file}")
-        self.run(f"PUT {here} {literal(place)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+        url = literal(f"file://{file}")
+        self.run(f"PUT {url} {literal(place)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
 
     def get(self, place: str, folder: Path) -> None:
         """Copy a file of a stage or a model into a folder, which is made when it is new."""
@@ -294,10 +294,10 @@ class SnowflakeSession:
 
     def _read_own_tag(self) -> dict[str, str]:
         with self.session.connection.cursor() as cursor:
-            asked = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
-            translate_errors(lambda: cursor.execute(asked))
-            found = translate_errors(cursor.fetchall)
-        return {} if any(row[1] for row in found) else {"QUERY_TAG": TAG}
+            statement = "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION"
+            translate_errors(lambda: cursor.execute(statement))
+            parameters = translate_errors(cursor.fetchall)
+        return {} if any(row[1] for row in parameters) else {"QUERY_TAG": TAG}
 
     def __repr__(self) -> str:
         return "SnowflakeSession()"
@@ -337,8 +337,8 @@ def _make_session(connection: Connection) -> Session:
     if isinstance(connection, Session):
         return connection
     if isinstance(connection, SnowflakeConnection):
-        made: Session = Session.builder.configs({"connection": connection}).create()
-        return made
+        session: Session = Session.builder.configs({"connection": connection}).create()
+        return session
     if isinstance(connection, str):
         return _make_session(connect(connection_name=_check_connection_name(connection)))
     if connection is None:
@@ -364,22 +364,22 @@ def _get_active_session() -> Session:
     with contextlib.suppress(SnowparkClientException):
         active: Session = get_active_session()
         return active
-    given = _read_environment()
+    settings = _read_environment()
     return _make_session(
-        connect(**given) if given else str(CONFIG_MANAGER["default_connection_name"])
+        connect(**settings) if settings else str(CONFIG_MANAGER["default_connection_name"])
     )
 
 
 def _check_connection_name(name: str) -> str:
     """Return the name of a connection when ``connections.toml`` has it."""
-    known: Any = None
+    connections: Any = None
     with contextlib.suppress(ConfigSourceError):
-        known = CONFIG_MANAGER["connections"]
-    if known is None:
+        connections = CONFIG_MANAGER["connections"]
+    if connections is None:
         # Not in the words of the parser, which quote the line: it may hold a password.
         raise BackendError(f"{CONNECTIONS_FILE} cannot be read: it is not TOML, or not yours.")
-    if name not in known:
-        others = suggest_names(name, known) if known else "It has none."
+    if name not in connections:
+        others = suggest_names(name, connections) if connections else "It has none."
         raise BackendError(
             f"there is no connection {name!r} in {CONNECTIONS_FILE}. {others} Add a section "
             f"[{name}] to that file, or set SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and the like in the "
@@ -389,11 +389,13 @@ def _check_connection_name(name: str) -> str:
 
 
 def _read_environment() -> dict[str, Any]:
-    given = {name: os.environ.get(f"SNOWFLAKE_{name.upper()}") for name in SETTINGS}
-    found = {name: value for name, value in given.items() if value} if given["account"] else {}
-    if found and "user" not in found and CONTAINER_TOKEN.exists():
-        found |= {"authenticator": "oauth", "token_file_path": str(CONTAINER_TOKEN)}
-    return found
+    variables = {name: os.environ.get(f"SNOWFLAKE_{name.upper()}") for name in SETTINGS}
+    settings = (
+        {name: value for name, value in variables.items() if value} if variables["account"] else {}
+    )
+    if settings and "user" not in settings and CONTAINER_TOKEN.exists():
+        settings |= {"authenticator": "oauth", "token_file_path": str(CONTAINER_TOKEN)}
+    return settings
 
 
 def list_column_names(described: Sequence[ResultMetadata]) -> list[str]:

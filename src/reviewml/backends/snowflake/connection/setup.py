@@ -87,26 +87,26 @@ class Setup:
     def statements(self) -> list[Statement]:
         """Return all statements, in the order in which they have to be run."""
         role = quote_identifier(self.role)
-        found = [Statement(f"CREATE ROLE IF NOT EXISTS {role}", USERS)]
-        found += [Statement(sql, OBJECTS) for sql in self._create_objects()]
-        found += [grant.statement(self.role) for grant in self.grants()]
-        found += [
+        statements = [Statement(f"CREATE ROLE IF NOT EXISTS {role}", USERS)]
+        statements += [Statement(sql, OBJECTS) for sql in self._create_objects()]
+        statements += [grant.statement(self.role) for grant in self.grants()]
+        statements += [
             Statement(f"GRANT DATABASE ROLE {name} TO ROLE {role}", GRANTS)
             for name in DATABASE_ROLES
         ]
         # So that administrators can look after what the role owns.
-        found.append(Statement(f"GRANT ROLE {role} TO ROLE {OBJECTS}", GRANTS))
+        statements.append(Statement(f"GRANT ROLE {role} TO ROLE {OBJECTS}", GRANTS))
         if self.user is not None:
-            found.append(
+            statements.append(
                 Statement(f"GRANT ROLE {role} TO USER {quote_identifier(self.user)}", GRANTS)
             )
-        return found
+        return statements
 
     def grants(self) -> list[Grant]:
         """Return the privileges that the role needs."""
         schema = self._qualify_name()
         create = [f"CREATE {kind}" for kind in CREATED]
-        found = [
+        grants = [
             Grant(["USAGE"], "WAREHOUSE", Name((self.warehouse,))),
             Grant(["USAGE"], "DATABASE", Name((self.database,))),
             Grant(["USAGE", *create], "SCHEMA", schema),
@@ -117,8 +117,8 @@ class Setup:
         ]
         if self.compute_pool is not None:
             pool = Name((self.compute_pool,))
-            found.append(Grant(["USAGE", "MONITOR"], "COMPUTE POOL", pool))
-        return found
+            grants.append(Grant(["USAGE", "MONITOR"], "COMPUTE POOL", pool))
+        return grants
 
     def script(self) -> str:
         """Return the statements as a script, with the role that runs each."""

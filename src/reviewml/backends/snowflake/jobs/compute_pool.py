@@ -70,8 +70,8 @@ class Pool:
     def check(self) -> None:
         """Raise `ParameterError` when a parameter has a value that it cannot have."""
         for name in ("pip_requirements", "artifact_repositories"):
-            if isinstance(given := getattr(self, name), str):
-                raise ParameterError(f"{name}={given!r} is one text: give a list, [{given!r}].")
+            if isinstance(value := getattr(self, name), str):
+                raise ParameterError(f"{name}={value!r} is one text: give a list, [{value!r}].")
         for name in self.options:
             if name not in OPTIONS:
                 raise ParameterError(
@@ -85,8 +85,10 @@ class Pool:
     @property
     def packages(self) -> tuple[str, ...]:
         """What code of a user's may import there."""
-        named = [re.match(r"[\w.-]+", one.strip()) for one in self.pip_requirements]
-        return (*package_archive.PACKAGES, *(found[0] for found in named if found))
+        matches = [
+            re.match(r"[\w.-]+", requirement.strip()) for requirement in self.pip_requirements
+        ]
+        return (*package_archive.PACKAGES, *(match[0] for match in matches if match))
 
     def name(self, what: str) -> str:
         """Return a new name for a job."""

@@ -117,12 +117,12 @@ class JobStep:
             return numbered.select(self.after, nothing)
         database = rows.database
         with (
-            _drop_afterwards(database, "given") as given,
-            _drop_afterwards(database, "made") as made,
+            _drop_afterwards(database, "given") as input_table,
+            _drop_afterwards(database, "made") as output,
         ):
-            database.run(SEEN_BY_OTHERS.format(given, self._select_input(numbered)))
-            self._run(database, given, made)
-            joined = numbered.of(self._join_results(numbered, made), self.after).materialize()
+            database.run(SEEN_BY_OTHERS.format(input_table, self._select_input(numbered)))
+            self._run(database, input_table, output)
+            joined = numbered.of(self._join_results(numbered, output), self.after).materialize()
         log.info("step %s: a job on %s computed it, of %d rows", self.stage, self.pool, count)
         return joined
 
@@ -131,7 +131,7 @@ class JobStep:
         cells = {PLACE: quote_identifier(NUMBER), ERRORS: NO_ERRORS}
         return rows.select(self.reads, cells).query
 
-    def _join_results(self, rows: Query, made: Name) -> str:
+    def _join_results(self, rows: Query, output: Name) -> str:
         errors = quote_identifier(ERRORS)
         cells = {name: f"r.{quote_identifier(name)}" for name in self.after.names}
         cells |= {name: f"m.{quote_identifier(name)}" for name in self.makes}
@@ -139,10 +139,10 @@ class JobStep:
         listed = ", ".join(f"{cell} AS {quote_identifier(name)}" for name, cell in cells.items())
         return (
             f"SELECT {listed} FROM ({rows.query}) AS r "
-            f"JOIN {made} AS m ON r.{quote_identifier(NUMBER)} = m.{quote_identifier(PLACE)}"
+            f"JOIN {output} AS m ON r.{quote_identifier(NUMBER)} = m.{quote_identifier(PLACE)}"
         )
 
-    def _run(self, database: SnowflakeSession, given: Name, made: Name) -> None:
+    def _run(self, database: SnowflakeSession, input_table: Name, output: Name) -> None:
         name = self.pool.name("enrich")
         with create_temporary_folder() as folder:
             write_payload(folder, name)
@@ -151,9 +151,9 @@ class JobStep:
                 self.content,
                 {
                     "stage": self.stage,
-                    "rows": given.sql,
+                    "rows": input_table.sql,
                     "schema": self.reads.serialize().to_pybytes().hex(),
-                    "made": made.sql,
+                    "made": output.sql,
                     "store": _qualify_store_schema(self.store, database),
                 },
             )
@@ -182,8 +182,8 @@ def _qualify_store_schema(store: SnowflakeStore | None, database: SnowflakeSessi
     if store is None:
         return None
     *current, _ = database.qualify_name("X").parts
-    named = Name.parse(store.schema).parts if store.schema else ()
-    return Name((*current[: 2 - len(named)], *named)).sql
+    parts = Name.parse(store.schema).parts if store.schema else ()
+    return Name((*current[: 2 - len(parts)], *parts)).sql
 
 
 def _number_rows(rows: Query) -> tuple[Query, int]:

@@ -175,10 +175,10 @@ def list(  # noqa: A001  read as jobs.list
     """Return the jobs of ours in a schema that were not deleted, each with its status."""
     at = ConnectionConfig(connection).database()
     within = at.qualify_schema(database, schema)
-    found = at.select_records(f"SHOW JOB SERVICES IN SCHEMA {within}")
+    services = at.select_records(f"SHOW JOB SERVICES IN SCHEMA {within}")
     return [
         (Job(Name((*within.parts, row["name"])).sql, connection), row["status"])
-        for row in found
+        for row in services
         if row["name"].startswith(PREFIX)
     ]
 
@@ -187,14 +187,14 @@ def delete_failed(
     connection: Connection = None, *, database: str | None = None, schema: str | None = None
 ) -> builtins.list[Job]:
     """Remove the jobs of ours that failed, and return them."""
-    found = list(connection, database=database, schema=schema)
-    failed = [job for job, status in found if status in FAILED]
+    jobs = list(connection, database=database, schema=schema)
+    failed = [job for job, status in jobs if status in FAILED]
     for job in failed:
         try:
             job.delete()
         except BackendError:
             # Somebody else may have removed it meanwhile.
-            there = list(connection, database=database, schema=schema)
-            if job.id in {other.id for other, _ in there}:
+            remaining = list(connection, database=database, schema=schema)
+            if job.id in {other.id for other, _ in remaining}:
                 raise
     return failed

@@ -354,9 +354,9 @@ def _parse_cell_sql(cell: str, field: pa.Field) -> str:
     # By itself, Snowflake takes the unit of a whole number for one that depends on its size.
     places = PER_SECOND[field.type.unit]
     number = f"TRY_CAST({cell} AS NUMBER({DIGITS}, 0))"
-    known = f"{number} BETWEEN {YEAR_1 * 10**places} AND {YEAR_10000 * 10**places - 1}"
+    is_in_range = f"{number} BETWEEN {YEAR_1 * 10**places} AND {YEAR_10000 * 10**places - 1}"
     zoned = "LTZ" if field.type.tz else "NTZ"
-    moment = f"IFF({known}, TO_TIMESTAMP_{zoned}({number}, {places}), NULL)"
+    moment = f"IFF({is_in_range}, TO_TIMESTAMP_{zoned}({number}, {places}), NULL)"
     return f"IFF(REGEXP_LIKE({cell}, '[+-]?[0-9]+'), {moment}, {cast})"
 
 
@@ -394,21 +394,21 @@ def _record(message: str, column: str) -> str:
 
 def _join_errors_sql(errors: Mapping[str, str]) -> str:
     """Return the SQL of the errors of a row, each with when it has it; null where it has none."""
-    some = " OR ".join(errors)
-    found = ", ".join(f"CASE WHEN {when} THEN {error} END" for when, error in errors.items())
-    return f"CASE WHEN {some} THEN ARRAY_COMPACT(ARRAY_CONSTRUCT({found})) END"
+    has_error = " OR ".join(errors)
+    cases = ", ".join(f"CASE WHEN {when} THEN {error} END" for when, error in errors.items())
+    return f"CASE WHEN {has_error} THEN ARRAY_COMPACT(ARRAY_CONSTRUCT({cases})) END"
 
 
 def _as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
     if isinstance(kind, pa.DataType):
         return kind
-    found = next(_find_type(kind), None)
-    if found is None:
+    kind_found = next(_find_type(kind), None)
+    if kind_found is None:
         raise SchemaError(
             f"dtypes: {column!r} cannot be {kind!r}; expected an Arrow type such as 'string', "
             "'int64', 'float64', 'bool', 'date32' or 'timestamp[us]'."
         )
-    return found
+    return kind_found
 
 
 def _find_type(kind: str) -> Iterator[pa.DataType]:

@@ -80,11 +80,12 @@ class Listing:
         read = f"(SELECT METADATA$FILENAME AS {FILE} FROM {lines})"
         left_out = "" if lines is None else f" WHERE {FILE} NOT IN {read}"
         empty = f"SELECT {FILE}, COUNT(*) OVER () FROM {files}{left_out}"
-        found = self.database.run(f"{empty} ORDER BY {FILE} LIMIT {SHOWN}")
-        if found:
-            names = ", ".join(repr(name) for name, _ in found)
+        empty_files = self.database.run(f"{empty} ORDER BY {FILE} LIMIT {SHOWN}")
+        if empty_files:
+            names = ", ".join(repr(name) for name, _ in empty_files)
             warnings.warn(
-                f"empty files on the stage give no row: {found[0][1]:,} of them, such as {names}.",
+                f"empty files on the stage give no row: {empty_files[0][1]:,} of them, such "
+                f"as {names}.",
                 stacklevel=2,
             )
 
@@ -103,13 +104,13 @@ class Listing:
     def _count_prefix(self, listed: str, which: str) -> int | None:
         """Count how many characters stand before the paths, None where no file is meant."""
         own = "NULL" if self.seen is None else _write_length_sql(self.seen)
-        asked = f'SELECT COUNT_IF({which}), MIN("name"), {own} FROM {listed}'
-        [(files, name, whole)] = self.database.run(asked)
+        query = f'SELECT COUNT_IF({which}), MIN("name"), {own} FROM {listed}'
+        [(files, name, whole)] = self.database.run(query)
         if not files:
             return None
         if self.seen is None:
-            found = BEFORE.match(name)
-            return found.end() if found else 0
+            match = BEFORE.match(name)
+            return match.end() if match else 0
         if whole is None:
             warnings.warn(
                 "which files on the stage are empty is not known, and they give no row: LIST does "

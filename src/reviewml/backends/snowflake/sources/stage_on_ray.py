@@ -153,13 +153,15 @@ def make_ray_read(
     column
         For the file that a row is from, if any.
     """
-    found = [getattr(module, DATASOURCE, None) for module in map(import_runtime_module, MODULES)]
-    source = found[0] or found[1]
+    datasources = [
+        getattr(module, DATASOURCE, None) for module in map(import_runtime_module, MODULES)
+    ]
+    source = datasources[0] or datasources[1]
     if source is None:
         log.warning("this runtime has no %s: one process reads the stage", DATASOURCE)
         return None
-    here = database.qualify_schema().parts
-    in_database, in_schema, own = (*here[: 3 - len(stage.parts)], *stage.parts)
+    current_schema = database.qualify_schema().parts
+    in_database, in_schema, own = (*current_schema[: 3 - len(stage.parts)], *stage.parts)
     # It writes database and schema before the stage itself, in quotes.
     written = own if PLAIN.fullmatch(own) else quote_identifier(own)
     datasource = source(

@@ -301,8 +301,8 @@ def check_names(names: Sequence[str]) -> None:
 
 def show_roles(roles: Roles) -> str:
     """Return roles as arguments."""
-    named = {role: c[0] if len(c) == 1 else c for role, c in roles.list_named().items()}
-    return "".join(f", {role}={columns!r}" for role, columns in named.items())
+    arguments = {role: c[0] if len(c) == 1 else c for role, c in roles.list_named().items()}
+    return "".join(f", {role}={columns!r}" for role, columns in arguments.items())
 
 
 def _write_cell_sql(column: ResultMetadata) -> str:

@@ -53,25 +53,31 @@ class SqlAnswer:
 
 def compute_statistics(rows: Query, statistics: Statistics) -> dict[str, Any]:
     """Compute exact statistics by SQL, else by Python in the warehouse, else of fetched rows."""
-    answers = {name: _make_answer(one, rows.schema) for name, one in statistics.items()}
-    asked = {name: answer for name, answer in answers.items() if answer is not None}
-    others = {name: statistics[name] for name in statistics if name not in asked}
-    counts = {name: one for name, one in others.items() if _is_countable(one, rows.schema)}
-    others = {name: one for name, one in others.items() if name not in counts}
-    narrow = _narrow_schema(rows.schema, others.values())
-    there = {
-        name: one for name, one in others.items() if partition_statistics.is_supported(one, narrow)
+    answers = {name: _make_answer(statistic, rows.schema) for name, statistic in statistics.items()}
+    by_sql = {name: answer for name, answer in answers.items() if answer is not None}
+    others = {name: statistics[name] for name in statistics if name not in by_sql}
+    counts = {
+        name: statistic
+        for name, statistic in others.items()
+        if _is_countable(statistic, rows.schema)
     }
-    here = {name: one for name, one in others.items() if name not in there}
-    if bool(asked) + len(counts) + 2 * bool(there) + bool(here) > 1:
+    others = {name: statistic for name, statistic in others.items() if name not in counts}
+    narrow = _narrow_schema(rows.schema, others.values())
+    by_udtf = {
+        name: statistic
+        for name, statistic in others.items()
+        if partition_statistics.is_supported(statistic, narrow)
+    }
+    by_fetch = {name: statistic for name, statistic in others.items() if name not in by_udtf}
+    if bool(by_sql) + len(counts) + 2 * bool(by_udtf) + bool(by_fetch) > 1:
         # What the rows come from is then computed once.
         rows = rows.select(_narrow_schema(rows.schema, statistics.values())).materialize()
-    found = _select_one_row(rows, asked) | {
-        n: _count_values(rows, one) for n, one in counts.items()
+    results = _select_one_row(rows, by_sql) | {
+        n: _count_values(rows, statistic) for n, statistic in counts.items()
     }
-    found |= _compute_in_python(rows, there, partition_statistics.compute_in_partitions)
-    found |= _compute_in_python(rows, here, _compute_locally)
-    return {name: found[name] for name in statistics}
+    results |= _compute_in_python(rows, by_udtf, partition_statistics.compute_in_partitions)
+    results |= _compute_in_python(rows, by_fetch, _compute_locally)
+    return {name: results[name] for name in statistics}
 
 
 def _select_one_row(rows: Query, answers: Mapping[str, SqlAnswer]) -> dict[str, Any]:
@@ -79,9 +85,9 @@ def _select_one_row(rows: Query, answers: Mapping[str, SqlAnswer]) -> dict[str, 
         return {}
     cells = [cell for answer in answers.values() for cell in answer.cells]
     names = [f"C{place}" for place in range(len(cells))]
-    asked = ", ".join(f"{sql} AS {name}" for (sql, _), name in zip(cells, names, strict=True))
+    selected = ", ".join(f"{sql} AS {name}" for (sql, _), name in zip(cells, names, strict=True))
     schema = pa.schema([(name, kind) for name, (_, kind) in zip(names, cells, strict=True)])
-    [row] = fetch_batches(rows.of(f"SELECT {asked} FROM ({rows.query})", schema))
+    [row] = fetch_batches(rows.of(f"SELECT {selected} FROM ({rows.query})", schema))
     values = iter(row.columns)
     return {
         name: answer.read([next(values) for _ in answer.cells]) for name, answer in answers.items()
@@ -97,19 +103,19 @@ def _compute_in_python(
 
 
 def _compute_locally(rows: Query, statistics: Statistics) -> dict[str, Any]:
-    found = merge_parts(
+    results = merge_parts(
         statistics, (compute_parts(statistics, batch) for batch in fetch_batches(rows))
     )
     log.info("statistics %s: this process computed them, of rows fetched", ", ".join(statistics))
-    return found
+    return results
 
 
 def _narrow_schema(schema: pa.Schema, statistics: Any) -> pa.Schema:
     """Return the columns that statistics look at, and what identifies a row."""
-    named = {roles_of(schema).id, *BOOKKEEPING}
+    names = {roles_of(schema).id, *BOOKKEEPING}
     for statistic in statistics:
-        named |= set(_walk_texts(vars(statistic).values()))
-    fields = [field for field in schema if field.name in named]
+        names |= set(_walk_texts(vars(statistic).values()))
+    fields = [field for field in schema if field.name in names]
     return pa.schema(fields, metadata=schema.metadata)
 
 
@@ -126,8 +132,8 @@ def _walk_texts(values: Any) -> Iterator[str]:
 
 def _make_answer(statistic: Statistic, schema: pa.Schema) -> SqlAnswer | None:
     # Of exactly these classes: a subclass means something else.
-    asked = _ANSWERS.get(type(statistic))
-    return None if asked is None else asked(statistic, schema)
+    make = _ANSWERS.get(type(statistic))
+    return None if make is None else make(statistic, schema)
 
 
 def _make_number_answer(sql: str) -> SqlAnswer:
@@ -164,8 +170,13 @@ def _make_extreme(function: str) -> Callable[[Any, pa.Schema], SqlAnswer | None]
 
 
 def _count_later(statistic: Any, schema: pa.Schema) -> SqlAnswer:
-    one, other = (write_moment(schema.field(name)) for name in (statistic.column, statistic.than))
-    cells = (f"COUNT_IF({one} > {other})", f"COUNT_IF({one} IS NOT NULL AND {other} IS NOT NULL)")
+    moment, other = (
+        write_moment(schema.field(name)) for name in (statistic.column, statistic.than)
+    )
+    cells = (
+        f"COUNT_IF({moment} > {other})",
+        f"COUNT_IF({moment} IS NOT NULL AND {other} IS NOT NULL)",
+    )
     kinds = tuple((cell, pa.int64()) for cell in cells)
     return SqlAnswer(kinds, lambda values: (values[0][0].as_py(), values[1][0].as_py()))
 

@@ -52,9 +52,9 @@ def _is_known_sql(schema: pa.Schema, columns: Iterable[str]) -> str:
     )
 
 
-def _count_unknown(rows: Query, known: str) -> tuple[int, int]:
-    asked = f"SELECT COUNT(*), COUNT_IF(NOT ({known})) FROM ({rows.query})"
-    [(total, lacking)] = rows.database.run(asked)
+def _count_unknown(rows: Query, is_known: str) -> tuple[int, int]:
+    query = f"SELECT COUNT(*), COUNT_IF(NOT ({is_known})) FROM ({rows.query})"
+    [(total, lacking)] = rows.database.run(query)
     return int(total), int(lacking)
 
 
@@ -71,8 +71,8 @@ class _Query:
     what: AsofAggregates
 
     def write_sql(self, schema: pa.Schema) -> str:
-        added = dict(self._add_columns())
-        cells = [added.get(name, f"r.{quote_identifier(name)}") for name in schema.names]
+        columns = dict(self._add_columns())
+        cells = [columns.get(name, f"r.{quote_identifier(name)}") for name in schema.names]
         listed = ", ".join(
             f"{cell} AS {quote_identifier(name)}"
             for cell, name in zip(cells, schema.names, strict=True)
@@ -97,9 +97,9 @@ class _Query:
 
     def _write_running_totals(self) -> str:
         totals = ", ".join(
-            f"SUM({one}) OVER (PARTITION BY {', '.join(self._keys)} ORDER BY M "
-            f"ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS {one}"
-            for one in ("C", *self._sums)
+            f"SUM({column}) OVER (PARTITION BY {', '.join(self._keys)} ORDER BY M "
+            f"ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS {column}"
+            for column in ("C", *self._sums)
         )
         return f"SELECT {', '.join(self._keys)}, M, {totals} FROM ({self._write_events()})"
 
@@ -134,9 +134,9 @@ class _Query:
 
     def _write_key(self, column: str, event_column: str) -> str:
         kind = self.rows.schema.field(column).type
-        wanted = self.events.schema.field(event_column).type
+        event_kind = self.events.schema.field(event_column).type
         cell = quote_identifier(column)
-        if pa.types.is_floating(kind) and pa.types.is_integer(wanted):
+        if pa.types.is_floating(kind) and pa.types.is_integer(event_kind):
             # A float that is no whole number has no events; large ones must not be rounded.
             whole = f"{cell} = FLOOR({cell}) AND ABS({cell}) < 1e37::FLOAT"
             return f"CASE WHEN {whole} THEN {cell}::NUMBER(38, 0) END"
@@ -160,8 +160,8 @@ class _Query:
                 yield f"{name}_{column}", self._write_window_total(window, total)
             if name == self.what.last:
                 last = f"TO_TIMESTAMP_LTZ({self._name_event(window.end)}.M, 6)"
-                some = f"{self._write_window_total(window, 'C')} > 0"
-                yield f"{name}_last", f"CASE WHEN {some} THEN {last} END"
+                has_events = f"{self._write_window_total(window, 'C')} > 0"
+                yield f"{name}_last", f"CASE WHEN {has_events} THEN {last} END"
 
     def _write_window_total(self, window: Window, total: str) -> str:
         until = f"COALESCE({self._name_event(window.end)}.{total}, 0)"

@@ -39,17 +39,17 @@ def drop_duplicates(rows: Query, operation: DropDuplicates) -> Query:
 
 
 def _count_differing(rows: Query, operation: DropDuplicates) -> DifferingRows:
-    known = f"NOT ({_write_lacking(rows, operation)})"
+    is_known = f"NOT ({_write_lacking(rows, operation)})"
 
     def count_different(columns: Iterable[str]) -> str:
-        distinct = f"SELECT DISTINCT {_list(columns)} FROM ({rows.query}) WHERE {known}"
+        distinct = f"SELECT DISTINCT {_list(columns)} FROM ({rows.query}) WHERE {is_known}"
         return f"(SELECT COUNT(*) FROM ({distinct}))"
 
-    asked = (
+    query = (
         f"SELECT COUNT(*), {count_different([*operation.by, *operation.columns])} - "
         f"{count_different(operation.by)} FROM ({rows.query})"
     )
-    [(total, differing)] = rows.database.run(asked)
+    [(total, differing)] = rows.database.run(query)
     return DifferingRows(operation, int(total), int(differing))
 
 

@@ -164,10 +164,10 @@ class SqlFeatures:
         """Return them; None when some are no operators, and cannot be computed apart."""
         featurizer.check(schema)
         cells = tuple(
-            write_cell(one.expression, schema.field(one.expression.column))
-            if one.expression.column in schema.names
+            write_cell(feature.expression, schema.field(feature.expression.column))
+            if feature.expression.column in schema.names
             else None
-            for one in featurizer.features()
+            for feature in featurizer.features()
         )
         if None in cells and featurizer.beyond_operators() is None:
             return None
@@ -196,8 +196,8 @@ class SqlFeatures:
         if texts is not None:
             rows = _with_text_features(rows, *texts)
         cells = [
-            f"GET({quote_identifier(TEXTS)}, {next(places)})::FLOAT" if one is None else one
-            for one in self.cells
+            f"GET({quote_identifier(TEXTS)}, {next(places)})::FLOAT" if cell is None else cell
+            for cell in self.cells
         ]
         schema = pa.schema([*kept, *self.fields()], kept.metadata)
         return rows.select(schema, dict(zip(self.names(), cells, strict=True)))
@@ -283,8 +283,8 @@ def _finish_here(
 def select_kept_columns(schema: pa.Schema, further: Sequence[str] = ()) -> pa.Schema:
     """Return the columns that are wanted beside the features: id, target, bookkeeping, others."""
     roles = roles_of(schema)
-    wanted = {roles.id, roles.target, *further, *BOOKKEEPING}
-    fields = [field for field in schema if field.name in wanted]
+    names = {roles.id, roles.target, *further, *BOOKKEEPING}
+    fields = [field for field in schema if field.name in names]
     return with_roles(pa.schema(fields), Roles(id=roles.id, target=roles.target))
 
 

@@ -234,7 +234,11 @@ def _read_varint(message: bytes, place: int) -> tuple[int, int]:
 
 
 def _list_bodies(fields: Fields, number: int) -> list[bytes]:
-    return [value for found, value in fields if found == number and isinstance(value, bytes)]
+    return [
+        value
+        for field_number, value in fields
+        if field_number == number and isinstance(value, bytes)
+    ]
 
 
 def _decode_all(fields: Fields, number: int) -> list[Fields]:
@@ -248,5 +252,7 @@ def _get_one(fields: Fields, number: int) -> bytes:
 
 def _get_integer(fields: Fields, number: int) -> int:
     # What is not written is zero.
-    values = [value for found, value in fields if found == number and isinstance(value, int)]
+    values = [
+        value for field_number, value in fields if field_number == number and isinstance(value, int)
+    ]
     return values[0] if values else 0

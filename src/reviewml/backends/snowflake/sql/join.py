@@ -61,23 +61,23 @@ class SqlJoin:
 
     def _check_keys(self, side: Side, rows: Query, columns: Sequence[str]) -> None:
         listed = ", ".join(map(quote_identifier, columns))
-        known = _write_all_known(rows, columns)
+        is_known = _write_all_known(rows, columns)
         query = (
-            f"SELECT {listed}, COUNT(*) AS N FROM ({rows.query}) WHERE {known} "
+            f"SELECT {listed}, COUNT(*) AS N FROM ({rows.query}) WHERE {is_known} "
             f"GROUP BY {listed} HAVING COUNT(*) > 1 ORDER BY {listed} LIMIT 1"
         )
         schema = pa.schema([*map(rows.schema.field, columns), pa.field("N", pa.int64())])
         for batch in fetch_batches(rows.of(query, schema)):
             for *key, times in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                named = dict(zip(columns, key, strict=True))
-                raise self.operation.keys_not_unique(side, named, times)
+                key_values = dict(zip(columns, key, strict=True))
+                raise self.operation.keys_not_unique(side, key_values, times)
 
     def _count_unmatched(self, left: Query, right: Query) -> Unmatched:
-        both, alone = (
+        joined, alone = (
             self._write_join(left, right, "LEFT JOIN"),
             f"r.{quote_identifier(PLACE)} IS NULL",
         )
-        counted = f"SELECT COUNT(*), COUNT_IF({alone}) FROM {both}"
+        counted = f"SELECT COUNT(*), COUNT_IF({alone}) FROM {joined}"
         [(total, unmatched)] = left.database.run(counted)
         example = None
         if unmatched:
@@ -86,7 +86,7 @@ class SqlJoin:
                 f"l.{quote_identifier(key)} AS {quote_identifier(key)}" for key in on_left
             )
             place = f"l.{quote_identifier(PLACE)}"
-            query = f"SELECT {cells} FROM {both} WHERE {alone} ORDER BY {place} LIMIT 1"
+            query = f"SELECT {cells} FROM {joined} WHERE {alone} ORDER BY {place} LIMIT 1"
             example = _fetch_first(left.of(query, pa.schema([*map(left.schema.field, on_left)])))
         return Unmatched(self.operation.how, int(total), int(unmatched), example)
 
@@ -103,16 +103,16 @@ class SqlJoin:
 
     def _write_cells(self) -> list[str]:
         mine = [f"l.{name} AS {name}" for name in map(quote_identifier, visible(self.left.names))]
-        added = [
+        right_cells = [
             f"r.{name} AS {name}"
             for name in map(quote_identifier, self.operation.new_columns(self.right))
         ]
         place, errors = map(quote_identifier, BOOKKEEPING)
-        both = (
+        joined_errors = (
             f"CASE WHEN r.{errors} IS NULL THEN l.{errors} WHEN l.{errors} IS NULL "
             f"THEN r.{errors} ELSE ARRAY_CAT(l.{errors}, r.{errors}) END AS {errors}"
         )
-        return [*mine, *added, f"l.{place} AS {place}", both]
+        return [*mine, *right_cells, f"l.{place} AS {place}", joined_errors]
 
 
 def _count_unreadable(right: Query, keys: Sequence[str]) -> Unreadable:

@@ -69,21 +69,23 @@ def merge(rows: Query, table: Name) -> tuple[Merged, str | None]:
             "say which one, as in Pipeline(..., id='column')."
         )
     check_same_origins(rows.database, table, rows.schema)
-    kept = rows.materialize()
-    _check_ids(kept, key)
+    table_rows = rows.materialize()
+    _check_ids(table_rows, key)
     fields = list(drop_bookkeeping(rows.schema))
     columns = ", ".join(
         f"{quote_identifier(field.name)} {find_sql_type(field).name}" for field in fields
     )
-    kept.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-    _widen(kept, table, key, fields)
-    keep_origins(kept.database, table, rows.schema)
+    table_rows.database.run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+    _widen(table_rows, table, key, fields)
+    keep_origins(table_rows.database, table, rows.schema)
     # Of a table of ids alone nothing can be updated, and then that is not told.
-    [(inserted, *updated)] = kept.database.run(_write_statement(kept, table, key, fields))
+    [(inserted, *updated)] = table_rows.database.run(
+        _write_statement(table_rows, table, key, fields)
+    )
     added, changed = int(inserted), sum(map(int, updated))
-    same = max(_count_known(kept, table, key) - added - changed, 0)
-    failed, said = _count_failed(kept)
-    return Merged(added, changed, same, failed), said
+    same = max(_count_known(table_rows, table, key) - added - changed, 0)
+    failed, failures = _count_failed(table_rows)
+    return Merged(added, changed, same, failed), failures
 
 
 def _count_failed(rows: Query) -> tuple[int, str | None]:
@@ -109,13 +111,13 @@ def _write_same(key: str) -> str:
 
 
 def _check_ids(rows: Query, key: str) -> None:
-    name, place, known = (
+    name, place, key_cell = (
         quote_identifier(key),
         quote_identifier(PLACE),
         write_key_value(rows.schema.field(key)),
     )
     [(missing, example)] = rows.database.run(
-        f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {known} IS NULL"
+        f"SELECT COUNT(*), MIN({place}) FROM ({rows.query}) WHERE {key_cell} IS NULL"
     )
     if missing:
         raise SchemaError(
@@ -137,37 +139,37 @@ def _check_ids(rows: Query, key: str) -> None:
 
 def _widen(rows: Query, table: Name, key: str, fields: list[pa.Field]) -> None:
     """Add to the table the columns that it lacks."""
-    there = {
+    table_columns = {
         column.name: column for column in rows.database.describe_columns(f"SELECT * FROM {table}")
     }
-    here = {column.name: column for column in rows.database.describe_columns(rows.query)}
-    if key not in there:
+    own_columns = {column.name: column for column in rows.database.describe_columns(rows.query)}
+    if key not in table_columns:
         raise SchemaError(
             f"write: {table} has no column {key!r} to find its rows by. "
-            f"{suggest_names(key, there)} "
+            f"{suggest_names(key, table_columns)} "
             "Rename the column of the rows, or write to another table."
         )
     # First: a table is not to change when nothing is written to it.
-    for name in filter(there.__contains__, here):
-        if _would_lose_values(there[name], here[name]):
-            raise _make_type_error(table, there[name], here[name])
+    for name in filter(table_columns.__contains__, own_columns):
+        if _would_lose_values(table_columns[name], own_columns[name]):
+            raise _make_type_error(table, table_columns[name], own_columns[name])
     for field in fields:
-        if field.name not in there:
+        if field.name not in table_columns:
             column = f"{quote_identifier(field.name)} {find_sql_type(field).name}"
             rows.database.run(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
-def _would_lose_values(there: ResultMetadata, here: ResultMetadata) -> bool:
+def _would_lose_values(target: ResultMetadata, column: ResultMetadata) -> bool:
     """Check whether values would be another kind of thing in the table, or rounded."""
-    if get_kind_name(there) != get_kind_name(here):
+    if get_kind_name(target) != get_kind_name(column):
         return True
-    return get_kind_name(here) == "FIXED" and (there.scale or 0) < (here.scale or 0)
+    return get_kind_name(column) == "FIXED" and (target.scale or 0) < (column.scale or 0)
 
 
-def _make_type_error(table: Name, there: ResultMetadata, here: ResultMetadata) -> SchemaError:
+def _make_type_error(table: Name, target: ResultMetadata, column: ResultMetadata) -> SchemaError:
     return SchemaError(
-        f"write: column {here.name!r} is {_describe_column(here)}, and "
-        f"{_describe_column(there)} in {table}: "
+        f"write: column {column.name!r} is {_describe_column(column)}, and "
+        f"{_describe_column(target)} in {table}: "
         "cast it, or write to another table."
     )
 

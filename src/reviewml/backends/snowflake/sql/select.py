@@ -31,12 +31,12 @@ def compile_select_roles(operation: SelectRoles, before: pa.Schema, after: pa.Sc
 def compile_mark_followed(operation: MarkFollowed, before: pa.Schema, after: pa.Schema) -> Step:
     """Compile a label."""
     waited = f"{write_moment(before.field(operation.time))} <= {operation.latest}"
-    known = [
+    conditions = [
         waited,
         *(f"{write_key_value(before.field(key))} IS NOT NULL" for key in operation.keys),
     ]
     follows = f"{quote_identifier(f'{FOLLOWING}_count')} > 0"
-    cell = f"CASE WHEN {' AND '.join(known)} THEN {follows} END"
+    cell = f"CASE WHEN {' AND '.join(conditions)} THEN {follows} END"
     return lambda rows: rows.select(after, {operation.column: cell})
 
 

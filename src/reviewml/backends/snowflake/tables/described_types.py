@@ -72,10 +72,10 @@ def parse_type(column: str, name: str) -> pa.DataType:
         places = int(scale or 0)
         return pa.decimal128(int(precision), places) if places else pa.int64()
     aliases = {"FLOAT": "REAL", "DOUBLE": "REAL", "VARCHAR": "TEXT"}
-    found = READ_AS.get(aliases.get(plain.strip(), plain.strip()))
-    if found is None:
+    arrow_kind = READ_AS.get(aliases.get(plain.strip(), plain.strip()))
+    if arrow_kind is None:
         raise _make_unreadable_error(column, name)
-    return found
+    return arrow_kind
 
 
 def _make_unreadable_error(column: str, name: str) -> SchemaError:

@@ -23,13 +23,13 @@ def fetch_batches(rows: Query, *, order: Sequence[str] = ()) -> Iterator[pa.Reco
     order
         SQL expressions that they are sorted by; in no order without.
     """
-    some = False
+    has_rows = False
     for table in rows.database.stream_batches(select_for_fetch(rows, order)):
         for batch in table.to_batches():
             if len(batch):
-                some = True
+                has_rows = True
                 yield _restore_batch(batch, rows.schema)
-    if not some:
+    if not has_rows:
         # Statistics, such as those of a sample, need a batch.
         yield make_empty_batch(rows.schema)
 
@@ -43,12 +43,12 @@ def fetch_errors(rows: Query) -> pa.Table:
         In the database.
     """
     schema = narrow_schema(rows.schema, {roles_of(rows.schema).id, *BOOKKEEPING})
-    found = ResultErrors(schema)
+    errors = ResultErrors(schema)
     for batch in fetch_batches(
         rows.select(schema, where=f"{quote_identifier(ERRORS)} IS NOT NULL")
     ):
-        found.add(batch)
-    return found.table()
+        errors.add(batch)
+    return errors.table()
 
 
 def select_for_fetch(rows: Query, order: Sequence[str] = ()) -> str:

@@ -28,12 +28,12 @@ def check_same_origins(database: SnowflakeSession, table: Name, schema: pa.Schem
     """
     origins = _list_origins(schema)
     comments = _read_comments(database, table) if origins else {}
-    for name, found in origins.items():
-        known = Origin.read(comments.get(name, ""))
-        if known is not None and known != found:
+    for name, origin in origins.items():
+        stated = Origin.read(comments.get(name, ""))
+        if stated is not None and stated != origin:
             raise SchemaError(
-                f"write: column {name!r} of {table} was added by {known}, and that of the rows by "
-                f"{found}: a table cannot hold both. Write to another table, or drop the column "
+                f"write: column {name!r} of {table} was added by {stated}, and that of the rows by "
+                f"{origin}: a table cannot hold both. Write to another table, or drop the column "
                 "first."
             )
 
@@ -41,24 +41,24 @@ def check_same_origins(database: SnowflakeSession, table: Name, schema: pa.Schem
 def keep_origins(database: SnowflakeSession, table: Name, schema: pa.Schema) -> None:
     """Comment on columns of a table which enricher added them; comments of others stay."""
     origins = _list_origins(schema)
-    known = _read_comments(database, table) if origins else {}
+    comments = _read_comments(database, table) if origins else {}
     for name, origin in origins.items():
-        if name not in known:
+        if name not in comments:
             column = f"{table}.{quote_identifier(name)}"
             database.run(f"COMMENT ON COLUMN {column} IS {literal(origin.text)}")
 
 
 def _list_origins(schema: pa.Schema) -> dict[str, Origin]:
-    told = {field.name: origin_of(field) for field in schema}
-    return {name: origin for name, origin in told.items() if origin is not None}
+    origins = {field.name: origin_of(field) for field in schema}
+    return {name: origin for name, origin in origins.items() if origin is not None}
 
 
 def _read_comments(database: SnowflakeSession, table: Name) -> dict[str, str]:
     *above, name = table.parts
     catalogue = ".".join([*map(quote_identifier, above[:-1]), "INFORMATION_SCHEMA", "COLUMNS"])
     schema = literal(above[-1]) if above else "CURRENT_SCHEMA()"
-    found = database.run(
+    records = database.run(
         f"SELECT COLUMN_NAME, COMMENT FROM {catalogue} WHERE TABLE_SCHEMA = {schema} "
         f"AND TABLE_NAME = {literal(name)} AND COMMENT IS NOT NULL AND COMMENT <> ''"
     )
-    return dict(found)
+    return dict(records)

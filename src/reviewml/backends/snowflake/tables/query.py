@@ -54,10 +54,10 @@ class Query:
         where
             SQL condition on the columns there are.
         """
-        made = dict.fromkeys(schema.names) | dict(cells or {})
+        all_cells = dict.fromkeys(schema.names) | dict(cells or {})
         columns = [
             f"{cell or quote_identifier(name)} AS {quote_identifier(name)}"
-            for name, cell in made.items()
+            for name, cell in all_cells.items()
         ]
         condition = "" if where is None else f" WHERE {where}"
         query = f"SELECT {', '.join(columns)} FROM ({self.query}){condition}"
@@ -93,11 +93,11 @@ class Query:
 
 def run_once(make: Callable[[], Query]) -> Callable[[], Query]:
     """Return a function that has rows made when they are first asked for, whatever thread does."""
-    lock, known = threading.Lock(), functools.cache(make)
+    lock, make_once = threading.Lock(), functools.cache(make)
 
     def rows() -> Query:
         with lock:
-            return known()
+            return make_once()
 
     return rows
 

@@ -98,12 +98,12 @@ def _trim_zeros_sql(number: str) -> str:
 
 def hash_ids_as_sql(ids: Iterable[Any]) -> list[str]:
     """Describe what `write_id_key_cell` makes of ids; 5 and ``"5"`` are one."""
-    framed = [f"1{len(text)}:{text}" for one in ids for text in _write_id_texts(one)]
+    framed = [f"1{len(text)}:{text}" for value in ids for text in _write_id_texts(value)]
     return [hashlib.sha256(text.encode()).hexdigest()[: 2 * KEY_BYTES] for text in framed]
 
 
-def _write_id_texts(one: Any) -> Iterator[str]:
-    [cell] = write_ids(pa.array([one])).to_pylist()
+def _write_id_texts(value: Any) -> Iterator[str]:
+    [cell] = write_ids(pa.array([value])).to_pylist()
     if isinstance(cell, bytes):
         yield cell.hex().upper()
         return

@@ -81,19 +81,19 @@ def find_sql_type(field: pa.Field) -> SqlType:
     SchemaError
         When Snowflake has nothing of the kind, naming the column.
     """
-    found = _find_type(field.type)
-    if found is None:
+    sql_kind = _find_type(field.type)
+    if sql_kind is None:
         raise SchemaError(
             f"column {field.name!r} is {field.type}, which Snowflake cannot hold: cast it, such "
             "as a duration to int64, or leave it out with select."
         )
-    return found
+    return sql_kind
 
 
 def _find_type(kind: pa.DataType) -> SqlType | None:
-    for is_kind, made in _TABLE:
+    for is_kind, make in _TABLE:
         if is_kind(kind):
-            return made(kind)
+            return make(kind)
     return None
 
 

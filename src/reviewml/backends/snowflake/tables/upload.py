@@ -42,11 +42,13 @@ def upload(
     types = [find_sql_type(field) for field in schema]
     places = [f"C{position}" for position in range(len(types))]
     table = stage_batches(database, batches, types, places)
-    kept = [
+    cells = [
         f"{kind.loaded.format(place)} AS {quote_identifier(name)}"
         for kind, place, name in zip(types, places, schema.names, strict=True)
     ]
-    return Query(database, f"SELECT {', '.join(kept)} FROM {table}", schema, (table,)).materialize()
+    return Query(
+        database, f"SELECT {', '.join(cells)} FROM {table}", schema, (table,)
+    ).materialize()
 
 
 def stage_batches(
@@ -90,7 +92,7 @@ def _write_files(
     with create_temporary_folder() as folder:
         for batch in batches:
             waiting.append(_write_batch(batch, types, names))
-            if sum(one.nbytes for one in waiting) > FILE_BYTES:
+            if sum(batch_waiting.nbytes for batch_waiting in waiting) > FILE_BYTES:
                 yield from _write_file(waiting, folder)
                 waiting = []
         yield from _write_file(waiting, folder)

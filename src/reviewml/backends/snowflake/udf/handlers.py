@@ -85,10 +85,10 @@ def scores(archive: str) -> Compute:
         matrix = np.empty((len(frame), len(numbers)), np.float32, order="F")
         for place, column in enumerate(numbers):
             write_numbers(column.to_numpy(np.float64, na_value=np.nan), matrix[:, place])
-        found = model.predict(matrix)
+        scored = model.predict(matrix)
         if model.task != "regression":
-            found = np.column_stack([choose_classes(found), found])
-        lists = _to_lists(found.reshape(len(frame), -1))
+            scored = np.column_stack([choose_classes(scored), scored])
+        lists = _to_lists(scored.reshape(len(frame), -1))
         return [None if bad else row for row, bad in zip(lists, _find_unread(errors), strict=True)]
 
     return compute
@@ -175,8 +175,8 @@ class MarkSample(BatchOperation):
         return schema.append(pa.field(CHOSEN, pa.bool_()))
 
     def reads(self, schema: pa.Schema) -> Sequence[str]:
-        known = (roles_of(schema).id, self.sample.smallest.column, PLACE)
-        return [name for name in known if name]
+        candidates = (roles_of(schema).id, self.sample.smallest.column, PLACE)
+        return [name for name in candidates if name]
 
     def makes(self, schema: pa.Schema) -> Sequence[str]:
         return (CHOSEN,)
@@ -216,8 +216,8 @@ def _map_operation(
     operation.setup()
 
     def compute(frame: pd.DataFrame) -> Texts:
-        made = operation(_decode_frame(frame, before))
-        texts = [value_codec.encode_result(made.column(n), made.schema.field(n)) for n in names]
+        result = operation(_decode_frame(frame, before))
+        texts = [value_codec.encode_result(result.column(n), result.schema.field(n)) for n in names]
         return [list(row) for row in zip(*texts, strict=True)]
 
     return compute
@@ -228,8 +228,8 @@ def _read_schema(texts: Sequence[str]) -> pa.Schema:
 
 
 def _decode_frame(frame: pd.DataFrame, schema: pa.Schema) -> pa.RecordBatch:
-    given = iter([frame[place] for place in frame])
-    columns = [value_codec.decode_argument(given, field) for field in schema]
+    series = iter([frame[place] for place in frame])
+    columns = [value_codec.decode_argument(series, field) for field in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -44,9 +44,9 @@ def pin_requirements(packages: Iterable[str] = PACKAGES) -> list[str]:
 def write_archive(folder: Path) -> Path:
     """Write ``reviewml.zip`` into a folder."""
     path = folder / "reviewml.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in _walk_files(importlib.resources.files("reviewml"), "reviewml"):
-            made.writestr(zipfile.ZipInfo(name, MADE), file.read_bytes(), zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, MADE), file.read_bytes(), zipfile.ZIP_DEFLATED)
     return path
 
 

@@ -81,8 +81,8 @@ def _compute_partition_parts(
     answers = rows.of(_build_query(rows, statistics, partitions), ANSWERS)
     # Two partitions are never in memory together, however many pieces they are in.
     pieces = _collect_pieces(fetch_batches(answers, order=["BUCKET", "PIECE"]))
-    for _, each in itertools.groupby(pieces, key=lambda piece: piece[0]):
-        yield statistics_codec.read("".join(text for _, text in each))
+    for _, group in itertools.groupby(pieces, key=lambda piece: piece[0]):
+        yield statistics_codec.read("".join(text for _, text in group))
 
 
 def _build_query(rows: Query, statistics: Mapping[str, Statistic], partitions: int) -> str:
@@ -97,12 +97,12 @@ def _build_query(rows: Query, statistics: Mapping[str, Statistic], partitions: i
         what="statistics",
         form=PARTS,
     )
-    given = [f"{cell} AS A{place}" for place, (cell, _) in enumerate(arguments)]
+    cells = [f"{cell} AS A{place}" for place, (cell, _) in enumerate(arguments)]
     bucket = f"MOD(ABS(HASH({quote_identifier(PLACE)})), {partitions}) AS BUCKET"
-    called = f"{function}({', '.join(f'r.A{place}' for place in range(len(given)))})"
+    called = f"{function}({', '.join(f'r.A{place}' for place in range(len(cells)))})"
     return (
         "SELECT r.BUCKET AS BUCKET, p.PIECE AS PIECE, p.PART AS PART "
-        f"FROM (SELECT {', '.join(given)}, {bucket} FROM ({rows.query})) AS r, "
+        f"FROM (SELECT {', '.join(cells)}, {bucket} FROM ({rows.query})) AS r, "
         f"TABLE({called} OVER (PARTITION BY r.BUCKET)) AS p"
     )
 
@@ -115,7 +115,9 @@ def _collect_pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, st
 
 def _list_arguments(schema: pa.Schema) -> list[tuple[str, str]] | None:
     """List the arguments of the function; None when they are too many."""
-    found = [
-        one for f in schema for one in value_codec.write_arguments(f, quote_identifier(f.name))
+    arguments = [
+        argument
+        for f in schema
+        for argument in value_codec.write_arguments(f, quote_identifier(f.name))
     ]
-    return found if len(found) <= MOST_ARGUMENTS else None
+    return arguments if len(arguments) <= MOST_ARGUMENTS else None

@@ -42,17 +42,17 @@ def pickle_function(function: Any, owner: type, packages: Collection[str]) -> tu
     Stays
         When it cannot be pickled, or needs another package.
     """
-    taken: set[str] = set()
+    packages_taken: set[str] = set()
     while True:
-        raw, roots, has_code = _pickle_and_note(function, taken)
-        lacking = {root for root in roots - taken if not _is_there(root, packages)}
+        raw, roots, has_code = _pickle_and_note(function, packages_taken)
+        lacking = {root for root in roots - packages_taken if not _is_there(root, packages)}
         if not lacking:
             return raw, has_code
         for root in sorted(lacking):
             foreign = root in _list_installed() and root != _find_root(owner)
             if foreign or root not in sys.modules:
                 raise CannotShip(f"it needs the package {root!r}, which is not there")
-        taken |= lacking
+        packages_taken |= lacking
 
 
 def _pickle_and_note(function: Any, by_value: Collection[str]) -> tuple[bytes, set[str], bool]:
@@ -123,9 +123,9 @@ def _is_by_value(module: types.ModuleType) -> bool:
     return module.__name__ in cloudpickle.list_registry_pickle_by_value()
 
 
-def _find_root(found: Any) -> str:
-    is_module = isinstance(found, types.ModuleType)
-    module = found.__name__ if is_module else getattr(found, "__module__", None)
+def _find_root(value: Any) -> str:
+    is_module = isinstance(value, types.ModuleType)
+    module = value.__name__ if is_module else getattr(value, "__module__", None)
     return str(module or "builtins").partition(".")[0]
 
 

@@ -128,14 +128,16 @@ def register_function(
     """
     with create_temporary_folder() as folder:
         archive = zipped(_write_content(content, folder / "saved"), folder / SAVED)
-        text = repr([handler, what, form, runtime, list(kinds), [list(one) for one in further]])
+        text = repr(
+            [handler, what, form, runtime, list(kinds), [list(argument) for argument in further]]
+        )
         key = hashlib.sha256(archive.read_bytes() + text.encode()).hexdigest()
-        known = _made.setdefault(database, {})
-        if key not in known:
+        functions = _made.setdefault(database, {})
+        if key not in functions:
             files = [archive, package_archive.write_archive(folder)]
             code = _write_code(form, handler, what, further)
-            known[key] = _create_function(database, code, form.returns, files, kinds, runtime)
-        return known[key]
+            functions[key] = _create_function(database, code, form.returns, files, kinds, runtime)
+        return functions[key]
 
 
 def _create_function(
@@ -166,7 +168,7 @@ def _create_function(
 def _write_code(
     form: FunctionForm, handler: str, what: str, further: Sequence[Sequence[str]]
 ) -> str:
-    arguments = [repr(SAVED), *(repr(list(one)) for one in further)]
+    arguments = [repr(SAVED), *(repr(list(argument)) for argument in further)]
     told = f"{MARK!r}, {what!r}"
     return form.code.format(handler=handler, arguments=", ".join(arguments), told=told)
 

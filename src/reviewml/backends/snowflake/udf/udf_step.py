@@ -93,7 +93,7 @@ class PythonStep:
     def of(cls, operation: BatchOperation, before: pa.Schema, after: pa.Schema) -> PythonStep:
         """Return it, or raise `CannotShip`."""
         reads = narrow_schema(before, operation.reads(before))
-        found = cls(
+        step = cls(
             operation.name,
             package_operation(operation),
             reads,
@@ -101,23 +101,23 @@ class PythonStep:
             after,
         )
         try:
-            [value_codec.to_column_sql(after.field(name), "") for name in found.makes]
-            wide = len(found._list_arguments({})) > registration.MOST_ARGUMENTS
+            [value_codec.to_column_sql(after.field(name), "") for name in step.makes]
+            wide = len(step._list_arguments({})) > registration.MOST_ARGUMENTS
         except SchemaError:
             raise CannotShip("a column of it has a type that Snowflake cannot hold") from None
         if wide:
             raise CannotShip("it looks at too many columns")
-        return found
+        return step
 
     def __call__(self, rows: Query) -> Query:
         schema = rows.schema.append(pa.field(ANSWERS, pa.list_(pa.string())))
         called = rows.select(schema, {ANSWERS: self.call(rows.database)})
         texts = self.texts(quote_identifier(ANSWERS))
-        made = {
+        cells = {
             name: value_codec.to_column_sql(self.after.field(name), text)
             for name, text in texts.items()
         }
-        return called.select(self.after, made)
+        return called.select(self.after, cells)
 
     def call(self, database: SnowflakeSession, given: Mapping[str, str] | None = None) -> str:
         """Return the expression of what the function gives for a row.
@@ -130,13 +130,13 @@ class PythonStep:
             SQL expressions of the columns that are not called so there.
         """
         cells, kinds = zip(*self._list_arguments(given or {}), strict=True)
-        told = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
+        further = [[self.reads.serialize().to_pybytes().hex()], self.makes, *self.brought.further]
         function = registration.register_function(
             database,
             self.brought.handler,
             self.brought.content,
             kinds,
-            told,
+            further,
             what=f"step {self.name!r}",
             runtime=self.brought.runtime,
         )
@@ -146,11 +146,16 @@ class PythonStep:
         """Return the expressions of the columns, as text, of what the function gave."""
         return {name: f"GET({answers}, {place})::TEXT" for place, name in enumerate(self.makes)}
 
-    def _list_arguments(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    def _list_arguments(self, cells_by_name: Mapping[str, str]) -> list[tuple[str, str]]:
         cells = [
-            (field, given.get(field.name, quote_identifier(field.name))) for field in self.reads
+            (field, cells_by_name.get(field.name, quote_identifier(field.name)))
+            for field in self.reads
         ]
-        return [one for field, cell in cells for one in value_codec.write_arguments(field, cell)]
+        return [
+            argument
+            for field, cell in cells
+            for argument in value_codec.write_arguments(field, cell)
+        ]
 
 
 # -- what is kept -------------------------------------------------------------------------------

@@ -41,12 +41,12 @@ def write_arguments(field: pa.Field, column: str) -> list[tuple[str, str]]:
     return [(f"({kind.fetched.format(column)})::TEXT", "TEXT")]
 
 
-def decode_argument(given: Iterator[pd.Series], field: pa.Field) -> pa.Array:
+def decode_argument(series: Iterator[pd.Series], field: pa.Field) -> pa.Array:
     """Return a column of what a function was given, of which it takes as much as is its own."""
     kind = find_sql_type(field)
-    values = next(given)
+    values = next(series)
     if kind.name == "FLOAT":
-        null = next(given).to_numpy(bool)
+        null = next(series).to_numpy(bool)
         return restore_column(pa.array(values.to_numpy(float), pa.float64(), mask=null), field)
     if kind.name == "BINARY":
         return restore_column(pa.array(values, pa.binary(), from_pandas=True), field)
