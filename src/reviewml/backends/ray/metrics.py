@@ -15,7 +15,7 @@ SECONDS = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
 
 
 @dataclasses.dataclass(frozen=True)
-class Metrics:
+class RayMetrics:
     """Counters of one step on this worker; Ray adds them up [1]_.
 
     References

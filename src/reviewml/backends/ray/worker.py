@@ -17,7 +17,7 @@ import threadpoolctl
 from reviewml.backends.ray import cluster
 from reviewml.backends.ray.coordinator import Coordinator
 from reviewml.backends.ray.fault_isolation import FaultIsolator
-from reviewml.backends.ray.metrics import Metrics
+from reviewml.backends.ray.metrics import RayMetrics
 from reviewml.operations.operation import BatchOperation
 from reviewml.rows.bookkeeping import make_empty_batch
 
@@ -68,7 +68,7 @@ class WorkerSteps:
         use_threads(self.threads)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        metrics, apply = Metrics.of(self.name), FaultIsolator(self.operations, self.ledger)
+        metrics, apply = RayMetrics.of(self.name), FaultIsolator(self.operations, self.ledger)
         done = []
         for batch in batches_of(block, self.schema):
             started = time.perf_counter()

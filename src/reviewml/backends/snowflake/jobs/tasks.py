@@ -7,7 +7,7 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +25,11 @@ from reviewml.saving.components import describe, rebuild
 from reviewml.steps.component import Component
 from reviewml.steps.enricher import Enricher
 from reviewml.steps.featurizer import Feature
+from reviewml.steps.model import Model
 from reviewml.steps.trainer import Examples, Target
 from reviewml.storage.write_errors import explain_spill_errors
 
 if TYPE_CHECKING:
-    from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
     from reviewml.data.backend import Backend
     from reviewml.data.store import EnrichmentStore
 
@@ -179,9 +179,27 @@ def _count_machines(ray: Any) -> int:
 # -- training on features -----------------------------------------------------------------------
 
 
+class PoolTrainer(Protocol):
+    """A trainer that a job runs; see `SnowflakeXGBoost`."""
+
+    @property
+    def target_instances(self) -> int:
+        """Number of machines that train together."""
+
+    def train_alone(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> Model:
+        """Train on this machine."""
+
+    def train_together(
+        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
+    ) -> Model:
+        """Train on all machines of the job."""
+
+
 def write_train_task(
     folder: Path,
-    trainer: SnowflakeXGBoost,
+    trainer: Component,
     examples: Examples,
     features: Sequence[Feature],
     valid: Examples | None,
@@ -214,7 +232,7 @@ def write_train_task(
 
 
 def _train(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    trainer: SnowflakeXGBoost = _rebuild_component(task["trainer"])
+    trainer: PoolTrainer = _rebuild_component(task["trainer"])
     # One machine gives the same bytes as any other.
     train = trainer.train_together if trainer.target_instances > 1 else trainer.train_alone
     features = [
