@@ -287,7 +287,7 @@ def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     pipe = fitted()
     parts = registration.make_parts(model=pipe.model_)
     folder = saving.save(parts, tmp_path / "saved")
-    registration.zipped(folder, tmp_path / "saved.zip")
+    registration.zip_folder(folder, tmp_path / "saved.zip")
     archive = package_archive.write_archive(tmp_path)
     code = ALONE.format(archive=str(archive), folder=f"{tmp_path}/", width=len(pipe.features_))
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})

@@ -310,7 +310,7 @@ def test_what_is_taken_there_needs_no_reviewml_there(tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     raw = pickle.dumps({"words": DocumentCounts("text", ("text",))})
     (tmp_path / "saved" / handlers.PICKLE).write_bytes(raw)
-    registration.zipped(tmp_path / "saved", tmp_path / "saved.zip")
+    registration.zip_folder(tmp_path / "saved", tmp_path / "saved.zip")
     schema = pa.schema([("text", pa.string())]).serialize().to_pybytes().hex()
     code = ALONE.format(
         archive=str(package_archive.write_archive(tmp_path)), folder=f"{tmp_path}/", schema=schema

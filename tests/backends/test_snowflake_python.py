@@ -550,7 +550,7 @@ def test_a_users_class_needs_nothing_of_the_user_there(tmp_path: Path) -> None:
     content = package_operation(function).content
     assert isinstance(content, bytes)
     (folder / "function.pickle").write_bytes(content)
-    registration.zipped(folder, tmp_path / "saved.zip")
+    registration.zip_folder(folder, tmp_path / "saved.zip")
     schema = as_dataset(pa.table({"text": ["a"]}), Roles.of(text="text")).full_schema
     code = ALONE.format(
         archive=str(package_archive.write_archive(tmp_path)),

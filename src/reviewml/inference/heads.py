@@ -30,7 +30,7 @@ class Head(nn.Module):
         token_type_ids: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the model."""
-        inputs = _given(attention_mask=attention_mask, token_type_ids=token_type_ids)
+        inputs = _drop_none(attention_mask=attention_mask, token_type_ids=token_type_ids)
         outputs = self.model(input_ids=input_ids, **inputs, **self.fixed)
         return self.take_output(outputs, attention_mask)
 
@@ -80,5 +80,5 @@ def _disable_cache(model: Any) -> dict[str, bool]:
     return {"use_cache": False} if "use_cache" in accepts else {}
 
 
-def _given(**inputs: torch.Tensor | None) -> dict[str, torch.Tensor]:
+def _drop_none(**inputs: torch.Tensor | None) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in inputs.items() if tensor is not None}

@@ -127,7 +127,7 @@ def register_function(
         Version of Python, which code that is pickled depends on.
     """
     with create_temporary_folder() as folder:
-        archive = zipped(_write_content(content, folder / "saved"), folder / SAVED)
+        archive = zip_folder(_write_content(content, folder / "saved"), folder / SAVED)
         text = repr(
             [handler, what, form, runtime, list(kinds), [list(argument) for argument in further]]
         )
@@ -187,7 +187,7 @@ def _write_content(content: Content, folder: Path) -> Path:
     return folder
 
 
-def zipped(folder: Path, archive: Path) -> Path:
+def zip_folder(folder: Path, archive: Path) -> Path:
     """Write the files of a folder into an archive, and return that."""
     with zipfile.ZipFile(archive, "w") as file:
         for path in sorted(each for each in folder.rglob("*") if each.is_file()):
