@@ -252,7 +252,7 @@ def suggest_names(name: str, names: Iterable[str]) -> str:
 
     Examples
     --------
-    >>> did_you_mean("sentimnt", ["sentiment", "quality"])
+    >>> suggest_names("sentimnt", ["sentiment", "quality"])
     "Did you mean 'sentiment'?"
     """
     names = sorted(names)

@@ -24,7 +24,7 @@ def mask_errors(make: Callable[[str], Exception]) -> Callable[[Callable[P, T]], 
     Examples
     --------
     >>> from reviewml.errors import RegistryError
-    >>> @masks_errors(RegistryError)
+    >>> @mask_errors(RegistryError)
     ... def connect():
     ...     raise OSError("cannot reach https://me:hunter2@host")
     >>> connect()

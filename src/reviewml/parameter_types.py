@@ -1,6 +1,6 @@
 """Arguments, compared with the types that functions and constructors declare.
 
->>> fits(("a", "b"), Sequence[str]), fits(3, float), fits("3", float | None)
+>>> is_of_type(("a", "b"), Sequence[str]), is_of_type(3, float), is_of_type("3", float | None)
 (True, True, False)
 """
 

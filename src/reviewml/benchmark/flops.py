@@ -74,7 +74,7 @@ def fit_polynomial(points: Mapping[int, int]) -> Operations:
 
     Examples
     --------
-    >>> polynomial({1: 1, 2: 4, 3: 9})(10)
+    >>> fit_polynomial({1: 1, 2: 4, 3: 9})(10)
     100
     """
 

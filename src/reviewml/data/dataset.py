@@ -115,7 +115,7 @@ class Dataset(Relation):
         return roles_of(self.full_schema)
 
     def apply(self, operation: Operation) -> Self:
-        """Return the rows that an operation makes of these, computed when they are asked for."""
+        """Apply an operation lazily; rows are computed when they are read."""
         match operation:
             case Sample():
                 rows = draw_sample(self, operation)
@@ -149,7 +149,7 @@ class Dataset(Relation):
         return self.apply(AssignRoles(roles))
 
     def raise_on_error(self) -> Self:
-        """Return the same rows, raising `RowsFailed` at the first that failed."""
+        """Raise `RowsFailed` at the first row that failed, when the rows are read."""
         return self.apply(FailOnError())
 
     def batches(self, size: int | None = None) -> Iterator[pa.RecordBatch]:
@@ -192,7 +192,7 @@ class Dataset(Relation):
         )
 
     def count(self) -> int:
-        """Return the number of rows, those that failed included."""
+        """Count the rows, including those that failed."""
         return sum(len(batch) for batch in self.full_batches())
 
     def write(self, path: str | os.PathLike[str]) -> Path:
@@ -210,11 +210,11 @@ class Dataset(Relation):
         return written
 
     def to_arrow(self) -> pa.Table:
-        """Return all rows as an Arrow table, in memory."""
+        """Read all rows into memory as an Arrow table."""
         return pa.Table.from_batches(self.batches(), schema=self.schema)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return all rows as a pandas data frame, in memory.
+        """Read all rows into memory as a pandas data frame.
 
         Whole numbers and truth values with nulls among them have pandas' own types for that,
         such as ``Int64`` and ``boolean``: as floats they would be rounded.
@@ -224,11 +224,11 @@ class Dataset(Relation):
         )
 
     def head(self, n: int = 5) -> pa.Table:
-        """Return the first `n` rows as an Arrow table."""
+        """Read the first `n` rows as an Arrow table."""
         return self.limit(n).to_arrow()
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column of all rows, in memory."""
+        """Read one column of all rows into memory."""
         return self.select([name]).to_arrow().column(name)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:

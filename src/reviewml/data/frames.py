@@ -39,7 +39,7 @@ def is_frame(data: Any) -> bool:
 
 
 def append_to_frame(frame_given: Any, dataset: Dataset, added: Sequence[str]) -> Any:
-    """Return a frame as it was given with the added columns, or the dataset itself."""
+    """Append the added columns to a frame; other data gives the dataset itself."""
     if not is_frame(frame_given):
         return dataset
     selected = dataset.select(list(added))

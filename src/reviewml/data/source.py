@@ -76,7 +76,7 @@ class Source(Relation):
         """
 
     def with_types(self, types: Mapping[str, pa.DataType], required: Iterable[str] = ()) -> Self:
-        """Return the source such that types it has to infer are those that were fitted on.
+        """Use the types that were fitted on in place of inferred ones.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Source(Relation):
         return self
 
     def local_paths(self) -> Sequence[str]:
-        """Return the files or folders that whoever reads the parts must see."""
+        """List the files or folders that every process that reads the partitions must see."""
         return ()
 
     def ray_read(self) -> RayRead | None:
@@ -103,21 +103,21 @@ class Source(Relation):
         return next(next(self.partitions()).read()).schema
 
     def apply(self, operation: Operation) -> Self:
-        """Return the source with an operation to be run once its rows are read."""
+        """Append an operation, to be run when the rows are read."""
         # Keys name something: text files read them exactly, or as text.
         applied = self.with_keys(operation.key_columns)
         applied.operations = (*self.operations, operation)
         return applied
 
     def with_keys(self, columns: Iterable[str]) -> Self:
-        """Return the same rows, where the values of these columns identify something."""
+        """Add key columns, whose values identify something."""
         keyed = copy.copy(self)
         keyed.key_columns = self.key_columns.union(columns)
         return keyed
 
 
 def with_keys(data: Any, columns: Iterable[str]) -> Any:
-    """Return data with these columns as keys, where it is a path or a source; else as it is."""
+    """Add key columns to a path or a source; other data is returned unchanged."""
     if isinstance(data, str | os.PathLike):
         data = plugins.load("sources", "files")(data)
     return data.with_keys(columns) if isinstance(data, Source) else data

@@ -24,7 +24,7 @@ class TextTable:
 
     Examples
     --------
-    >>> print(Table("", ("metric", "value"), [("auc", "0.96"), ("brier", "0.1")]).text())
+    >>> print(TextTable("", ("metric", "value"), [("auc", "0.96"), ("brier", "0.1")]).text())
     metric  value
     auc      0.96
     brier     0.1

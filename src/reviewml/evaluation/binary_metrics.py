@@ -28,8 +28,8 @@ class BinaryMetrics(Metrics):
 
     Examples
     --------
-    >>> judge = BinaryJudge(np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9]), ("no", "yes"))
-    >>> judge.confusion()
+    >>> judge = BinaryMetrics(np.array([0.0, 1, 1]), np.array([0.2, 0.4, 0.9]), ("no", "yes"))
+    >>> judge.count_confusion()
     ((1, 0), (1, 1))
     """
 

@@ -38,7 +38,7 @@ class Bootstrap:
 
     Examples
     --------
-    >>> weights = next(Bootstrap(resamples=2).weights(4))
+    >>> weights = next(Bootstrap(resamples=2).draw_weights(4))
     >>> weights.shape, weights.sum(axis=1).tolist()
     ((2, 4), [4.0, 4.0])
     """

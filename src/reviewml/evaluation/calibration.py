@@ -61,8 +61,8 @@ class CalibrationBins:
 
     Examples
     --------
-    >>> binned = Binned(np.array([0.25] * 4), np.array([1.0, 0, 0, 0]))
-    >>> binned.error(), len(binned.table())
+    >>> binned = CalibrationBins(np.array([0.25] * 4), np.array([1.0, 0, 0, 0]))
+    >>> binned.compute_error(), len(binned.table())
     (0.0, 1)
     """
 

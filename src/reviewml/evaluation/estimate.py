@@ -58,7 +58,7 @@ def format_figure(value: float) -> str:
 
     Examples
     --------
-    >>> figure(0.5), figure(1234.5678)
+    >>> format_figure(0.5), format_figure(1234.5678)
     ('0.5000', '1,235')
     """
     digits = len(str(int(abs(value))))

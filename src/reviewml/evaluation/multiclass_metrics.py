@@ -37,8 +37,8 @@ class MulticlassMetrics(Metrics):
 
     Examples
     --------
-    >>> judge = MulticlassJudge(np.array([0.0, 1, 2]), np.eye(3), ("a", "b", "c"))
-    >>> judge.figures()["macro_auc"]
+    >>> judge = MulticlassMetrics(np.array([0.0, 1, 2]), np.eye(3), ("a", "b", "c"))
+    >>> judge.compute_values()["macro_auc"]
     1.0
     """
 

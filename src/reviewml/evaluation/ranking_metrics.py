@@ -23,7 +23,7 @@ class Ranking:
     Examples
     --------
     >>> ranking = Ranking(np.array([0.1, 0.4, 0.8]), np.array([False, True, True]))
-    >>> float(ranking.auc(np.ones((1, 3)))[0])
+    >>> float(ranking.compute_auc(np.ones((1, 3)))[0])
     1.0
     """
 

@@ -21,7 +21,7 @@ class RegressionMetrics(Metrics):
 
     Examples
     --------
-    >>> RegressionJudge(np.array([1.0, 2, 3]), np.array([1.0, 2, 5])).figures()["mae"]
+    >>> RegressionMetrics(np.array([1.0, 2, 3]), np.array([1.0, 2, 5])).compute_values()["mae"]
     0.6666666666666666
     """
 

@@ -57,7 +57,7 @@ def measure_agreement(expected: Floats, found: Floats, classes: Sequence[str]) -
     --------
     >>> import numpy as np
     >>> same = np.array([[0.9, 0.1], [0.2, 0.8]])
-    >>> agreement(same, same, ["yes", "no"])["label"]
+    >>> measure_agreement(same, same, ["yes", "no"])["label"]
     1.0
     """
     from scipy.stats import binomtest

@@ -124,7 +124,7 @@ def list_measures(aggregate: Aggregate) -> tuple[GroupMeasure, ...]:
 
 
 def null_nan(column: pa.Array) -> pa.Array:
-    """Return the values of a column, null for NaN."""
+    """Replace NaN with null in a column."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_float16(column.type):
@@ -135,7 +135,7 @@ def null_nan(column: pa.Array) -> pa.Array:
 
 
 def _drop_signs_of_zeros(values: pa.Array) -> pa.Array:
-    """Return floats with -0 as 0: of the two, which is less depends on the order of the rows."""
+    """Replace -0 with 0, since which of the two is less depends on the order of the rows."""
     if not pa.types.is_floating(values.type):
         return values
     return pc.add(values, pa.scalar(0, values.type))
@@ -163,7 +163,7 @@ def to_units(name: str, values: pa.Array) -> pa.Array:
 
 
 def _unscale(decimals: pa.Array) -> pa.Array:
-    """Return decimals without their point, as Arrow holds them."""
+    """Convert decimals to their unscaled integers, as Arrow stores them."""
     plain = decimals.cast(pa.decimal128(38, decimals.type.scale))
     return pa.Array.from_buffers(
         pa.decimal128(38, 0), len(plain), plain.buffers(), offset=plain.offset
@@ -180,7 +180,7 @@ def make_too_large_error(name: str) -> SchemaError:
 
 
 def decide_condition(condition: pc.Expression, batch: pa.RecordBatch) -> pa.Array:
-    """Evaluate a condition on each row; null where it is not decided."""
+    """Evaluate a condition on each row; null where it is neither true nor false."""
     from pyarrow import acero
 
     rows = acero.TableSourceNodeOptions(pa.Table.from_batches([batch]))

@@ -46,7 +46,7 @@ class AskDatabase(BatchOperation):
         return self.enricher.resources
 
     def call(self, columns: Mapping[str, str]) -> Call:
-        """Make the call, of SQL expressions of what the enricher needs."""
+        """Make the call from SQL expressions of the columns that the enricher needs."""
         call = ask_for_call(self.enricher, columns, self.stage)
         assert call is not None
         return call
@@ -57,7 +57,7 @@ class AskDatabase(BatchOperation):
         return with_origin(added_schema, self.enricher.adds, self.enricher.origin())
 
     def setup(self) -> None:
-        """Raise: batches are only made of rows that have left their database."""
+        """Raise an error, since rows in batches have already left their database."""
         raise CapabilityError(
             f"step {self.stage!r} ({type(self.enricher).__name__}) is computed by Snowflake, and "
             "the rows are not there: run the pipeline with .on('snowflake'), or use an enricher "

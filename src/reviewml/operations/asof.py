@@ -116,12 +116,12 @@ class AsofAggregates:
     last: str | None
 
     def duplicates(self, events: pa.Schema) -> DropDuplicates | None:
-        """Find which events are one; None when they have no ids."""
+        """Make the operation that drops duplicate events; None when events have no ids."""
         keys = list(self.keys.values())
         return DropDuplicates.of_events(events, keys, [self.event_time, *self.sums])
 
     def columns(self) -> dict[str, pa.DataType]:
-        """Return the columns that are added."""
+        """List the added columns and their types."""
         counts = ("count", *self.sums)
         columns_added = {f"{name}_{what}": pa.int64() for name in self.windows for what in counts}
         return (
@@ -129,7 +129,7 @@ class AsofAggregates:
         )
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of rows with the added columns, which must be new."""
+        """Add the new columns to the schema of the rows."""
         for name, kind in self.columns().items():
             if name in schema.names:
                 raise SchemaError(f"the rows already have a column {name!r}: rename it.")

@@ -58,7 +58,7 @@ class CachedEnrich(Enrich):
             self._note_unwritable(error)
 
     def look_up(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
-        """Return keys of rows without values in the store, and of those with; reads no values."""
+        """Split the keys of a batch into those missing from the store and those in it."""
         keys = hash_rows(self.view.columns(batch, roles_of(batch.schema))).unique()
         is_known = pa.array(self.store.known(self.shelf, keys))
         return keys.filter(pa.compute.invert(is_known)), keys.filter(is_known)

@@ -68,7 +68,7 @@ class SelectRoles(BatchOperation):
         return pa.RecordBatch.from_arrays(view.columns, schema=schema)
 
     def columns(self, batch: pa.RecordBatch, roles: Roles) -> pa.RecordBatch:
-        """Return the batch the enricher sees."""
+        """Select the columns that the enricher sees."""
         selected = {name: get_role_column(batch, roles, name) for name in self.needs}
         own = self.enricher.own_roles().list_named()
         for name, column in selected.items():
@@ -104,7 +104,7 @@ class SelectRoles(BatchOperation):
 
 
 def with_added(schema: pa.Schema, adds: Mapping[str, pa.DataType], stage: str) -> pa.Schema:
-    """Return the schema with the columns that a step adds, which must be new."""
+    """Add the columns of a step to a schema, which must not have them yet."""
     for name, kind in adds.items():
         if name in schema.names:
             raise SchemaError(

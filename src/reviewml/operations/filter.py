@@ -47,7 +47,7 @@ class Filter(BatchOperation):
 
 
 def decide_rows(method: str, decide: Callable[[], T]) -> T:
-    """Decide a condition; say that it cannot be in place of Arrow, whose error quotes cells.
+    """Evaluate a condition, and raise an error that quotes no cells when Arrow cannot.
 
     Parameters
     ----------

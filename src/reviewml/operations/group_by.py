@@ -319,7 +319,7 @@ class FailedRows(Tally):
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> Self:
-        """Count them in a batch."""
+        """Count the failed rows of a batch."""
         errors = batch.column(ERRORS)
         failed = len(errors) - errors.null_count
         places = batch.column(PLACE).filter(errors.is_valid()) if failed else []

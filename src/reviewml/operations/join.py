@@ -102,7 +102,7 @@ class Join(Operation):
         return [name for name in visible(right.names) if name not in same]
 
     def keys_not_unique(self, side: Side, key: Mapping[str, Any], times: int) -> JoinError:
-        """Make the error for a key that stands several times where it must be unique."""
+        """Make the error for a key that occurs several times where it must be unique."""
         described_key = ", ".join(
             f"{column}={describe_value(value)}" for column, value in key.items()
         )

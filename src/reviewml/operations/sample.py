@@ -68,11 +68,11 @@ class SmallestHashes(ColumnStatistic):
         object.__setattr__(self, "random_state", random_state)
 
     def hashes(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Return the hash of each row."""
+        """Hash the id of each row."""
         return stable_hash(identify_rows(batch, roles_of(batch.schema)), seed=self.random_state)
 
     def groups(self, batch: pa.RecordBatch) -> list[Any]:
-        """Return the group of each row; NaN is as good as null."""
+        """Get the group of each row; NaN and null are one group."""
         if not self.column:
             return [None] * len(batch)
         column = batch.column(self.column)

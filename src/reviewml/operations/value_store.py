@@ -33,7 +33,7 @@ class Shelf:
 
     @classmethod
     def of(cls, enricher: RowStep) -> Shelf:
-        """Return the shelf of an enricher that is fitted and set up."""
+        """Build the shelf of an enricher that is fitted and set up."""
         columns = pa.schema(list(enricher.adds.items()))
         types = [(field.name, str(field.type)) for field in columns]
         return cls(digest([enricher.fingerprint(), types]), type(enricher).__name__, columns)

@@ -108,7 +108,7 @@ def _to_json(row: dict[str, Any]) -> str:
 
 
 def _null_nonfinite(value: Any) -> Any:
-    """Return plain values with null for NaN and infinity, which JSON does not have."""
+    """Replace NaN and infinity with null, since JSON does not have them."""
     if isinstance(value, dict):
         return {key: _null_nonfinite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

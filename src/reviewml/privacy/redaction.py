@@ -228,13 +228,13 @@ def redact(text: str) -> str:
 
     Examples
     --------
-    >>> masked("s3://key:secret@bucket/reviews.csv")
+    >>> redact("s3://key:secret@bucket/reviews.csv")
     's3://…@bucket/reviews.csv'
-    >>> masked("abfs://box@account/reviews.csv?sig=secret")
+    >>> redact("abfs://box@account/reviews.csv?sig=secret")
     'abfs://…@account/reviews.csv?…'
-    >>> masked("host=db password=secret")
+    >>> redact("host=db password=secret")
     'host=db password=…'
-    >>> masked('{"user": "me", "password": "secret"}')
+    >>> redact('{"user": "me", "password": "secret"}')
     '{"user": "me", "password": …}'
     """
     for pattern, replacement in RULES:
@@ -276,9 +276,9 @@ def is_secret_shown(value: str) -> bool:
 
     Examples
     --------
-    >>> shows_secret("Bearer 4f2a9c1d"), shows_secret("account=x;password=hunter2")
+    >>> is_secret_shown("Bearer 4f2a9c1d"), is_secret_shown("account=x;password=hunter2")
     (True, True)
-    >>> shows_secret("https://models.example/x.onnx?download=true")
+    >>> is_secret_shown("https://models.example/x.onnx?download=true")
     False
     """
     certain = (rule for rule in RULES if rule[0] not in UNCERTAIN)

@@ -33,7 +33,7 @@ def open_registry(
 
     Examples
     --------
-    >>> registry_at("s3://bucket/models"), registry_at("models")
+    >>> open_registry("s3://bucket/models"), open_registry("models")
     (SharedRegistry('s3://bucket/models'), LocalRegistry('models'))
     """
     if os.fspath(place).startswith("snowflake:"):

@@ -35,12 +35,12 @@ BLANKS = "".join(chr(code) for first, last in CODES for code in range(first, las
 
 
 def is_blank(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Find which texts show nothing; null where there is none."""
+    """Check which texts are blank; null where a text is null."""
     return pc.equal(pc.utf8_ltrim(texts, BLANKS), "")
 
 
 def null_blanks(texts: pa.Array) -> pa.Array:
-    """Replace texts that show nothing by null.
+    """Replace blank texts with null.
 
     Parameters
     ----------

@@ -24,20 +24,20 @@ from reviewml.rows.roles import (
 
 
 def drop_bookkeeping(schema: pa.Schema) -> pa.Schema:
-    """Return the schema without the bookkeeping columns."""
+    """Drop the bookkeeping columns from a schema."""
     fields = [schema.field(name) for name in visible(schema.names)]
     return pa.schema(fields, metadata=schema.metadata)
 
 
 def make_empty_batch(schema: pa.Schema) -> pa.RecordBatch:
-    """Return a batch of a schema without any row."""
+    """Make a batch of a schema that has no rows."""
     return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
 
 
 def with_bookkeeping(
     batch: pa.RecordBatch, places: pa.Array, errors: pa.Array | None = None
 ) -> pa.RecordBatch:
-    """Return the batch with the bookkeeping columns appended.
+    """Append the bookkeeping columns to a batch.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def with_bookkeeping(
 
 
 def insert_field(schema: pa.Schema, field: pa.Field) -> pa.Schema:
-    """Return the schema with a column added behind the user's own."""
+    """Insert a field after the user's columns, before the bookkeeping columns."""
     place = schema.get_field_index(PLACE)
     return schema.insert(place if place >= 0 else len(schema), field)
 
@@ -62,13 +62,13 @@ def insert_field(schema: pa.Schema, field: pa.Field) -> pa.Schema:
 def with_columns(
     batch: pa.RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema
 ) -> pa.RecordBatch:
-    """Return a batch of this schema, of these columns and otherwise those it has."""
+    """Build a batch of a schema from new columns and the columns that the batch has."""
     arrays = [columns[name] if name in columns else batch.column(name) for name in schema.names]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def get_ids(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
-    """Return the ids as they are, null where one is missing; places where rows have no id."""
+    """Get the id of each row, null where it is missing; the place where rows have no id column."""
     has_id = roles.id is not None and roles.id in batch.schema.names
     return as_keys(batch.column(roles.id if has_id else PLACE))
 
@@ -82,7 +82,7 @@ def identify_rows(batch: pa.RecordBatch, roles: Roles) -> pa.Array:
 
 
 def resize_batches(batches: Iterable[pa.RecordBatch], size: int | None) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches of exactly `size`, the last one excepted."""
+    """Split or merge batches to exactly `size` rows each; the last may be smaller."""
     if size is None:
         yield from batches
         return
@@ -100,14 +100,14 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int | None) -> Itera
 
 
 def make_errors_array(errors: Mapping[int, Sequence[Mapping[str, object]]], rows: int) -> pa.Array:
-    """Return the bookkeeping column for a batch from the errors of some of its rows."""
+    """Make the bookkeeping column of errors for a batch."""
     if not errors:
         return pa.nulls(rows, ERRORS_TYPE)
     return pa.array([errors.get(position) for position in range(rows)], ERRORS_TYPE)
 
 
 def append_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
-    """Return the batch with errors added to those its rows already have."""
+    """Append errors to those that the rows of a batch already have."""
     if more.null_count == len(more):
         return batch
     before = batch.column(ERRORS).to_pylist()
@@ -120,7 +120,7 @@ def append_errors(batch: pa.RecordBatch, more: pa.Array) -> pa.RecordBatch:
 
 
 def narrow_schema(schema: pa.Schema, names: Container[object]) -> pa.Schema:
-    """Return the schema of some of the columns; roles whose columns go are dropped."""
+    """Select columns of a schema, and drop the roles whose columns are not selected."""
     narrowed = pa.schema([field for field in schema if field.name in names], schema.metadata)
     return with_roles(narrowed, keep_existing_roles(narrowed, roles_of(schema)))
 
@@ -138,7 +138,7 @@ class ResultErrors:
         self._parts: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take what went wrong with the rows of one batch."""
+        """Add the errors of the rows of a batch."""
         errors = batch.column(ERRORS)
         if errors.null_count == len(errors):
             return
@@ -159,7 +159,7 @@ class ResultErrors:
         ]
 
     def table(self) -> pa.Table:
-        """Return one row for each error."""
+        """Build a table with one row for each error."""
         return pa.Table.from_batches(self._parts, schema=self._schema)
 
 

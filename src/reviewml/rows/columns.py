@@ -37,7 +37,7 @@ YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800
 
 
 def as_lists(matrix: npt.NDArray[Any]) -> pa.Array:
-    """Return a matrix as one column: a list for each row.
+    """Convert a matrix to a column with one list for each row.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def as_lists(matrix: npt.NDArray[Any]) -> pa.Array:
 
 
 def as_matrix(lists: pa.Array) -> npt.NDArray[Any]:
-    """Return a column of lists without nulls as a matrix, shape ``(n_rows, n)``."""
+    """Convert a column of lists without nulls to a matrix, shape ``(n_rows, n)``."""
     return np.asarray(lists.flatten()).reshape(len(lists), lists.type.list_size)
 
 
 def as_array(values: Any) -> pa.Array:
-    """Return `values` as one Arrow array; NaN and NaT become null.
+    """Convert `values` to one Arrow array; NaN and NaT become null.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def as_array(values: Any) -> pa.Array:
 
 
 def convert_table_to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a table as a pandas frame with every whole number as it is.
+    """Convert a table to a pandas frame without rounding whole numbers.
 
     Where nulls are among whole numbers or truth values, the column is of pandas' own type for
     that, such as ``Int64`` or ``boolean``: NumPy has none, and float64 would round.
 
     Examples
     --------
-    >>> frame = table_to_pandas(pa.table({"id": [2**53 + 1, None], "stars": [5, 4]}))
+    >>> frame = convert_table_to_pandas(pa.table({"id": [2**53 + 1, None], "stars": [5, 4]}))
     >>> frame.dtypes.astype(str).to_dict(), int(frame["id"][0])
     ({'id': 'Int64', 'stars': 'int64'}, 9007199254740993)
     """
@@ -99,7 +99,7 @@ def convert_table_to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def convert_column_to_pandas(column: pa.ChunkedArray) -> pd.Series:
-    """Return a column as a pandas series with every whole number as it is."""
+    """Convert a column to a pandas series without rounding whole numbers."""
     import pandas as pd
 
     if not _would_round(column):

@@ -28,7 +28,7 @@ def has_floats(kind: pa.DataType) -> bool:
 
 
 def as_keys(column: pa.Array) -> pa.Array:
-    """Return a column as keys are compared: NaN is not a value, and zeros of both signs are one.
+    """Normalize a key column: NaN becomes null, and -0.0 becomes 0.0.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def map_to_unit_interval(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float
 
 
 def digest(value: Any) -> str:
-    """Return the SHA-256 of plain data: JSON types and NumPy arrays, in any nesting.
+    """Compute the SHA-256 of plain data: JSON types and NumPy arrays, in any nesting.
 
     What has a fingerprint, as components do, stands for that.
 

@@ -13,7 +13,7 @@ NAMES = b"reviewml:names"
 
 
 def named_list(value_type: pa.DataType, names: Sequence[str]) -> pa.DataType:
-    """Return the type of a list with one value for each name.
+    """Make the type of a fixed-size list whose places have names.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def named_list(value_type: pa.DataType, names: Sequence[str]) -> pa.DataType:
     Examples
     --------
     >>> import pyarrow as pa
-    >>> names_of(named_list(pa.float32(), ["fits", "torn"]))
+    >>> get_names(named_list(pa.float32(), ["fits", "torn"]))
     ['fits', 'torn']
     """
     metadata = {NAMES: json.dumps(list(names), ensure_ascii=False).encode()}
@@ -38,7 +38,7 @@ def has_names(list_type: pa.DataType) -> bool:
 
 
 def get_names(list_type: pa.DataType) -> list[str]:
-    """Return the names of the places of a fixed-size list: their numbers when it has none."""
+    """Get the names of the places of a fixed-size list, or their numbers when it has no names."""
     if has_names(list_type):
         names: list[str] = json.loads(list_type.value_field.metadata[NAMES])
         return names
@@ -46,7 +46,7 @@ def get_names(list_type: pa.DataType) -> list[str]:
 
 
 def spread(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with a column for each place of its lists of a fixed size, for CSV.
+    """Replace each fixed-size list with one column for each of its places, for CSV.
 
     Examples
     --------
@@ -68,6 +68,6 @@ def spread(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def spread_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of what `spread` returns."""
+    """Compute the schema that `spread` returns."""
     none = [pa.array([], field.type) for field in schema]
     return spread(pa.RecordBatch.from_arrays(none, schema=schema)).schema

@@ -34,7 +34,7 @@ class Origin:
 
     @classmethod
     def read(cls, text: str | bytes) -> Origin | None:
-        """Read what `text` wrote; None for anything else, as a comment of somebody's."""
+        """Parse an origin from `text`; None when it is something else, such as a user's comment."""
         try:
             document = json.loads(text)
             return cls(str(document["enricher"]), str(document["fingerprint"]))
@@ -51,13 +51,13 @@ class Origin:
 
 
 def origin_of(field: pa.Field) -> Origin | None:
-    """Read which enricher added a column, where that is known."""
+    """Get the origin of a column, or None when it is not known."""
     stored = (field.metadata or {}).get(ORIGIN)
     return None if stored is None else Origin.read(stored)
 
 
 def with_origin(schema: pa.Schema, columns: Iterable[str], origin: Origin | None) -> pa.Schema:
-    """Return the schema with the columns marked as added by an enricher."""
+    """Record the origin of columns in the metadata of their fields."""
     if origin is None:
         return schema
     for name in columns:
@@ -69,7 +69,7 @@ def with_origin(schema: pa.Schema, columns: Iterable[str], origin: Origin | None
 
 
 def check_origins(learned: Mapping[str, Origin], schema: pa.Schema) -> None:
-    """Raise when a column comes from another enricher than the one that was learned from.
+    """Raise when a column was added by another enricher than during fitting.
 
     Columns of which no origin is known are taken as they are.
 

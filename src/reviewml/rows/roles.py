@@ -56,7 +56,7 @@ class Roles:
 
     Examples
     --------
-    >>> Roles(text=("Title", "Review Text"), rating="Rating").named()
+    >>> Roles(text=("Title", "Review Text"), rating="Rating").list_named()
     {'text': ('Title', 'Review Text'), 'rating': ('Rating',)}
     """
 
@@ -99,11 +99,11 @@ class Roles:
         }
 
     def columns(self) -> frozenset[str]:
-        """Return every column that has a role."""
+        """List every column that has a role."""
         return frozenset(column for columns in self.list_named().values() for column in columns)
 
     def filled_from(self, other: Roles) -> Roles:
-        """Return these roles, with those that are not set taken from `other`."""
+        """Fill the roles that are not set from `other`."""
         unset = {
             field.name: getattr(other, field.name)
             for field in dataclasses.fields(self)
@@ -116,13 +116,13 @@ ROLE_NAMES = tuple(field.name for field in dataclasses.fields(Roles))
 
 
 def roles_of(schema: pa.Schema) -> Roles:
-    """Return the roles a schema carries in its metadata."""
+    """Read the roles from the metadata of a schema."""
     stored = (schema.metadata or {}).get(_METADATA_KEY)
     return Roles.of(**json.loads(stored)) if stored else Roles()
 
 
 def with_roles(schema: pa.Schema, roles: Roles) -> pa.Schema:
-    """Return the schema carrying `roles`, after checking that their columns can have them."""
+    """Store roles in the metadata of a schema, after checking that their columns can have them."""
     for role, columns in roles.list_named().items():
         for column in columns:
             require(schema, column, f"{role}={column!r}")
@@ -153,7 +153,7 @@ MONTHS = pa.month_day_nano_interval()
 
 
 def keep_existing_roles(schema: pa.Schema, roles: Roles) -> Roles:
-    """Return the roles whose columns are all in `schema`: new rows may lack a target."""
+    """Keep the roles whose columns are all in `schema`: new rows may lack a target."""
     existing = {
         role: columns if role == "text" else columns[0]
         for role, columns in roles.list_named().items()
@@ -197,12 +197,12 @@ def find_respelled(name: str, names: Iterable[str]) -> list[str]:
 
 
 def visible(names: Iterable[str]) -> list[str]:
-    """Return the names that are the user's, in order."""
+    """List the names of the user's columns, in order."""
     return [name for name in names if name not in BOOKKEEPING]
 
 
 def get_role_column(batch: pa.RecordBatch, roles: Roles, name: str) -> pa.Array | None:
-    """Return the column that `name`, a role or a literal column, stands for.
+    """Get the column for `name`, which is a role or the name of a column.
 
     A text that is empty or nothing but white space is null: it says nothing to anybody.
 
@@ -232,7 +232,7 @@ def list_columns_behind(schema: pa.Schema, names: Iterable[str]) -> list[str]:
 
 
 def join_texts(columns: Sequence[pa.Array]) -> pa.Array:
-    """Return the columns as one text, joined by a newline, nulls skipped.
+    """Join text columns into one, separated by newlines; nulls are skipped.
 
     A row where all are null stays null.
     """
@@ -257,7 +257,7 @@ def _to_plain_string(column: pa.Array) -> pa.Array:
 
 
 def make_plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with one type for text, however it is stored.
+    """Replace each type in a schema with the plain type that components see.
 
     Raises
     ------
@@ -271,7 +271,7 @@ def make_plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def find_plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of a column as components know it."""
+    """Find the type that components see for values of a type."""
     # Components see one type of text, whatever frame library it came from.
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return find_plain_type(kind.value_type)
@@ -313,11 +313,11 @@ LIST = re.compile(r"(?:fixed_size_list|list)<\w+: (\w+)(?: not null)?>(?:\[(\d+)
 
 
 def parse_arrow_type(name: str) -> pa.DataType:
-    """Return the type that Arrow writes this way.
+    """Parse an Arrow type from the text that Arrow writes for it.
 
     Examples
     --------
-    >>> arrow_type("timestamp[us, tz=UTC]"), arrow_type("double")
+    >>> parse_arrow_type("timestamp[us, tz=UTC]"), parse_arrow_type("double")
     (TimestampType(timestamp[us, tz=UTC]), DataType(double))
     """
     if match := TIMESTAMP.fullmatch(name):
@@ -328,11 +328,11 @@ def parse_arrow_type(name: str) -> pa.DataType:
 
 
 def name_columns(cells: Sequence[str]) -> list[str]:
-    """Return a name for each column: one without a name, or a repeated one, gets its position.
+    """Name each column; a column with no name or a repeated one gets its position.
 
     Examples
     --------
-    >>> column_names(["", "stars", "stars"])
+    >>> name_columns(["", "stars", "stars"])
     ['column_0', 'stars', 'stars_2']
     """
     names: dict[str, None] = {}

@@ -13,7 +13,7 @@ READ = "read"
 
 
 def summarize_errors(errors: pa.Table, rows: int | None = None) -> list[str]:
-    """Return a sentence for each stage that failed on rows.
+    """Summarize the errors of each stage in one sentence.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def summarize_errors(errors: pa.Table, rows: int | None = None) -> list[str]:
     Examples
     --------
     >>> row = {"place": "a.csv#7", "stage": "length", "column": None, "error": "ValueError: no"}
-    >>> described(pa.Table.from_pylist([row]))
+    >>> summarize_errors(pa.Table.from_pylist([row]))
     ["'length' failed on 1 row, which keeps nulls there; first a.csv#7: ValueError: no"]
     """
     sentences = []
@@ -60,7 +60,7 @@ def find_steps_failed_on_all(errors: pa.Table, rows: int) -> list[str]:
 
 
 def warn(errors: pa.Table, rows: int | None = None) -> None:
-    """Warn of the rows that failed, once for each stage; see `described`."""
+    """Warn of the rows that failed, once for each stage; see `summarize_errors`."""
     for sentence in summarize_errors(errors, rows):
         warn_at_caller(sentence)
 

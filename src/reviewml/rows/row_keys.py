@@ -52,7 +52,7 @@ def hash_rows(batch: pa.RecordBatch) -> pa.Array:
     Examples
     --------
     >>> row = pa.record_batch({"text": ["great"]})
-    >>> row_keys(row)[0].as_py().hex()
+    >>> hash_rows(row)[0].as_py().hex()
     'b5f4e1c475114ad60c6672ced5161fb4'
     """
     kinds = [(field.name, _name_kind(field.type)) for field in batch.schema]
@@ -113,13 +113,13 @@ def _as_id(value: Any) -> pa.Array:
 
 
 def write_ids(ids: pa.Array) -> pa.Array:
-    """Return ids as whoever asks for one may write them, where a type has several ways.
+    """Normalize ids whose type can be written in several ways.
 
     Moments are in UTC, without the zone; neither they nor decimals end in zeros that say nothing.
 
     Examples
     --------
-    >>> written_ids(pa.array([0, 1500], pa.timestamp("ms", "Asia/Tokyo"))).to_pylist()
+    >>> write_ids(pa.array([0, 1500], pa.timestamp("ms", "Asia/Tokyo"))).to_pylist()
     ['1970-01-01 00:00:00', '1970-01-01 00:00:01.5']
     """
     if pa.types.is_dictionary(ids.type):
@@ -146,7 +146,7 @@ def _hash_rows(about: str, rows: Iterable[Iterable[bytes]]) -> pa.Array:
 
 
 def _frame_cells(cells: pa.Array) -> list[bytes]:
-    """Return 0 for each null, and 1, the length and the bytes for each other cell.
+    """Encode a null as 0, and any other cell as 1, its length and its bytes.
 
     With lengths, what ends one cell cannot begin the next.
     """
@@ -204,5 +204,5 @@ def make_links(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
 
 
 def select_links(links: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
-    """Return the links that lead to some keys."""
+    """Select the links that lead to the given keys."""
     return links.filter(pc.is_in(links.column("key"), value_set=keys))

@@ -26,11 +26,11 @@ class Statistic(ABC):
 
     @abstractmethod
     def part(self, batch: pa.RecordBatch) -> Any:
-        """Return the aggregate of one batch."""
+        """Compute the aggregate of one batch."""
 
     @abstractmethod
     def merge(self, one: Any, other: Any) -> Any:
-        """Return the aggregate of two parts together."""
+        """Merge the aggregates of two parts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Max(ColumnStatistic):
 
 
 def to_comparable(column: pa.Array) -> pa.Array:
-    """Return the same values in a type of which Arrow knows extremes and counts."""
+    """Convert a column to a type for which Arrow computes extremes and counts."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return column.dictionary_decode()
@@ -144,7 +144,7 @@ def to_comparable(column: pa.Array) -> pa.Array:
 
 
 def _to_countable(column: pa.Array) -> pa.Array:
-    """Return the same values with those as one that are equal, and null for what equals nothing."""
+    """Convert a column so that equal values are identical; NaN becomes null."""
     comparable = to_comparable(column)
     if not pa.types.is_floating(comparable.type):
         return comparable

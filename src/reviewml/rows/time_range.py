@@ -97,7 +97,7 @@ class TimeRange:
 
     @classmethod
     def of(cls, times: Days) -> TimeRange | None:
-        """Find it; None when there are no times.
+        """Compute the time range of counts by day; None when there are no times.
 
         Days before 1678 and from 2262 on are outside unless all are. So is, at either end,
         a tenth at most that is beyond a gap longer than a year and than the other times take; and
@@ -121,7 +121,7 @@ class TimeRange:
 
 
 def _find_bulk(days: Integers, counts: Integers) -> tuple[int, int]:
-    """Return the positions of the first and the last day that are not far from the others."""
+    """Find the positions of the first and the last day that are not far from the others."""
     reached, total = counts.cumsum(), int(counts.sum())
     gaps = np.diff(days)
     least = np.minimum(reached[:-1], total - reached[:-1])

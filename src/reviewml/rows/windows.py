@@ -36,7 +36,7 @@ class Window:
 
     Examples
     --------
-    >>> Window(start=-microseconds("30d"), end=0).start
+    >>> Window(start=-parse_duration("30d"), end=0).start
     -2592000000000
     """
 
@@ -53,7 +53,7 @@ Windows = Mapping[str, Window | Duration | None]
 
 
 def as_window(window: Window | Duration | None) -> Window:
-    """Return a window as it is, or the one of so much time before a row, None of all of it.
+    """Convert a duration to the window before a row, and None to the window of all time before.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def as_window(window: Window | Duration | None) -> Window:
 
     Examples
     --------
-    >>> as_window("30d") == Window(start=-microseconds("30d"), end=0)
+    >>> as_window("30d") == Window(start=-parse_duration("30d"), end=0)
     True
     """
     if isinstance(window, Window):
@@ -76,7 +76,7 @@ def as_window(window: Window | Duration | None) -> Window:
 
 
 def parse_duration(duration: Duration) -> int:
-    """Return a duration, such as ``"30d"``, ``"12h"`` or a timedelta, in microseconds.
+    """Convert a duration, such as ``"30d"``, ``"12h"`` or a timedelta, to microseconds.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def parse_duration(duration: Duration) -> int:
 
     Examples
     --------
-    >>> microseconds("1.5h") == microseconds(datetime.timedelta(minutes=90))
+    >>> parse_duration("1.5h") == parse_duration(datetime.timedelta(minutes=90))
     True
     """
     if isinstance(duration, datetime.timedelta):
@@ -104,11 +104,11 @@ def parse_duration(duration: Duration) -> int:
 
 
 def format_duration(length: int) -> str:
-    """Return microseconds as a duration in the largest unit that needs no fraction.
+    """Format microseconds as a duration in the largest unit that needs no fraction.
 
     Examples
     --------
-    >>> written(microseconds("48h"))
+    >>> format_duration(parse_duration("48h"))
     '2d'
     """
     for unit, size in reversed(MICROSECONDS.items()):

@@ -23,7 +23,7 @@ def advise_encoding(content: bytes) -> str:
 
     Examples
     --------
-    >>> encoding_advice(b"\x93Great\x94")
+    >>> advise_encoding(b"\x93Great\x94")
     "pass encoding='cp1252', or whatever the file was written in"
     """
     if content.startswith(b"\x1f\x8b"):

@@ -28,7 +28,7 @@ def read_folder_values(file: File) -> dict[str, str | None]:
 
     Examples
     --------
-    >>> folder_values(File("", "lake/category=Caf%C3%A9/day=__HIVE_DEFAULT_PARTITION__/0.csv"))
+    >>> read_folder_values(File("", "lake/category=Caf%C3%A9/day=__HIVE_DEFAULT_PARTITION__/0.csv"))
     {'category': 'Café', 'day': None}
 
     Raises

@@ -25,9 +25,9 @@ def parse_cells(content: bytes) -> Cells | str:
 
     Examples
     --------
-    >>> cells_of(b'"r1","Good"')
+    >>> parse_cells(b'"r1","Good"')
     ('r1', 'Good')
-    >>> cells_of(b"Good")
+    >>> parse_cells(b"Good")
     'expected one record "<id>","<text>" with quotes inside it doubled'
     """
     try:

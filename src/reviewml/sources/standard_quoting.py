@@ -24,7 +24,7 @@ def rewrite_standard(block: Block, dialect: Dialect, filler: bytes) -> tuple[byt
     Examples
     --------
     >>> dialect = Dialect(quote="'", escape="\\", scope="quoted")
-    >>> standardize(Block(b"1,'it\\'s'\n"), dialect, b"")
+    >>> rewrite_standard(Block(b"1,'it\\'s'\n"), dialect, b"")
     (b"1,'it''s'\n", "'")
     """
     content = b"".join(_with_filler(block, filler)) if block.malformed else block.content

@@ -366,7 +366,7 @@ def run_at_once(work: Callable[[Asked], Answer], asked: Iterable[Asked]) -> list
 
     Examples
     --------
-    >>> at_once(str.upper, ["a", "b"])
+    >>> run_at_once(str.upper, ["a", "b"])
     ['A', 'B']
     """
     with ThreadPoolExecutor(AT_ONCE) as threads:

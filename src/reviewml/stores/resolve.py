@@ -19,7 +19,7 @@ def open_store(place: str | os.PathLike[str]) -> LocalStore | SharedStore:
 
     Examples
     --------
-    >>> store_at("s3://bucket/reviews"), store_at("reviews")
+    >>> open_store("s3://bucket/reviews"), open_store("reviews")
     (SharedStore('s3://bucket/reviews'), LocalStore('reviews'))
     """
     return SharedStore(place) if "://" in os.fspath(place) else LocalStore(place)

@@ -175,8 +175,9 @@ def sum_uses(uses: Iterable[ShelfUsage]) -> ShelfUsage:
 
     Examples
     --------
-    >>> summed([Use("Dear", ["words"], 3, 0, 20.0), Use("Dear", ["words"], 1, 2, 10.0)])
-    Use(enricher='Dear', columns=['words'], hits=4, misses=2, last_used=20.0)
+    >>> last = ShelfUsage("Dear", ["words"], 3, 0, 20.0)
+    >>> sum_uses([last, ShelfUsage("Dear", ["words"], 1, 2, 10.0)])
+    ShelfUsage(enricher='Dear', columns=['words'], hits=4, misses=2, last_used=20.0)
     """
     uses = list(uses)
     hits, misses = sum(use.hits for use in uses), sum(use.misses for use in uses)

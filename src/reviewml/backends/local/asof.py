@@ -124,7 +124,7 @@ def _find_missing_keys(column: pa.Array) -> pa.Array:
 
 
 def cast_keys(keys: pa.RecordBatch, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
-    """Return keys of rows in the types that those of the events have, null where none is equal."""
+    """Cast the keys of rows to the key types of the events; null where none can be equal."""
     columns = [
         column if column.type == kind else _cast_exactly(column, kind)
         for column, kind in zip(keys.columns, kinds, strict=True)
@@ -158,19 +158,19 @@ class _LookUp:
         return cls(index, rows, keys[rows], moments[rows], len(keys))
 
     def event(self, offset: int | None) -> Integers:
-        """Return the first event of each row's key from `offset` after its time on."""
+        """Find the first event of each row's key at or after `offset` from the row's time."""
         if offset is None:
             return self.index.starts.take(self.keys)
         return self.index.first_at(self.keys, self.moments + offset)
 
     def restore_order(self, values: Integers) -> pa.Array:
-        """Return values in the order of the batch, 0 for rows without events."""
+        """Put values back in the order of the batch, with 0 for rows without events."""
         restored = np.zeros(self.total, np.int64)
         restored[self.rows] = values
         return pa.array(restored)
 
     def last(self, first: Integers, end: Integers) -> pa.Array:
-        """Return the time of the last event of each window, null where there is none."""
+        """Find the time of the last event in each window; null where a window has no events."""
         has_events = first < end
         last, empty = np.zeros(self.total, np.int64), np.ones(self.total, bool)
         last[self.rows[has_events]] = self.index.moments(self.keys[has_events], end[has_events] - 1)

@@ -153,7 +153,7 @@ class LocalDataset(Dataset):
 def count_once(
     events: Dataset, aggregates: AsofAggregates, report: Callable[[Tally], None] = warn_of
 ) -> Dataset:
-    """Return events of which each id counts once, where they have ids."""
+    """Drop duplicate events where events have ids."""
     duplicates = aggregates.duplicates(events.full_schema)
     if duplicates is None:
         return events

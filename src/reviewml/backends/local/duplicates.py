@@ -90,7 +90,7 @@ def find_first_rows(
 def _known_rows(
     batch: pa.RecordBatch, operation: DropDuplicates, rows: npt.NDArray[np.intp]
 ) -> tuple[pa.Table, int]:
-    """Select what is compared of these rows, and count their different ids."""
+    """Select the columns to compare for these rows, and count the distinct ids."""
     columns = {f"by {n}": _to_comparable(batch.column(n)) for n in operation.by}
     by = list(columns)
     columns |= {f"column {n}": _to_comparable(batch.column(n)) for n in operation.columns}
@@ -106,7 +106,7 @@ def _find_missing(column: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _find_blank(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """Find which texts show nothing, as ids that are missing in a CSV file do."""
+    """Find blank texts, which stand for missing ids in CSV files."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return np.zeros(len(column), bool)
     blank: npt.NDArray[np.bool_] = is_blank(column).to_numpy()

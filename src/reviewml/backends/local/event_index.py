@@ -33,7 +33,7 @@ FURTHEST = 2**62 - 2**40
 
 
 def to_moments(column: pa.Array) -> pa.Array:
-    """Return times in microseconds since 1970; what stands for no end is cut."""
+    """Convert times to microseconds since 1970, clipped to the supported range."""
     moments = as_moments(column).cast(pa.int64())
     late = pc.min_element_wise(moments, FURTHEST, skip_nulls=False)
     return pc.max_element_wise(late, -FURTHEST, skip_nulls=False)
@@ -65,18 +65,18 @@ class TimeLine:
         return max(1, (2**63 - 1) // self.step)
 
     def begins(self, first_key: int, n_keys: int) -> Integers:
-        """Find where on its line each key has the moment 0."""
+        """Locate moment 0 of each key on its line."""
         numbers = np.arange(first_key, first_key + n_keys) % self.keys
         return numbers * self.step - self.first
 
     def places(self, begins: Integers, moments: Integers) -> Integers:
-        """Find where on its line each moment is; those outside come to the ends of the key."""
+        """Locate each moment on its line; moments out of range go to the ends of the key."""
         places = np.clip(moments, self.first, self.last + 1)
         places += begins
         return places
 
     def order(self, keys: Integers, places: Integers) -> npt.NDArray[np.intp]:
-        """Return the positions that sort places, line by line."""
+        """Find the order that sorts places, line by line."""
         if len(keys) == 0 or keys.max() < self.keys:
             return np.argsort(places)
         # NumPy sorts one column several times faster than two together.
@@ -133,7 +133,7 @@ class EventIndex:
         raise AssertionError
 
     def find(self, keys: pa.RecordBatch) -> Integers:
-        """Return the position of each row's key among those with events; -1 for others."""
+        """Find the position of each key among the keys with events; -1 when it has none."""
         codes, distinct = index_distinct_keys(keys)
         hashes, complete = hash_keys(distinct.columns, self.seed)
         matches = np.full(len(hashes), -1)
@@ -153,11 +153,11 @@ class EventIndex:
         return matches[codes]
 
     def order(self, keys: Integers, moments: Integers) -> npt.NDArray[np.intp]:
-        """Return the order in which `first_at` wants keys and moments."""
+        """Find the order in which keys and moments must be looked up."""
         return self.line.order(keys, self.line.places(self.begins.take(keys), moments))
 
     def first_at(self, keys: Integers, moments: Integers) -> Integers:
-        """Return the first event of each key that is not before a moment.
+        """Find the first event of each key at or after a moment.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class EventIndex:
 
 
 def index_distinct_keys(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.intp], pa.RecordBatch]:
-    """Find which of the distinct keys each row has, and these keys."""
+    """Find the distinct keys, and the position of each row's key among them."""
     encoded = [as_keys(key).dictionary_encode(null_encoding="encode") for key in keys.columns]
     codes = [np.asarray(column.indices).astype(np.intp) for column in encoded]
     if len(codes) == 1:

@@ -149,7 +149,7 @@ def _load(
 
 
 def check_carried(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> None:
-    """Raise `JoinError` where DuckDB cannot carry a column."""
+    """Raise `JoinError` for the first column that DuckDB cannot hold."""
     import duckdb
 
     for field in schema:

@@ -43,7 +43,7 @@ class Shards:
         self._writers: dict[int, pa.RecordBatchFileWriter] = {}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take rows."""
+        """Add rows, and spill to disk when they take too much memory."""
         self._waiting.append(batch)
         self._bytes += batch.nbytes
         if self._bytes > MOST_BYTES:
@@ -84,7 +84,7 @@ class Shards:
 def part_batch(
     batch: pa.RecordBatch, parts: npt.NDArray[Any]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the parts of a batch, each with its number, in order.
+    """Split a batch into its parts, each with its number, in order.
 
     Parameters
     ----------

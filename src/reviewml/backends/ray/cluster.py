@@ -157,7 +157,7 @@ def compare_versions(
 
 
 def list_decisive_versions() -> dict[str, str]:
-    """Return the versions that decide what comes out, by library."""
+    """List the versions of the libraries that affect results."""
     versions = list_versions(["ray"])
     # What changes with the last number of Python is no different result.
     return versions | {"python": versions["python"].rpartition(".")[0]}

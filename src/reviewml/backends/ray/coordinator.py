@@ -52,7 +52,7 @@ class CoordinatorActor:
         self._works: defaultdict[str, JobState] = defaultdict(JobState)
 
     def note_begin(self, work: str, what: str) -> int:
-        """Note that something was begun, and return how often it was before and never ended."""
+        """Record a start, and return how many earlier starts never ended."""
         begun = self._works[work].begun
         begun[what] += 1
         return begun[what] - 1
@@ -82,7 +82,7 @@ class CoordinatorActor:
         self._works[work].tallies.setdefault(what, {})[part] = tally
 
     def take(self, work: str) -> tuple[Counter[str], list[Tally]]:
-        """Take the tallies of some work, and forget it."""
+        """Remove a computation's state, and return its restarts and tallies."""
         state = self._works.pop(work, JobState())
         return state.restarts, list(map(_merge_tallies, state.tallies.values()))
 
@@ -114,7 +114,7 @@ class Coordinator:
 
     @classmethod
     def of(cls, connection: str) -> Self:
-        """Return a new one, in the notes of a connection to a cluster."""
+        """Make a handle for a new computation on a connection to a cluster."""
         return cls(_get_actor(connection))
 
     def start_step(self, step: str) -> None:
@@ -158,7 +158,7 @@ class Coordinator:
         ray.get(self.notes.tell.remote(self.work, what, part, tally))
 
     def report(self) -> None:
-        """Warn of what workers told."""
+        """Warn of what the workers reported."""
         restarts, tallies = ray.get(self.notes.take.remote(self.work))
         for step, times in sorted(restarts.items()):
             many = "a worker" if times == 1 else f"{times:,} workers"

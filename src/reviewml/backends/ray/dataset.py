@@ -68,7 +68,7 @@ class RayStage:
         return ", ".join(steps) or self.operations[-1].name
 
     def can_take(self, pool: WorkerPool) -> bool:
-        """Check whether its workers may do what this pool would."""
+        """Check whether the workers can also run an operation that needs a pool."""
         if not pool.actors:
             # What needs no device must not keep one waiting.
             return self.pool.num_gpus == 0
@@ -77,7 +77,7 @@ class RayStage:
     def append_operation(
         self, operation: BatchOperation, pool: WorkerPool, result: pa.Schema
     ) -> RayStage:
-        """Return it with one more operation."""
+        """Append an operation to the stage."""
         pool = pool if pool.actors else self.pool
         return RayStage(pool, (*self.operations, operation), self.schema, result)
 
@@ -128,7 +128,7 @@ class RayDataset(Dataset):
         return self._schema
 
     def blocks(self, ledger: Coordinator, task_cpus: float | None = None) -> Blocks:
-        """Return Ray's own dataset of the rows, to be computed when it is read."""
+        """Build the lazy Ray dataset of the rows."""
         claimed = task_cpus or (LITTLE if self._keeps_actors else 1.0)
         blocks = self._make(ledger, claimed)
         for stage in self._stages:
@@ -281,7 +281,7 @@ class RayDataset(Dataset):
 
     @contextlib.contextmanager
     def _raise_worker_errors(self) -> Iterator[Coordinator]:
-        """Raise what went wrong on a worker as what it was there, and warn of what it told."""
+        """Raise a worker's error as its original type, and report warnings afterwards."""
         ledger = self._backend.ledger()
         try:
             yield ledger

@@ -31,7 +31,7 @@ class RayMetrics:
     @classmethod
     @functools.cache
     def of(cls, step: str) -> Self:
-        """Return those of a step; one set for each process."""
+        """Get the metrics of a step, one set for each process."""
         tags = ("step",)
         return cls(
             step,

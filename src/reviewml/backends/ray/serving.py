@@ -41,7 +41,7 @@ class Deployed:
     url: str
 
     def stop(self) -> None:
-        """Take it off the cluster; what is being answered is finished first."""
+        """Remove the model from the cluster after finishing the requests in progress."""
         _serve().delete(self.name)
 
 

@@ -43,7 +43,7 @@ class StoredRows(Protocol):
         """Compute the rows once, and keep them."""
 
     def blocks(self, ledger: Coordinator) -> ray.data.Dataset:
-        """Return the rows as Ray's own dataset."""
+        """Build the Ray dataset of the rows."""
 
 
 SHARD_BYTES = 64 * 2**20

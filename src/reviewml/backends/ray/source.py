@@ -126,7 +126,7 @@ class PlaceRows:
 
     @classmethod
     def of(cls, rows: ray.data.Dataset) -> PlaceRows:
-        """Return it for rows, whose first block is read for their columns.
+        """Make it for a Ray dataset, whose first block is read to learn its columns.
 
         Raises
         ------

@@ -120,7 +120,7 @@ _ready: dict[str, WorkerSteps] = {}
 
 
 def batches_of(block: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield a block as batches of a schema: one, unless its texts are too large for one array."""
+    """Split a block into batches of a schema: one, unless its texts are too large for one array."""
     if block.num_columns == 0:
         # Ray's own empty blocks have no columns.
         block = schema.empty_table()
@@ -131,7 +131,7 @@ def batches_of(block: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:
-    """Return a batch as one message, which can be a cell of another."""
+    """Serialize a batch as one Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
@@ -140,7 +140,7 @@ def to_bytes(batch: pa.RecordBatch) -> bytes:
 
 
 def from_bytes(raw: bytes | pa.Buffer) -> pa.RecordBatch:
-    """Return the batch that `to_bytes` was given."""
+    """Deserialize a batch that `to_bytes` serialized."""
     return pa.ipc.open_stream(raw).read_next_batch()
 
 

@@ -65,7 +65,7 @@ class WorkerPool:
         options: Mapping[str, Any] | None,
         concurrency: Concurrency,
     ) -> WorkerPool:
-        """Return the pool for an operation, by the resources that it declares.
+        """Choose the pool for an operation from the resources that it declares.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class WorkerPool:
     def apply(
         self, blocks: ray.data.Dataset, steps: WorkerSteps, task_cpus: float
     ) -> ray.data.Dataset:
-        """Return the blocks as the steps leave them.
+        """Run the steps on blocks with the workers of this pool.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ def _make_task(steps: WorkerSteps) -> Any:
 
 
 def check(resources: Mapping[str, Mapping[str, Any]], concurrency: Concurrency) -> None:
-    """Raise `ParameterError` when an option of a step is none, or no worker could do the work."""
+    """Raise `ParameterError` for an unknown option of a step, or an invalid concurrency."""
     check_concurrency(concurrency)
     for step, options in resources.items():
         for name in options:

@@ -77,7 +77,7 @@ class CreditBudget:
     Examples
     --------
     >>> price = Price("AI_SENTIMENT", "text", "", prompt=(50, 500))
-    >>> low, high = Budget().credits(price, Texts(1_000, 200_000, 210_000))
+    >>> low, high = CreditBudget().credits(price, Texts(1_000, 200_000, 210_000))
     >>> f"{low:.2f} to {high:.2f}"
     '0.14 to 0.97'
     """

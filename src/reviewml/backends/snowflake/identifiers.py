@@ -36,7 +36,7 @@ def quote_identifier(identifier: str) -> str:
 
     Examples
     --------
-    >>> print(quoted('The "Text" Column'))
+    >>> print(quote_identifier('The "Text" Column'))
     "The ""Text"" Column"
     """
     if not 0 < len(identifier) <= LONGEST or "\0" in identifier:

@@ -69,7 +69,7 @@ def find_common_magnitude(counts: Mapping[int, int]) -> tuple[float, int]:
 
     Examples
     --------
-    >>> common_magnitude({0: 50, 3: 60, 40: 1})
+    >>> find_common_magnitude({0: 50, 3: 60, 40: 1})
     (8.0, 1)
     """
     exponents = sorted(counts, reverse=True)

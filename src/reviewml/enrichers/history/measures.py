@@ -222,7 +222,7 @@ def count_bits(largest: float) -> int:
 
     Examples
     --------
-    >>> bits_for(5.0), bits_for(1e12)
+    >>> count_bits(5.0), count_bits(1e12)
     (20, 0)
     """
     return min(BITS, 40 - math.frexp(largest)[1])

@@ -83,7 +83,7 @@ def estimate_prior_weight(moments: Integers) -> float:
     Examples
     --------
     >>> half_and_half = np.array([[2, 1, 1]] * 10)
-    >>> strength(half_and_half)
+    >>> estimate_prior_weight(half_and_half)
     20.0
     """
     counts, sums, squares = (column.astype(np.float64) for column in moments.T)

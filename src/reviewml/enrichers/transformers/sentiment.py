@@ -209,7 +209,7 @@ def map_label_values(labels: Sequence[str], given: Mapping[str, float] | None) -
 
     Examples
     --------
-    >>> values_of(["1 star", "2 stars", "3 stars"], None)
+    >>> map_label_values(["1 star", "2 stars", "3 stars"], None)
     {'1 star': -1.0, '2 stars': 0.0, '3 stars': 1.0}
     """
     if given is not None:

@@ -30,7 +30,7 @@ def safe_message(error: Exception) -> str:
     >>> try:
     ...     import nothing_of_that_name
     ... except ImportError as error:
-    ...     told(error).partition(": ")[2]
+    ...     safe_message(error).partition(": ")[2]
     "No module named 'nothing_of_that_name'"
     """
     where = traceback.extract_tb(error.__traceback__)[-1]

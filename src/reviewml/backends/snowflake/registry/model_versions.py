@@ -267,7 +267,7 @@ def name_version(number: int) -> str:
 
     Examples
     --------
-    >>> version_name(3)
+    >>> name_version(3)
     'V3'
     """
     return f"V{number}"

@@ -58,7 +58,7 @@ def compile_condition(expression: pc.Expression, schema: pa.Schema) -> str | Non
 
     Examples
     --------
-    >>> print(condition(pc.field("stars") > 3, pa.schema({"stars": pa.int64()})))
+    >>> print(compile_condition(pc.field("stars") > 3, pa.schema({"stars": pa.int64()})))
     ("stars" > 3)
     """
     from pyarrow import substrait
