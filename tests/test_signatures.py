@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -81,6 +82,29 @@ def test_what_is_no_signature_is_refused(fitted: Pipeline, tmp_path: Path, text:
     (folder / "signature.json").unlink()
     with pytest.raises(UntrustedModel, match="is not signed"):
         reviewml.load(folder, verify=public)
+
+
+UNKNOWN_KINDS = {
+    "PRIVATE KEY": bytes.fromhex("3010020100300506032a03040404") + b"abcd",
+    "PUBLIC KEY": bytes.fromhex("300d300506032a0304030400010203"),
+}
+"""Keys of an algorithm that has no name: the object identifier 1.2.3.4."""
+
+
+@pytest.mark.parametrize("kind", UNKNOWN_KINDS)
+def test_a_key_of_an_unknown_algorithm_is_refused(
+    kind: str, fitted: Pipeline, tmp_path: Path
+) -> None:
+    body = base64.encodebytes(UNKNOWN_KINDS[kind]).decode()
+    strange = tmp_path / "strange.pem"
+    strange.write_text(f"-----BEGIN {kind}-----\n{body}-----END {kind}-----\n")
+    folder = fitted.save(tmp_path / "model")
+    with pytest.raises(ParameterError, match=r"strange\.pem is no"):
+        if kind == "PRIVATE KEY":
+            fitted.save(tmp_path / "signed", key=strange)
+        else:
+            reviewml.load(folder, verify=strange)
+    assert not (tmp_path / "signed").exists()
 
 
 def test_what_is_no_key_is_named_and_nothing_is_saved(fitted: Pipeline, tmp_path: Path) -> None:

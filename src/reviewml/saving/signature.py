@@ -104,12 +104,13 @@ def _load_public_key(key: KeyFile) -> Any:
 def _parse_key(parse: Any, key: KeyFile, kind: type, called: str) -> Any:
     if not os.fspath(key):
         raise ParameterError(f"the file of a {called} key has an empty name: see {SIGN}, {VERIFY}.")
+    exceptions = plugins.optional("cryptography.exceptions", NEEDED_FOR)
     # Whatever is wrong with the file, no part of it may stand in a message.
     try:
         parsed = parse(Path(key).read_bytes())
     except OSError as error:
         raise ParameterError(f"{os.fspath(key)} cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
         parsed = None
     if not isinstance(parsed, kind):
         raise ParameterError(
