@@ -89,7 +89,7 @@ Only the beginning is compared: further on, a message may quote the text of a ro
 
 
 def is_environment_error(error: BaseException) -> bool:
-    """Check whether an exception comes from the environment, so that no row is to blame.
+    """Check whether the environment, rather than a row, caused an exception.
 
     The exceptions that led to it count too, as a traceback shows them: libraries often raise an
     error of their own in place of a lost connection. ``raise ... from None`` blames the row.
@@ -126,7 +126,7 @@ def _is_of_environment(error: BaseException) -> bool:
 
 
 def _get_http_status(error: BaseException) -> int | None:
-    """Return the status that urllib, requests, httpx and the like keep in their errors."""
+    """Get the HTTP status that urllib, requests, httpx and the like store in their errors."""
     response = getattr(error, "response", None)
     for holder, name in (
         (response, "status_code"),
@@ -141,7 +141,7 @@ def _get_http_status(error: BaseException) -> int | None:
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that its traceback shows as its causes, those in groups too."""
+    """Yield an exception and all its causes, including members of exception groups."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

@@ -248,7 +248,7 @@ class UntrustedModel(RegistryError, ValueError):
 
 
 def suggest_names(name: str, names: Iterable[str]) -> str:
-    """Return a sentence that offers the nearest known names, or lists them all.
+    """Suggest the known names nearest to a name, or list them all.
 
     Examples
     --------

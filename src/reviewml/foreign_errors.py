@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def mask_errors(make: Callable[[str], Exception]) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Have a function raise errors of ours in place of those of the library that it calls.
+    """Translate the exceptions of a function to errors of reviewml, without secrets.
 
     Parameters
     ----------

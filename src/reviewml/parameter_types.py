@@ -25,7 +25,7 @@ LONGEST_SHOWN = 50
 
 
 def check_argument_types(function: Callable[P, T]) -> Callable[P, T]:
-    """Have a function raise `ParameterError` unless each argument is of the type it declares.
+    """Decorate a function to raise `ParameterError` for arguments of the wrong type.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def check_argument_types(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _name_call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
-    """Name a call as the user wrote it: a method by the class of its object."""
+    """Name a call as the user wrote it: methods by the class of their object."""
     name = function.__qualname__.removesuffix(".__init__")
     holder = arguments.get("self")
     if holder is None or function.__name__ == "__init__":
@@ -62,7 +62,7 @@ def _name_call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
 
 
 def check_arguments(function: Any, values: Mapping[str, Any], called: str) -> None:
-    """Raise unless each value is of the type of its parameter, or its default.
+    """Raise unless each value is the default of its parameter or matches its type.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def check_arguments(function: Any, values: Mapping[str, Any], called: str) -> No
 
 
 def _accepts_text(hint: Any) -> bool:
-    """Check whether text is no mistake: a sequence of texts takes it, letter by letter."""
+    """Check whether a string is allowed, rather than mistaken for a sequence of strings."""
     # Of a text that is none of a few choices.
     return not is_of_type("\0", hint) or str in _list_members(hint) or hint is Any
 
@@ -112,7 +112,7 @@ def _explain(called: str, name: str, value: Any, hint: Any) -> str:
 
 
 def list_choices(hint: Any) -> list[Any]:
-    """List the values that a type consists of, None included; nothing for other types."""
+    """List the values of a Literal type, None included; return an empty list for others."""
     members = _list_members(hint)
     if not all(get_origin(member) is Literal or member is types.NoneType for member in members):
         return []
@@ -127,7 +127,7 @@ def _list_members(hint: Any) -> tuple[Any, ...]:
 
 @functools.cache
 def find_declared_types(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Find the types and the defaults of parameters; types that cannot be named now are left out.
+    """Find the types and defaults of parameters; unresolvable types are left out.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def find_declared_types(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
-    """Make a type of an annotation; `empty` where it is imported for type checkers alone."""
+    """Resolve an annotation to a type, or `empty` if it is imported for type checkers only."""
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
         return typing.get_type_hints(holder, names)["it"]
@@ -162,7 +162,7 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
 
 
 def is_of_type(value: Any, hint: Any) -> bool:
-    """Check whether a value is of a type; numbers that are equal to whole ones are whole ones.
+    """Check whether a value matches a type; floats without a fraction count as integers.
 
     Types that are not known here are not looked at.
     """
@@ -212,7 +212,7 @@ def _is_sequence(value: Any, kind: Any, arguments: tuple[Any, ...]) -> bool:
 
 
 def show_type(hint: Any) -> str:
-    """Write a type as Python does, without the modules of collections."""
+    """Format a type as Python does, without the modules typing and collections.abc."""
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
     return str(hint).replace("collections.abc.", "").replace("typing.", "")

@@ -11,7 +11,7 @@ Rows = TypeVar("Rows", bound=Sized)
 def show_progress(
     batches: Iterable[Rows], what: str, total: int | None = None, *, part: bool = False
 ) -> Iterator[Rows]:
-    """Yield batches while showing how many rows went by, on a terminal only.
+    """Yield batches, and show a progress bar of their rows on a terminal.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from reviewml.privacy.secret_parameters import hide_secrets
 
 
 class SafeDisplay(BaseEstimator):  # type: ignore[misc]
-    """An estimator whose parameters are shown as scikit-learn shows them, but for secrets."""
+    """An estimator that displays its parameters as scikit-learn does, without secrets."""
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         return str(BaseEstimator.__repr__(_copy_for_display(self), N_CHAR_MAX))

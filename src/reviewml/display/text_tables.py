@@ -35,7 +35,7 @@ class TextTable:
     rows: Sequence[Sequence[str]]
 
     def text(self) -> str:
-        """Return it in columns of a fixed-width font."""
+        """Format the table in columns for a fixed-width font."""
         lines = [[*map(_write_on_one_line, line)] for line in (self.header, *self.rows)]
         widths = [max(map(_measure_width, column)) for column in zip(*lines, strict=True)]
         body = ["  ".join(_align_cells(line, widths)).rstrip() for line in lines]
@@ -43,7 +43,7 @@ class TextTable:
         return "\n".join([title, *body] if title else body)
 
     def html(self) -> str:
-        """Return it as an HTML table."""
+        """Format the table as HTML."""
         caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         body = "".join(_write_html_row("td", row) for row in self.rows)
         header = _write_html_row("th", self.header)
@@ -51,7 +51,7 @@ class TextTable:
 
 
 def escape_controls(text: str) -> str:
-    r"""Write the characters that steer a terminal, or turn the direction of text, as JSON does.
+    r"""Escape control characters of terminals and of text direction, as JSON does.
 
     Names of columns and classes come from files of others. Ends of lines and tabs stay.
 

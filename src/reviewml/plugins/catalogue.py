@@ -40,7 +40,7 @@ KINDS = (
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One line of the catalogue.
+    """A registered component.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Entry:
             raise missing(error, f"{self.name!r}") from error
 
     def missing_extra(self) -> str | None:
-        """Find what to install before this can be used, or None; import nothing."""
+        """Find what must be installed to use this component, or None; nothing is imported."""
         for module in self.needs:
             if importlib.util.find_spec(module.partition(".")[0]) is None:
                 return describe_install(module)
@@ -119,7 +119,7 @@ class Catalogue:
         self._entries[kind, name] = Entry(kind, name, target, package, tuple(needs))
 
     def discover(self) -> None:
-        """Load every installed plugin; one that fails warns and is left out."""
+        """Load every installed plugin; warn of those that fail, and skip them."""
         for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
             package = entry_point.dist.name if entry_point.dist else entry_point.name
             before = dict(self._entries)
@@ -135,12 +135,12 @@ class Catalogue:
                 )
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Return the entries of one kind, or all, sorted by kind and name."""
+        """List the entries of one kind, or all, sorted by kind and name."""
         entries = [entry for entry in self._entries.values() if kind in (None, entry.kind)]
         return sorted(entries, key=lambda entry: (KINDS.index(entry.kind), entry.name))
 
     def entry(self, kind: str, name: str) -> Entry:
-        """Return one entry by name, or raise `UnknownName` with the nearest ones."""
+        """Get an entry by kind and name, or raise `UnknownName` with suggestions."""
         if kind not in KINDS:
             raise UnknownName(f"no kind {kind!r}. {suggest_names(kind, KINDS)}")
         try:
@@ -150,7 +150,7 @@ class Catalogue:
             raise UnknownName(f"no {kind} named {name!r}. {suggest_names(name, names)}") from None
 
     def name_of(self, kind: str, cls: type) -> str:
-        """Return the name a class is registered under."""
+        """Get the name under which a class is registered."""
         target = f"{cls.__module__}:{cls.__qualname__}"
         for entry in self.entries(kind):
             if entry.target == target or (
@@ -174,7 +174,7 @@ def _check_api_version(plugin: object, package: str) -> None:
 
 @functools.cache
 def get_catalogue() -> Catalogue:
-    """Return the one catalogue of this process, filled on first use."""
+    """Get the catalogue of this process, which is filled on first use."""
     from reviewml.plugins import builtin
 
     filled = Catalogue()
@@ -184,5 +184,5 @@ def get_catalogue() -> Catalogue:
 
 
 def load(kind: str, name: str) -> Any:
-    """Return the class registered under a kind and a name."""
+    """Load the class registered under a kind and a name."""
     return get_catalogue().entry(kind, name).load()

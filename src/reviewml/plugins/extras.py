@@ -24,7 +24,7 @@ EXTRAS = {
 
 
 def missing(error: ModuleNotFoundError, what: str) -> ImportError:
-    """Return the error that an extra is not installed, or the one given where none brings that.
+    """Make the error that names the extra to install, or return the given error if none fits.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def missing(error: ModuleNotFoundError, what: str) -> ImportError:
 
 
 def describe_install(module: str) -> str:
-    """Describe how to install what brings a module."""
+    """Describe how to install the package that provides a module."""
     package = module.partition(".")[0]
     if package == "snowflake_double":  # not published
         return "in a clone of reviewml's repository, pip install ./packages/snowflake-double"
@@ -53,7 +53,7 @@ def describe_install(module: str) -> str:
 
 
 def optional(module: str, what: str) -> Any:
-    """Import a module that an extra brings.
+    """Import a module of an optional dependency.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Register(Protocol):
-    """Adds a component to the catalogue: its name, and ``"module:Class"``.
+    """Adds a component to the catalogue by its name and its target, ``"module:Class"``.
 
     `needs` names modules that may be missing, such as those an extra brings, so that
     ``reviewml plugins`` can tell without importing anything.

@@ -100,7 +100,7 @@ HYPHENS = re.compile(r"[\u2010-\u2015\u2212]")
 
 
 def is_personal(value: Any) -> bool:
-    """Check whether a value holds what identifies a person, or a secret; texts alone can.
+    """Check whether a value is text that holds personal data or a secret.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def is_personal(value: Any) -> bool:
 
 
 def _normalize(value: str) -> str:
-    """Write a text with the usual signs, and without those that have no width."""
+    """Normalize a text: compatibility forms, plain hyphens, no invisible characters."""
     text = HYPHENS.sub("-", unicodedata.normalize("NFKC", value))
     if text.isascii():
         return text
@@ -168,12 +168,12 @@ def _is_valid(kind: str, number: str) -> bool:
 
 
 def count_personal(values: Iterable[Any]) -> int:
-    """Count the values that hold what identifies a person."""
+    """Count the values that hold personal data."""
     return sum(map(is_personal, values))
 
 
 def describe_value(value: Any) -> str:
-    """Return a value of the data as an error may quote it: no review, nothing personal.
+    """Describe a value for an error message, without quoting reviews or personal data.
 
     Examples
     --------

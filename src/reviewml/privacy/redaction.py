@@ -224,7 +224,7 @@ PIECES_OF_TEXT = re.compile(
 
 
 def redact(text: str) -> str:
-    """Return the text with passwords, tokens, keys and signatures left out.
+    """Redact passwords, tokens, keys and signatures in a text.
 
     Examples
     --------
@@ -243,7 +243,7 @@ def redact(text: str) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Name the class of an exception and what it says, without secrets.
+    """Describe an exception by its class and its message, without secrets.
 
     Examples
     --------
@@ -254,12 +254,12 @@ def describe_error(error: BaseException) -> str:
 
 
 def contains_secret(value: str) -> bool:
-    """Check whether a text is, or holds, what only a secret looks like, whatever its name."""
+    """Check whether a text holds something in the format of a secret, whatever its name."""
     return any(rule.search(value) for rule in (PEM, ISSUED, PASSWORD))
 
 
 def is_secret_name(name: str | bytes) -> bool:
-    """Check whether what goes by this name is a secret: `redact` masks what stands behind it.
+    """Check whether a name is that of a secret, whose value `redact` masks.
 
     Examples
     --------
@@ -272,7 +272,7 @@ def is_secret_name(name: str | bytes) -> bool:
 
 
 def is_secret_shown(value: str) -> bool:
-    """Check whether `redact` finds a secret in a value, but for what need not be one.
+    """Check whether `redact` finds a certain secret in a value.
 
     Examples
     --------

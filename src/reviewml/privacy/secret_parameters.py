@@ -21,7 +21,7 @@ COLLECTIONS = (list, tuple, set, frozenset)
 
 
 def find_secret(parameters: Mapping[str, Any]) -> str | None:
-    """Find where the first secret of some parameters stands, or None.
+    """Find the location of the first secret in parameters, or None.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def find_secret(parameters: Mapping[str, Any]) -> str | None:
 
 
 def _find_places(value: Any, place: str, named: bool) -> Iterator[str]:
-    """Find where secrets stand in a value, which is `named` when a name above says so."""
+    """Locate the secrets in a value; all texts are, if an enclosing name is that of a secret."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "OUST":
         value = value.ravel().tolist()
     if isinstance(value, Mapping):
@@ -62,7 +62,7 @@ def _find_places(value: Any, place: str, named: bool) -> Iterator[str]:
 
 
 def hide_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as they may be shown, with a mark in place of each secret.
+    """Redact the secrets in parameters, so that they can be displayed.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def _hide_value(value: Any, named: bool) -> Any:
 
 
 def _is_secret_pair(value: Any) -> bool:
-    """Check whether a value is the name of a secret, and the secret."""
+    """Check whether a value is a pair of the name of a secret and the secret."""
     is_pair = isinstance(value, list | tuple) and len(value) == 2
     return is_pair and isinstance(value[0], str | bytes) and is_secret_name(value[0])
 

@@ -53,7 +53,7 @@ SIGN = "[^\\w\\s+\ud800-\udfff-]|[ \u00a0\u202f]"
 
 @dataclasses.dataclass(frozen=True)
 class CellRules:
-    """How the texts of cells become values.
+    """Rules by which the text of a cell becomes a value.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class CellRules:
         return NEVER_WORDS if self.missing is None else self.missing
 
     def check(self) -> None:
-        """Raise `SourceError` unless numbers can be written this way."""
+        """Raise `SourceError` unless `decimal`, `thousands` and `missing` are valid."""
         for name, sign in (("decimal", self.decimal), ("thousands", self.thousands)):
             if sign is not None and not re.fullmatch(SIGN, sign):
                 raise SourceError(f"{name}={sign!r}: expected one sign, such as ',' or '.'.")
@@ -91,7 +91,7 @@ class CellRules:
             raise SourceError(f"decimal and thousands are both {self.decimal!r}.")
 
     def drop_missing_texts(self, texts: pa.Array) -> pa.Array:
-        """Return texts with null for words that stand for no value in a text column."""
+        """Replace the words that mean "missing" in a text column with null."""
         lengths = np.diff(_view_bytes(texts)[0])
         likely = np.zeros(len(texts), bool)
         for length in {len(word.encode()) for word in self.missing_texts}:
@@ -106,18 +106,18 @@ class CellRules:
         return pc.if_else(pa.array(likely), pa.scalar(None, pa.string()), texts)
 
     def drop_missing(self, texts: pa.Array) -> pa.Array:
-        """Return texts trimmed, with null for what stands for no value where no text is wanted."""
+        """Trim texts, and replace words that mean "missing" outside text columns with null."""
         trimmed = pc.utf8_trim_whitespace(texts)
         words = pa.array({*MISSING, *(self.missing or ())}, pa.string())
         return pc.if_else(pc.is_in(trimmed, words), pa.scalar(None, pa.string()), trimmed)
 
     @property
     def plain_numbers(self) -> bool:
-        """Whether numbers are written as Arrow reads them."""
+        """Whether numbers have the format that Arrow parses."""
         return self.decimal == "." and self.thousands is None
 
     def rewrite_numbers(self, texts: pa.Array, kind: pa.DataType | None = None) -> pa.Array:
-        """Return numbers as Arrow reads them, null where a text is none by `decimal` and co.
+        """Rewrite numbers in Arrow's format; texts that are not numbers become null.
 
         Parameters
         ----------
@@ -150,13 +150,13 @@ DEFAULT_RULES = CellRules()
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Check whether values of a type are numbers; truth values are not."""
+    """Check whether a type is numeric; booleans are not."""
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return any(test(kind) for test in tests)
 
 
 def find_changed(texts: pa.Array, values: pa.Array) -> pa.Array | None:
-    """Find texts that would not come back from the numbers or truth values that they became.
+    """Find texts that their parsed numbers or booleans would not reproduce.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _find_rounded(texts: pa.Array, values: pa.Array) -> pa.Array:
 
 
 def find_leading_zeros(texts: pa.Array) -> npt.NDArray[np.intp]:
-    """Find texts that begin, after a sign, with a zero that another digit or an x follows.
+    """Find texts that start, after a sign, with a zero followed by a digit or an x.
 
     Of few bytes of each text, since all numbers that are read come by here; it may find more,
     such as cells that are null.
@@ -229,7 +229,7 @@ def find_leading_zeros(texts: pa.Array) -> npt.NDArray[np.intp]:
 
 
 def _view_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Find where each text begins, and the end of the last, among the bytes of all."""
+    """Get the offsets and the bytes of an array of strings."""
     _, offsets, data = texts.buffers()
     if len(texts) == 0 or data is None:
         return np.zeros(len(texts) + 1, np.int32), np.empty(0, np.uint8)
@@ -251,7 +251,7 @@ def _none_if_empty(mask: pa.Array) -> pa.Array | None:
 
 
 def read_epochs(numbers: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return whole numbers as moments, counted from 1970 in the unit of the type.
+    """Convert whole numbers, counted from 1970 in the unit of the type, to timestamps.
 
     Those before the year 1 or after 9999 are null: the unit would be another.
     """
@@ -263,7 +263,7 @@ def read_epochs(numbers: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def find_headers(columns: Mapping[str, pa.Array]) -> pa.Array | None:
-    """Find rows that are the header again, as of files that were put one behind the other.
+    """Find rows that repeat the header, as in concatenated files.
 
     Returns
     -------
@@ -282,7 +282,7 @@ def find_headers(columns: Mapping[str, pa.Array]) -> pa.Array | None:
 
 
 def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast cells to a type, null where one does not fit."""
+    """Cast cells to a type; cells that do not fit become null."""
     # Halving finds the few cells that do not fit while the others are cast together.
     try:
         return cells.cast(kind)

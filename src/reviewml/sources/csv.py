@@ -110,7 +110,7 @@ class Csv(Format):
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """The start of a file, as far as it was needed to find out how it is written.
+    """The start of a file, from which its dialect and header are inferred.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Start:
 
 
 def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Start:
-    """Read as much of a file as shows its header and how its records are written.
+    """Read as much of a file as its header and dialect require.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def read_start(chunks: Iterator[bytes], options: CsvOptions, file: File) -> Star
 def _fill_start(
     content: bytes, chunks: Iterator[bytes], least: int
 ) -> tuple[bytes, Iterator[bytes], bool]:
-    """Return at least so many bytes where there are, what comes after, and whether it is all."""
+    """Read at least so many bytes; return them, the remaining chunks, and whether all is read."""
     waiting, size = [content], len(content)
     try:
         while size < least:
@@ -204,7 +204,7 @@ def _skip_lines(content: bytes, count: int) -> bytes:
 
 
 def read_header(record: bytes, dialect: Dialect, file: File) -> list[str]:
-    """Return the names of the columns.
+    """Read the names of the columns from the header.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def read_header(record: bytes, dialect: Dialect, file: File) -> list[str]:
 
 
 def parse_block(block: Block, schema: pa.Schema, dialect: Dialect) -> Parsed:
-    """Return the records of a block; those that are malformed, or too long or short, are nulls."""
+    """Parse the records of a block; malformed ones, or of a wrong length, become nulls."""
     # One cell more than others have: Arrow tells us of it, and of its place.
     filler = f"{dialect.delimiter * len(schema)}{FILLER}"
     content, quote = rewrite_standard(block, dialect, f"{filler}{dialect.newline}".encode())

@@ -19,7 +19,7 @@ UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class CutOff(Exception):
-    """When a file stops before its last record does; says so to the reader of the records."""
+    """When a file ends before its last record does."""
 
 
 def _replace_undecodable(error: UnicodeError) -> tuple[str, int]:
@@ -88,7 +88,7 @@ def _recode_chunks(chunks: Iterator[bytes], encoding: str, file: File) -> Iterat
 
 
 def is_utf8(encoding: str) -> bool:
-    """Check whether this names UTF-8.
+    """Check whether an encoding is UTF-8.
 
     Raises
     ------

@@ -37,7 +37,7 @@ LETTERS = {"\n": r"\r(?!\n)", "\r": r"\n"}
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    r"""How records are written.
+    r"""The dialect of delimited text: its delimiter, quote, escape and newline.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def _compile_pattern(pattern: str) -> re.Pattern[bytes]:
 
 @dataclasses.dataclass(frozen=True)
 class CsvOptions:
-    """What the user says of how delimited text is written; None where it is to be found out.
+    """Options of delimited text that the user sets; None where they are inferred.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class CsvOptions:
     comment: str | None = None
 
     def check(self) -> None:
-        """Raise unless these options can go together.
+        """Raise unless the options are valid together.
 
         Raises
         ------

@@ -11,7 +11,7 @@ UTF8_LETTER = re.compile(
 
 
 def explain_undecodable(content: bytes) -> str:
-    """Say that bytes are not text, and what to do."""
+    """Explain that bytes are not valid text, and suggest an encoding."""
     return f"not valid UTF-8, or not in the encoding given: {advise_encoding(content)}"
 
 

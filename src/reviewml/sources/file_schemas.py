@@ -24,7 +24,7 @@ def merge_types(
     given: Mapping[str, pa.DataType],
     keys: Container[str],
 ) -> dict[str, pa.DataType]:
-    """Find the type of each column over all files.
+    """Merge the column types of all files.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def add_folder_types(
     given: Mapping[str, pa.DataType],
     rules: CellRules,
 ) -> dict[str, pa.DataType]:
-    """Add the columns that names of folders say, after those of the files."""
+    """Add the columns that folder names define, after those of the files."""
     columns_with_folders = dict(columns)
     for name, inferred in infer_types(files, rules).items():
         kind = given.get(name, inferred)
@@ -97,7 +97,7 @@ def _find_common_type(left: pa.DataType, other: pa.DataType) -> pa.DataType | No
 
 
 def copy_meanings(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
-    """Keep that columns are labels, or which enricher they came from."""
+    """Copy the metadata that marks labels and the enricher a column came from."""
     for field in itertools.chain.from_iterable(heads):
         place = schema.get_field_index(field.name)
         if place >= 0 and (read_horizon(field) is not None or origin_of(field) is not None):
@@ -114,7 +114,7 @@ def copy_meanings(schema: pa.Schema, heads: list[pa.Schema]) -> pa.Schema:
 def keep_long_numbers(
     columns: Mapping[str, pa.DataType], samples: Mapping[str, CellSample], stated: Container[str]
 ) -> dict[str, pa.DataType]:
-    """Make text of columns of decimals in which some file has whole numbers that would round."""
+    """Convert float columns to text where some file has integers that float64 would round."""
     return {
         name: pa.string()
         if kind == pa.float64() and name not in stated and samples.get(name, CellSample()).long
@@ -129,7 +129,7 @@ def warn_of_texts(
     stated: Container[str],
     texts: Container[str],
 ) -> None:
-    """Warn of columns read as text that may be numbers, or have words that may be no value.
+    """Warn of text columns that may hold numbers, or words for missing values.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def warn_of_texts(
 
 
 def warn_of_titles(files: Sequence[File], heads: Sequence[pa.Schema]) -> None:
-    """Warn of files whose first line looks like a title, naming one of them."""
+    """Warn of files that seem to start with a title, and name one of them."""
     titles = [
         (file, head.metadata[TITLE].decode())
         for file, head in zip(files, heads, strict=False)

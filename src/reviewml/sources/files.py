@@ -233,7 +233,7 @@ class Files(Source):
     def _apply_fitted_types(
         self, format: Format, columns: Mapping[str, pa.DataType], given: Mapping[str, pa.DataType]
     ) -> dict[str, pa.DataType]:
-        """Return columns with the types that a pipeline was fitted on, where those are open."""
+        """Replace inferred types with those that a pipeline was fitted on."""
         return {
             name: choose_fitted_type(kind, self.fitted_types[name])
             if name in self.fitted_types
@@ -244,7 +244,7 @@ class Files(Source):
         }
 
     def _list_absent(self, columns: Iterable[str]) -> dict[str, pa.DataType]:
-        """Return the columns that a pipeline needs and no row looked at has."""
+        """List the columns that a pipeline needs and the heads of the files lack."""
         absent = sorted(self.required_columns & self.fitted_types.keys() - {*columns})
         if absent:
             warn_at_caller(
@@ -320,7 +320,7 @@ def _read_heads(format: Format, files: list[File]) -> list[pa.Schema]:
 
 
 def as_type(column: str, kind: str | pa.DataType) -> pa.DataType:
-    """Return an Arrow type that text can be read as.
+    """Resolve the type of a column given in `dtypes`.
 
     Raises
     ------

@@ -30,7 +30,7 @@ SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """One file, wherever it is.
+    """A file, on this machine or at a URL.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class File:
     url: str | None = dataclasses.field(default=None, repr=False)
 
     def open(self) -> IO[bytes]:
-        """Open it for reading.
+        """Open the file for reading.
 
         Raises
         ------
@@ -65,17 +65,17 @@ class File:
 
     @property
     def suffix(self) -> str:
-        """The end of its name that says how it is read, in small letters, without ``.gz``."""
+        """The lowercase suffix that determines the format, without ``.gz``."""
         return posixpath.splitext(self.name.lower().removesuffix(".gz"))[1]
 
     @property
     def is_gzipped(self) -> bool:
-        """Whether it is compressed as a whole."""
+        """Whether the file is compressed with gzip."""
         return self.name.lower().endswith(".gz")
 
 
 def find(path: str) -> list[File]:
-    """Return the files, sorted by name.
+    """Find the files of a path, a folder, a pattern or a URL, sorted by name.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def find(path: str) -> list[File]:
 
 
 def find_local_root(path: str) -> list[str]:
-    """Return the file or folder on this machine under which `find` looks; none for a URL."""
+    """Find the local file or folder to search; the list is empty for a URL."""
     if "://" in path:
         return [path.removeprefix("file://")] if path.startswith("file://") else []
     whole = os.path.abspath(os.path.expanduser(path))
@@ -151,7 +151,7 @@ def _show_name(name: str) -> str:
 
 
 def _check_folders(folders: list[str], names: list[str]) -> None:
-    """Warn of folders that a pattern matches, when none of what is in them is read."""
+    """Warn of folders that match a pattern although none of their files are read."""
     parents = {posixpath.dirname(name) for name in names}
     empty = [
         folder
@@ -209,7 +209,7 @@ def _is_local(files: Any) -> bool:
 
 
 def _raise_options(files: Any) -> dict[str, str]:
-    """Choose the options with which a filesystem raises when it may not list a folder.
+    """Choose the options that make a filesystem raise if it may not list a folder.
 
     Object stores list all at once, and know no such option.
     """

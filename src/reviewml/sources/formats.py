@@ -28,7 +28,7 @@ Errors = dict[int, list[Mapping[str, Any]]]
 
 @dataclasses.dataclass
 class RawRows:
-    """Some rows as a format reads them, before they are given their types.
+    """Rows as a format reads them, before they are cast to their types.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RawRows:
 
 
 class Format(ABC):
-    """How files of one kind are read; it travels with the partitions."""
+    """A file format; it is pickled with the partitions."""
 
     files_per_partition = 1
 
@@ -61,28 +61,28 @@ class Format(ABC):
 
     @abstractmethod
     def head(self, file: File, rows: int) -> pa.Schema:
-        """Return the columns of a file and their types as far as its first rows show them.
+        """Infer the columns of a file and their types from its first rows.
 
         A column without any value is of type null.
         """
 
     @abstractmethod
     def read(self, files: Sequence[File], columns: Sequence[str]) -> Iterator[RawRows]:
-        """Yield the rows of the files; `columns` are those that all files have together."""
+        """Read the rows of files; `columns` are those of all files together."""
 
 
 def make_places(file: File, first: int, rows: int) -> pa.Array:
-    """Return ``name#record`` for each row; records count from 1, `first` of them are done."""
+    """Make ``name#record`` for each row; `first` is the number of records before them."""
     # From NumPy: Arrow would look at each number of a range.
     numbers = pa.array(np.arange(first + 1, first + rows + 1, dtype=np.int64)).cast(pa.string())
     return pc.binary_join_element_wise(pa.scalar(file.name), numbers, "#")
 
 
 def read_error(message: str, column: str | None = None) -> Mapping[str, Any]:
-    """Return an entry of the errors column for a row, or a cell, that could not be read."""
+    """Make an entry of the errors column for a row or a cell that could not be read."""
     return {"stage": "read", "column": column, "error": message, "attempts": 1}
 
 
 def make_failed_row(file: File, first: int, message: str) -> RawRows:
-    """Return a row of nulls that stands for a record that could not be read."""
+    """Make a row of nulls in place of a record that could not be read."""
     return RawRows({}, make_places(file, first, 1), {0: [read_error(message)]})

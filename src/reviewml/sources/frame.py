@@ -68,7 +68,7 @@ class Frame(Source):
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._partition.table)
 
     def partitions(self) -> Iterator[Partition]:
@@ -115,7 +115,7 @@ class FramePartition(Partition):
 
 
 def to_arrow(frame: Any) -> tuple[pa.Table, Errors]:
-    """Return a frame as an Arrow table with plain column types, and what went wrong with cells.
+    """Convert a frame to an Arrow table of plain types, and collect the errors of cells.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _from_pandas(frame: Any) -> tuple[pa.Table, Errors]:
 
 
 def _check_zones(frame: Any, table: pa.Table) -> None:
-    """Raise where some times of a column have a zone: Arrow would take the others for UTC."""
+    """Raise if a column mixes times with and without a zone: Arrow would assume UTC."""
     for name, kind in zip(table.column_names, table.schema.types, strict=True):
         if pa.types.is_timestamp(kind) and frame[name].dtype == object:
             zones = {value.tzinfo is None for value in frame[name].dropna()}

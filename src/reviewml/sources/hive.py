@@ -24,7 +24,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def read_folder_values(file: File) -> dict[str, str | None]:
-    """Return the columns and values that the folders of a file's name say.
+    """Parse the columns and values in the folder names of a file.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def read_folder_values(file: File) -> dict[str, str | None]:
 
 
 def infer_types(files: Iterable[File], rules: CellRules = DEFAULT_RULES) -> dict[str, pa.DataType]:
-    """Return the columns that folders of the files say, and the type of each over all files."""
+    """Infer the columns that folder names define, and their types over all files."""
     distinct: dict[str, dict[str | None, None]] = {}
     # Files of one folder say the same.
     for file in {posixpath.dirname(file.name): file for file in files}.values():
@@ -66,7 +66,7 @@ def infer_types(files: Iterable[File], rules: CellRules = DEFAULT_RULES) -> dict
 def cast_with_folders(
     rows: RawRows, files: Sequence[File], schema: pa.Schema, rules: CellRules = DEFAULT_RULES
 ) -> pa.RecordBatch:
-    """Return rows of some files as a batch of a schema, as `typed`, with what their folders say.
+    """Cast rows to a schema, and add the columns that folder names define.
 
     A row that could not be read stays a row of nulls.
 

@@ -110,7 +110,7 @@ def _sample(blocks: Iterator[list[Record]]) -> Iterator[Record]:
 
 
 def parse_line(line: bytes) -> Record:
-    """Return the object on a line, or what is wrong with it, without quoting it."""
+    """Parse the object on a line, or describe the error without quoting the line."""
     try:
         value = _DECODER.decode(line.decode())
     except UnicodeDecodeError:
@@ -129,7 +129,7 @@ def parse_line(line: bytes) -> Record:
 
 
 def _find_twin(line: bytes) -> str | None:
-    """Return a key that stands twice in one object, of which all but the last would be lost."""
+    """Find a key that occurs twice in an object; all but its last value would be lost."""
     twins: list[str] = []
 
     def note_twins(pairs: list[tuple[str, Any]]) -> None:
@@ -187,7 +187,7 @@ def _to_text(value: Any) -> str:
 
 
 class _Mark(str):
-    """What stands between values."""
+    """Punctuation of JSON between values."""
 
     __slots__ = ()
 
@@ -211,13 +211,13 @@ def _as_json(value: Any) -> str:
 
 
 def _write_shortest(number: str) -> str:
-    """Write a number with the fewest digits, unless float64 would change it."""
+    """Format a number with the fewest digits, unless float64 would change it."""
     shortest = repr(float(number))
     return shortest if number[-1].isdigit() and Decimal(shortest) == Decimal(number) else number
 
 
 def _write_parts(values: dict[str, Any] | list[Any]) -> Iterator[Any]:
-    """Yield the values within one, and what stands around them."""
+    """Yield the items of an object or an array, and the punctuation around them."""
     begin, end = "{}" if isinstance(values, dict) else "[]"
     yield _Mark(begin)
     for place, item in enumerate(values):

@@ -16,7 +16,7 @@ from reviewml.sources.hive import read_folder_values
 def warn_of_moved_columns(
     files: Sequence[File], heads: Sequence[pa.Schema], schema: pa.Schema
 ) -> None:
-    """Warn of columns with roles that some files lack, and of columns under two spellings.
+    """Warn of role columns that some files lack, and of columns in two spellings.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ ROWS = 16_384
 
 @dataclasses.dataclass(frozen=True)
 class Parquet(Format):
-    """Columns with their types; a file that is damaged anywhere raises.
+    """Parquet files; a file that is damaged anywhere raises.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _make_readable_schema(parquet: pq.ParquetFile) -> pa.Schema:
 
 
 def _find_known_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of a column as components know it: they know no extension types."""
+    """Find the plain type of a column; extension types are replaced."""
     if not isinstance(kind, pa.BaseExtensionType):
         return kind
     if isinstance(kind, pa.Bool8Type):
@@ -83,7 +83,7 @@ def _to_plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _name_columns(schema: pa.Schema) -> pa.Schema:
-    """Name repeated columns as in other files of tables; each keeps what it says of itself."""
+    """Rename repeated columns as other formats do, and keep their metadata."""
     names = name_columns(schema.names)
     return pa.schema([field.with_name(name) for name, field in zip(names, schema, strict=True)])
 

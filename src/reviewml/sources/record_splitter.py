@@ -19,7 +19,7 @@ TOO_LONG = (
 
 
 def split_lines(chunks: Iterable[bytes], block_size: int | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a file in blocks of whole lines.
+    """Split the bytes of a file into blocks of whole lines.
 
     Parameters
     ----------

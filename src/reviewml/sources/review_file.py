@@ -16,7 +16,7 @@ Cells = tuple[str | None, str | None]
 
 
 def parse_cells(content: bytes) -> Cells | str:
-    """Return the id and the text of a file, or what is wrong with it.
+    """Parse the id and the text of a file, or describe the error.
 
     Parameters
     ----------

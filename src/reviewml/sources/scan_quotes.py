@@ -44,7 +44,7 @@ DECIDED: tuple[Scope, ...] = ("quoted", "anywhere")
 
 @dataclasses.dataclass(frozen=True)
 class Malformed:
-    """A record that is not written as the dialect says.
+    """A record that does not follow the dialect.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Malformed:
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Whole records.
+    """A block of whole records.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ class Block:
 
 
 def is_in_prose(dialect: Dialect) -> bool:
-    """Check whether the delimiter stands in texts as well."""
+    """Check whether the delimiter is common in prose as well."""
     return dialect.delimiter in PROSE_DELIMITERS
 
 
 def compile_record_lines(dialect: Dialect, cells: int) -> re.Pattern[bytes] | None:
-    """Match several lines that would be records of their own without quotes.
+    """Compile a pattern of several lines that would each be a record if nothing is quoted.
 
     None where this says little: of one column, or a delimiter that stands in texts as well.
     """
@@ -95,7 +95,7 @@ def compile_record_lines(dialect: Dialect, cells: int) -> re.Pattern[bytes] | No
 
 
 class Scanner:
-    """Finds where records end, and which are malformed.
+    """Finds the ends of records, and the malformed ones.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Scanner:
         self._lines = compile_record_lines(dialect, cells) if is_detected else None
 
     def scan(self, block: bytes, *, is_last: bool) -> tuple[int, list[Malformed]]:
-        """Find where the last whole record ends, and the malformed ones before.
+        """Find the end of the last whole record, and the malformed records before it.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Scanner:
         return end, malformed
 
     def _find_standard_end(self, block: bytes) -> int | None:
-        """Find where the last whole record ends, None when a look at each record is needed."""
+        """Find the end of the last whole record, or None if each record must be checked."""
         dialect = self.dialect
         escape = dialect.escape.encode()
         if has_line(block, dialect.comment) or (escape and escape in block):
@@ -173,7 +173,7 @@ class Scanner:
         return end
 
     def _find_malformed(self, block: bytes, start: int, is_last: bool) -> Malformed | None:
-        """Return the malformed record that starts here, None when it may still end well."""
+        """Find the malformed record at a position, or None if it may still end well."""
         if (stop := _match_end(self.dialect.record, block, start)) > start:
             return self._resume_after(block, start, stop, is_last, AMBIGUOUS_LINES)
         if self.dialect.unfinished_record.match(block, start):
@@ -221,7 +221,7 @@ class Scanner:
 def split_blocks(
     chunks: Iterable[bytes], scanner: Scanner, block_size: int | None = None
 ) -> Iterator[Block]:
-    """Yield the bytes of a file in blocks of whole records.
+    """Split the bytes of a file into blocks of whole records.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def _split_pieces(content: bytes, start: int) -> Iterator[bytes]:
 
 
 def find_standard_quotes(block: bytes, dialect: Dialect) -> npt.NDArray[np.int64] | None:
-    """Return the positions of the quotes that open (even) and close (odd) quoted text.
+    """Find the positions of quotes that open (even) and close (odd) quoted text.
 
     A doubled quote closes and opens again. None when a quote is neither at the start of a cell
     nor at its end: it may be a letter, or the record malformed.
@@ -302,7 +302,7 @@ def find_standard_quotes(block: bytes, dialect: Dialect) -> npt.NDArray[np.int64
 
 
 def find_last_end(block: bytes, quotes: npt.NDArray[np.int64]) -> int:
-    """Find where the last record ends: after the last newline that is not quoted."""
+    """Find the end of the last record: after the last newline outside quotes."""
     # What comes after a quote that opens a cell is in it.
     stop = int(quotes[-1]) if len(quotes) % 2 else len(block)
     for start in (max(stop - TAIL, 0), 0):
@@ -314,18 +314,18 @@ def find_last_end(block: bytes, quotes: npt.NDArray[np.int64]) -> int:
 
 
 def has_quoted_newline(block: bytes, quotes: npt.NDArray[np.int64]) -> bool:
-    """Check whether a cell in quotes goes over several lines."""
+    """Check whether a quoted cell spans several lines."""
     return bool((np.searchsorted(quotes, find_newlines(block, 0, len(block))) % 2 == 1).any())
 
 
 def find_newlines(block: bytes, start: int, stop: int) -> npt.NDArray[np.int64]:
-    """Return the positions of newlines in a part of a block."""
+    """Find the positions of newlines in a part of a block."""
     codes = np.frombuffer(block, np.uint8)[start:stop]
     return np.flatnonzero((codes == ord("\n")) | (codes == ord("\r"))) + start
 
 
 def has_line(block: bytes, comment: str) -> bool:
-    """Check whether a line starts as comments do; none does where there are none."""
+    """Check whether any line is a comment; none is if `comment` is empty."""
     mark = comment.encode()
     return bool(mark) and (block.startswith(mark) or b"\n" + mark in block or b"\r" + mark in block)
 

@@ -50,7 +50,7 @@ AGREEING = 0.8
 
 
 def sniff(content: bytes, options: CsvOptions) -> Dialect:
-    r"""Return the dialect in which most records have as many cells as the header.
+    r"""Infer the dialect in which most records have as many cells as the header.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ def sniff(content: bytes, options: CsvOptions) -> Dialect:
 
 
 def find_newline(content: bytes) -> str:
-    """Find what ends lines: a carriage return alone, or a line feed with or without one."""
+    """Find the newline: a lone carriage return, or else a line feed."""
     match = re.search(rb"\r\n|[\r\n]", content)
     return "\r" if match and match[0] == b"\r" else "\n"
 
 
 def _list_quotings(options: CsvOptions, newline: str) -> list[Dialect]:
-    """Return the ways of quoting that are possible, the most usual first."""
+    """List the possible ways of quoting, the most common first."""
     quotes = [QUOTE, ""] if options.quote is None else [options.quote]
     escapes = ["", ESCAPE] if options.escape is None else [options.escape]
     return [
@@ -129,7 +129,7 @@ def _is_shown(content: bytes, quoting: Dialect) -> bool:
 
 
 def _list_cutting_delimiters(content: bytes, *quotings: Dialect) -> str:
-    """Return the delimiters that cut the header into cells."""
+    """List the delimiters that split the header into several cells."""
     return "".join(
         delimiter
         for delimiter in DELIMITERS
@@ -148,7 +148,7 @@ def _read_header(content: bytes, dialect: Dialect) -> list[bytes]:
 def _measure_agreement(
     content: bytes, dialect: Dialect, options: CsvOptions, limit: int | None = None
 ) -> tuple[float, int]:
-    """Return the share of records with as many cells as the header, and how many it has."""
+    """Measure the share of records as long as the header, and count the header's cells."""
     expected = len(_read_header(content, dialect))
     if expected == 0:
         return 0.0, 0
@@ -168,7 +168,7 @@ def _measure_agreement(
 def _read_records(
     content: bytes, dialect: Dialect, doubtful: re.Pattern[bytes] | None = None
 ) -> Iterator[Record]:
-    """Yield the records; one that the start of the file cuts off is none, if it may be good."""
+    """Read records, without the last if the sample may cut it off."""
     position = 0
     while True:
         blank = dialect.blank.match(content, position)
@@ -190,7 +190,7 @@ def _read_records(
 
 
 def _is_enclosing(records: Sequence[list[bytes]]) -> bool:
-    """Check whether cells stand in quotes so often that these cannot be letters."""
+    """Check whether quotes enclose so many cells that they cannot be ordinary characters."""
     header, *rows = records
     if any(QUOTE.encode() in cell for cell in header):
         return True
@@ -210,7 +210,7 @@ def _has_doubled(cell: bytes) -> bool:
 
 
 def _is_uniform(content: bytes, dialect: Dialect) -> bool:
-    """Check whether all records are standard, and have as many cells as the header."""
+    """Check whether all records are standard and have as many cells as the header."""
     if dialect.escape or not dialect.quote or has_line(content, dialect.comment):
         return False
     if dialect.has_newline_letters(content):
@@ -230,7 +230,7 @@ def _is_uniform(content: bytes, dialect: Dialect) -> bool:
 
 
 def _find_scope(content: bytes, dialect: Dialect) -> Scope:
-    """Find where the escape counts, from cells that only one kind of writer writes."""
+    """Find where the escape counts, from cells that only one kind of writer produces."""
     quote, escape = dialect.quote.encode(), dialect.escape.encode()
     special = re.escape(quote + escape)
     single = re.compile(rb"(?<!%s)(?:%s{2})*+%s(?![%s])" % (*[re.escape(escape)] * 3, special))
@@ -256,7 +256,7 @@ def _find_scope(content: bytes, dialect: Dialect) -> Scope:
 
 @dataclasses.dataclass(frozen=True)
 class Title:
-    """Lines before the header.
+    """Title lines before the header.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ class Title:
 
 
 def find_title(content: bytes, dialect: Dialect, options: CsvOptions) -> Title | None:
-    """Return the lines before the header, None where the first record looks like one.
+    """Find the title lines before the header, or None if the first record is the header.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def find_title(content: bytes, dialect: Dialect, options: CsvOptions) -> Title |
 
 
 def _find_table(content: bytes, dialect: Dialect) -> tuple[float, int, int]:
-    """Find where records start that have the same number of cells, how many, and how often."""
+    """Find the share, the length and the start of records that are equally long."""
     records = list(itertools.islice(_read_records(content, dialect), SNIFFED))
     counts = Counter(len(cells) for _, cells in records[1:])
     expected, times = max(counts.items(), key=lambda item: item[1], default=(0, 0))
@@ -324,7 +324,7 @@ def _find_table(content: bytes, dialect: Dialect) -> tuple[float, int, int]:
 
 
 def _is_padded(header: list[bytes], after: list[bytes]) -> bool:
-    """Check whether a spreadsheet wrote a title: one cell, the others empty, and then all full."""
+    """Check whether a spreadsheet wrote a title: one cell, then empty ones, above a full row."""
     if not header or any(header[1:]):
         return False
     if SEPARATOR.fullmatch(header[0]):

@@ -10,7 +10,7 @@ from reviewml.sources.scan_quotes import Block, has_line
 
 
 def rewrite_standard(block: Block, dialect: Dialect, filler: bytes) -> tuple[bytes, str]:
-    r"""Return the records as RFC 4180 has them, and the quote, empty where there is none.
+    r"""Rewrite records as RFC 4180; return them and the quote, which may be empty.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def _drop_comments(content: bytes, dialect: Dialect) -> bytes:
 
 
 def _rewrite_cells(content: bytes, dialect: Dialect) -> bytes:
-    """Put cells with escapes or lone carriage returns in quotes, and double the quotes in them."""
+    """Quote cells with escapes or lone carriage returns, and double the quotes in them."""
     quote = (dialect.quote or QUOTE).encode()
     special = re.escape(quote.decode() + dialect.escape + dialect.delimiter)
     escaped = re.compile(rf"{re.escape(dialect.escape)}([{special}\r\n])".encode())
@@ -82,7 +82,7 @@ def _rewrite_cells(content: bytes, dialect: Dialect) -> bytes:
 
 
 def _compile_cells_to_rewrite(dialect: Dialect) -> re.Pattern[bytes]:
-    """Match cells that must be rewritten by group, and all up to the next of them at once."""
+    """Compile a pattern of the cells to rewrite and of the text between them."""
     quote, escape = re.escape(dialect.quote or QUOTE), re.escape(dialect.escape)
     delimiter = re.escape(dialect.delimiter)
     ends = delimiter + r"\r\n"

@@ -44,7 +44,7 @@ OTHER = "Invalid Input Error, in words that may quote a row:"
 
 
 class Table(Source):
-    """The rows of a query on a DuckDB database, which is opened to read only.
+    """The rows of a query on a DuckDB database, which is opened read-only.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class TablePartition(Partition):
     roles: Roles
 
     def schema(self) -> pa.Schema:
-        """Return the columns without running the query to its end."""
+        """Read the columns without running the whole query."""
         with self._open_relation() as relation:
             return self._make_schema(relation.limit(0).to_arrow_reader(1))
 
@@ -179,7 +179,7 @@ def _show_query(query: str) -> str:
 
 
 def _drop_values(error: Exception) -> str:
-    """Return the message, without the query and the values in it: they may be reviews."""
+    """Redact the query and quoted values in an error message: they may be reviews."""
     import duckdb
 
     message = redact(str(error).partition("\nLINE ")[0].strip())
@@ -195,7 +195,7 @@ def _drop_values(error: Exception) -> str:
 
 
 def _find_number_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of numbers that holds a decimal exactly."""
+    """Find the number type that holds decimals of a type exactly."""
     if not pa.types.is_decimal(kind):
         return kind
     if kind.scale == 0:

@@ -34,7 +34,7 @@ QUOTABLE = re.compile(r"[0-9.,:+\-/ ]{1,30}")
 
 
 def make_full_schema(columns: Iterable[tuple[str, pa.DataType]], roles: Roles) -> pa.Schema:
-    """Return the schema of the rows of a source, bookkeeping included.
+    """Make the schema of a source's rows, bookkeeping columns included.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def make_full_schema(columns: Iterable[tuple[str, pa.DataType]], roles: Roles) -
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise unless columns can have these names.
+    """Check that no column name is repeated or reserved for bookkeeping.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def check_time(column: str, kind: pa.DataType) -> None:
-    """Raise `SchemaError` unless values of a type can be times; null can be anything."""
+    """Raise `SchemaError` unless a type can hold times; null can."""
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind):
         return
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -84,7 +84,7 @@ def check_time(column: str, kind: pa.DataType) -> None:
 
 
 def cast_rows(rows: RawRows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES) -> pa.RecordBatch:
-    """Return the rows as a batch of this schema; a cell that does not fit is null, with an error.
+    """Cast rows to a schema; a cell that does not fit becomes null, with an error.
 
     A column that the rows do not have is null.
     """
@@ -106,7 +106,7 @@ def cast_rows(rows: RawRows, schema: pa.Schema, rules: CellRules = DEFAULT_RULES
 
 
 def null_headers(rows: RawRows) -> RawRows:
-    """Return rows with nulls and an error for those that are the header again."""
+    """Replace rows that repeat the header with nulls and an error."""
     headers = find_headers(rows.columns)
     if headers is None:
         return rows
@@ -126,7 +126,7 @@ HEADER = (
 
 @dataclasses.dataclass(frozen=True)
 class CastColumn:
-    """A column whose cells are given their type.
+    """Casts the cells of a column to its type.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class CastColumn:
         return self.name in self.rules.stated
 
     def cast_cells(self, cells: pa.Array) -> pa.Array:
-        """Return cells as values of the type, null where one does not fit."""
+        """Cast cells to the type; those that do not fit become null."""
         if _is_text(cells.type) and not pa.types.is_binary(self.type):
             if self.type != pa.string():
                 return self._parse(cells)
@@ -199,7 +199,7 @@ class CastColumn:
         return read_epochs(cast_or_null(whole, pa.int64()), self.type)
 
     def note_misfits(self, errors: Errors, cells: pa.Array, values: pa.Array) -> None:
-        """Add an error for each cell that is null because it did not fit."""
+        """Add an error for each cell that became null because it did not fit."""
         lost = pc.indices_nonzero(pc.and_(pc.is_valid(cells), pc.is_null(values)))
         for row in lost.to_pylist():
             message = self._explain_misfit(cells[row : row + 1])

@@ -69,7 +69,7 @@ NOTE = b"reviewml.sample"
 
 @dataclasses.dataclass(frozen=True)
 class CellSample:
-    """What sampled cells say of a column beside its type.
+    """Statistics of a sample of cells of a column.
 
     Parameters
     ----------
@@ -99,14 +99,14 @@ class CellSample:
     long: bool = False
 
     def field(self, name: str, kind: pa.DataType) -> pa.Field:
-        """Return the field of a column, which carries this until types are known."""
+        """Make a field of a column that carries this sample as metadata."""
         if self == CellSample():
             return pa.field(name, kind)
         return pa.field(name, kind, metadata={NOTE: json.dumps(dataclasses.asdict(self))})
 
     @classmethod
     def of(cls, field: pa.Field) -> CellSample:
-        """Read the sample that a field carries."""
+        """Read the sample from the metadata of a field."""
         note = (field.metadata or {}).get(NOTE)
         return cls() if note is None else cls(**json.loads(note))
 
@@ -167,12 +167,12 @@ class CellSample:
 
 
 def is_blank(text: str) -> bool:
-    """Check whether a text consists of signs or a word that stand for no value."""
+    """Check whether a text consists of signs, or a word, for a missing value."""
     return text.strip() in MISSING or re.match(BLANK, text.strip()) is not None
 
 
 def merge_samples(heads: Iterable[pa.Schema]) -> dict[str, CellSample]:
-    """Merge what the heads of files say of their columns, by name."""
+    """Merge the samples of each column over the heads of files."""
     merged: dict[str, CellSample] = {}
     for field in itertools.chain.from_iterable(heads):
         merged[field.name] = merged.get(field.name, CellSample()).merge(CellSample.of(field))
@@ -180,7 +180,7 @@ def merge_samples(heads: Iterable[pa.Schema]) -> dict[str, CellSample]:
 
 
 def infer_sample(table: pa.Table, rules: CellRules) -> pa.Schema:
-    """Infer the types of columns of cells, which are bytes that may not be valid text."""
+    """Infer the types of columns of bytes, which may not be valid text."""
     whole = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     columns = dict(zip(table.column_names, whole[0].columns, strict=True))
     headers = find_headers(columns)
@@ -196,7 +196,7 @@ def infer_sample(table: pa.Table, rules: CellRules) -> pa.Schema:
 
 
 def is_record_like(schema: pa.Schema) -> bool:
-    """Check whether the names of all numbers and times are such themselves: there is no header.
+    """Check whether column names look like values, which means that there is no header.
 
     Not where they are whole numbers in order, or a year or the position: these are names, too.
     """
@@ -214,7 +214,7 @@ def is_record_like(schema: pa.Schema) -> bool:
 def infer_field(
     name: str, cells: pa.Array, rules: CellRules = DEFAULT_RULES, *, numbers: bool = True
 ) -> pa.Field:
-    """Infer the type of a column from some of its cells; null when none has a value.
+    """Infer the type of a column from a sample of its cells; null if none has a value.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def _is_fit(texts: pa.Array, kind: pa.DataType, rules: CellRules) -> bool:
 
 
 def _may_be_mistaken(texts: pa.Array, rules: CellRules) -> bool:
-    """Check whether so many texts look like values of another type that all should be looked at."""
+    """Check whether enough texts look like another type to examine all of them."""
     few = texts.take(pa.array(range(0, len(texts), -(-len(texts) // LOOKED_AT))))
     few = few.filter(pc.invert(pc.match_substring_regex(few, BLANK)))
     alike = [WRITTEN, *dict.fromkeys(LOOKS_LIKE.values())]
@@ -277,7 +277,7 @@ def _may_be_mistaken(texts: pa.Array, rules: CellRules) -> bool:
 def _find_nearest_type(
     texts: pa.Array, kinds: Sequence[pa.DataType], rules: CellRules
 ) -> pa.DataType | None:
-    """Return the type that most cells have, where the others are few and no codes."""
+    """Find the type of most cells, if the others are few and not codes."""
     fits = {kind: _find_fitting(texts, kind, rules) for kind in kinds}
     nearest = max(fits, key=lambda kind: fits[kind].true_count)
     others = texts.filter(pc.invert(fits[nearest]))

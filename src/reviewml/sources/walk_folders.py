@@ -20,19 +20,19 @@ ABOVE = "links to a folder that holds them"
 
 
 class Selection(ABC):
-    """Which files below a folder are wanted."""
+    """Selects files below a folder."""
 
     @abstractmethod
     def enters(self, name: str) -> bool:
-        """Check whether a folder, by its path below the one that is walked, may hold such files."""
+        """Check whether a folder, given by its relative path, may hold selected files."""
 
     @abstractmethod
     def takes(self, name: str) -> bool:
-        """Check whether a file is wanted, by the same."""
+        """Check whether a file, given by its relative path, is selected."""
 
 
 class DataFiles(Selection):
-    """All files of a folder, but what other readers of data folders leave out, too."""
+    """Selects all data files of a folder; hidden and private names are skipped."""
 
     def enters(self, name: str) -> bool:
         return is_data(name[name.rfind("/") + 1 :])
@@ -41,7 +41,7 @@ class DataFiles(Selection):
 
 
 class Pattern(Selection):
-    """What matches a pattern, as `glob` defines it.
+    """Selects files that match a pattern, as defined by `glob`.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Pattern(Selection):
 
 
 def is_data(name: str) -> bool:
-    """Check whether a file or folder holds rows by its name; ``_year=2026`` does, ``_temp`` not."""
+    """Check whether a name is that of data: ``_year=2026`` is, ``_temp`` is not."""
     return not name.startswith(".") and (not name.startswith("_") or "=" in name)
 
 
@@ -85,7 +85,7 @@ def _match_parts(parts: Sequence[str], segments: Sequence[str], *, begins: bool 
 
 
 class FolderWalk:
-    """The files of a folder, those behind links included.
+    """The files of a folder, including those behind links.
 
     A link is followed unless what it leads to is read under its own name, so that no row is read
     twice and no circle is walked forever.
@@ -122,7 +122,7 @@ class FolderWalk:
         self.files += [(path, name) for path, name, real in linked if real not in read]
 
     def warn(self) -> None:
-        """Warn of what is left out, with the number of each kind."""
+        """Warn of skipped files, with the count for each reason."""
         for reason, names in self._left_out.items():
             warn_at_caller(f"{len(names):,} {reason}, left out: {min(names)!r} is the first.")
 
@@ -138,7 +138,7 @@ class FolderWalk:
     def _sort(
         self, entries: list[os.DirEntry[str]], prefix: str
     ) -> Iterator[tuple[os.DirEntry[str], str]]:
-        """Note the files and links of a folder, and yield the folders to walk."""
+        """Collect the files and links of a folder, and yield the folders to walk."""
         enters, takes = self.selection.enters, self.selection.takes
         for entry in entries:
             name = prefix + entry.name
@@ -162,7 +162,7 @@ class FolderWalk:
             yield os.path.join(real[folder], name)
 
     def _follow(self, link: str, name: str) -> Iterator[tuple[str, str, str]]:
-        """Walk the folder that a link leads to, or yield the file with its real path."""
+        """Walk the folder that a link leads to, or yield the file and its real path."""
         enters, takes = self.selection.enters(name), self.selection.takes(name)
         if not (enters or takes):
             return
@@ -204,7 +204,7 @@ def list_folder(folder: str) -> list[os.DirEntry[str]]:
 
 
 def make_unreadable_error(path: str, error: OSError) -> SourceError:
-    """Return the error that rows may be missing, since a path cannot be looked into."""
+    """Make the error for a path that cannot be read, since rows may be missing."""
     return SourceError(
         f"{redact(path)!r} cannot be read: {error.strerror}. Make it readable, or leave it out "
         "with a pattern such as 'folder/2026/*.csv'."

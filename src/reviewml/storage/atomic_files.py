@@ -18,7 +18,7 @@ from reviewml.storage.write_errors import explain_write_errors
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary file to write to; it becomes `path` when all went well.
+    """Yield a temporary file that replaces `path` if the block succeeds.
 
     What was at `path` before stays until then. A link there is replaced, not followed.
 
@@ -53,7 +53,7 @@ def write_text(path: Path, text: str) -> Path:
 
 @contextmanager
 def create_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder to write to; it becomes `folder` when all went well.
+    """Yield a temporary folder that becomes `folder` if the block succeeds.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def create_folder(folder: Path) -> Iterator[Path]:
 
 
 def publish(unfinished: Path, folder: Path) -> None:
-    """Rename a complete folder into place, its files on the disk first."""
+    """Move a complete folder into place, after syncing its files to disk."""
     with explain_write_errors(folder):
         for path in unfinished.rglob("*"):
             sync(path)
@@ -89,7 +89,7 @@ def publish(unfinished: Path, folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot open folders; it writes their names at once.
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

@@ -10,7 +10,7 @@ from reviewml.privacy.redaction import redact
 
 
 def open_filesystem(url: str, error: Callable[[str], Exception] = SourceError) -> tuple[Any, str]:
-    """Return the fsspec filesystem of a URL, and the path within it.
+    """Open the fsspec filesystem of a URL, and get the path within it.
 
     Parameters
     ----------

@@ -80,11 +80,11 @@ class SharedFiles(ABC):
 
     @abstractmethod
     def list_names(self, folder: str) -> list[str]:
-        """List the names in a folder; nothing when there is no folder."""
+        """List the names in a folder; the list is empty if the folder does not exist."""
 
     @abstractmethod
     def find(self, folder: str) -> list[str]:
-        """Return the paths of all files in a folder and in those below it."""
+        """List the paths of all files in a folder and its subfolders."""
 
     @abstractmethod
     def read(self, path: str, *, most: int | None = None) -> bytes:
@@ -100,27 +100,27 @@ class SharedFiles(ABC):
 
     @abstractmethod
     def write(self, path: str, data: Any) -> None:
-        """Write a file, or replace it, at once."""
+        """Write or replace a file atomically."""
 
     @abstractmethod
     def create(self, path: str, data: Any) -> bool:
-        """Write a file unless it is there; of several who try, one is told True."""
+        """Create a file unless it exists; return whether this call created it."""
 
     @abstractmethod
     def remove(self, paths: Iterable[str]) -> None:
-        """Delete files that may be gone already."""
+        """Delete files; those that do not exist are ignored."""
 
     @abstractmethod
     def sweep_leftovers(self, older_than: float) -> None:
-        """Delete what writers that were killed so many seconds ago had begun."""
+        """Delete unfinished files of killed writers that are older than so many seconds."""
 
     def make_error(self, why: str) -> Exception:
-        """Return an error that names this place."""
+        """Make an error that names this location."""
         return self.error(f"{self}: {why}")
 
     @contextmanager
     def explain_errors(self) -> Iterator[None]:
-        """Make an error of this place of whatever goes wrong."""
+        """Translate any exception to an error that names this location."""
         try:
             yield
         except (FileNotFoundError, ReviewmlError):
@@ -203,7 +203,7 @@ class SharedFolder(SharedFiles):
                         path.unlink()
 
     def _resolve_path(self, path: str) -> Path:
-        """Find where a file is; the folders above it must not be links to others."""
+        """Resolve the path of a file, and refuse parent folders that are links."""
         folder = Path(self.root)
         for name in path.split("/")[:-1]:
             folder /= name
@@ -334,7 +334,7 @@ class ObjectStore(SharedFiles):
 def open_shared_files(
     path: str | os.PathLike[str], error: Callable[[str], Exception], *, private: bool = False
 ) -> SharedFiles:
-    """Return the place that a path or a URL stands for.
+    """Open the files at a path or a URL.
 
     Parameters
     ----------
@@ -362,7 +362,7 @@ def open_shared_files(
 
 
 def run_at_once(work: Callable[[Asked], Answer], asked: Iterable[Asked]) -> list[Answer]:
-    """Return the answer to each, several of which are waited for at the same time.
+    """Apply a function to all items concurrently, and return the results in order.
 
     Examples
     --------

@@ -41,7 +41,7 @@ _pauses: dict[Path, int] = {}
 
 @contextmanager
 def create_temporary_file(path: Path, mode: int = TEXT_MODE) -> Iterator[Path]:
-    """Create an empty hidden file beside `path`, and remove it in the end unless it was renamed.
+    """Create an empty hidden file beside `path`; remove it on exit unless it was renamed.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def create_temporary_file(path: Path, mode: int = TEXT_MODE) -> Iterator[Path]:
 
 @contextmanager
 def create_temporary_folder(path: Path | None = None) -> Iterator[Path]:
-    """Create a hidden folder that only its owner can enter, and remove it in the end.
+    """Create a hidden folder that only its owner can enter, and remove it on exit.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def create_temporary_folder(path: Path | None = None) -> Iterator[Path]:
 
 
 def _remove_leftovers_in_turn(path: Path) -> None:
-    """Remove leftovers, but look through a large folder only now and then.
+    """Remove leftovers, but scan a large folder only now and then.
 
     Whoever writes many files to one folder would else look through all of them for each.
     """
@@ -112,7 +112,7 @@ def _remove_leftovers_in_turn(path: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> int:
-    """Remove temporary files and folders beside `path` whose process has died.
+    """Remove temporary files and folders beside `path` whose process has ended.
 
     What cannot be examined or removed stays: it may be somebody else's.
 

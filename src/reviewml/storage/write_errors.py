@@ -38,7 +38,7 @@ ADVICE = {
 
 
 class _ReadFailure(Exception):
-    """Carries an error of what is read out of where errors are those of writing."""
+    """Carries a read error through a block whose other errors are write errors."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error)
@@ -47,7 +47,7 @@ class _ReadFailure(Exception):
 
 @contextmanager
 def explain_write_errors(path: Path | str, more: str = "") -> Iterator[None]:
-    """Raise what the system says of writing to `path` as a `WriteError` with advice.
+    """Translate system errors of writing to `path` to a `WriteError` with advice.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def explain_write_errors(path: Path | str, more: str = "") -> Iterator[None]:
 
 
 def can_name_a_file(path: Path | str) -> bool:
-    """Check whether the system could have a file of that name: NUL and half letters are none."""
+    """Check whether a path is valid: it may hold neither NUL nor lone surrogates."""
     try:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
@@ -79,13 +79,13 @@ def can_name_a_file(path: Path | str) -> bool:
 
 @contextmanager
 def explain_spill_errors(path: Path) -> Iterator[None]:
-    """Raise what the system says of a temporary file as `explain_write_errors` does."""
+    """Translate system errors of writing a temporary file to a `WriteError` with advice."""
     with explain_write_errors(path, "TMPDIR names the folder of temporary files."):
         yield
 
 
 def separate_read_errors(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield rows to be written; an error of reading them is raised as it is."""
+    """Yield rows to write, and raise errors of reading them unchanged."""
     try:
         yield from rows
     except OSError as error:

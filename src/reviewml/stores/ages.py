@@ -23,7 +23,7 @@ DAY = 86_400.0
 def find_unused(
     last_used: Sequence[float], older_than: Duration, now: float | None = None
 ) -> list[bool]:
-    """Find which shelves nobody used for longer than a duration before the last use of any.
+    """Mark the shelves whose last use is older than a duration before the store's last use.
 
     Parameters
     ----------

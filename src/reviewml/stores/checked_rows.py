@@ -28,7 +28,7 @@ _warned: set[tuple[str, int]] = set()
 
 @dataclasses.dataclass(frozen=True)
 class CheckedRows:
-    """Values that were found, each for one key, and what was found damaged.
+    """Values found for keys, and the rows that are damaged.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class CheckedRows:
 
     @classmethod
     def of(cls, shelf: Shelf, keys: pa.Array, rows: Sequence[Row], *, checked: bool) -> CheckedRows:
-        """Check rows as they were fetched.
+        """Check fetched rows against their checksums.
 
         Parameters
         ----------
@@ -82,14 +82,14 @@ class CheckedRows:
         return cls(shelf, places, cells, bad)
 
     def values(self) -> pa.RecordBatch:
-        """Return the values as the enricher added them."""
+        """Convert the cells to a record batch of the types that the enricher added."""
         columns = zip(self.cells, self.shelf.columns, strict=True)
         values = [from_cells(cells, field.type) for cells, field in columns]
         return pa.RecordBatch.from_arrays(values, schema=self.shelf.columns)
 
 
 def fetch_all(connection: Connection, query: str) -> list[Row]:
-    """Return all rows, with bytes in place of what is no text any more."""
+    """Fetch all rows, with bytes in place of text that is no longer valid UTF-8."""
     try:
         return connection.execute(query).fetchall()
     except sqlite3.OperationalError as error:
@@ -107,13 +107,13 @@ def _decode_text(raw: bytes) -> str | bytes:
 
 
 def has_checksums(connection: Connection, table: str) -> bool:
-    """Check whether the values of a table have checksums; an earlier version wrote none."""
+    """Check whether the values of a table have checksums; format 1 wrote none."""
     names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return ("checksum",) in names.fetchall()
 
 
 def add_checksums(connection: Connection, table: str, shelf: Shelf) -> None:
-    """Give values that an earlier version kept the checksums of what they are now."""
+    """Add checksums of their present content to values that format 1 stored."""
     connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum")
     cells = "".join(f", c{position}" for position in range(len(shelf.columns)))
     query = f"SELECT rowid, key{cells} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?"
@@ -128,7 +128,7 @@ def add_checksums(connection: Connection, table: str, shelf: Shelf) -> None:
 
 
 def warn_of_damage(folder: Path, shelf: Shelf, count: int) -> None:
-    """Warn of values that do not fit their checksums, once for each store and process."""
+    """Warn of values that do not match their checksums, once per store and process."""
     store = os.path.abspath(folder), os.getpid()  # noqa: PTH100
     if store in _warned:
         return

@@ -62,7 +62,7 @@ def _mix_numbers(sums: Sums, numbers: Sums) -> Sums:
 
 
 def _number_cells(cells: Sequence[Cell], *, integers: bool) -> tuple[Sums, Sums]:
-    """Return a number for each cell, and 1 for each that is null."""
+    """Hash each cell to a number, and mark nulls with 1."""
     if integers:
         if not {*map(type, cells)} <= {int, type(None)}:
             cells = [cell if type(cell) is int or cell is None else _ALIEN for cell in cells]
@@ -78,7 +78,7 @@ def _number_cells(cells: Sequence[Cell], *, integers: bool) -> tuple[Sums, Sums]
 
 
 def _number_cell(cell: object) -> int:
-    """Make a number of a cell of a column that is not of integers."""
+    """Hash a cell of a column that does not hold integers."""
     if type(cell) is str:
         return zlib.crc32(cell.encode())
     if cell is None:

@@ -38,14 +38,14 @@ _NAME = re.compile(r"([0-9]{12}|[1-9][0-9]{12,})\.json")
 
 
 class Lease:
-    """What its holder has until `end`, or until others may think that it was killed."""
+    """The exclusive right to rewrite values, held until released or until it expires."""
 
     def __init__(self, place: SharedFiles, number: int) -> None:
         self.place = place
         self.number = number
 
     def renew(self) -> None:
-        """Begin the lease anew; called before each file that is replaced.
+        """Extend the lease; call this before replacing each file.
 
         Raises
         ------
@@ -60,13 +60,13 @@ class Lease:
         self.place.write(_make_path(self.number), _write_lease())
 
     def end(self) -> None:
-        """Let others have their turn."""
+        """Release the lease, so that another process can take it."""
         self.place.write(_make_path(self.number), ENDED)
 
 
 @contextmanager
 def take_turn(place: SharedFiles, patience: float = 0.0) -> Iterator[Lease | None]:
-    """Give a turn, or None when somebody else has it for longer than `patience` seconds."""
+    """Yield a lease, or None if another process holds it for longer than `patience` seconds."""
     lease = _wait_for_turn(place, patience)
     try:
         yield lease
@@ -77,7 +77,7 @@ def take_turn(place: SharedFiles, patience: float = 0.0) -> Iterator[Lease | Non
 
 @contextmanager
 def require_turn(place: SharedFiles) -> Iterator[Lease]:
-    """Give a turn when others have had theirs.
+    """Wait for the lease and yield it.
 
     Raises
     ------

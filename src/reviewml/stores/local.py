@@ -59,7 +59,7 @@ NOT_FORGOTTEN = (
 
 
 class LocalStore(EnrichmentStore):
-    """Keeps values in a folder of this machine, in one SQLite file.
+    """Store values in a folder of this machine, in one SQLite file.
 
     Processes on one machine may share it; on a network file system, use `SharedStore`. Only its
     owner can read it.

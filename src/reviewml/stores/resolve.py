@@ -15,7 +15,7 @@ PLACE = "REVIEWML_STORE"
 
 
 def open_store(place: str | os.PathLike[str]) -> LocalStore | SharedStore:
-    """Return the store in a folder of this machine, or at a URL.
+    """Open the store in a local folder or at a URL.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def open_store(place: str | os.PathLike[str]) -> LocalStore | SharedStore:
 
 
 def default_store() -> LocalStore | SharedStore | None:
-    """Return the user's store: at ``$REVIEWML_STORE``, or in a folder in the user's cache.
+    """Open the user's store: `$REVIEWML_STORE`, or else a folder in the user's cache.
 
     Returns
     -------

@@ -44,7 +44,7 @@ Hits = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], StoredSegment]
 
 
 class SegmentSet:
-    """The segments of a folder, and what this process has read of them.
+    """The segments of one folder, and those that this process has loaded.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class SegmentSet:
         self.lock = threading.Lock()
 
     def list_names(self) -> list[SegmentName]:
-        """Return the names of all segments, the earliest first."""
+        """List the names of all segments, the earliest first."""
         # While a folder is listed, segments may be merged: the listing then lacks those that were
         # deleted, and perhaps the new one, too. So none counts that lacks what was there before.
         before = self._list_names() if self.seen is None else self.seen
@@ -72,7 +72,7 @@ class SegmentSet:
         return sorted(name for name in map(SegmentName.read, listed) if name)
 
     def load_segments(self) -> dict[SegmentName, StoredSegment]:
-        """Return all that others have kept until now, the earliest first."""
+        """Load all segments that exist now, the earliest first."""
         with self.lock:
             for _ in range(ATTEMPTS):
                 names = self.list_names()
@@ -84,7 +84,7 @@ class SegmentSet:
         )
 
     def find_hits(self, keys: Keys) -> Iterator[Hits]:
-        """Find where keys are found, each once."""
+        """Find the segments and rows that hold the keys, each key once."""
         # In order, so that neighbours are looked for in the same pages.
         missing = np.argsort(keys)
         for segment in self.load_segments().values():
@@ -95,14 +95,14 @@ class SegmentSet:
             missing = missing[~is_hit]
 
     def contains_keys(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        """Find which keys are in it."""
+        """Mark the keys that some segment has."""
         mask = np.zeros(len(keys), bool)
         for positions, _, _ in self.find_hits(keys):
             mask[positions] = True
         return mask
 
     def add(self, rows: pa.RecordBatch, moment: str | None = None) -> SegmentName:
-        """Publish rows, of which the first column is the keys, as a new segment."""
+        """Write rows, whose first column holds the keys, as a new segment."""
         rows = sort_rows([rows])
         file = write_segment(rows)
         name = SegmentName.of(rows, file, moment or format_now())
@@ -110,12 +110,12 @@ class SegmentSet:
         return name
 
     def to_merge(self) -> list[list[SegmentName]]:
-        """Find which neighbours are to become one segment each; none when they are few."""
+        """Group neighbouring segments to merge; return no groups while segments are few."""
         groups = [group for group in _group_names(self.list_names()) if len(group) > 1]
         return groups if sum(map(len, groups)) > MANY else []
 
     def merge(self, groups: Sequence[Sequence[SegmentName]], renew: Callable[[], None]) -> None:
-        """Make one segment of each group of neighbours.
+        """Merge each group of neighbours into one segment.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class SegmentSet:
     def drop(
         self, unwanted: Callable[[Keys], npt.NDArray[np.bool_]], renew: Callable[[], None]
     ) -> int:
-        """Write segments anew without some keys.
+        """Rewrite segments without some of their keys.
 
         Parameters
         ----------

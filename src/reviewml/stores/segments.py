@@ -29,7 +29,7 @@ _NAME = re.compile(r"(\d{8}T\d{12})-(\d+)-(\d+)-([0-9a-f]{32})\.arrow")
 
 @dataclasses.dataclass(frozen=True, order=True)
 class SegmentName:
-    """Name of a segment's file; names are in the order in which values came.
+    """Name of a segment's file; names sort in the order in which values were added.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class SegmentName:
 
     @classmethod
     def read(cls, name: str) -> SegmentName | None:
-        """Parse the name of a file; None when it is no segment's."""
+        """Parse the name of a file, or return None if it is not that of a segment."""
         match = _NAME.fullmatch(name)
         read = match and cls(match[1], int(match[2]), int(match[3]), match[4])
         # Numbers can be written otherwise, with zeros before them or as other digits.
@@ -58,12 +58,12 @@ class SegmentName:
 
     @classmethod
     def of(cls, rows: pa.RecordBatch, file: pa.Buffer, moment: str) -> SegmentName:
-        """Return the name of rows that have been written as this file."""
+        """Make the name of the file that holds these rows."""
         return cls(moment, len(rows), rows.nbytes, hash_file(file))
 
     @property
     def time(self) -> datetime.datetime:
-        """The moment, as a time."""
+        """The moment as a datetime."""
         return datetime.datetime.strptime(self.moment + "Z", "%Y%m%dT%H%M%S%f%z")
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class SegmentName:
 
 @dataclasses.dataclass(frozen=True)
 class StoredSegment:
-    """A segment as it is searched.
+    """A segment that is loaded and can be searched.
 
     Parameters
     ----------
@@ -84,28 +84,28 @@ class StoredSegment:
 
     @property
     def keys(self) -> Keys:
-        """The keys, which stay where Arrow holds them."""
+        """The keys, as a view of the Arrow buffer."""
         return to_comparable(self.rows.column(0))
 
     def find(self, sought: Keys) -> npt.NDArray[np.int64]:
-        """Return the row of each key, -1 for those that are not there."""
+        """Find the row of each key, or -1 if the segment does not have it."""
         keys = self.keys
         rows = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
         return np.where(keys[rows] == sought, rows, -1)
 
 
 def format_now() -> str:
-    """Return this moment as names say it."""
+    """Format the current time as segment names do."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
 
 
 def hash_file(file: bytes | pa.Buffer) -> str:
-    """Return the hash of a file's bytes that its name ends with."""
+    """Hash the bytes of a file; the hash is part of its name."""
     return blake2b(file, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def to_comparable(keys: pa.Array) -> Keys:
-    """Return Arrow's keys for NumPy, without copying them."""
+    """View Arrow keys as a NumPy array, without copying."""
     width = keys.type.byte_width
     if not len(keys):
         return np.empty(0, f"S{width}")
@@ -113,13 +113,13 @@ def to_comparable(keys: pa.Array) -> Keys:
 
 
 def as_arrow(keys: Keys) -> pa.Array:
-    """Return NumPy's keys for Arrow, with the zeros at their ends."""
+    """View NumPy keys as an Arrow array, including trailing zero bytes."""
     kind = pa.binary(keys.dtype.itemsize)
     return pa.Array.from_buffers(kind, len(keys), [None, pa.py_buffer(np.ascontiguousarray(keys))])
 
 
 def sort_rows(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return rows as one segment holds them: of those with one key, the first."""
+    """Sort rows by key and keep the first row of each key."""
     together = pa.concat_batches(rows)
     keys = to_comparable(together.column(0))
     order = np.argsort(keys, kind="stable")
@@ -130,7 +130,7 @@ def sort_rows(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def write_segment(rows: pa.RecordBatch) -> pa.Buffer:
-    """Return the file of a segment."""
+    """Serialize rows as the file of a segment."""
     stream = pa.BufferOutputStream()
     with pa.ipc.new_file(stream, rows.schema) as writer:
         writer.write_batch(rows)
@@ -138,7 +138,7 @@ def write_segment(rows: pa.RecordBatch) -> pa.Buffer:
 
 
 def map_segment(file: bytes) -> StoredSegment:
-    """Return a segment from its file, held in a nameless file of this machine.
+    """Memory-map a segment from its bytes, through an unnamed file on this machine.
 
     So it is the disk's to hold, and memory's only while there is room; and nothing is left when
     this process is killed. Where that disk is full, or cannot be written, it is memory's.

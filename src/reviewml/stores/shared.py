@@ -39,7 +39,7 @@ ABANDONED = 3600.0
 
 
 class SharedStore(EnrichmentStore):
-    """Keeps values in files that many machines see: a network file system, or an object store.
+    """Store values in files that many machines see, on a network file system or object store.
 
     Values stand in segments that are never changed, so any number of processes may add to it at
     once, and none waits. Each process reads every segment once, into files of its own machine.
@@ -173,7 +173,7 @@ def _make_unwritable_error(message: str) -> StoreUnwritable:
 
 
 class _Files:
-    """What this process knows of a store's files."""
+    """The segments, links and usage files of a store, as this process has loaded them."""
 
     def __init__(self, place: SharedFiles) -> None:
         self.place = place
@@ -215,7 +215,7 @@ class _Files:
         self.place.sweep_leftovers(ABANDONED)
 
     def find_keys_of_ids(self, ids: Iterable[Any]) -> Keys:
-        """Return the keys that ids led to."""
+        """Find the keys that are linked to ids."""
         key_arrays = [np.empty(0, f"S{KEY_BYTES}")]
         hashed = hash_ids(ids)
         for segment in self.links.load_segments().values():
@@ -233,7 +233,7 @@ class _Files:
         )
 
     def merge_if_many(self, pile: SegmentSet) -> None:
-        """Merge small segments, unless somebody else is at it."""
+        """Merge small segments, unless another process holds the lease."""
         groups = pile.to_merge()
         if not groups:
             return

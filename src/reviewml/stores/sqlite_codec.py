@@ -28,7 +28,7 @@ _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
 def check_kept(columns: pa.Schema) -> None:
-    """Raise `StoreError` unless columns of these types come back as they were."""
+    """Raise `StoreError` unless columns of these types can be stored without loss."""
     for field in columns:
         if not (is_integer_cells(field.type) or field.type in _AS_IS or _is_plain(field.type)):
             raise StoreError(
@@ -39,7 +39,7 @@ def check_kept(columns: pa.Schema) -> None:
 
 
 def to_cells(column: pa.Array) -> list[Cell]:
-    """Return one cell for each value of a column."""
+    """Convert a column to SQLite cells, one for each value."""
     cells: list[Cell]
     if is_integer_cells(column.type):
         cells = _as_bits(column).to_pylist()
@@ -53,7 +53,7 @@ def to_cells(column: pa.Array) -> list[Cell]:
 
 
 def from_cells(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
-    """Return the column of this type that `to_cells` was given."""
+    """Convert cells written by `to_cells` back to a column of this type."""
     if pa.types.is_boolean(kind):
         return pa.array(cells, pa.int8()).cast(kind)
     if is_integer_cells(kind):
@@ -66,7 +66,7 @@ def from_cells(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
 
 
 def is_integer_cells(kind: pa.DataType) -> bool:
-    """Check whether values of a type are kept as the integer of their bits."""
+    """Check whether values of a type are stored as the integer of their bits."""
     if pa.types.is_boolean(kind):
         return True
     return bool(pa.types.is_primitive(kind)) and kind.bit_width in _BITS

@@ -88,7 +88,7 @@ STILL_THERE = "their bytes are still there"
 
 @contextmanager
 def explain_errors(folder: Path) -> Iterator[None]:
-    """Raise what SQLite and the system say of a store as a `StoreError` with advice."""
+    """Translate errors of SQLite and the system to a `StoreError` with advice."""
     try:
         yield
     except sqlite3.Error as error:
@@ -104,17 +104,17 @@ def explain_errors(folder: Path) -> Iterator[None]:
 
 
 def open_to_read(folder: Path) -> AbstractContextManager[Connection]:
-    """Open the store to look at it as it is at one moment, which keeps nobody from writing."""
+    """Open the store for reading a snapshot, without blocking writers."""
     return _run_transaction(folder, "DEFERRED", _open_to_read)
 
 
 def open_to_write(folder: Path) -> AbstractContextManager[Connection]:
-    """Open the store for changes that are made all or not at all."""
+    """Open the store for changes, which are applied completely or not at all."""
     return _run_transaction(folder, "IMMEDIATE", _open)
 
 
 def delete(folder: Path, work: Callable[[Connection], int], *, always_empty: bool) -> int:
-    """Delete values, and write the file anew without them: else they stay in its gaps.
+    """Delete values, and rewrite the file so that their bytes are gone as well.
 
     On a full disk this is done in the file itself, without a log: only a process that is killed at
     that moment, or a power cut, then damages it.
@@ -142,7 +142,7 @@ def delete(folder: Path, work: Callable[[Connection], int], *, always_empty: boo
 
 
 def make_damage_error(folder: Path) -> StoreError:
-    """Return the error of a store whose file is damaged."""
+    """Make the error that reports a damaged store file."""
     return StoreError(_describe_failure(folder, _DAMAGED))
 
 

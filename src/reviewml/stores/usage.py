@@ -32,7 +32,7 @@ IDLE = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class ShelfUsage:
-    """What one process, or several that have ended, asked of a shelf.
+    """Lookups in a shelf by one process, or by several that have ended.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class ShelfUsage:
 
     @classmethod
     def parse(cls, raw: bytes) -> ShelfUsage:
-        """Read one as it is written; what else stands there raises one of `DAMAGED`."""
+        """Parse a usage file; invalid content raises one of `DAMAGED`."""
         use = cls(**json.loads(raw))
         kinds = {"enricher": str, "columns": list, "hits": int, "misses": int, "last_used": float}
         if not all(type(getattr(use, name)) is kind for name, kind in kinds.items()):
@@ -62,7 +62,7 @@ class ShelfUsage:
 
 
 class UsageStats:
-    """Counts of this process, and those of others as they are kept.
+    """Usage counts of this process, and the stored counts of all processes.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class UsageStats:
         self.behind: float | None = None
 
     def count(self, shelf: Shelf, hits: int = 0, misses: int = 0) -> None:
-        """Add to what this process has asked of a shelf, which is used now."""
+        """Add lookups of this process to a shelf's usage, and mark the shelf as used now."""
         with self.lock:
             new = ShelfUsage(shelf.enricher, shelf.columns.names, hits, misses, self._get_moment())
             path, before = self.own.get(shelf.fingerprint, ("", new))
@@ -93,20 +93,20 @@ class UsageStats:
             self.own[shelf.fingerprint] = path, use
 
     def list_shelves(self) -> list[str]:
-        """Return the fingerprints of all shelves that somebody used."""
+        """List the fingerprints of all shelves that have been used."""
         return self.place.list_names(FOLDER)
 
     def of(self, fingerprint: str) -> ShelfUsage | None:
-        """Sum what all processes have asked of a shelf; None when none has."""
+        """Sum the usage of a shelf over all processes, or return None if nobody used it."""
         usages = self._read_files(fingerprint)
         return sum_uses(usages.values()) if usages else None
 
     def has_many_files(self, fingerprint: str) -> bool:
-        """Check whether files are to be summed up."""
+        """Check whether a shelf has enough usage files to merge them."""
         return len(self.place.list_names(_make_folder_path(fingerprint))) > MANY
 
     def sum_up(self, fingerprint: str) -> None:
-        """Make one file of those that nobody writes any more.
+        """Merge the usage files that are no longer written to.
 
         Who is killed here leaves uses that count twice.
         """
@@ -122,7 +122,7 @@ class UsageStats:
             self.place.remove(rest)
 
     def forget(self, fingerprint: str) -> None:
-        """Delete what is known of a shelf's use."""
+        """Delete the usage of a shelf."""
         with self.lock:
             self.own.pop(fingerprint, None)
             self.place.remove(self._list_paths(fingerprint))
@@ -171,7 +171,7 @@ class UsageStats:
 
 
 def sum_uses(uses: Iterable[ShelfUsage]) -> ShelfUsage:
-    """Return several uses of one shelf as one.
+    """Sum several usages of one shelf.
 
     Examples
     --------

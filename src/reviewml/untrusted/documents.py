@@ -77,7 +77,7 @@ def parse_document(raw: bytes, where: str) -> Any:
 
 
 def check_document(raw: bytes) -> None:
-    """Raise ValueError when JSON is larger, deeper, or has longer numbers than may be read."""
+    """Raise ValueError if JSON is too large, too deep, or has a number that is too long."""
     if len(raw) > MOST_DOCUMENT_BYTES:
         raise ValueError(f"it has {len(raw):,} bytes; {MOST_DOCUMENT_BYTES:,} is the most")
     # Most documents have too few brackets, and too few digits even in their texts.
@@ -93,7 +93,7 @@ def check_document(raw: bytes) -> None:
 
 
 def _has_digits(raw: bytes, count: int) -> bool:
-    """Check whether so many digits follow each other; it takes the same time whatever they are."""
+    """Check whether there are so many consecutive digits, in time independent of the text."""
     return len(raw) >= count and b"0" * count in raw.translate(_DIGITS_AS_ZEROS)
 
 

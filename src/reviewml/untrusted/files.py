@@ -59,7 +59,7 @@ def read_file(path: Path, *, most: int = MOST_FILE_BYTES) -> bytes:
 
 
 def _open(path: Path, most: int) -> int:
-    """Return the descriptor of a regular file of at most so many bytes."""
+    """Open a regular file of at most so many bytes, and return its descriptor."""
     try:
         # A pipe that nobody writes to would wait here, were it not for O_NONBLOCK.
         handle = os.open(path, _FLAGS)
@@ -79,7 +79,7 @@ def _open(path: Path, most: int) -> int:
 
 
 def _read(handle: int, most: int) -> bytes:
-    """Read a file, which may grow meanwhile, up to so many bytes."""
+    """Read at most so many bytes of a file, which may grow meanwhile."""
     parts, expected = [], os.fstat(handle).st_size
     # Systems may return fewer bytes at a time, and after the last one, none.
     while part := os.read(handle, min(most, max(expected, BLOCK_BYTES))):
@@ -90,7 +90,7 @@ def _read(handle: int, most: int) -> bytes:
 
 
 def list_files(folder: Path) -> dict[str, Path]:
-    """List what is in a folder and is not a folder, by path from there; links are not followed.
+    """List all files below a folder by relative path; links are not followed.
 
     Raises
     ------

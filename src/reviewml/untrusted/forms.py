@@ -30,11 +30,11 @@ Sizes = dict[str, int]
 
 
 class WrongForm(ValueError):
-    """When a value does not have its form, naming where it stands."""
+    """When a value does not have its form; the message names the part that is wrong."""
 
 
 class Mismatch(Exception):
-    """What is wrong with a part of a value, and where it stands.
+    """When a part of a value does not have its form; records the location of the part.
 
     The place is put together while the exception passes through the forms that the part is in:
     values that are as they must be, nearly all, need no names.
@@ -54,12 +54,12 @@ class Mismatch(Exception):
         self.places: list[object] = []
 
     def within(self, place: object) -> Self:
-        """Add the name or the position of the part that the places so far are in."""
+        """Add the name or the position of the value that contains the part."""
         self.places.append(place)
         return self
 
     def describe(self, name: str) -> str:
-        """Return the message, where the whole value has a name, which may be empty."""
+        """Describe the mismatch; `name` is that of the whole value and may be empty."""
         for place in reversed(self.places):
             if isinstance(place, int):
                 name = f"{name}[{place}]"
@@ -69,7 +69,7 @@ class Mismatch(Exception):
 
 
 class Form(ABC):
-    """What a value must look like."""
+    """The shape that a value must have."""
 
     def check(self, value: Any, name: str) -> None:
         """Raise `WrongForm` unless a value has this form.
@@ -88,7 +88,7 @@ class Form(ABC):
 
     @abstractmethod
     def check_part(self, value: Any, sizes: Sizes) -> None:
-        """Raise `Mismatch` unless a part of a value has this form, where some sizes are known."""
+        """Raise `Mismatch` unless a part has this form; `sizes` holds dimensions seen so far."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Maybe(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Anything(Form):
-    """Any value: somebody else looks at it."""
+    """Any value; it is checked elsewhere."""
 
     def check_part(self, value: Any, sizes: Sizes) -> None:
         pass
