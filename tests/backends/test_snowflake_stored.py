@@ -306,7 +306,7 @@ def test_an_answer_that_is_gone_is_an_error(
     store = backend.enrichment_store()
     assert store is not None
     store.forget(["r0"])
-    errors = query.database.records(
+    errors = query.database.select_records(
         f'SELECT "id" AS ID, "__errors__"::TEXT AS E FROM ({query.query}) ORDER BY 1'
     )
     assert call_once.GONE in errors[0]["E"]
