@@ -1,4 +1,4 @@
-"""XGBoost in one process beside RayXGBoost with as many threads in all, on one machine.
+"""XGBoost in one process beside RayTraining with as many threads in all, on one machine.
 
     python benchmarks/distributed_training.py [--rows 200000] [--columns 50] [--workers 2]
 
@@ -16,7 +16,8 @@ import numpy as np
 import ray
 from sklearn.metrics import roc_auc_score
 
-from reviewml.backends.ray.trainer import RayXGBoost
+from reviewml.backends.ray import RayTraining
+from reviewml.data.training_executor import InProcess
 from reviewml.rows.expressions import Number
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples, Target
@@ -47,19 +48,18 @@ if __name__ == "__main__":
     names = [f"c{number:02d}" for number in range(given.columns)]
     features = [Feature(name, name, name, Number(name)) for name in names]
     settings = {"n_estimators": given.rounds, "early_stopping_rounds": given.rounds}
-    trainers = {
-        "XGBoost": XGBoost(n_jobs=given.workers, **settings),
-        "RayXGBoost": RayXGBoost(num_workers=given.workers, **settings),
-    }
-    RayXGBoost(n_estimators=1).train(train.take(slice(0, 100)), features)
-    taken: dict[str, list[float]] = {name: [] for name in trainers}
+    trainer = XGBoost(n_jobs=given.workers, **settings)
+    executors = {"InProcess": InProcess(), "RayTraining": RayTraining(num_workers=given.workers)}
+    first = train.take(slice(0, 100))
+    executors["RayTraining"].train(XGBoost(n_estimators=1), first, features)
+    taken: dict[str, list[float]] = {name: [] for name in executors}
     for _ in range(given.repeats):
-        for name, trainer in trainers.items():
+        for name, executor in executors.items():
             started = time.perf_counter()
-            model = trainer.train(train, features, valid)
+            model = executor.train(trainer, train, features, valid)
             taken[name].append(time.perf_counter() - started)
             auc = roc_auc_score(test.target.values, model.predict(test.features)[:, 1])
-            print(f"{name:<10} {taken[name][-1]:6.1f} s   AUC {auc:.4f}", flush=True)
-    ratio = statistics.median(taken["RayXGBoost"]) / statistics.median(taken["XGBoost"])
-    print(f"RayXGBoost / XGBoost: {ratio:.2f}")
+            print(f"{name:<12} {taken[name][-1]:6.1f} s   AUC {auc:.4f}", flush=True)
+    ratio = statistics.median(taken["RayTraining"]) / statistics.median(taken["InProcess"])
+    print(f"RayTraining / InProcess: {ratio:.2f}")
     ray.shutdown()

@@ -25,12 +25,12 @@ PUBLIC = {
         SnowflakeStage SnowflakeTable Source Table Trainer hookimpl load tune
     """,
     "reviewml.backends": "LocalBackend RayBackend SnowflakeBackend",
-    "reviewml.backends.ray": "RayBackend RayXGBoost deploy",
+    "reviewml.backends.ray": "RayBackend RayTraining deploy",
     "reviewml.backends.snowflake": """
-        SnowflakeBackend SnowflakeQuery SnowflakeRegistry SnowflakeStage SnowflakeStore
-        SnowflakeTable SnowflakeXGBoost jobs
+        JobTraining RuntimeTraining SnowflakeBackend SnowflakeQuery SnowflakeRegistry
+        SnowflakeStage SnowflakeStore SnowflakeTable jobs
     """,
-    "reviewml.backends.snowflake.jobs": "Job Pool delete_failed list submit",
+    "reviewml.backends.snowflake.jobs": "ComputePool Job JobTraining delete_failed list submit",
     "reviewml.datasets": "LANGUAGES Shop make_reviews make_shop",
     "reviewml.enrichers": """
         Cascade CortexClassify CortexSentiment CortexTranslate EmbeddingZeroShot Language
@@ -50,7 +50,7 @@ PUBLIC = {
         ANSWER API_VERSION Backend Call Capabilities Component Dataset Enricher Enrichment
         EnrichmentStore Event Examples Feature Featurizer Model ModelVersion Partition Price
         RayRead Registry Resources Roles Shelf ShelfSummary Source SqlEnricher Target Trainer
-        Window as_dataset roles_of visible with_bookkeeping with_roles
+        TrainingExecutor Window as_dataset roles_of visible with_bookkeeping with_roles
     """,
     "reviewml.models": "BoosterModel LinearModel",
     "reviewml.operations": """

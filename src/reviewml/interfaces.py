@@ -5,6 +5,7 @@ from reviewml.data.dataset import Dataset
 from reviewml.data.frames import as_dataset
 from reviewml.data.source import Partition, RayRead, Source
 from reviewml.data.store import EnrichmentStore, ShelfSummary
+from reviewml.data.training_executor import TrainingExecutor
 from reviewml.operations.resources import Resources
 from reviewml.operations.sql_call import ANSWER, Call, Price
 from reviewml.operations.value_store import Shelf
@@ -50,6 +51,7 @@ __all__ = [
     "SqlEnricher",
     "Target",
     "Trainer",
+    "TrainingExecutor",
     "Window",
     "as_dataset",
     "roles_of",

@@ -506,8 +506,7 @@ class Pipeline(SklearnCompatible):
         if not hasattr(self, "steps_"):
             # Of fitted ones it would take longer than to predict a row.
             chain.check_parameters()
-        chain.check_runs_on(self._choose_backend())
-        return chain
+        return chain.on(self._choose_backend())
 
     def _choose_backend(self) -> Backend:
         if isinstance(self.backend, Backend):

@@ -37,7 +37,7 @@ from reviewml.backends.snowflake.backend import SnowflakeBackend
 from reviewml.backends.snowflake.connection import safe_messages
 from reviewml.backends.snowflake.connection import session as sessions
 from reviewml.backends.snowflake.dataset import StreamedDataset
-from reviewml.backends.snowflake.jobs import Job, Pool
+from reviewml.backends.snowflake.jobs import ComputePool, Job
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.udf.package_archive import PACKAGES
 from reviewml.backends.snowflake.udf.udf_step import package_operation
@@ -122,7 +122,7 @@ def session(double: Double) -> Iterator[Session]:
 
 
 def on_pool(session: Session, **options: Any) -> SnowflakeBackend:
-    return SnowflakeBackend(session=session, **{"pool": Pool("POOL", "JOBS"), **options})
+    return SnowflakeBackend(session=session, **{"pool": ComputePool("POOL", "JOBS"), **options})
 
 
 def reviews(rows: int = 24, *, title: str | None = None) -> pa.Table:
@@ -200,7 +200,7 @@ def test_a_transformer_goes_there_as_a_saved_folder(
     here = pipe.on("local", store=None).enrich(reviews(4))
     # Threads that wait for each other take longer than such a model does.
     env = {"env_vars": {"OMP_NUM_THREADS": "1"}}
-    pool = Pool("POOL", "JOBS", pip_requirements=["torch", "transformers"], options=env)
+    pool = ComputePool("POOL", "JOBS", pip_requirements=["torch", "transformers"], options=env)
     there = pipe.on("snowflake", session=session, pool=pool, store=None).enrich(reviews(4))
     table, expected = (rows.to_arrow().sort_by("id") for rows in (there, here))
     assert table.column("label").equals(expected.column("label"))
@@ -240,7 +240,7 @@ def test_what_a_job_says_of_its_failure_quotes_no_text(
 
 @pytest.mark.slow
 def test_a_job_that_does_not_start_says_why(session: Session) -> None:
-    pool = Pool("POOL", "JOBS", options={"env_vars": {"MLRS_MIN_INSTANCES": "none"}})
+    pool = ComputePool("POOL", "JOBS", options={"env_vars": {"MLRS_MIN_INSTANCES": "none"}})
     rows = on_pool(session, pool=pool).read(reviews(), ROLES)
     with pytest.raises(BackendError, match=r"(?s)did not get to our code.*invalid literal.*none"):
         rows.enrich(Unstored()).persist()
@@ -340,13 +340,13 @@ def test_what_a_warehouse_can_do_goes_there(session: Session) -> None:
 
 def test_plans_start_no_machines(session: Session) -> None:
     pipe = Pipeline([("judged", Unstored())], id="id", text=BODY, rating="stars")
-    plan = pipe.on("snowflake", session=session, pool=Pool("POOL", "JOBS")).plan(reviews())
+    plan = pipe.on("snowflake", session=session, pool=ComputePool("POOL", "JOBS")).plan(reviews())
     assert plan.rows == 24
     assert not jobs.list(session)
 
 
 def test_a_pool_has_the_connection_of_its_backend(session: Session) -> None:
-    backend = on_pool(session, pool=Pool("POOL", "JOBS", connection="prod"))
+    backend = on_pool(session, pool=ComputePool("POOL", "JOBS", connection="prod"))
     with pytest.raises(ParameterError, match="leave it out"):
         backend.read(reviews(), ROLES).enrich(Judging())
 

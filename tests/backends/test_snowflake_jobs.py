@@ -4,7 +4,7 @@ import dataclasses
 import sys
 import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +17,22 @@ pytest.importorskip("snowflake_double")
 
 from snowflake_double import Double, snowflake_double
 
-from reviewml.backends.snowflake import jobs, together
+from reviewml.backends.snowflake import JobTraining, RuntimeTraining, jobs, runtime_training
 from reviewml.backends.snowflake.connection.container_runtime import IN_RUNTIME
-from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.jobs.compute_pool import ComputePool
 from reviewml.backends.snowflake.jobs.payload import write_payload
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
 from reviewml.backends.snowflake.registry.registry import SnowflakeRegistry
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
-from reviewml.backends.snowflake.trainer import SnowflakeXGBoost
-from reviewml.errors import BackendError, ParameterError, SchemaError
+from reviewml.data.training_executor import InProcess, TrainingExecutor
+from reviewml.errors import BackendError, CapabilityError, ParameterError, SchemaError
 from reviewml.featurizers import Features
 from reviewml.pipeline import Pipeline
 from reviewml.steps.model import Task
-from reviewml.steps.trainer import Examples
-from reviewml.testing import TrainerContract
+from reviewml.steps.trainer import Examples, Trainer
 from reviewml.testing.rows import make_example_rows
 from reviewml.testing.trainer import make_example_features, make_examples
-from reviewml.trainers import XGBoost
-
-
-class TestSnowflakeXGBoost(TrainerContract):
-    @pytest.fixture
-    def trainer(self) -> SnowflakeXGBoost:
-        return SnowflakeXGBoost(n_estimators=60, learning_rate=0.2, n_jobs=1)
+from reviewml.trainers import LogisticRegression, XGBoost
 
 
 @pytest.fixture(scope="module")
@@ -48,23 +41,43 @@ def double() -> Iterator[Double]:
         yield double
 
 
+TRAINERS: dict[str, Trainer] = {
+    "xgboost": XGBoost(n_estimators=30, learning_rate=0.2, n_jobs=1),
+    "logistic-regression": LogisticRegression(),
+}
+
+
 @pytest.mark.slow
-def test_a_job_trains_the_same_bytes(double: Double, tmp_path: Path) -> None:
-    settings = {"n_estimators": 30, "learning_rate": 0.2, "n_jobs": 1}
-    pool = {"compute_pool": "POOL", "stage": "JOBS", "connection": double.session()}
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_job_trains_the_same_bytes(double: Double, tmp_path: Path, name: str) -> None:
     given = (
         make_examples("multiclass"),
         make_example_features(),
         make_examples("multiclass", 200, seed=1),
     )
-    for name, trainer in {
-        "here": XGBoost(**settings),
-        "there": SnowflakeXGBoost(**settings, **pool),
-    }.items():
-        (tmp_path / name).mkdir()
-        trainer.train(*given).save(tmp_path / name)
-    for file in (tmp_path / "here").iterdir():
-        assert file.read_bytes() == (tmp_path / "there" / file.name).read_bytes()
+    executors = {
+        "local": InProcess(),
+        "job": JobTraining(ComputePool("POOL", "JOBS", double.session())),
+    }
+    for place, executor in executors.items():
+        (tmp_path / place).mkdir()
+        executor.check(TRAINERS[name])
+        executor.train(TRAINERS[name], *given).save(tmp_path / place)
+    for file in (tmp_path / "local").iterdir():
+        assert file.read_bytes() == (tmp_path / "job" / file.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_pipeline_trains_where_its_backend_says(double: Double) -> None:
+    rows = make_example_rows(200).select(["price", "clicks", "mobile", "layout", "bought"])
+    with double.session() as session:
+        training = JobTraining(ComputePool("POOL", "TRAINED"))
+        steps = [("features", Features()), ("model", XGBoost(n_estimators=20, n_jobs=1))]
+        local = Pipeline(steps).fit(rows, target="bought")
+        pipe = Pipeline(steps).on("snowflake", session=session, training=training)
+        pipe.fit(rows, target="bought")
+        assert session.sql("LIST @TRAINED").collect() == []
+    np.testing.assert_array_equal(pipe.on("local").predict_proba(rows), local.predict_proba(rows))
 
 
 def answer_or_fail(number: int) -> dict[str, object]:
@@ -104,11 +117,9 @@ def test_training_that_nobody_waits_for_leaves_nothing(
 
     monkeypatch.setattr(jobs.Job, "wait", interrupted)
     with double.session() as session:
-        pool = {"compute_pool": "POOL", "stage": "LEFT", "connection": session}
+        training = JobTraining(ComputePool("POOL", "LEFT", session))
         with pytest.raises(KeyboardInterrupt):
-            SnowflakeXGBoost(n_jobs=1, **pool).train(
-                make_examples("binary"), make_example_features()
-            )
+            training.train(XGBoost(), make_examples("binary"), make_example_features())
         assert not [job for job, _ in jobs.list(session) if "TRAIN" in job.id]
         assert not session.sql("LIST @LEFT").collect()
 
@@ -116,13 +127,14 @@ def test_training_that_nobody_waits_for_leaves_nothing(
 @pytest.mark.slow
 def test_what_is_deleted_leaves_nothing_on_the_stage(double: Double) -> None:
     with double.session() as session:
-        pool = Pool("POOL", "DELETED", session)
+        pool = ComputePool("POOL", "DELETED", session)
         name = pool.name("train")
         with tempfile.TemporaryDirectory() as folder:
             write_payload(Path(folder), name)
-            trainer = SnowflakeXGBoost(n_estimators=3, n_jobs=1)
+            trainer = XGBoost(n_estimators=3, n_jobs=1)
             given = (make_examples("binary"), make_example_features(), None)
-            write_train_task(Path(folder), trainer, *given, pool.results(name))
+            options = {"num_workers": 1, "use_gpu": False, "results": pool.results(name)}
+            write_train_task(Path(folder), trainer, *given, options)
             job = pool.submit_folder(Path(folder), name)
         assert job.wait(60) == "DONE"
         assert any("booster" in row["name"] for row in session.sql("LIST @DELETED").collect())
@@ -160,12 +172,6 @@ def long() -> None:
     import time
 
     time.sleep(600)
-
-
-def test_a_pool_needs_a_stage() -> None:
-    trainer = SnowflakeXGBoost(compute_pool="POOL")
-    with pytest.raises(ParameterError, match="stage"):
-        trainer.train(make_examples("binary"), make_example_features())
 
 
 @pytest.mark.slow
@@ -253,9 +259,9 @@ class XGBEstimator:
 def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this process look like one in the Container Runtime."""
     monkeypatch.setenv(IN_RUNTIME, "1")
-    module = types.ModuleType(together.ESTIMATORS)
+    module = types.ModuleType(runtime_training.ESTIMATORS)
     module.__dict__.update(XGBEstimator=XGBEstimator, XGBScalingConfig=XGBScalingConfig)
-    monkeypatch.setitem(sys.modules, together.ESTIMATORS, module)
+    monkeypatch.setitem(sys.modules, runtime_training.ESTIMATORS, module)
 
 
 SETTINGS: dict[str, Any] = {"n_estimators": 300, "learning_rate": 0.2, "n_jobs": 1}
@@ -273,8 +279,8 @@ def test_parameters_mean_the_same_to_snowflakes_estimator(double: Double, task: 
     features = make_example_features()[:3]
     here = XGBoost(**SETTINGS).train(given, features, valid)
     with double.session() as session:
-        trainer = SnowflakeXGBoost(**SETTINGS, connection=session)
-        there = trainer.train(given, features, valid)
+        training = RuntimeTraining(connection=session)
+        there = training.train(XGBoost(**SETTINGS), given, features, valid)
     assert there.summary() == here.summary()
     assert here.booster.num_boosted_rounds() < 300  # stopped early
     assert there.booster.feature_names == here.booster.feature_names
@@ -286,8 +292,8 @@ def test_parameters_mean_the_same_to_snowflakes_estimator(double: Double, task: 
 def test_machines_are_asked_for(double: Double) -> None:
     given, features = make_examples("binary"), make_example_features()
     with double.session() as session:
-        trainer = SnowflakeXGBoost(**SETTINGS, connection=session, target_instances=3)
-        model = trainer.train(given, features)
+        training = RuntimeTraining(num_workers=3, connection=session)
+        model = training.train(XGBoost(**SETTINGS), given, features)
     made = XGBEstimator.made
     assert made.scaling_config == XGBScalingConfig(3, 1, use_gpu=False)
     assert made.callbacks is None
@@ -298,33 +304,62 @@ def test_machines_are_asked_for(double: Double) -> None:
 
 @pytest.mark.usefixtures("runtime")
 def test_snowflakes_estimator_has_no_weights() -> None:
-    trainer = SnowflakeXGBoost(class_weight="balanced")
+    trainer = XGBoost(class_weight="balanced")
     with pytest.raises(ParameterError, match=r"class_weight='balanced'.*has no weights"):
-        trainer.train(make_examples("binary"), make_example_features())
+        RuntimeTraining().train(trainer, make_examples("binary"), make_example_features())
 
 
 def test_there_is_no_estimator_outside_of_the_container_runtime() -> None:
     with pytest.raises(BackendError, match="in Snowflake's Container Runtime alone"):
-        SnowflakeXGBoost().train_together(make_examples("binary"), make_example_features())
+        RuntimeTraining().train(XGBoost(), make_examples("binary"), make_example_features())
+
+
+MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
+    "no machine": (lambda: JobTraining(ComputePool("POOL", "JOBS", target_instances=0)), "least 1"),
+    "no worker": (lambda: RuntimeTraining(num_workers=0), "RuntimeTraining.num_workers=0"),
+    "a pool by name": (lambda: JobTraining("POOL"), r"JobTraining\(pool="),  # type: ignore[arg-type]
+    "a text for a number": (lambda: RuntimeTraining("4"), "expected int"),  # type: ignore[arg-type]
+    "a job within a job": (
+        lambda: jobs.submit(
+            Pipeline([("features", Features()), ("model", XGBoost())]),
+            compute_pool="POOL",
+            stage="JOBS",
+            rows="VIEWS",
+            training=JobTraining(ComputePool("POOL", "JOBS")),  # type: ignore[arg-type]
+        ),
+        "since the job itself trains",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_about_training_are_explained(mistake: str) -> None:
+    make, message = MISTAKES[mistake]
+    with pytest.raises(ParameterError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(
-    ("instances", "message"), [(0, "at least 1"), (2, r"give compute_pool='\.\.\.' and stage")]
+    "executor",
+    [
+        JobTraining(ComputePool("POOL", "JOBS", target_instances=2)),
+        JobTraining(ComputePool("POOL", "JOBS"), use_gpu=True),
+        RuntimeTraining(),
+    ],
 )
-def test_machines_are_those_of_a_pool(instances: int, message: str) -> None:
-    trainer = SnowflakeXGBoost(target_instances=instances)
-    with pytest.raises(ParameterError, match=message):
-        trainer.train(make_examples("binary"), make_example_features())
+def test_what_only_xgboost_can_do_is_refused_to_others(executor: TrainingExecutor) -> None:
+    steps = [("features", Features()), ("model", LogisticRegression())]
+    with pytest.raises(CapabilityError, match=r"trains XGBoost, and the trainer is a Logistic"):
+        Pipeline(steps).on("snowflake", training=executor)
 
 
 @pytest.mark.slow
 def test_a_job_of_several_machines_asks_for_the_estimator(double: Double) -> None:
     with double.session() as session:
-        pool = {"compute_pool": "POOL", "stage": "JOBS", "connection": session}
-        trainer = SnowflakeXGBoost(**SETTINGS, **pool, target_instances=2)
+        training = JobTraining(ComputePool("POOL", "JOBS", session, target_instances=2))
         # The double's jobs are no Container Runtime.
         with pytest.raises(BackendError, match=r"FAILED.*by which several machines train"):
-            trainer.train(make_examples("binary"), make_example_features())
+            training.train(XGBoost(**SETTINGS), make_examples("binary"), make_example_features())
         jobs.delete_failed(session)
 
 

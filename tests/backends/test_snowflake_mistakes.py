@@ -33,7 +33,7 @@ pytest.importorskip("snowflake_double")
 from snowflake_double import Double
 
 from reviewml.backends.snowflake.backend import SnowflakeBackend
-from reviewml.backends.snowflake.jobs import Pool
+from reviewml.backends.snowflake.jobs import ComputePool
 from reviewml.backends.snowflake.jobs.compute_pool import OPTIONS
 from reviewml.backends.snowflake.sources.tables import SnowflakeQuery, SnowflakeTable
 
@@ -48,7 +48,8 @@ ROLES = Roles.of(id="ID", text="BODY")
 # -- parameters of the backend ------------------------------------------------------------------
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "a pool by name": ({"pool": "GPUS"}, r"pool='GPUS' is a str: give a Pool of .*Pool\('GPUS'"),
+    "a pool by name": ({"pool": "GPUS"}, r"pool='GPUS' is a str: give a ComputePool of .*\('GPUS'"),
+    "training by name": ({"training": "GPUS"}, r"training= is a str: give a TrainingExecutor"),
     "a price of nothing": (
         {"prices": {"AI_SENTIMNT": 1}},
         r"no function 'AI_SENTIMNT'\. Did you mean 'AI_SENTIMENT'\?",
@@ -59,11 +60,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "credits below 0": ({"max_credits": -1}, "max_credits is -1: give a number of credits, 0"),
     "no number of credits": ({"max_credits": float("nan")}, "max_credits is nan"),
     "requirements as one text": (
-        {"pool": Pool("GPUS", "JOBS", pip_requirements="torch")},
+        {"pool": ComputePool("GPUS", "JOBS", pip_requirements="torch")},
         r"pip_requirements='torch' is one text: give a list, \['torch'\]",
     ),
     "an unknown option": (
-        {"pool": Pool("GPUS", "JOBS", options={"env_var": {}})},
+        {"pool": ComputePool("GPUS", "JOBS", options={"env_var": {}})},
         r"no option 'env_var'\. Did you mean 'env_vars'\?",
     ),
 }
@@ -85,7 +86,7 @@ def test_prices_of_other_functions_are_taken(session: Session, prices: Mapping[s
 
 def test_a_job_of_its_own_is_refused_as_well(session: Session) -> None:
     jobs = pytest.importorskip("snowflake.ml.jobs")
-    pool = Pool("GPUS", "JOBS", session, options={"nope": 1})
+    pool = ComputePool("GPUS", "JOBS", session, options={"nope": 1})
     with pytest.raises(ParameterError, match="no option 'nope'"):
         pool.submit_function(len, [()])
     client = inspect.getsource(inspect.getmodule(jobs.MLJobDefinition))  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ import reviewml
 from reviewml import LocalStore, Pipeline, SharedStore, plugins
 from reviewml.enrichers import EmbeddingZeroShot
 from reviewml.interfaces import EnrichmentStore
+from reviewml.trainers import XGBoost
 
 WRITTEN = Path(__file__).parent / "written"
 
@@ -85,6 +86,21 @@ def test_a_saved_model_predicts_what_it_did() -> None:
     loaded = reviewml.load(WRITTEN / "model")
     probabilities = loaded.predict_proba(reviews.drop_columns("expected"))[:, 1]
     np.testing.assert_array_equal(probabilities, reviews["expected"].to_numpy())
+
+
+@pytest.mark.parametrize("trainer", ["ray-xgboost", "snowflake-xgboost"])
+def test_a_model_of_a_trainer_that_was_merged_into_xgboost_predicts_what_it_did(
+    trainer: str, tmp_path: Path
+) -> None:
+    rows = pq.read_table(WRITTEN / "trainers" / "rows.parquet")
+    views = rows.select(["id", "price", "layout"])
+    loaded = reviewml.load(WRITTEN / "trainers" / trainer)
+    assert type(loaded["model"]) is XGBoost
+    assert loaded["model"].n_estimators == 5
+    saved_again = reviewml.load(loaded.save(tmp_path / "again"))
+    for pipeline in (loaded, saved_again):
+        probabilities = pipeline.predict_proba(views)[:, 1]
+        np.testing.assert_array_equal(probabilities, rows[trainer].to_numpy())
 
 
 def test_a_class_that_moves_pays_nothing(import_source: ImportSource, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from reviewml import plugins
 from reviewml.data.dataset import Dataset, EnrichmentStep
 from reviewml.data.frames import is_frame
 from reviewml.data.source import Source
+from reviewml.data.training_executor import InProcess, TrainingExecutor
 from reviewml.errors import CapabilityError, SourceError
 from reviewml.rows.roles import Roles, keep_existing_roles
 
@@ -92,6 +93,10 @@ class Backend(ABC):
         dataset = data if isinstance(data, Dataset) else self._scan_and_apply(as_source(data))
         filled = dataset.roles.filled_from(keep_existing_roles(dataset.full_schema, roles))
         return dataset if filled == dataset.roles else dataset.with_roles(filled)
+
+    def training_executor(self) -> TrainingExecutor:
+        """Get what trains models: this process, unless a backend has another executor."""
+        return InProcess()
 
     def try_each(
         self, trial: Callable[[Backend, Setting], Outcome], settings: Sequence[Setting]

@@ -14,6 +14,7 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from reviewml.data.dataset import Dataset
+from reviewml.data.training_executor import TrainingExecutor
 from reviewml.evaluation.splits import Split, find_holdout_start, holdout
 from reviewml.fitting.examples import TrainingSet, collect
 from reviewml.fitting.leakage import find_leaks
@@ -104,7 +105,8 @@ def fit(
         return FittedSteps([*enrichers], None, report)
     name, featurizer = chain.featurizer
     featurizer = clone(featurizer).fit(enriched)
-    model = _train(chain.trainer[1], featurizer, enriched, group, report, new_columns)
+    training = (chain.trainer[1], chain.executor)
+    model = _train(training, featurizer, enriched, group, report, new_columns)
     report["seconds"] = round(clock.perf_counter() - started, 3)
     return FittedSteps([*enrichers, (name, featurizer), chain.trainer], model, report)
 
@@ -187,13 +189,14 @@ def _warn_of_rating_used_twice(chain: PipelineSteps) -> list[str]:
 
 
 def _train(
-    trainer: Trainer,
+    training: tuple[Trainer, TrainingExecutor],
     featurizer: Featurizer,
     rows: Dataset,
     group: str | None,
     report: Report,
     enriched: frozenset[str],
 ) -> Model:
+    trainer, executor = training
     time = roles_of(rows.full_schema).time
     columns = tuple(dict.fromkeys(name for name in (time, group) if name is not None))
     task = None if trainer.task == "auto" else trainer.task
@@ -218,7 +221,7 @@ def _train(
         )
     examples = collected.examples
     valid = examples.take(split.valid) if split.valid.any() else None
-    model = trainer.train(examples.take(split.train), features, valid)
+    model: Model = executor.train(trainer, examples.take(split.train), features, valid)
     report["model"] = model.summary()
     return model
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from reviewml.data.backend import Backend
 from reviewml.data.dataset import Dataset
+from reviewml.data.training_executor import InProcess, TrainingExecutor
 from reviewml.errors import SchemaError, suggest_names
 from reviewml.steps.enrichment import Enrichment
 from reviewml.steps.featurizer import Featurizer
@@ -28,11 +29,14 @@ class PipelineSteps:
         With their names, in order.
     featurizer, trainer
         With their names; None for a pipeline that only enriches.
+    executor
+        Where the trainer trains.
     """
 
     enrichers: tuple[tuple[str, Enrichment], ...]
     featurizer: tuple[str, Featurizer] | None
     trainer: tuple[str, Trainer] | None
+    executor: TrainingExecutor = dataclasses.field(default_factory=InProcess)
 
     @classmethod
     def of(cls, steps: Steps) -> PipelineSteps:
@@ -70,9 +74,19 @@ class PipelineSteps:
         for _, step in (*self.enrichers, *filter(None, (self.featurizer, self.trainer))):
             step.check_parameters()
 
-    def check_runs_on(self, backend: Backend) -> None:
-        """Raise `CapabilityError` when the backend declares that it cannot run a step."""
+    def on(self, backend: Backend) -> PipelineSteps:
+        """Return the steps as they run on a backend.
+
+        Raises
+        ------
+        CapabilityError
+            When the backend declares that it cannot run a step.
+        """
         backend.check(dict(self.enrichers))
+        executor = backend.training_executor()
+        if self.trainer is not None:
+            executor.check(self.trainer[1])
+        return dataclasses.replace(self, executor=executor)
 
 
 def with_reviews(steps: Steps, reviews: Any) -> Steps:

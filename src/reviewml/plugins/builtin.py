@@ -44,12 +44,6 @@ def register_featurizers(register: Register) -> None:
 @hookimpl
 def register_trainers(register: Register) -> None:
     register("xgboost", "reviewml.trainers.xgboost:XGBoost")
-    register("ray-xgboost", "reviewml.backends.ray.trainer:RayXGBoost", needs=["ray"])
-    register(
-        "snowflake-xgboost",
-        "reviewml.backends.snowflake.trainer:SnowflakeXGBoost",
-        needs=["snowflake"],
-    )
     register("logistic-regression", "reviewml.trainers.logistic:LogisticRegression")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from reviewml import plugins
 from reviewml.errors import DamagedModel, RegistryError, UnknownName
 from reviewml.privacy.secret_parameters import find_secret
+from reviewml.saving.former_names import update_description
 from reviewml.saving.json_codec import Arrays, decode, encode, make_not_plain_error
 from reviewml.saving.parameters import check_parameters
 from reviewml.steps.component import Component
@@ -143,6 +144,7 @@ def rebuild(described: Described, arrays: Arrays, versions: Mapping[str, str]) -
     """
     if described["kind"] not in KINDS:
         raise DamagedModel(f"{described['kind']!r} is no kind of step: {', '.join(KINDS)} are.")
+    described = update_description(described)
     cls = find_installed(described["kind"], described, versions)
     name, remedy = described["name"], f"{_install(described, versions)}, or fit again."
     if cls.version != described["version"]:

@@ -78,8 +78,12 @@ class Boosting:
         names = [_accept_name(feature.name) for feature in features]
         return cls(params, names, list_feature_types(features), rounds, patience)
 
+    def with_params(self, **params: Any) -> Boosting:
+        """Return settings with other values of some parameters of XGBoost."""
+        return dataclasses.replace(self, params=self.params | params)
+
     def train(self, rows: TrainingRows, valid: TrainingRows | None) -> xgboost.Booster:
-        """Return the trees up to the best round; together with others where they are connected."""
+        """Train the trees up to the best round, together with workers that XGBoost connected."""
         import xgboost
 
         data = self._make_data(rows)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,12 @@ from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples, Target, Trainer
 from reviewml.trainers.boosting import Boosting, TrainingRows
 from reviewml.untrusted.forms import Maybe, Real, Whole
+
+if TYPE_CHECKING:
+    import xgboost
+
+TrainBooster = Callable[[Boosting, TrainingRows, TrainingRows | None], "xgboost.Booster"]
+"""Trains trees on rows, and stops at the held-out rows' best round where there are any."""
 
 
 class XGBoost(Trainer):
@@ -112,6 +118,24 @@ class XGBoost(Trainer):
     def train(
         self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
     ) -> BoosterModel:
+        return self.train_with(Boosting.train, examples, features, valid)
+
+    def train_with(
+        self,
+        train_booster: TrainBooster,
+        examples: Examples,
+        features: Sequence[Feature],
+        valid: Examples | None = None,
+    ) -> BoosterModel:
+        """Train as `train` does, with trees that a function grows, on other machines say.
+
+        Parameters
+        ----------
+        train_booster
+            Takes the settings, the rows and the held-out rows, and returns a booster.
+        examples, features, valid
+            As of `train`.
+        """
         scale = TargetScale()
         if examples.target.task == "regression":
             scale = TargetScale.fit(examples.target.values)
@@ -125,17 +149,12 @@ class XGBoost(Trainer):
             patience=self.early_stopping_rounds,
         )
         held_out = None if valid is None else self._make_rows(valid)
-        model = self._train_model(boosting, self._make_rows(examples), held_out, target)
+        booster = train_booster(boosting, self._make_rows(examples), held_out)
+        model = BoosterModel(booster, task=target.task, classes=target.classes)
         model.target_scale = scale
         if valid is not None and self.calibration is not None and target.task != "regression":
             model.calibration = _calibrate_model(model, valid)
         return model
-
-    def _train_model(
-        self, boosting: Boosting, rows: TrainingRows, valid: TrainingRows | None, target: Target
-    ) -> BoosterModel:
-        booster = boosting.train(rows, valid)
-        return BoosterModel(booster, task=target.task, classes=target.classes)
 
     def _make_rows(self, examples: Examples) -> TrainingRows:
         weights = _compute_weights(examples.target) if self.class_weight == "balanced" else None

@@ -9,11 +9,11 @@ from reviewml.plugins.lazy_names import resolve_names
 if TYPE_CHECKING:
     from reviewml.backends.ray.backend import RayBackend
     from reviewml.backends.ray.serving import deploy
-    from reviewml.backends.ray.trainer import RayXGBoost
+    from reviewml.backends.ray.training import RayTraining
 
 __all__ = [
     "RayBackend",
-    "RayXGBoost",
+    "RayTraining",
     "deploy",
 ]
 
@@ -21,7 +21,7 @@ __getattr__, __dir__ = resolve_names(
     __name__,
     {
         "RayBackend": "backend",
-        "RayXGBoost": "trainer",
+        "RayTraining": "training",
         "deploy": "serving",
     },
 )

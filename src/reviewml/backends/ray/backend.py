@@ -20,6 +20,7 @@ from reviewml.data.backend import Backend, Capabilities, Outcome, Setting
 from reviewml.data.dataset import Dataset, EnrichmentStep
 from reviewml.data.source import Source
 from reviewml.data.store import EnrichmentStore
+from reviewml.data.training_executor import TrainingExecutor, check_executor
 from reviewml.errors import ParameterError, suggest_names
 from reviewml.operations.operation import BatchOperation
 from reviewml.registries.base import Registry
@@ -56,6 +57,9 @@ class RayBackend(Backend):
         see, a store, or None for nowhere. ``"auto"`` is that of ``$REVIEWML_STORE``, nowhere
         when it is ``off``, and the store of this machine when it is not set: enough for a
         cluster of one machine, and refused where there are others.
+    training
+        Where models are trained: `RayTraining` for several workers together; None for the process
+        that calls `fit`, which is faster as long as one machine holds the features.
 
     Examples
     --------
@@ -74,16 +78,19 @@ class RayBackend(Backend):
         resources: Mapping[str, Mapping[str, Any]] | None = None,
         concurrency: Concurrency = None,
         store: Literal["auto"] | str | os.PathLike[str] | EnrichmentStore | None = "auto",
+        training: TrainingExecutor | None = None,
     ) -> None:
         self.address = address
         self.runtime_env = runtime_env
         self.resources = resources
         self.concurrency = concurrency
         self.store = store
+        self.training = training
 
     def __repr__(self) -> str:
         # Neither an address nor an environment is shown: both may hold a secret.
-        parameters = {"resources": self.resources, "concurrency": self.concurrency}
+        names = ("resources", "concurrency", "training")
+        parameters = {name: getattr(self, name) for name in names}
         arguments = ", ".join(
             f"{n}={value!r}" for n, value in parameters.items() if value is not None
         )
@@ -127,6 +134,9 @@ class RayBackend(Backend):
             return _configure_blocks(blocks, keeps_order=False)
 
         return RayDataset(self, schema, make, rows=source.rows)
+
+    def training_executor(self) -> TrainingExecutor:
+        return check_executor(self.training)
 
     def try_each(
         self, trial: Callable[[Backend, Setting], Outcome], settings: Sequence[Setting]

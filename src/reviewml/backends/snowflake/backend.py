@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -17,7 +17,9 @@ from reviewml.backends.snowflake.connection.session import (
 )
 from reviewml.backends.snowflake.cortex_budget import CreditBudget
 from reviewml.backends.snowflake.dataset import SnowflakeDataset
-from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.jobs.compute_pool import ComputePool
+from reviewml.backends.snowflake.jobs.training import JobTraining
+from reviewml.backends.snowflake.runtime_training import RuntimeTraining
 from reviewml.backends.snowflake.sources.tables import SnowflakeSource, check_names
 from reviewml.backends.snowflake.store import SnowflakeStore
 from reviewml.backends.snowflake.tables.query import Query, run_once
@@ -26,11 +28,9 @@ from reviewml.data.backend import Backend, Capabilities
 from reviewml.data.dataset import Dataset, EnrichmentStep
 from reviewml.data.source import Source
 from reviewml.data.store import EnrichmentStore
+from reviewml.data.training_executor import TrainingExecutor, check_executor
 from reviewml.errors import ParameterError
 from reviewml.rows.roles import Roles, visible
-
-if TYPE_CHECKING:
-    pass
 
 
 class SnowflakeBackend(Backend):
@@ -53,6 +53,9 @@ class SnowflakeBackend(Backend):
     pool
         Where jobs run that compute enrichers which need a model; None has this process compute
         them, on rows that are fetched. Its connection is that of the backend.
+    training
+        Where models are trained: `JobTraining` in a job, `RuntimeTraining` by the machines of a
+        notebook; None for the process that calls `fit`. Its connection is that of the backend.
     max_credits
         Work stops before Snowflake's models would charge more than this, by the upper estimate,
         all steps of this backend together; None for no end.
@@ -74,7 +77,8 @@ class SnowflakeBackend(Backend):
         connection: Connection = None,
         session: Connection = None,
         store: Literal["auto"] | EnrichmentStore | None = "auto",
-        pool: Pool | None = None,
+        pool: ComputePool | None = None,
+        training: TrainingExecutor | None = None,
         max_credits: float | None = None,
         prices: Mapping[str, float] | None = None,
     ) -> None:
@@ -82,6 +86,7 @@ class SnowflakeBackend(Backend):
         self.session = session
         self.store = store
         self.pool = pool
+        self.training = training
         self.max_credits = max_credits
         self.prices = prices
 
@@ -99,25 +104,39 @@ class SnowflakeBackend(Backend):
             self.jobs.check()
 
     @property
-    def jobs(self) -> Pool | None:
+    def jobs(self) -> ComputePool | None:
         """Where jobs run, on this connection."""
         if self.pool is None:
             return None
-        if not isinstance(self.pool, Pool):
+        if not isinstance(self.pool, ComputePool):
             raise ParameterError(
-                f"pool={self.pool!r} is a {type(self.pool).__name__}: give a Pool of "
-                "reviewml.backends.snowflake.jobs, such as Pool('GPUS', 'JOBS'), of a compute "
-                "pool and a stage."
+                f"pool={self.pool!r} is a {type(self.pool).__name__}: give a ComputePool of "
+                "reviewml.backends.snowflake.jobs, such as ComputePool('GPUS', 'JOBS'), of a "
+                "compute pool and a stage."
             )
-        pool_connection, own = self.pool.connection, self.access.connection
-        if pool_connection is not None and ConnectionConfig(pool_connection) != ConnectionConfig(
-            own
-        ):
+        return dataclasses.replace(
+            self.pool, connection=self._bind_connection(self.pool.connection, "ComputePool")
+        )
+
+    def training_executor(self) -> TrainingExecutor:
+        executor = check_executor(self.training)
+        if isinstance(executor, JobTraining):
+            connection = self._bind_connection(executor.pool.connection, "ComputePool")
+            pool = dataclasses.replace(executor.pool, connection=connection)
+            return dataclasses.replace(executor, pool=pool)
+        if isinstance(executor, RuntimeTraining):
+            connection = self._bind_connection(executor.connection, "RuntimeTraining")
+            return dataclasses.replace(executor, connection=connection)
+        return executor
+
+    def _bind_connection(self, connection: Connection, owner: str) -> Connection:
+        own = self.access.connection
+        if connection is not None and ConnectionConfig(connection) != ConnectionConfig(own):
             raise ParameterError(
-                "Pool(connection=...) is not the backend's connection, which its jobs have: leave "
+                f"{owner}(connection=...) is not the backend's connection, on which it runs: leave "
                 "it out."
             )
-        return dataclasses.replace(self.pool, connection=own)
+        return own
 
     def database(self) -> SnowflakeSession:
         """Open a session that runs statements."""
@@ -166,8 +185,8 @@ class SnowflakeBackend(Backend):
         return self.store
 
     def __getstate__(self) -> dict[str, Any]:
-        spending = {"max_credits": self.max_credits, "prices": self.prices}
-        return {"access": self.access, "store": self.store, "pool": self.pool, **spending}
+        names = ("access", "store", "pool", "training", "max_credits", "prices")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         access = state.pop("access")

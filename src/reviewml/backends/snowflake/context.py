@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from reviewml.backends.snowflake.connection.session import ConnectionConfig, SnowflakeSession
-from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.jobs.compute_pool import ComputePool
 from reviewml.data.dataset import Dataset
 from reviewml.operations.value_store import ValueStore
 from reviewml.rows.roles import Roles
@@ -19,7 +19,7 @@ class SnowflakeContext(Protocol):
         """How to get at Snowflake."""
 
     @property
-    def jobs(self) -> Pool | None:
+    def jobs(self) -> ComputePool | None:
         """Where jobs run."""
 
     def database(self) -> SnowflakeSession:

@@ -35,7 +35,7 @@ OPTIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Pool:
+class ComputePool:
     """Where jobs run, and what they bring along.
 
     Parameters

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reviewml.backends.snowflake.connection.session import ConnectionConfig, SnowflakeSession
 from reviewml.backends.snowflake.identifiers import Name, quote_identifier
-from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.jobs.compute_pool import ComputePool
 from reviewml.backends.snowflake.jobs.payload import write_payload
 from reviewml.backends.snowflake.jobs.tasks import SEEN_BY_OTHERS, write_enrich_task
 from reviewml.backends.snowflake.sources.tables import NO_ERRORS
@@ -37,7 +37,7 @@ NUMBER = "__number__"
 
 
 def compile_to_job(
-    operation: BatchOperation, before: pa.Schema, after: pa.Schema, pool: Pool | None
+    operation: BatchOperation, before: pa.Schema, after: pa.Schema, pool: ComputePool | None
 ) -> JobStep | None:
     """Compile an operation to a job that enriches rows; None where it cannot, or need not.
 
@@ -86,14 +86,16 @@ class JobStep:
 
     stage: str
     content: Content
-    pool: Pool
+    pool: ComputePool
     store: SnowflakeStore | None
     reads: pa.Schema
     makes: tuple[str, ...]
     after: pa.Schema
 
     @classmethod
-    def of(cls, operation: Enrich, before: pa.Schema, after: pa.Schema, pool: Pool) -> JobStep:
+    def of(
+        cls, operation: Enrich, before: pa.Schema, after: pa.Schema, pool: ComputePool
+    ) -> JobStep:
         """Return it, or raise `CannotShip`."""
         store = _store(operation, pool)
         # Without its store, which may hold a session.
@@ -166,7 +168,7 @@ class JobStep:
         job.delete()
 
 
-def _store(operation: Enrich, pool: Pool) -> SnowflakeStore | None:
+def _store(operation: Enrich, pool: ComputePool) -> SnowflakeStore | None:
     if not isinstance(operation, CachedEnrich):
         return None
     store = store_at(ConnectionConfig(pool.connection), operation.store)

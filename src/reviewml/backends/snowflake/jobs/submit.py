@@ -8,10 +8,11 @@ from typing import Any
 
 from reviewml.backends.snowflake.connection.session import Connection
 from reviewml.backends.snowflake.identifiers import Name
-from reviewml.backends.snowflake.jobs.compute_pool import Pool
+from reviewml.backends.snowflake.jobs.compute_pool import ComputePool
 from reviewml.backends.snowflake.jobs.job import Job
 from reviewml.backends.snowflake.jobs.payload import TASK, write_payload
 from reviewml.backends.snowflake.jobs.tasks import fit_task
+from reviewml.backends.snowflake.runtime_training import RuntimeTraining
 from reviewml.backends.snowflake.sources.tables import SnowflakeTable
 from reviewml.errors import ParameterError
 from reviewml.pipeline import Pipeline
@@ -32,6 +33,7 @@ def submit(
     group: str | None = None,
     reviews: str | Mapping[str, Any] | None = None,
     registry: Mapping[str, Any] | None = None,
+    training: RuntimeTraining | None = None,
     pip_requirements: Sequence[str] = (),
     **options: Any,
 ) -> Job:
@@ -45,7 +47,7 @@ def submit(
     work
         A pipeline to fit, or a function.
     compute_pool, stage, connection, target_instances, pip_requirements, options
-        As of `Pool`.
+        As of `ComputePool`.
     args
         Of the function.
     rows
@@ -59,6 +61,8 @@ def submit(
         Where the pipeline shall be logged: ``name`` and, if wanted, ``alias``, ``reason``,
         ``database`` and ``schema`` of a `SnowflakeRegistry`. Its folder is left on the stage
         anyway.
+    training
+        `RuntimeTraining` on all machines of the job; None trains on its first.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def submit(
     RegistryError
         When a parameter of a step cannot be written as JSON.
     """
-    pool = Pool(
+    pool = ComputePool(
         compute_pool, stage, connection, target_instances, pip_requirements, options=options
     )
     if not isinstance(work, Pipeline):
@@ -82,6 +86,7 @@ def submit(
             "by its name: write the rows to one, as with pipeline.enrich(rows).merge('TABLE'), "
             "and give its name."
         )
+    described_training = _describe_training(training)
     _require_columns(pool, rows, {"target": target, "group": group})
     name = pool.name("fit")
     given = {
@@ -90,6 +95,7 @@ def submit(
         "reviews": {"name": reviews} if isinstance(reviews, str) else reviews,
         "registry": _describe_registry(registry),
         "results": pool.results(name),
+        "training": described_training,
     }
     task = fit_task(work, Name.parse(rows).sql, given)
     with create_temporary_folder() as folder:
@@ -98,12 +104,24 @@ def submit(
         return pool.submit_folder(folder, name)
 
 
-def _require_columns(pool: Pool, rows: str, asked: Mapping[str, str | None]) -> None:
+def _require_columns(pool: ComputePool, rows: str, asked: Mapping[str, str | None]) -> None:
     # Else a job would start for nothing, which takes minutes.
     schema = SnowflakeTable(rows).query_rows(pool.database()).schema
     for what, column in asked.items():
         if column is not None:
             require(schema, column, f"submit({what}=)")
+
+
+def _describe_training(training: RuntimeTraining | None) -> dict[str, Any] | None:
+    if training is None:
+        return None
+    if not isinstance(training, RuntimeTraining):
+        raise ParameterError(
+            f"submit(training=) is a {type(training).__name__}: give RuntimeTraining(...), since "
+            "the job itself trains, or leave it out."
+        )
+    # The job has a connection of its own.
+    return {"num_workers": training.num_workers, "use_gpu": training.use_gpu}
 
 
 def _describe_registry(given: Mapping[str, Any] | None) -> dict[str, Any] | None:

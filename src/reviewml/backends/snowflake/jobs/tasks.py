@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from reviewml import plugins, saving
 from reviewml.backends.snowflake.connection.safe_messages import safe_message
 from reviewml.backends.snowflake.jobs.payload import NAME, RESULT, TASK
+from reviewml.backends.snowflake.runtime_training import RuntimeTraining
 from reviewml.errors import BackendError
 from reviewml.pipeline import Pipeline
 from reviewml.privacy.redaction import describe_error
@@ -26,8 +28,9 @@ from reviewml.steps.component import Component
 from reviewml.steps.enricher import Enricher
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.model import Model
-from reviewml.steps.trainer import Examples, Target
+from reviewml.steps.trainer import Examples, Target, Trainer
 from reviewml.storage.write_errors import explain_spill_errors
+from reviewml.trainers.boosting import Boosting
 
 if TYPE_CHECKING:
     from reviewml.data.backend import Backend
@@ -75,8 +78,9 @@ def fit_task(pipeline: Pipeline, rows: str, options: Mapping[str, Any]) -> dict[
     rows
         Name of a table or view.
     options
-        ``target``, ``group``, ``reviews`` of `Pipeline.fit`; ``results``, a place on a stage; and
-        ``registry``, the arguments of `SnowflakeRegistry` and of its `log`.
+        ``target``, ``group``, ``reviews`` of `Pipeline.fit`; ``results``, a place on a stage;
+        ``registry``, the arguments of `SnowflakeRegistry` and of its `log`; and ``training``,
+        those of `RuntimeTraining`, or None.
     """
     steps = [{"step": name, **_describe_component(step)} for name, step in pipeline.steps]
     parameters = {name: getattr(pipeline, name) for name in ROLE_NAMES}
@@ -89,7 +93,9 @@ def _fit(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
 
     steps = [(step["step"], _rebuild_component(step)) for step in task["steps"]]
     reviews = SnowflakeTable(**task["reviews"]) if task["reviews"] else None
-    pipeline = Pipeline(with_reviews(steps, reviews), **task["parameters"]).on("snowflake")
+    training = RuntimeTraining(**task["training"]) if task["training"] else None
+    pipeline = Pipeline(with_reviews(steps, reviews), **task["parameters"])
+    pipeline = pipeline.on("snowflake", training=training)
     pipeline.fit(SnowflakeTable(task["rows"]), target=task["target"], group=task["group"])
     saved = pipeline.save(folder / RESULT)
     found: dict[str, Any] = {"report": json.loads((saved / "report.json").read_text("utf-8"))}
@@ -179,31 +185,13 @@ def _count_machines(ray: Any) -> int:
 # -- training on features -----------------------------------------------------------------------
 
 
-class PoolTrainer(Protocol):
-    """A trainer that a job runs; see `SnowflakeXGBoost`."""
-
-    @property
-    def target_instances(self) -> int:
-        """Number of machines that train together."""
-
-    def train_alone(
-        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
-    ) -> Model:
-        """Train on this machine."""
-
-    def train_together(
-        self, examples: Examples, features: Sequence[Feature], valid: Examples | None = None
-    ) -> Model:
-        """Train on all machines of the job."""
-
-
 def write_train_task(
     folder: Path,
-    trainer: Component,
+    trainer: Trainer,
     examples: Examples,
     features: Sequence[Feature],
     valid: Examples | None,
-    results: str,
+    options: Mapping[str, Any],
 ) -> None:
     """Write into the payload of a job what it takes to train.
 
@@ -213,8 +201,9 @@ def write_train_task(
         Of the payload.
     trainer, examples, features, valid
         As of `Trainer.train`.
-    results
-        Place on a stage that the model is to be put to.
+    options
+        ``results``, a place on a stage for the model; ``num_workers`` and ``use_gpu``, as of
+        `RuntimeTraining`.
     """
     _write(examples, folder / "examples.parquet")
     if valid is not None:
@@ -226,25 +215,39 @@ def write_train_task(
         "features": [{field: getattr(f, field) for field in fields} for f in features],
         "target": {"task": examples.target.task, "classes": list(examples.target.classes)},
         "valid": valid is not None,
-        "results": results,
+        **options,
     }
     (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
 
 
 def _train(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    trainer: PoolTrainer = _rebuild_component(task["trainer"])
-    # One machine gives the same bytes as any other.
-    train = trainer.train_together if trainer.target_instances > 1 else trainer.train_alone
+    trainer = _rebuild_component(task["trainer"])
     features = [
         Feature(**{**f, "categories": tuple(f["categories"])}, expression=Number(f["column"]))
         for f in task["features"]
     ]
     valid = _read(folder / "valid.parquet", task["target"]) if task["valid"] else None
-    model = train(_read(folder / "examples.parquet", task["target"]), features, valid)
+    examples = _read(folder / "examples.parquet", task["target"])
+    model = _choose_training(trainer, task)(examples, features, valid)
     saved = folder / RESULT
     saved.mkdir()
     model.save(saved)
-    return _put_folder(saved, task["results"])
+    name = plugins.get_catalogue().name_of("models", type(model))
+    return {"model": name} | _put_folder(saved, task["results"])
+
+
+def _choose_training(trainer: Any, task: Mapping[str, Any]) -> Callable[..., Model]:
+    # One machine gives the same bytes as any other.
+    if task["num_workers"] > 1:
+        runtime = RuntimeTraining(task["num_workers"], task["use_gpu"])
+        return functools.partial(runtime.train, trainer)
+    if task["use_gpu"]:
+        return functools.partial(trainer.train_with, _train_on_gpu)
+    return trainer.train  # type: ignore[no-any-return]
+
+
+def _train_on_gpu(boosting: Boosting, *rows: Any) -> Any:
+    return boosting.with_params(device="cuda").train(*rows)
 
 
 def _write(examples: Examples, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training by several workers of a real Ray cluster: the contract, the same worth, and losses."""
+"""Training by several workers of a real Ray cluster: every task, the same worth, and losses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sklearn.metrics import roc_auc_score
 import reviewml
 from reviewml import Frame, Pipeline
 from reviewml.backends.local.backend import LocalBackend
+from reviewml.data.training_executor import InProcess, TrainingExecutor
 from reviewml.datasets import make_shop
-from reviewml.errors import BackendError, ParameterError
+from reviewml.errors import BackendError, CapabilityError, ParameterError
 from reviewml.featurizers import Features
-from reviewml.interfaces import Model, Trainer
+from reviewml.interfaces import Model
 from reviewml.steps.trainer import Examples, Target, Task
-from reviewml.testing import TrainerContract
 from reviewml.testing.trainer import make_example_features, make_examples
-from reviewml.trainers import XGBoost
+from reviewml.trainers import LogisticRegression, XGBoost
 from reviewml.trainers import xgboost as xgboost_trainer
 from reviewml.trainers.boosting import Boosting, TrainingRows
 
@@ -36,9 +36,9 @@ from ray.train import ControllerError  # noqa: E402
 from ray.train.xgboost import XGBoostTrainer  # noqa: E402
 from ray.util import placement_group  # noqa: E402
 
-from reviewml.backends.ray import trainer as ray_trainer  # noqa: E402
+from reviewml.backends.ray import training as ray_training  # noqa: E402
 from reviewml.backends.ray.placement import list_placement_groups  # noqa: E402
-from reviewml.backends.ray.trainer import RayXGBoost  # noqa: E402
+from reviewml.backends.ray.training import RayTraining  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,20 +46,20 @@ pytestmark = [
 ]
 
 
-class TestRayXGBoost(TrainerContract):
-    made: dict[Task, Model] = {}
-
-    @pytest.fixture
-    def trainer(self) -> Trainer:
-        return RayXGBoost(n_estimators=60, early_stopping_rounds=10, class_weight="balanced")
-
-    @pytest.fixture
-    def model(self, trainer: Trainer, task: Task) -> Model:
-        # Starting workers takes seconds: one model serves all that ask what it says.
-        if task not in self.made:
-            valid = make_examples(task, 200, seed=1)
-            self.made[task] = trainer.train(make_examples(task), make_example_features(), valid)
-        return self.made[task]
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_workers_train_every_task_with_all_settings(task: Task, tmp_path: Path) -> None:
+    balanced = None if task == "regression" else "balanced"
+    trainer = XGBoost(n_estimators=60, early_stopping_rounds=10, class_weight=balanced)
+    given = (make_examples(task), make_example_features(), make_examples(task, 200, seed=1))
+    model = RayTraining().train(trainer, *given)
+    new = make_examples(task, 500, seed=2)
+    one_process = trainer.train(*given)
+    predicted, alone = (fitted.predict(new.features) for fitted in (model, one_process))
+    assert predicted.shape == alone.shape
+    assert np.abs(predicted - alone).mean() < 0.25 * alone.std()
+    assert model.summary().keys() == one_process.summary().keys() | {"workers"}
+    model.save(tmp_path)
+    np.testing.assert_array_equal(type(model).load(tmp_path).predict(new.features), predicted)
 
 
 SEEDS, VIEWS = 3, 40_000
@@ -87,8 +87,8 @@ class Shop:
         parts = np.split(order, [VIEWS // 2, VIEWS // 2 + VIEWS // 10])
         return cls(list(featurizer.features()), *(every.take(part) for part in parts))
 
-    def auc(self, trainer: XGBoost) -> float:
-        model = trainer.train(self.train, self.features, self.valid)
+    def auc(self, executor: TrainingExecutor, trainer: XGBoost) -> float:
+        model = executor.train(trainer, self.train, self.features, self.valid)
         predicted = model.predict(self.test.features)[:, 1]
         return float(roc_auc_score(self.test.target.values, predicted))
 
@@ -97,8 +97,9 @@ def test_it_is_worth_as_much_as_one_machine() -> None:
     shops = [Shop.made(seed) for seed in range(SEEDS)]
     # Trees of other samples differ by as much as this on one machine, too: their mean must not.
     settings: dict[str, Any] = {"learning_rate": 0.1, "early_stopping_rounds": 20}
-    alone = np.array([shop.auc(XGBoost(n_jobs=1, **settings)) for shop in shops])
-    together = np.array([shop.auc(RayXGBoost(num_workers=2, **settings)) for shop in shops])
+    trainer = XGBoost(n_jobs=1, **settings)
+    alone = np.array([shop.auc(InProcess(), trainer) for shop in shops])
+    together = np.array([shop.auc(RayTraining(num_workers=2), trainer) for shop in shops])
     assert alone.min() > 0.55
     assert abs((together - alone).mean()) < 0.002
     assert np.abs(together - alone).max() < 0.01
@@ -108,30 +109,33 @@ def test_what_trained_it_is_told_and_saved(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     price = random.normal(size=400)
     rows = pa.table({"id": np.arange(400), "price": price, "bought": price > 0})
-    steps = [("features", Features()), ("model", RayXGBoost(n_estimators=5))]
-    pipe = Pipeline(steps).fit(Frame(rows, id="id"), target="bought")
+    steps = [("features", Features()), ("model", XGBoost(n_estimators=5))]
+    pipe = (
+        Pipeline(steps).on("ray", training=RayTraining()).fit(Frame(rows, id="id"), target="bought")
+    )
     assert pipe.report_["model"]["workers"] == 2
     loaded = reviewml.load(pipe.save(tmp_path / "saved"))
     assert loaded.model_.summary() == pipe.model_.summary()
     assert loaded["model"].get_params() == pipe["model"].get_params()
     assert "- workers: 2" in (tmp_path / "saved" / "card.md").read_text(encoding="utf-8")
-    np.testing.assert_array_equal(loaded.predict_proba(rows), pipe.predict_proba(rows))
+    here = pipe.on("local").predict_proba(rows)
+    np.testing.assert_array_equal(loaded.predict_proba(rows), here)
 
 
 def test_few_rows_to_stop_by_are_enough_and_ctrl_c_still_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
     valid = make_examples("binary", 200, seed=1).take(np.array([3]))
-    trainer = RayXGBoost(n_estimators=10)
-    assert trainer.train(make_examples("binary"), make_example_features(), valid).workers == 2
+    given = (make_examples("binary"), make_example_features(), valid)
+    assert RayTraining().train(XGBoost(n_estimators=10), *given).workers == 2
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("parameter", [{"max_depth": -3}, {"subsample": 7.0}, {"max_bin": 1}])
 def test_a_wrong_parameter_raises_as_it_does_here(parameter: dict[str, Any]) -> None:
     raised = []
-    for trainer in (XGBoost(**parameter), RayXGBoost(**parameter)):
+    for executor in (InProcess(), RayTraining()):
         with pytest.raises(Exception, match=r".") as error:
-            trainer.train(make_examples("binary"), make_example_features())
+            executor.train(XGBoost(**parameter), make_examples("binary"), make_example_features())
         raised.append((error.type, str(error.value).splitlines()[-1]))
     assert raised[0][0] is raised[1][0]
 
@@ -139,12 +143,22 @@ def test_a_wrong_parameter_raises_as_it_does_here(parameter: dict[str, Any]) -> 
 @pytest.mark.parametrize("parameter", [{"num_workers": 0}, {"cpus_per_worker": 0}])
 def test_no_workers_and_no_threads_are_refused(parameter: dict[str, int]) -> None:
     with pytest.raises(ParameterError, match=f"{next(iter(parameter))}=0"):
-        RayXGBoost(**parameter).train(make_examples("binary"), make_example_features())
+        RayTraining(**parameter)
 
 
 def test_fewer_rows_than_workers_are_refused() -> None:
     with pytest.raises(ParameterError, match="there are 3 rows to learn from"):
-        RayXGBoost(num_workers=4).train(make_examples("binary", 3), make_example_features())
+        RayTraining(num_workers=4).train(
+            XGBoost(), make_examples("binary", 3), make_example_features()
+        )
+
+
+def test_another_trainer_and_another_executor_are_refused_before_work_starts() -> None:
+    steps = [("features", Features()), ("model", LogisticRegression())]
+    with pytest.raises(CapabilityError, match=r"RayTraining trains XGBoost.*LogisticRegression"):
+        Pipeline(steps).on("ray", training=RayTraining())
+    with pytest.raises(ParameterError, match="training= is a int: give a TrainingExecutor"):
+        Pipeline(steps).on("ray", training=4)
 
 
 # -- workers that are lost ----------------------------------------------------------------------
@@ -176,7 +190,8 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Dying]]:
 
 
 def trained() -> Model:
-    return RayXGBoost(n_estimators=30).train(make_examples("binary"), make_example_features())
+    trainer = XGBoost(n_estimators=30)
+    return RayTraining().train(trainer, make_examples("binary"), make_example_features())
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +212,7 @@ def test_a_worker_that_is_killed_costs_time_alone(
 def test_workers_that_are_lost_each_time_are_told(
     dying: type[Dying], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_trainer, "RETRIES", 1)
+    monkeypatch.setattr(ray_training, "RETRIES", 1)
     with pytest.raises(BackendError, match="training started 2 times and lost workers each time"):
         trained()
 
@@ -217,7 +232,7 @@ class FailingStart(XGBoostTrainer):
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> type[FailingStart]:
-    monkeypatch.setattr(ray_trainer, "XGBoostTrainer", FailingStart)
+    monkeypatch.setattr(ray_training, "XGBoostTrainer", FailingStart)
     return FailingStart
 
 
@@ -234,7 +249,7 @@ def test_a_worker_that_dies_at_the_start_costs_time_alone(
 def test_a_start_that_fails_each_time_is_told_and_takes_no_cores(
     failing: type[FailingStart], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failing, "failures", ray_trainer.RETRIES + 1)
+    monkeypatch.setattr(failing, "failures", ray_training.RETRIES + 1)
     with pytest.raises(BackendError, match="training could not be started: RayActorError"):
         trained()
     assert list_placement_groups() == set()
