@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import click
@@ -17,9 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import reviewml
 from reviewml import LocalRegistry, Pipeline, SharedRegistry
 from reviewml.cli import main
-from reviewml.errors import ParameterError, UntrustedModel
+from reviewml.errors import DamagedModel, ParameterError, UntrustedModel
 from reviewml.featurizers import Features
-from reviewml.saving import manifest
+from reviewml.saving import manifest, verified_copy
+from reviewml.saving.signature import sign
 from reviewml.trainers import LogisticRegression
 
 
@@ -57,6 +60,43 @@ def test_what_is_signed_is_loaded_by_its_key_alone(fitted: Pipeline, tmp_path: P
     assert reviewml.load(folder, verify=[other, public]).task_ == "binary"
     with pytest.raises(UntrustedModel, match="not signed by a key"):
         reviewml.load(folder, verify=other)
+
+
+def test_what_is_exchanged_after_it_was_verified_is_not_read(
+    fitted: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, public = write_keys(tmp_path, "ours")
+    signed = fitted.save(tmp_path / "signed", key=key)
+    rows = pa.table({"price": [1.0, 4.0], "bought": [False, True]})
+    reverse = Pipeline(fitted.steps).fit(pa.concat_tables([rows] * 10), target="bought")
+    forged = reverse.save(tmp_path / "forged")
+    genuine = verified_copy.verify
+
+    def verify_and_exchange(*args: object) -> None:
+        genuine(*args)
+        for path in forged.rglob("*"):
+            if path.is_file():
+                shutil.copy(path, signed / path.relative_to(forged))
+
+    monkeypatch.setattr(verified_copy, "verify", verify_and_exchange)
+    loaded = reviewml.load(signed, verify=public)
+    assert loaded.predict(rows).tolist() == fitted.predict(rows).tolist() == [True, False]
+    assert reviewml.load(signed).predict(rows).tolist() == [False, True]
+    with pytest.raises(UntrustedModel, match=re.escape(str(signed))):
+        reviewml.load(signed, verify=public)
+
+
+def test_errors_about_what_was_verified_name_the_folder_of_the_user(
+    fitted: Pipeline, tmp_path: Path
+) -> None:
+    key, public = write_keys(tmp_path, "ours")
+    folder = fitted.save(tmp_path / "model", key=key)
+    (folder / "report.json").write_text("[]")
+    (folder / manifest.MANIFEST).unlink()
+    manifest.seal(folder)
+    sign(folder, key)
+    with pytest.raises(DamagedModel, match=re.escape(str(folder / "report.json"))):
+        reviewml.load(folder, verify=public)
 
 
 def test_what_was_changed_and_sealed_anew_is_refused(fitted: Pipeline, tmp_path: Path) -> None:

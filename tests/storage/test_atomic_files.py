@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reviewml.data.frames import as_dataset
+from reviewml.errors import ParameterError
 from reviewml.storage.atomic_files import replace_file, write_text
 from reviewml.storage.figures import save_figure
 
@@ -59,6 +60,7 @@ WRITES = """
 import os, sys
 import pyarrow as pa
 from reviewml.data.frames import as_dataset
+from reviewml.errors import ParameterError
 
 os.getpid = lambda: 1  # as in two containers that share a volume
 name, rows = sys.argv[2], int(sys.argv[3])
@@ -159,4 +161,30 @@ def test_a_figure_of_no_known_format_leaves_nothing(tmp_path: Path) -> None:
     figure = pytest.importorskip("matplotlib.figure").Figure()
     with pytest.raises(ValueError, match="xyz"):
         save_figure(figure, tmp_path / "a.xyz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "scores.csv"
+    path.touch()
+    path.chmod(mode)
+    with replace_file(path) as temporary:
+        assert stat.S_IMODE(temporary.stat().st_mode) & 0o077 & ~mode == 0
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+NO_FIGURE_FILES = {"": "names no file", "/": "names no file", "plot.xyz": r"plot\.xyz.*\.png"}
+
+
+@pytest.mark.parametrize("path", NO_FIGURE_FILES)
+def test_a_figure_needs_a_name_of_a_format(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = pytest.importorskip("matplotlib.figure")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match=NO_FIGURE_FILES[path]):
+        save_figure(figures.Figure(), path)
     assert not list(tmp_path.iterdir())

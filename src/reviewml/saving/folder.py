@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from reviewml.saving.metric_values import check_metrics
 from reviewml.saving.model_card import write_card
 from reviewml.saving.package_versions import list_versions, warn_of_other_versions
 from reviewml.saving.saved_pipeline import Parts
-from reviewml.saving.signature import KeyFile, KeyFiles, load_private_key, sign, verify
+from reviewml.saving.signature import KeyFile, KeyFiles, load_private_key, sign
+from reviewml.saving.verified_copy import copy_verified
 from reviewml.steps.component import Component
 from reviewml.steps.model import Model
 from reviewml.storage.atomic_files import create_folder
@@ -176,9 +177,13 @@ def load(folder: Path, *, without: Container[str] = (), keys: KeyFiles | None = 
     UnknownName
         When a step comes from a plugin that is not installed.
     """
-    files = manifest.check(folder)
-    if keys is not None:
-        verify(folder, keys)
+    if keys is None:
+        return _read_parts(folder, manifest.check(folder), without)
+    with copy_verified(folder, keys) as (copy, files):
+        return _read_parts(copy, files, without)
+
+
+def _read_parts(folder: Path, files: Set[str], without: Container[str]) -> Parts:
     saved_with = read_document(folder / VERSIONS)
     with _name_file(folder / VERSIONS):
         VERSIONS_FORM.check(saved_with, "")

@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Set
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from reviewml.errors import DamagedModel, ModelNotFound, RegistryError
 from reviewml.untrusted import MOST_FILE_BYTES, list_files, open_file, parse_document, read_file
@@ -57,8 +58,16 @@ def seal(folder: Path) -> None:
     (folder / MANIFEST).write_bytes(_render_manifest(FORMAT, files))
 
 
-def check(folder: Path) -> Set[str]:
+def check(folder: Path, copy_to: Path | None = None) -> Set[str]:
     """Raise unless `folder` holds exactly the files that were saved, to the byte.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    copy_to
+        An empty folder that gets the manifest and every file, as they were when they were
+        checked.
 
     Returns
     -------
@@ -80,7 +89,7 @@ def check(folder: Path) -> Set[str]:
         raise ModelNotFound(f"{str(folder)[:200]!r} cannot be looked up: {error}") from None
     if not has_manifest:
         raise ModelNotFound(_explain_no_model(folder))
-    version, expected = _read(folder / MANIFEST)
+    raw, version, expected = _read(folder / MANIFEST)
     if version > FORMAT:
         raise RegistryError(
             f"{folder} is in format {version}, and this version of reviewml reads formats up to "
@@ -96,11 +105,14 @@ def check(folder: Path) -> Set[str]:
     _check_total(folder, sum(entry["bytes"] for entry in expected.values()))
     for name, entry in expected.items():
         try:
-            same = _make_entry(paths[name], entry["bytes"]) == entry
+            copy = None if copy_to is None else copy_to / name
+            same = _make_entry(paths[name], entry["bytes"], copy) == entry
         except (DamagedModel, FileNotFoundError):
             same = False
         if not same:
             raise _make_damage_error(folder, f"{name} changed")
+    if copy_to is not None:
+        (copy_to / MANIFEST).write_bytes(raw)
     return expected.keys()
 
 
@@ -133,11 +145,11 @@ def _explain_no_model(folder: Path) -> str:
     return f"{folder} is not a saved model: it has no {MANIFEST}. Pipeline.save writes one."
 
 
-def _read(path: Path) -> tuple[int, Entries]:
-    """Return the format and the entries; the file must be what `seal` would write of them."""
+def _read(path: Path) -> tuple[bytes, int, Entries]:
+    """Read the bytes, the format and the entries; `seal` must write the same bytes of them."""
     raw = read_file(path, most=MOST_BYTES)
     try:
-        return parse(raw)
+        return raw, *parse(raw)
     except DamagedModel:
         raise _make_damage_error(path.parent, f"{MANIFEST} changed") from None
 
@@ -189,10 +201,21 @@ def _find_files(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if name not in (MANIFEST, SIGNATURE)}
 
 
-def _make_entry(path: Path, most: int = MOST_FILE_BYTES) -> dict[str, Any]:
-    with open_file(path, most=most) as file:
+def _make_entry(
+    path: Path, most: int = MOST_FILE_BYTES, copy: Path | None = None
+) -> dict[str, Any]:
+    with open_file(path, most=most) as file, _open_copy(copy) as copied:
         digest = hashlib.sha256()
         # `file_digest` fills a buffer with zeros first, which takes longer than most files.
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
+            if copied is not None:
+                copied.write(block)
         return {"bytes": file.tell(), "sha256": digest.hexdigest()}
+
+
+def _open_copy(path: Path | None) -> AbstractContextManager[IO[bytes] | None]:
+    if path is None:
+        return nullcontext()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("xb")

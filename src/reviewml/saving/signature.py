@@ -15,7 +15,7 @@ from typing import Any
 
 from reviewml import plugins
 from reviewml.errors import ParameterError, UntrustedModel
-from reviewml.saving.manifest import MANIFEST, MOST_BYTES, SIGNATURE
+from reviewml.saving.manifest import MANIFEST, SIGNATURE
 from reviewml.untrusted import parse_document, read_file
 
 KeyFile = str | os.PathLike[str]
@@ -56,13 +56,16 @@ def sign(folder: Path, key: KeyFile) -> None:
     (folder / SIGNATURE).write_text(json.dumps(stated) + "\n", encoding="utf-8", newline="\n")
 
 
-def verify(folder: Path, keys: KeyFiles) -> None:
+def verify(folder: Path, manifest: bytes, keys: KeyFiles) -> None:
     """Raise unless one of the keys signed a saved model.
 
     Parameters
     ----------
     folder
-        Of the model, whose files are compared with its manifest elsewhere.
+        Of the model, with the signature.
+    manifest
+        What was signed, as the files were compared with it; whoever can write to the folder may
+        have exchanged the one that is there now.
     keys
         Public keys: one, or several while one takes the place of another.
 
@@ -75,8 +78,7 @@ def verify(folder: Path, keys: KeyFiles) -> None:
     """
     publics = [_load_public_key(key) for key in _list_keys(keys)]
     signature = _read_signature(folder)
-    signed = CONTEXT + read_file(folder / MANIFEST, most=MOST_BYTES)
-    if not any(_is_signed(public, signature, signed) for public in publics):
+    if not any(_is_signed(public, signature, CONTEXT + manifest) for public in publics):
         raise UntrustedModel(
             f"{folder} was not signed by a key that {VERIFY} names. Nothing was loaded; get it "
             "from whoever has the private key, or name the public key that belongs to it."

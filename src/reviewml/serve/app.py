@@ -203,14 +203,17 @@ class Service:
 
 
 def _check_type(request: Request) -> None:
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    # Two headers of one name may mean either: a proxy before this server may take the other one.
+    [kind, *more_kinds] = request.headers.getlist("content-type") or [""]
+    kind, _, parameters = kind.partition(";")
     charset = parameters.strip().lower().replace('"', "")
-    encoded = request.headers.get("content-encoding", "identity")
+    encodings = request.headers.getlist("content-encoding")
     if (
-        kind.strip().lower() != "application/json"
+        more_kinds
+        or kind.strip().lower() != "application/json"
         or charset not in ("", "charset=utf-8", "charset=utf8")
-        or encoded != "identity"
+        or any(encoding.strip().lower() != "identity" for encoding in encodings)
     ):
         raise RequestRefused(
-            "expected the header 'Content-Type: application/json', UTF-8 and not compressed.", 415
+            "expected one header 'Content-Type: application/json', UTF-8 and not compressed.", 415
         )

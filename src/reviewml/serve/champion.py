@@ -10,7 +10,7 @@ from typing import Any
 from reviewml.errors import CapabilityError, ReviewmlError
 from reviewml.privacy.redaction import redact
 from reviewml.registries.base import ModelVersion, Registry
-from reviewml.saving.signature import verify
+from reviewml.saving.verified_copy import copy_verified
 from reviewml.serve.loaded_model import LoadedModel
 from reviewml.serve.trial import try_model
 
@@ -95,11 +95,11 @@ class Champion:
                 log.warning("%s keeps no folders: versions are not tried first", self.registry)
                 return LoadedModel.load(self.registry, version, **options)
             # Nothing of a model that nobody signed is read, not even where a crash costs nothing.
-            if self.registry.verify is not None:
-                verify(folder, self.registry.verify)
+            if (keys := self.registry.verify) is not None:
+                folder, _ = stack.enter_context(copy_verified(folder, keys))
             try_model(folder)
             # The very files that were tried are loaded.
-            return LoadedModel.of_folder(folder, version, verify=self.registry.verify, **options)
+            return LoadedModel.of_folder(folder, version, **options)
 
     def _is_served(self, served: LoadedModel, version: ModelVersion) -> bool:
         if served.version.version != version.version:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reviewml.errors import RegistryError
-from reviewml.storage.temporary import create_temporary_file, create_temporary_folder
+from reviewml.storage.temporary import TEXT_MODE, create_temporary_file, create_temporary_folder
 from reviewml.storage.write_errors import explain_write_errors
 
 
@@ -20,7 +21,8 @@ from reviewml.storage.write_errors import explain_write_errors
 def replace_file(path: Path) -> Iterator[Path]:
     """Yield a temporary file that replaces `path` if the block succeeds.
 
-    What was at `path` before stays until then. A link there is replaced, not followed.
+    What was at `path` before stays until then, and the new file has its permissions. A link there
+    is replaced, not followed.
 
     Parameters
     ----------
@@ -37,11 +39,25 @@ def replace_file(path: Path) -> Iterator[Path]:
             # Found out now, not when everything has been written.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with create_temporary_file(path) as temporary:
+        permissions = _find_permissions(path)
+        # Nobody who may not read the file may read what is written to replace it.
+        mode = TEXT_MODE if permissions is None else permissions | stat.S_IWUSR
+        with create_temporary_file(path, mode) as temporary:
             yield temporary
             sync(temporary)
+            if permissions is not None:
+                temporary.chmod(permissions)
             temporary.replace(path)
             sync(path.parent)
+
+
+def _find_permissions(path: Path) -> int | None:
+    """Find the permissions of a regular file; None when there is none."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    return mode & 0o777 if stat.S_ISREG(mode) else None
 
 
 def write_text(path: Path, text: str) -> Path:

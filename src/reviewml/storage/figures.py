@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reviewml.errors import ParameterError
 from reviewml.storage.atomic_files import replace_file
 
 if TYPE_CHECKING:
@@ -28,10 +29,23 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     -------
     pathlib.Path
         The file.
+
+    Raises
+    ------
+    ParameterError
+        When the path names no file, or matplotlib has no such format.
     """
     path = Path(path)
+    if not path.name:
+        raise ParameterError(f"path={os.fspath(path)!r} names no file: give one, as 'plot.png'.")
     if not path.suffix:
         path = path.with_name(f"{path.name}.png")
+    formats = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise ParameterError(
+            f"matplotlib cannot write {path.name!r}: the name must end in one of "
+            f"{', '.join(f'.{name}' for name in sorted(formats))}."
+        )
     with replace_file(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=DOTS_PER_INCH)
     return path

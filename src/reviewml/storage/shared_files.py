@@ -199,7 +199,8 @@ class SharedFolder(SharedFiles):
         with self.explain_errors():
             for path in Path(self.root).rglob(".*.unfinished"):
                 with suppress(FileNotFoundError):
-                    if path.stat().st_mtime <= before:
+                    # A folder of such a name is somebody else's.
+                    if not path.is_dir() and path.lstat().st_mtime <= before:
                         path.unlink()
 
     def _resolve_path(self, path: str) -> Path:

@@ -24,6 +24,7 @@ from reviewml.backends.snowflake.tables.upload import stage_batches
 from reviewml.data.store import EnrichmentStore, ShelfSummary
 from reviewml.errors import SchemaError, StoreError
 from reviewml.operations.value_store import Shelf, ValueStore
+from reviewml.parameter_types import check_argument_types
 from reviewml.rows.row_keys import KEY, hash_ids, list_ids
 from reviewml.rows.windows import Duration
 from reviewml.stores.ages import find_unused
@@ -62,6 +63,7 @@ class SnowflakeStore(EnrichmentStore):
         given.
     """
 
+    @check_argument_types
     def __init__(self, connection: Connection = None, *, schema: str | None = None) -> None:
         self.connection = connection
         self.schema = schema
