@@ -1,0 +1,146 @@
+"""Aspects on labelled reviews: what is found, how it is judged, and reviews per second.
+
+    python benchmarks/aspects.py ../shared/data
+
+ViSFD: Vietnamese reviews of smartphones. Seeds are given below, written by us with the rows
+``dev-…`` at hand; nothing is learned from labels of aspects. Found aspects are judged on the rows
+``test-…``. The sentiment of labelled aspects is that of `Aspects`, cross-fitted on the stars of
+all rows; where no seed finds a labelled aspect, the stars of the review answer. The baseline is
+these stars for all aspects. A review is mixed where one label is positive and one negative.
+
+Speed is that of one core, on clothing reviews, and includes sentiment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.stats import spearmanr
+from sklearn.metrics import f1_score
+
+from reviewml.enrichers import Aspects
+
+VISFD = {
+    "SCREEN": "màn hình, màn, hiển thị, độ sáng, amoled, ips, tấm nền, độ phân giải, full hd, "
+    "hình ảnh",
+    "CAMERA": "camera, cam, chụp, chụp hình, chụp ảnh, ảnh, selfie, quay phim, quay video, "
+    "xóa phông, máy ảnh, lấy nét",
+    "FEATURES": "vân tay, cảm ứng, loa, wifi, sóng, bắt sóng, mạng, 4g, 3g, bluetooth, âm thanh, "
+    "nghe gọi, cuộc gọi, mở khóa, nhận diện, khuôn mặt, face id, tính năng, chức năng, cảm biến, "
+    "bàn phím, mic, tai nghe, sim, định vị, gps, kết nối, phím, nút, nghe nhạc, màn hình cảm ứng",
+    "BATTERY": "pin, sạc, dung lượng pin, sạc pin, hết pin, tụt, mah",
+    "PERFORMANCE": "cấu hình, hiệu năng, chip, ram, game, chơi game, mượt, lag, giật, đơ, nóng, "
+    "nóng máy, chạy, xử lý, cập nhật, phần mềm, chiến game, liên quân, pubg, load, khởi động, "
+    "treo, hệ điều hành, tốc độ, sập nguồn, ứng dụng, giật lag, snap, văng",
+    "STORAGE": "bộ nhớ, lưu trữ, dung lượng bộ nhớ, thẻ nhớ, dung lượng lưu trữ, 128gb, 64gb, rom",
+    "DESIGN": "thiết kế, kiểu dáng, ngoại hình, mẫu mã, vỏ, viền, màu sắc, sang trọng, nhỏ gọn, "
+    "cầm, mỏng, ốp, mặt lưng, gọn, máy đẹp, màu, cầm nắm, lồi",
+    "PRICE": "giá, giá cả, giá tiền, tầm giá, mức giá, tiền, rẻ, mắc, đắt, đồng tiền, phân khúc, "
+    "triệu, giá thành, giảm giá",
+    "GENERAL": "sản phẩm, tuyệt vời, hài lòng, nói chung, tổng thể, mọi thứ, đáng mua, chất lượng, "
+    "tốt trong tầm giá, rất tốt, rất ok, dùng tốt, ngon, quá tốt, đáng tiền, thất vọng, "
+    "điện thoại, ổn, không nên mua, ưng ý, xài tốt, tệ, máy ok, máy tốt, máy ngon, quá ok, "
+    "quá tệ, nên mua, thích, tuyệt, con này, sp",
+    "SER&ACC": "nhân viên, phục vụ, tư vấn, bảo hành, giao hàng, dịch vụ, nhiệt tình, phụ kiện, "
+    "thái độ, shop, hộp, tặng, quà, khuyến mãi, đổi trả, cửa hàng, giao, nv, tgdd, thegioididong, "
+    "thế giới di động, điện máy xanh, đmx, ủng hộ, dán, củ sạc, đổi máy, trả góp, tai nghe kèm",
+}
+
+FEWEST = 50
+"""Labels of an aspect whose negative share is compared."""
+
+CLOTHES = {
+    "fit": ["fit*", "size*", "tight", "loose", "too big", "too small"],
+    "length": ["length", "short", "long", "knee*"],
+    "fabric": ["fabric", "material*", "cotton", "silk", "wool", "linen", "polyester"],
+    "colour": ["color*", "colour*", "black", "white", "blue", "red"],
+    "comfort": ["comfortable", "comfy", "soft", "itchy", "scratchy"],
+    "quality": ["quality", "well made", "cheap", "cheaply made"],
+    "price": ["price*", "sale", "expensive", "worth", "money", "$"],
+    "look": ["look*", "style*", "flattering", "cute", "pretty"],
+    "sleeves": ["sleeve*", "arm*", "shoulder*"],
+    "care": ["wash*", "wrinkle*", "shrunk", "iron*"],
+    "shipping": ["shipping", "delivery", "arrived", "package"],
+    "return": ["return*", "exchange*", "sent it back", "going back"],
+}
+
+
+def split_seeds(seeds: dict[str, str]) -> dict[str, list[str]]:
+    return {name: words.split(", ") for name, words in seeds.items()}
+
+
+def measure_visfd(rows: pd.DataFrame) -> None:
+    names = list(VISFD)
+    aspects = Aspects(split_seeds(VISFD), text="text", rating="stars")
+    values = aspects.fit_transform(rows)[[f"sentiment_{name}" for name in names]].to_numpy()
+    labels = [json.loads(row) for row in rows["labels"]]
+    labelled = np.array([[name in row for name in names] for row in labels])
+    is_test = rows["id"].str.startswith("test").to_numpy()
+    found, wanted = ~np.isnan(values)[is_test], labelled[is_test]
+    each = [f1_score(wanted[:, at], found[:, at]) for at in range(len(names))]
+    micro = f1_score(wanted.ravel(), found.ravel())
+    print(f"ViSFD test rows, aspects found: micro-F1 {micro:.3f}, macro-F1 {np.mean(each):.3f}")
+    print("  " + "  ".join(f"{name} {f1:.2f}" for name, f1 in zip(names, each, strict=True)))
+    stars = np.repeat((rows["stars"].to_numpy()[:, None] - 3) / 2, len(names), axis=1)
+    print("ViSFD all rows, sentiment of labelled aspects, positive or negative")
+    print_polarity("stars of the review", labels, stars)
+    print_polarity("Aspects", labels, np.where(np.isnan(values), stars, values))
+    print_polarity("Aspects, where found", labels, values)
+
+
+def print_polarity(title: str, labels: list[dict[str, str]], values: np.ndarray) -> None:
+    rows, aspects, actual = [], [], []
+    for row, row_labels in enumerate(labels):
+        for at, name in enumerate(VISFD):
+            if row_labels.get(name) in ("Positive", "Negative") and not np.isnan(values[row, at]):
+                rows.append(row)
+                aspects.append(at)
+                actual.append(row_labels[name] == "Positive")
+    answers = values[rows, aspects] > 0
+    right = np.array(actual)
+    kinds = [set(row_labels.values()) for row_labels in labels]
+    mixed = np.array([{"Positive", "Negative"} <= kinds[row] for row in rows])
+    shares = np.array(
+        [
+            (np.mean(~right[chosen]), np.mean(~answers[chosen]))
+            for at in range(len(VISFD))
+            if (chosen := np.array(aspects) == at).sum() >= FEWEST
+        ]
+    )
+    print(
+        f"  {title:<22}macro-F1 all {f1_score(right, answers, average='macro'):.3f} "
+        f"({len(right):,})  mixed {f1_score(right[mixed], answers[mixed], average='macro'):.3f} "
+        f"({mixed.sum():,})  negative share: mean error {np.abs(np.diff(shares)).mean():.3f}, "
+        f"Spearman {spearmanr(*shares.T)[0]:.2f}"
+    )
+
+
+def measure_speed(rows: pd.DataFrame) -> None:
+    texts = pa.array(rows["Review Text"].dropna().head(10_000))
+    aspects = Aspects(CLOTHES, text="Review Text", rating="Rating").fit(rows)
+    batch = pa.RecordBatch.from_arrays([texts], ["text"])
+    aspects.enrich(batch.slice(0, 1_000))
+    taken = []
+    for _ in range(3):
+        started = time.process_time()
+        aspects.enrich(batch)
+        taken.append(time.process_time() - started)
+    rate = len(batch) / np.median(taken)
+    print(
+        f"{len(batch):,} clothing reviews, {len(CLOTHES)} aspects: {rate:,.0f} a second of a core"
+    )
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    data = Path(sys.argv[1])
+    measure_speed(pd.read_csv(data / "womens_clothing_reviews.csv"))
+    visfd = pd.read_csv(data / "visfd_smartphones_vi.csv")
+    measure_visfd(visfd.rename(columns={"aspects": "labels"}))
