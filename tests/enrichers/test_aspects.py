@@ -211,6 +211,59 @@ def test_what_cannot_be_found_is_refused(aspects: Any, message: str) -> None:
         Aspects(aspects, text="text", rating="rating").fit(make_reviews(40))
 
 
+DISCOVERED = {
+    "the battery life is great": "battery life",
+    "the ring tone is bad, my ringtone is bad": "ringtone",
+    "great pictures, the picture is nice": "picture",
+    "der Akku ist gut": "akku",
+    "la pantalla es buena": "pantalla",
+}
+
+
+@pytest.mark.parametrize(("said", "expected"), DISCOVERED.items())
+def test_nouns_are_discovered_with_their_forms(said: str, expected: str) -> None:
+    reviews = repeat_clause(said, 12)
+    aspects = Aspects(text="text", rating="rating").fit(reviews).aspects_
+    assert expected in {form for forms in aspects.values() for form in forms}
+    assert not {"great", "is", "the", "nice", "ist", "es"} & {*aspects}
+    both = [forms for forms in aspects.values() if len(forms) > 1]
+    assert ("ring" in said or "pictures" in said) == bool(both)
+
+
+def repeat_clause(said: str, times: int) -> pa.Table:
+    """Make different reviews that say the same beside other words."""
+    texts = [f"{said}. {'x' * (row + 2)} {'y' * (row + 2)}" for row in range(times)]
+    return pa.table({"text": texts, "rating": [float(1 + row % 5) for row in range(times)]})
+
+
+def test_what_few_different_reviews_say_is_not_discovered() -> None:
+    few = repeat_clause("the battery is great", 9)
+    copies = pa.concat_tables([few] * 5)
+    with pytest.warns(UserWarning, match="discovered none"):
+        fitted = Aspects(text="text", rating="rating", min_rated=1).fit(copies)
+    assert fitted.aspects_ == {}
+    assert list(fitted.transform(copies).schema.names) == ["text", "rating", "aspects"]
+    enough = repeat_clause("the battery is great", 10)
+    assert Aspects(text="text", rating="rating").fit(enough).aspects_ == {"battery": ["battery"]}
+
+
+def test_what_is_discovered_can_be_given_back() -> None:
+    reviews = make_reviews()
+    discovered = Aspects(text="text", rating="rating", n_aspects=3).fit(reviews)
+    assert {*discovered.aspects_} == {"battery", "screen", "camera"}
+    given_back = Aspects(discovered.aspects_, text="text", rating="rating").fit(reviews)
+    assert given_back.transform(reviews).equals(discovered.transform(reviews))
+    edited = Aspects({"power": discovered.aspects_["battery"]}, text="text", rating="rating")
+    assert edited.fit(reviews).transform(reviews)["sentiment_power"].null_count == 0
+
+
+def test_discovery_does_not_depend_on_the_order_of_rows() -> None:
+    reviews = make_reviews()
+    mixed = reviews.take(pa.array(np.random.default_rng(1).permutation(len(reviews))))
+    first, second = (Aspects(text="text", rating="rating").fit(r) for r in (reviews, mixed))
+    assert list(first.aspects_.items()) == list(second.aspects_.items())
+
+
 def test_without_ratings_the_other_ways_are_named() -> None:
     with pytest.raises(SchemaError, match="CortexSentiment"):
         Aspects(SEEDS, text="text").fit(make_reviews(40))

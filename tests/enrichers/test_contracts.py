@@ -69,6 +69,12 @@ class TestAspects(EnricherContract):
         return Aspects(WORDS)
 
 
+class TestAspectsDiscovered(EnricherContract):
+    @pytest.fixture
+    def enricher(self) -> Enricher:
+        return Aspects(min_reviews=5)
+
+
 class TestReviewHistory(EnricherContract):
     @pytest.fixture
     def enricher(self) -> Enrichment:

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from reviewml.data.dataset import Dataset
 from reviewml.enrichers.aspects.clause_polarity import SIDES, ClausePolarity, RatedClauses
+from reviewml.enrichers.aspects.clauses import Clauses, split_all_clauses
+from reviewml.enrichers.aspects.discovery import discover_aspects
 from reviewml.enrichers.aspects.mentions import find_mentions, join_mentions, name_columns
 from reviewml.enrichers.aspects.named_aspects import NamedAspects, parse_aspects
 from reviewml.enrichers.aspects.seed_matcher import SeedMatcher
@@ -30,6 +32,7 @@ from reviewml.errors import ParameterError, SchemaError
 from reviewml.evaluation.splits import folds
 from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
+from reviewml.rows.row_errors import warn_at_caller
 from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import ByName, Each, Fields, Text, Whole, WrongForm
 
@@ -61,16 +64,22 @@ class Aspects(Enricher):
     Parameters
     ----------
     aspects
-        Seeds by aspect; or ``"retail"``, a list for shops in 13 languages.
+        Seeds by aspect; or ``"retail"``, a list for shops in 13 languages; or None, which
+        discovers aspects in the reviews (see Notes).
     text, rating
         Columns, for use without a pipeline.
+    n_aspects
+        How many aspects are discovered at most.
+    min_reviews
+        Different reviews that a discovered word must stand in.
     min_rated, n_folds, max_rows, scale, scale_by
         As for `Sentiment`.
 
     Attributes
     ----------
     aspects_
-        Seeds by aspect, as `aspects` takes them.
+        Seeds by aspect, as `aspects` takes them: those discovered can be printed, edited, and
+        given back.
     rated_rows_
         Rated reviews by language.
     unlearned_
@@ -83,6 +92,11 @@ class Aspects(Enricher):
     positive clauses is their log-odds, and a fifth of that of the whole review is added. So 0 is
     what a clause says that tells nothing, however good the ratings of a shop are. Neutral
     mentions are not told apart from these.
+
+    Discovered are the nouns, of one word or two, that most reviews mention and judge, in English,
+    German, French, Spanish, Italian and Portuguese; name those of other languages. Spellings and
+    inflections are one aspect, which has the name of the most frequent. They are vocabulary: what
+    stands in fewer than `min_reviews` different reviews, of which copies are one, is left out.
 
     Examples
     --------
@@ -98,6 +112,8 @@ class Aspects(Enricher):
     identity = "reviewml.enrichers.aspects:Aspects"
     checked_in_use = frozenset({"aspects", "scale"})
     parameter_forms = {
+        "n_aspects": Whole(1, 1_000),
+        "min_reviews": Whole(2),
         "min_rated": Whole(),
         "n_folds": Whole(2, 10_000),
         "max_rows": Whole(1),
@@ -119,10 +135,12 @@ class Aspects(Enricher):
 
     def __init__(
         self,
-        aspects: Mapping[str, Sequence[str]] | str,
+        aspects: Mapping[str, Sequence[str]] | str | None = None,
         *,
         text: str | Sequence[str] | None = None,
         rating: str | None = None,
+        n_aspects: int = 20,
+        min_reviews: int = 10,
         min_rated: int = 30,
         n_folds: int = 5,
         max_rows: int = 50_000,
@@ -132,6 +150,8 @@ class Aspects(Enricher):
         self.aspects = aspects
         self.text = text
         self.rating = rating
+        self.n_aspects = n_aspects
+        self.min_reviews = min_reviews
         self.min_rated = min_rated
         self.n_folds = n_folds
         self.max_rows = max_rows
@@ -140,7 +160,7 @@ class Aspects(Enricher):
 
     @property
     def adds(self) -> Mapping[str, pa.DataType]:  # type: ignore[override]
-        """The columns of its aspects."""
+        """The columns of its aspects; those that are discovered are known once it is fitted."""
         return name_columns(list(self._list_aspects()))
 
     @property
@@ -150,22 +170,23 @@ class Aspects(Enricher):
     def _list_aspects(self) -> NamedAspects:
         if hasattr(self, "aspects_"):
             return self.aspects_
-        return parse_aspects(self.aspects)
+        return {} if self.aspects is None else parse_aspects(self.aspects)
 
     def decisive_params(self) -> dict[str, Any]:
         # They decide what is learned, and nothing besides.
         params = super().decisive_params().items()
-        learned = ("aspects", "scale", "scale_by")
+        learned = ("aspects", "n_aspects", "min_reviews", "scale", "scale_by")
         return {name: value for name, value in params if name not in learned}
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         super().check_state(state)
         if not state:
             return
-        try:
-            parse_aspects(state["aspects_"])
-        except ParameterError as error:
-            raise WrongForm("aspects_ are none that can be found") from error
+        if state["aspects_"]:
+            try:
+                parse_aspects(state["aspects_"])
+            except ParameterError as error:
+                raise WrongForm("aspects_ are none that can be found") from error
         # A list that ships may have changed since.
         own = isinstance(self.aspects, Mapping)
         if own and state["aspects_"] != parse_aspects(self.aspects):
@@ -173,13 +194,12 @@ class Aspects(Enricher):
 
     def fit_rows(self, rows: Dataset) -> None:
         rated = self._collect(rows)
-        self._learn(rated, RatedClauses.of(rated.texts))
+        self._learn(rated, split_all_clauses(rated.texts))
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
         """Fit on rows and enrich them, each by a model that has not seen its rating."""
         rated = self._collect(self._rows_to_fit(dataset))
-        clauses = RatedClauses.of(rated.texts)
-        self._learn(rated, clauses)
+        clauses = self._learn(rated, split_all_clauses(rated.texts))
         part = folds(rated.hashes, self.n_folds)
         models = [clauses.fit_polarity(rated.ratings, part != fold) for fold in range(self.n_folds)]
         unlearned = self.unlearned_ or describe_alike(part, self.n_folds)
@@ -208,12 +228,28 @@ class Aspects(Enricher):
         spec = ScaleSpec(self.scale, self.scale_by)
         return collect_rated(rows, LANGUAGE, self.max_rows, spec, name=self._rating_name)
 
-    def _learn(self, rated: RatedReviews, clauses: RatedClauses) -> None:
-        self.aspects_ = parse_aspects(self.aspects)
+    def _learn(self, rated: RatedReviews, split: Sequence[Clauses]) -> RatedClauses:
+        self.aspects_ = (
+            self._discover(rated, split) if self.aspects is None else parse_aspects(self.aspects)
+        )
+        clauses = RatedClauses.of(split)
         self.rated_rows_ = dict(sorted(rated.languages.items()))
         self.unlearned_ = describe_all_equal(rated)
         everything = np.ones(len(rated.hashes), bool)
         self.polarity_ = clauses.fit_polarity(rated.ratings, everything).to_state()
+        return clauses
+
+    def _discover(self, rated: RatedReviews, split: Sequence[Clauses]) -> NamedAspects:
+        # Copies of a text are one review, however many there are.
+        _, reviews = np.unique(rated.hashes, return_inverse=True)
+        aspects = discover_aspects(split, reviews, self.n_aspects, self.min_reviews)
+        if not aspects:
+            warn_at_caller(
+                f"Aspects() discovered none: no noun of a language that it knows is in "
+                f"min_reviews={self.min_reviews} different rated reviews. Name the aspects, as in "
+                "Aspects({'battery': ['battery', 'charge']})."
+            )
+        return aspects
 
     def setup(self) -> None:
         self.require_fitted("polarity_")

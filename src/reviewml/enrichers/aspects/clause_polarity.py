@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reviewml.enrichers.aspects.clauses import Clauses, split_clauses
-from reviewml.enrichers.aspects.folding import FoldedTexts
-from reviewml.enrichers.aspects.windows import TextWindows
+from reviewml.enrichers.aspects.clauses import Clauses
 from reviewml.enrichers.ngrams.features import extract_ngrams
 from reviewml.enrichers.ngrams.model import NgramModel, count_ngrams, fit_ngram_model
 
@@ -26,9 +24,6 @@ EXCEPTIONS = 0.1
 
 CONTEXT = 0.2
 """How much what the whole review says counts, beside what a clause itself says."""
-
-SLICE = 512
-"""Texts split at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +42,12 @@ class RatedClauses:
     rows: Ints
 
     @classmethod
-    def of(cls, texts: pa.Array) -> RatedClauses:
-        """Count the n-grams of the clauses of texts."""
-        clauses = [_split_texts(texts.slice(at, SLICE)) for at in range(0, len(texts), SLICE)]
-        rows = [part.rows + number * SLICE for number, part in enumerate(clauses)]
+    def of(cls, clauses: Sequence[Clauses]) -> RatedClauses:
+        """Count the n-grams of clauses."""
         written = pa.chunked_array([part.texts for part in clauses], pa.string())
-        return cls(
-            count_ngrams(written.combine_chunks()),
-            np.concatenate([np.empty(0, np.int64), *rows]),
-        )
+        rows = [part.rows for part in clauses]
+        counts = count_ngrams(written.combine_chunks())
+        return cls(counts, np.concatenate([np.empty(0, np.int64), *rows]))
 
     def fit_polarity(self, ratings: Floats, chosen: npt.NDArray[np.bool_]) -> NgramModel:
         """Learn from the clauses of some reviews.
@@ -80,11 +72,6 @@ class RatedClauses:
         target = np.stack([1 - positive, positive], axis=1)
         model = fit_ngram_model(self.counts[clauses], target, positive[:, None])
         return dataclasses.replace(model, bias=model.bias - np.log(target.mean(axis=0)))
-
-
-def _split_texts(texts: pa.Array) -> Clauses:
-    folded = FoldedTexts.of(texts)
-    return split_clauses(folded, TextWindows.of(folded))
 
 
 class ClausePolarity:

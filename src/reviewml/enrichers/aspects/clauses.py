@@ -14,6 +14,9 @@ from reviewml.enrichers.aspects.windows import TextWindows
 
 Ints = npt.NDArray[np.int64]
 
+SLICE = 512
+"""Texts split at a time."""
+
 MARKS = '.!?;:,…。！？；：、，،؛؟۔।॥፡።·•|()[]【】«»“”"「」『』\n'
 """What ends a clause, as it is folded."""
 
@@ -73,6 +76,16 @@ def split_clauses(folded: FoldedTexts, windows: TextWindows) -> Clauses:
     # A newline would make a title of what stands before it.
     written = np.where(codes == NEWLINE, np.uint32(BLANK), codes)
     return Clauses(_write_texts(written, starts), rows[starts], starts)
+
+
+def split_all_clauses(texts: pa.Array) -> list[Clauses]:
+    """Split many texts, some at a time; rows are counted from the first of all texts."""
+    parts = []
+    for first in range(0, len(texts), SLICE):
+        folded = FoldedTexts.of(texts.slice(first, SLICE))
+        part = split_clauses(folded, TextWindows.of(folded))
+        parts.append(dataclasses.replace(part, rows=part.rows + first))
+    return parts
 
 
 def _find_ends(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
