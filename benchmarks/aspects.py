@@ -28,6 +28,7 @@ import re
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ CATEGORIES = {
 }
 """Aspects of the list by how labelled categories begin."""
 
-RETAIL_LANGUAGES = ("en", "de", "fr", "es", "pt", "tr", "vi", "zh", "ja", "ko", "ar")
+RETAIL_LANGUAGES = ("en", "de", "fr", "es", "pt", "tr", "vi", "zh", "ja", "ko", "ar", "th")
 
 MIN_REVIEWS = 4
 """Reviews that a feature of Hu & Liu must stand in: a product has 34 to 99."""
@@ -118,9 +119,9 @@ def measure_visfd(rows: pd.DataFrame) -> None:
     labels = [json.loads(row) for row in rows["labels"]]
     labelled = np.array([[name in row for name in names] for row in labels])
     is_test = rows["id"].str.startswith("test").to_numpy()
-    found, wanted = ~np.isnan(values)[is_test], labelled[is_test]
-    each = [f1_score(wanted[:, at], found[:, at]) for at in range(len(names))]
-    micro = f1_score(wanted.ravel(), found.ravel())
+    mentioned, wanted = ~np.isnan(values)[is_test], labelled[is_test]
+    each = [f1_score(wanted[:, at], mentioned[:, at]) for at in range(len(names))]
+    micro = f1_score(wanted.ravel(), mentioned.ravel())
     print(f"ViSFD test rows, aspects found: micro-F1 {micro:.3f}, macro-F1 {np.mean(each):.3f}")
     print("  " + "  ".join(f"{name} {f1:.2f}" for name, f1 in zip(names, each, strict=True)))
     stars = np.repeat((rows["stars"].to_numpy()[:, None] - 3) / 2, len(names), axis=1)
@@ -160,10 +161,10 @@ def print_polarity(title: str, labels: list[dict[str, str]], values: np.ndarray)
 def measure_hu_liu(rows: pd.DataFrame) -> None:
     precisions, recalls = [], []
     for _, product in rows.groupby("product"):
-        reviews = [" . ".join(said) for _, said in product.groupby("review")["text"]]
+        reviews = [" . ".join(sentences) for _, sentences in product.groupby("review")["text"]]
         clauses = split_all_clauses(pa.array(reviews))
-        found = discover_aspects(clauses, np.arange(len(reviews)), 50, MIN_REVIEWS)
-        terms = [{find_term(form) for form in forms} for forms in found.values()]
+        discovered = discover_aspects(clauses, np.arange(len(reviews)), 50, MIN_REVIEWS)
+        terms = [{find_term(form) for form in forms} for forms in discovered.values()]
         labels = collections.Counter(
             find_term(feature) for row in product["aspects"] for feature, *_ in json.loads(row)
         )
@@ -185,24 +186,33 @@ def find_term(feature: str) -> str:
 def measure_retail(rows: pd.DataFrame) -> None:
     seeds = read_seed_list("retail")
     matcher, names = SeedMatcher(list(seeds.values())), list(seeds)
-    print('M-ABSA, reviews that Aspects("retail") finds an aspect in, micro-F1 by language')
+    print('M-ABSA, Aspects("retail"): micro-F1 of aspects in reviews, terms with a seed in them')
     for language in RETAIL_LANGUAGES:
         texts = rows[rows["lang"] == language]
-        folded = FoldedTexts.of(pa.array(texts["text"].fillna("")))
-        matches = matcher.find_matches(TextWindows.of(folded))
-        found = np.zeros((len(texts), len(names)), bool)
-        found[folded.rows[matches.firsts], matches.aspects] = True
-        labelled = np.zeros_like(found)
-        for at, row in enumerate(texts["triplets"]):
-            for _, category, _ in json.loads(row):
+        labels = [json.loads(row) for row in texts["triplets"]]
+        mentioned = match_texts(matcher, len(names), texts["text"].fillna(""))
+        labelled = np.zeros_like(mentioned)
+        terms = []
+        for at, triplets in enumerate(labels):
+            for term, category, _ in triplets:
                 if (name := name_retail_aspect(category)) is not None:
                     labelled[at, names.index(name)] = True
-        kept = labelled.any(axis=0)
-        print(
-            f"  {language} {f1_score(labelled[:, kept].ravel(), found[:, kept].ravel()):.2f}",
-            end="",
-        )
+                    terms.append(term)
+        present = labelled.any(axis=0)
+        f1 = f1_score(labelled[:, present].ravel(), mentioned[:, present].ravel())
+        share = match_texts(matcher, len(names), terms).any(axis=1).mean()
+        print(f"  {language} {f1:.2f} {share:.2f}", end="")
     print()
+
+
+def match_texts(matcher: SeedMatcher, n_aspects: int, texts: Iterable[str]) -> np.ndarray:
+    """Return which aspects each text mentions."""
+    written = pa.array(texts, pa.string())
+    folded = FoldedTexts.of(written)
+    matches = matcher.find_matches(TextWindows.of(folded))
+    mentioned = np.zeros((len(written), n_aspects), bool)
+    mentioned[folded.rows[matches.firsts], matches.aspects] = True
+    return mentioned
 
 
 def name_retail_aspect(category: str) -> str | None:

@@ -325,7 +325,7 @@ def test_a_history_has_mention_shares_and_means_before_each_decision() -> None:
 
 
 def test_the_list_for_shops_has_words_in_each_language() -> None:
-    codes = ["en", "de", "fr", "es", "it", "pt", "ro", "tr", "vi", "zh", "ja", "ko", "ar"]
+    codes = ["en", "de", "fr", "es", "it", "pt", "ro", "tr", "vi", "zh", "ja", "ko", "ar", "th"]
     for aspect, languages in read_seed_languages("retail").items():
         assert list(languages) == codes, aspect
         assert all(len(seeds) >= 3 for seeds in languages.values()), aspect

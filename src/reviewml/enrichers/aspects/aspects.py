@@ -64,7 +64,7 @@ class Aspects(Enricher):
     Parameters
     ----------
     aspects
-        Seeds by aspect; or ``"retail"``, a list for shops in 13 languages; or None, which
+        Seeds by aspect; or ``"retail"``, a list for shops in 14 languages; or None, which
         discovers aspects in the reviews (see Notes).
     text, rating
         Columns, for use without a pipeline.
@@ -101,8 +101,8 @@ class Aspects(Enricher):
     Examples
     --------
     >>> import pyarrow as pa
-    >>> said = ["The battery is lovely.", "The battery is awful!"] * 40
-    >>> reviews = pa.table({"body": said, "stars": [5, 1] * 40})
+    >>> texts = ["The battery is lovely.", "The battery is awful!"] * 40
+    >>> reviews = pa.table({"body": texts, "stars": [5, 1] * 40})
     >>> aspects = Aspects({"battery": ["battery", "charg*"]}, text="body", rating="stars")
     >>> aspects.fit(reviews).transform(pa.table({"body": ["Charging: awful"]})).to_pylist()
     [{'body': 'Charging: awful', 'sentiment_battery': ..., 'sentiment_battery_label': 'negative',

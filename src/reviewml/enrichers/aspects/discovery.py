@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -32,6 +33,34 @@ JUDGED = 2
 
 PAIR = 1.4
 """What a pair counts more than a word: it says more exactly what is talked about."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Phrase:
+    """A run of words that may be parts of terms.
+
+    Parameters
+    ----------
+    first, last
+        Its first token, and the first behind it.
+    is_noun
+        Whether what stands around it makes it a noun phrase.
+    is_verbal
+        Whether it stands where verbs and adjectives do.
+    """
+
+    first: int
+    last: int
+    is_noun: bool
+    is_verbal: bool
+
+    @classmethod
+    def of(cls, tokens: Sequence[str], first: int, last: int, grammar: Grammar) -> _Phrase:
+        before = tokens[first - 1] if first else ""
+        behind = tokens[last] if last < len(tokens) else ""
+        opens = before in grammar.openers or before in grammar.modifiers
+        subject = not first and behind in grammar.copulas
+        return cls(first, last, opens or subject, before in grammar.verbal)
 
 
 @dataclasses.dataclass
@@ -65,6 +94,21 @@ class TermCounts:
     def share_of_phrases(self) -> float:
         """Share of its occurrences that end a noun phrase."""
         return self.phrases / self.occurrences
+
+    def count_occurrence(
+        self, form: str, review: int, phrase: _Phrase, place: tuple[int, int], *, judges: bool
+    ) -> None:
+        """Count an occurrence in a phrase, whose tokens from and up to `place` it is."""
+        begin, end = place
+        ends = end == phrase.last
+        # Two words with which a clause begins are a noun phrase as well.
+        opens_clause = end - begin > 1 and phrase.first == 0
+        self.forms[form].add(review)
+        self.occurrences += 1
+        self.phrases += ends and (phrase.is_noun or opens_clause)
+        self.verbal += end - begin == 1 and begin == phrase.first and phrase.is_verbal
+        if ends and judges:
+            self.judged.add(review)
 
 
 Terms = Mapping[str, TermCounts]
@@ -104,48 +148,40 @@ def discover_aspects(
 def _count_terms(
     clauses: Iterable[Clauses], reviews: npt.NDArray[np.int64], grammar: Grammar
 ) -> dict[str, TermCounts]:
-    tokens = [
+    clause_tokens = [
         (int(reviews[row]), TOKEN.findall(text))
         for part in clauses
         for row, text in zip(part.rows.tolist(), part.texts.to_pylist(), strict=True)
         if row < MOST_REVIEWS
     ]
-    words = collections.Counter(word for _, said in tokens for word in said)
-    vocabulary = {word for word in words if grammar.is_term(word)}
+    vocabulary = {token for _, tokens in clause_tokens for token in tokens}
+    vocabulary = {token for token in vocabulary if grammar.is_term(token)}
     bases = {word: find_base(word, vocabulary) for word in vocabulary}
     terms: dict[str, TermCounts] = collections.defaultdict(TermCounts)
-    for review, said in tokens:
-        _count_clause(said, review, bases, grammar, terms)
+    for review, tokens in clause_tokens:
+        judges = not grammar.judging.isdisjoint(tokens)
+        for first, last in _split_phrases(tokens, bases):
+            phrase = _Phrase.of(tokens, first, last, grammar)
+            for begin, end in _list_terms(first, last):
+                term = " ".join(bases[token] for token in tokens[begin:end])
+                form = " ".join(tokens[begin:end])
+                terms[term].count_occurrence(form, review, phrase, (begin, end), judges=judges)
     return terms
 
 
-def _count_clause(
-    said: Sequence[str],
-    review: int,
-    bases: Mapping[str, str],
-    grammar: Grammar,
-    terms: dict[str, TermCounts],
-) -> None:
-    judges = not grammar.judging.isdisjoint(said)
-    first = 0
-    for at, word in enumerate(said):
-        if word not in bases:
-            first = at + 1
-            continue
-        before = said[first - 1] if first else ""
-        behind = said[at + 1] if at + 1 < len(said) else ""
-        ends = behind not in bases
-        opens = before in grammar.openers or before in grammar.modifiers
-        opens |= not first and behind in grammar.copulas
-        for begin in range(max(first, at - 1), at + 1):
-            counts = terms[" ".join(bases[part] for part in said[begin : at + 1])]
-            counts.forms[" ".join(said[begin : at + 1])].add(review)
-            counts.occurrences += 1
-            # Two words of which the first opens the clause are a phrase as well.
-            counts.phrases += ends and (opens or (begin < at and not first))
-            counts.verbal += begin == at == first and before in grammar.verbal
-            if ends and judges:
-                counts.judged.add(review)
+def _split_phrases(tokens: Sequence[str], bases: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+    """Find the runs of words that may be parts of terms: first word, and behind the last."""
+    for is_run, run in itertools.groupby(range(len(tokens)), key=lambda at: tokens[at] in bases):
+        if is_run:
+            first, *others = run
+            yield first, first + len(others) + 1
+
+
+def _list_terms(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """List the words and pairs of a run."""
+    for end in range(first + 1, last + 1):
+        for begin in range(max(first, end - 2), end):
+            yield begin, end
 
 
 def _merge_spellings(terms: Terms) -> dict[str, TermCounts]:

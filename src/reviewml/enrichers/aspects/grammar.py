@@ -48,13 +48,15 @@ class Grammar:
     never: frozenset[str]
 
     @functools.cached_property
-    def closed(self) -> frozenset[str]:
+    def closed_words(self) -> frozenset[str]:
         """Words that are no part of a term."""
         return frozenset().union(*(getattr(self, f.name) for f in dataclasses.fields(self)))
 
     def is_term(self, token: str) -> bool:
         """Check whether a token may be a part of a term."""
-        return token not in self.closed and len(token) > 1 and WORD.fullmatch(token) is not None
+        return (
+            token not in self.closed_words and len(token) > 1 and WORD.fullmatch(token) is not None
+        )
 
 
 @functools.cache
