@@ -13,6 +13,11 @@ Hu & Liu: English reviews of five products, with the features that people found 
 These reviews have no ratings, so discovery is asked without the rest of `Aspects`. Its word lists
 were written with these products at hand.
 
+They also show what can be done without ratings: words of the opinion lexicon, turned over behind a
+negation, imply a rating of each sentence, and `Aspects` learns from these. Whether the labelled
+features are praised or blamed is then compared with the lexicon alone, which also answers where the
+feature is not named in the sentence.
+
 M-ABSA: the same reviews of phones in 21 languages, machine translated. `Aspects("retail")` is
 compared with the labelled categories that it has an aspect for.
 
@@ -85,6 +90,8 @@ CATEGORIES = {
 """Aspects of the list by how labelled categories begin."""
 
 RETAIL_LANGUAGES = ("en", "de", "fr", "es", "pt", "tr", "vi", "zh", "ja", "ko", "ar", "th")
+
+NEGATIONS = {"not", "no", "never", "n't", "cannot", "without", "hardly"}
 
 MIN_REVIEWS = 4
 """Reviews that a feature of Hu & Liu must stand in: a product has 34 to 99."""
@@ -183,6 +190,42 @@ def find_term(feature: str) -> str:
     return re.sub(r"(?<=[^su])s$", "", re.sub(r"ies$", "y", feature.strip().lower()))
 
 
+def measure_signs(rows: pd.DataFrame, positive: set[str], negative: set[str]) -> None:
+    opinions = np.array([score_words(text, positive, negative) for text in rows["text"]])
+    learned = rows[["text"]].assign(implied=np.sign(opinions))
+    labels = [
+        (row, feature.strip().lower(), strength > 0)
+        for row, features in enumerate(rows["aspects"])
+        for feature, strength, *_ in json.loads(features)
+    ]
+    names = sorted({feature for _, feature, _ in labels})
+    # Names with other names in them would be columns of one another.
+    seeds = {f"a{number}": [feature] for number, feature in enumerate(names)}
+    aspects = Aspects(seeds, text="text", rating="implied", scale=(-1, 1)).fit(learned)
+    values = aspects.transform(rows[["text"]])
+    columns = {name: values[f"sentiment_a{number}"].to_numpy() for number, name in enumerate(names)}
+    judged = np.array([columns[feature][row] for row, feature, _ in labels])
+    by_words = opinions[[row for row, _, _ in labels]] >= 0
+    praised = np.array([is_praised for _, _, is_praised in labels])
+    named = ~np.isnan(judged)
+    answers = np.where(named, judged > 0, by_words)
+    right = [np.mean(signs == praised) for signs in (by_words, answers)]
+    right += [np.mean((signs == praised)[named]) for signs in (by_words, answers)]
+    print(
+        "Hu & Liu, signs of {:,} labelled features: lexicon {:.3f}, Aspects learned from it "
+        "{:.3f}; of the {:,} named {:.3f}, {:.3f}".format(
+            len(labels), *right[:2], named.sum(), *right[2:]
+        )
+    )
+
+
+def score_words(text: str, positive: set[str], negative: set[str]) -> int:
+    words = text.lower().split()
+    signs = [(word in positive) - (word in negative) for word in words]
+    behind = [bool(NEGATIONS & set(words[max(0, at - 3) : at])) for at in range(len(words))]
+    return sum(-sign if negated else sign for sign, negated in zip(signs, behind, strict=True))
+
+
 def measure_retail(rows: pd.DataFrame) -> None:
     seeds = read_seed_list("retail")
     matcher, names = SeedMatcher(list(seeds.values())), list(seeds)
@@ -251,7 +294,10 @@ if __name__ == "__main__":
     data = Path(sys.argv[1])
     clothes = pd.read_csv(data / "womens_clothing_reviews.csv")
     measure_speed(clothes)
-    measure_hu_liu(pd.read_csv(data / "hu_liu_5_products.csv").fillna({"text": ""}))
+    hu_liu = pd.read_csv(data / "hu_liu_5_products.csv").fillna({"text": ""})
+    measure_hu_liu(hu_liu)
+    lexicon = (data / f"opinion_lexicon_{side}.txt" for side in ("positive", "negative"))
+    measure_signs(hu_liu, *(set(file.read_text(encoding="latin-1").split()) for file in lexicon))
     measure_retail(pd.read_csv(data / "mabsa_phone_21_languages.csv"))
     measure_stability(clothes)
     visfd = pd.read_csv(data / "visfd_smartphones_vi.csv")

@@ -101,11 +101,9 @@ class TermCounts:
         """Count an occurrence in a phrase, whose tokens from and up to `place` it is."""
         begin, end = place
         ends = end == phrase.last
-        # Two words with which a clause begins are a noun phrase as well.
-        opens_clause = end - begin > 1 and phrase.first == 0
         self.forms[form].add(review)
         self.occurrences += 1
-        self.phrases += ends and (phrase.is_noun or opens_clause)
+        self.phrases += ends and phrase.is_noun
         self.verbal += end - begin == 1 and begin == phrase.first and phrase.is_verbal
         if ends and judges:
             self.judged.add(review)
