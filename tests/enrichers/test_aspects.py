@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import unicodedata
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ def fitted() -> Aspects:
 
 def find(aspects: Aspects, *texts: str | None) -> list[list[tuple[str, str]]]:
     """Return the aspect and the quote of each mention, by text."""
-    column = aspects.transform(pa.table({"text": pa.array(texts, pa.string())})).column("aspects")
+    with warnings.catch_warnings():
+        # A row that fails is warned of.
+        warnings.simplefilter("error")
+        rows = aspects.transform(pa.table({"text": pa.array(texts, pa.string())}))
+    column = rows.column("aspects")
     return [
         [(span["aspect"], str(text)[span["start"] : span["end"]]) for span in spans or []]
         for text, spans in zip(texts, column.to_pylist(), strict=True)
@@ -87,6 +92,8 @@ MENTIONS: dict[str, list[tuple[str, str]]] = {
     "👍🏽 battery 👍🏽": [("battery", "battery")],
     "bat\u00adtery": [("battery", "bat\u00adtery")],
     "filling": [("battery", "filling")],
+    "\u00ad\u00ad": [],
+    "!": [],
     "\U0010ffff battery": [("battery", "battery")],
 }
 
@@ -95,6 +102,7 @@ MENTIONS: dict[str, list[tuple[str, str]]] = {
 def test_seeds_are_found_and_quoted_as_they_are_written(
     fitted: Aspects, text: str, expected: list[tuple[str, str]]
 ) -> None:
+    assert find(fitted, text)[0] == expected
     # Another text before it must not move what is found.
     assert find(fitted, "İ ﬁ " + NFD, text)[1] == expected
 

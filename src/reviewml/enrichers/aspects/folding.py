@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reviewml.enrichers.ngrams.features import LETTERS_END, decode_code_points
+from reviewml.enrichers.ngrams.features import LETTERS_END, count_code_points, decode_code_points
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint32]
@@ -62,8 +62,7 @@ class FoldedTexts:
         lengths = pc.utf8_length(texts).to_numpy()
         rows = np.repeat(np.arange(len(texts)), lengths)
         starts = np.arange(len(written)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        size = LETTERS_END if written.max(initial=0) < LETTERS_END else sys.maxunicode + 1
-        folds, joins = _fold_code_points(size)
+        folds, joins = _fold_code_points(count_code_points(written))
         folded = cls(folds[written], rows, starts, starts + 1)
         odd = np.unique(rows[joins[written]])
         return folded._replace_rows(odd, texts)._merge_blanks()

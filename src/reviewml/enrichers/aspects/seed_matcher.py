@@ -42,11 +42,23 @@ class Matches:
 
 @dataclasses.dataclass(frozen=True)
 class _SeedGroup:
-    """Seeds of one length: hashes ascending, and the aspect of each."""
+    """Seeds of one length: hashes ascending, and the aspect of each.
+
+    Parameters
+    ----------
+    length
+        Of the seeds, in characters.
+    may_go_on
+        Whether they end with `ANY`.
+    begins_with
+        Which of the first characters of all seeds begin one of these.
+    hashes, aspects
+        Of each seed.
+    """
 
     length: int
     may_go_on: bool
-    initials: npt.NDArray[np.uint32]
+    begins_with: Mask
     hashes: Hashes
     aspects: Ints
 
@@ -73,11 +85,14 @@ class SeedMatcher:
     """
 
     def __init__(self, seeds: Sequence[Sequence[str]]) -> None:
-        self._groups = list(_group_seeds(seeds))
+        firsts = {ord(fold_seed(word)[0]) for words in seeds for word in words}
+        self._initials = np.array(sorted(firsts), np.uint32)
+        self._groups = list(_group_seeds(seeds, self._initials))
 
     def find_matches(self, windows: TextWindows) -> Matches:
         """Find all seeds, without those that stand within a longer match."""
-        parts = [_find_group(windows, group) for group in self._groups]
+        starts = self._find_starts(windows) if self._groups else ()
+        parts = [_find_group(windows, group, *starts) for group in self._groups]
         none = Matches(*(np.empty(0, np.int64) for _ in range(3)))
         aspects, firsts, lasts = (
             np.concatenate([getattr(part, field.name) for part in (none, *parts)])
@@ -87,13 +102,23 @@ class SeedMatcher:
         matches = Matches(aspects[order], firsts[order], lasts[order])
         return matches.take(~_find_contained(matches))
 
+    def _find_starts(self, windows: TextWindows) -> tuple[Ints, Ints, Ints]:
+        """Find words that begin as a seed does: their starts, text ends and initials."""
+        codes = windows.codes[windows.word_starts]
+        initials = np.searchsorted(self._initials, codes)
+        initials[initials == len(self._initials)] = 0
+        chosen = np.flatnonzero(self._initials[initials] == codes)
+        return windows.word_starts[chosen], windows.text_ends[chosen], initials[chosen]
+
 
 def fold_seed(seed: str) -> str:
     """Fold a seed as texts are folded, without ``*``; empty where nothing is left to find."""
     return fold_text(" ".join(seed.split())).strip(" " + ANY)
 
 
-def _group_seeds(seeds: Sequence[Sequence[str]]) -> Iterator[_SeedGroup]:
+def _group_seeds(
+    seeds: Sequence[Sequence[str]], initials: npt.NDArray[np.uint32]
+) -> Iterator[_SeedGroup]:
     groups: dict[tuple[int, bool], set[tuple[int, int, int]]] = {}
     for aspect, words in enumerate(seeds):
         for word in words:
@@ -101,18 +126,21 @@ def _group_seeds(seeds: Sequence[Sequence[str]]) -> Iterator[_SeedGroup]:
             key = (len(folded), word.rstrip().endswith(ANY))
             groups.setdefault(key, set()).add((hash_text(folded), aspect, ord(folded[0])))
     for (length, may_go_on), members in sorted(groups.items()):
-        hashes, aspects, initials = zip(*sorted(members), strict=True)
+        hashes, aspects, firsts = zip(*sorted(members), strict=True)
         yield _SeedGroup(
             length,
             may_go_on,
-            np.unique(np.array(initials, np.uint32)),
+            np.isin(initials, np.array(firsts, np.uint32)),
             np.array(hashes, np.uint64),
             np.array(aspects, np.int64),
         )
 
 
-def _find_group(windows: TextWindows, group: _SeedGroup) -> Matches:
-    firsts, lasts = _list_candidates(windows, group)
+def _find_group(
+    windows: TextWindows, group: _SeedGroup, starts: Ints, text_ends: Ints, initials: Ints
+) -> Matches:
+    possible = group.begins_with[initials] & (starts + group.length <= text_ends)
+    firsts, lasts = _list_candidates(windows, group, starts[possible])
     hashes = windows.hash_windows(firsts, group.length)
     begin = np.searchsorted(group.hashes, hashes)
     # Several aspects may have the same seed: these follow one another.
@@ -122,15 +150,11 @@ def _find_group(windows: TextWindows, group: _SeedGroup) -> Matches:
     return Matches(group.aspects[begin[again] + offsets], firsts[again], lasts[again])
 
 
-def _list_candidates(windows: TextWindows, group: _SeedGroup) -> tuple[Ints, Ints]:
-    """List the first and last characters of windows that may be a seed of the group."""
-    starts = windows.word_starts
-    possible = starts + group.length <= windows.text_ends
-    possible &= np.isin(windows.codes[starts], group.initials)
-    firsts = starts[possible]
+def _list_candidates(windows: TextWindows, group: _SeedGroup, firsts: Ints) -> tuple[Ints, Ints]:
+    """List the first and last characters of windows that end where a seed may end."""
     ends = firsts + group.length
     # Where the word that the window ends in ends.
-    word_ends = windows.word_ends[np.searchsorted(windows.word_ends, ends)]
+    word_ends = windows.word_ends[ends - 1]
     if not group.may_go_on:
         firsts, word_ends = firsts[word_ends == ends], word_ends[word_ends == ends]
     return firsts, word_ends - 1

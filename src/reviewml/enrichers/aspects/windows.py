@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reviewml.enrichers.aspects.folding import FoldedTexts
-from reviewml.enrichers.ngrams.features import WORD, classify_code_points
+from reviewml.enrichers.ngrams.features import WORD, classify_code_points, count_code_points
 from reviewml.rows.hashing import mix_bits
 
 Codes = npt.NDArray[np.uint32]
@@ -17,7 +17,6 @@ Hashes = npt.NDArray[np.uint64]
 
 _BASE = 0x100000001B3
 _INVERSE = pow(_BASE, -1, 2**64)
-_CODES_END = 0x110000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,19 +34,19 @@ class TextWindows:
         Of the polynomial's terms before each character; shape ``(n + 1,)``.
     inverses
         Powers that undo the position of a window; shape ``(n,)``.
-    text_ends
-        Behind the last character of the text that each is in.
     word_starts
-        First characters of words.
+        First character of each word.
+    text_ends
+        Behind the last character of the text that each word is in.
     word_ends
-        Behind the last characters of words, in the same order.
+        Behind the last character of the word that each character is in; shape ``(n,)``.
     """
 
     codes: Codes
     sums: Hashes
     inverses: Hashes
-    text_ends: Ints
     word_starts: Ints
+    text_ends: Ints
     word_ends: Ints
 
     @classmethod
@@ -56,13 +55,14 @@ class TextWindows:
         codes, rows, size = folded.codes, folded.rows, len(folded.codes)
         terms = _hash_codes(codes) * _list_powers(_BASE, size)
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
-        in_word = classify_code_points(_CODES_END)[codes] == WORD
+        in_word = classify_code_points(count_code_points(codes))[codes] == WORD
         begins = np.ones(size, bool)
         begins[1:] = ~(in_word[1:] & in_word[:-1]) | (rows[1:] != rows[:-1])
         starts = np.flatnonzero(begins)
         text_ends = np.searchsorted(rows, rows[starts], "right")
-        ends = np.append(starts[1:], size)
-        return cls(codes, sums, _list_powers(_INVERSE, size), text_ends, starts, ends)
+        ends = np.append(starts, size)[1:]
+        word_ends = np.repeat(ends, ends - starts)
+        return cls(codes, sums, _list_powers(_INVERSE, size), starts, text_ends, word_ends)
 
     def hash_windows(self, firsts: Ints, length: int) -> Hashes:
         """Hash the windows of a length that begin at some characters."""

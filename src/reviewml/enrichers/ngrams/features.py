@@ -166,8 +166,7 @@ class _Letters:
     def of(cls, texts: pa.Array) -> _Letters:
         codes = decode_code_points(texts)
         lengths = pc.utf8_length(texts).to_numpy()
-        size = LETTERS_END if codes.max(initial=0) < LETTERS_END else sys.maxunicode + 1
-        kinds = classify_code_points(size)[codes]
+        kinds = classify_code_points(count_code_points(codes))[codes]
         return cls(
             hashes=mix_bits(codes.astype(np.uint64) + np.uint64(1)),
             rows=np.repeat(np.arange(len(texts)), lengths),
@@ -246,6 +245,11 @@ SPACE, WORD, CHARACTER, SYMBOL = range(4)
 
 LETTERS_END = 0x40000
 """Behind the planes of letters and emoji: hardly any text needs the rest, which takes longest."""
+
+
+def count_code_points(codes: npt.NDArray[np.uint32]) -> int:
+    """Count how many of the first code points a table for some characters must have."""
+    return LETTERS_END if codes.max(initial=0) < LETTERS_END else sys.maxunicode + 1
 
 
 @functools.cache
