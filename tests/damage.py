@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save
 
 import reviewml
 from reviewml import Frame, Pipeline, hookimpl, plugins
-from reviewml.enrichers import Cascade, Language, Quality, ReviewHistory, Sentiment
+from reviewml.enrichers import Aspects, Cascade, Language, Quality, ReviewHistory, Sentiment
 from reviewml.enrichers.transformers.text_classifier import Probabilities, TextClassifier
 from reviewml.errors import ReviewmlError
 from reviewml.featurizers import Features
@@ -114,7 +114,12 @@ def make_rows(count: int = 300) -> pa.Table:
 def make_pipelines(rows: pa.Table) -> dict[str, tuple[Pipeline, pa.Table | Frame, Any]]:
     """Fit a pipeline for each kind of state: the pipeline, rows to predict, and reviews."""
     plain = rows.drop_columns(["at", "sku"])
-    texts = [("language", Language()), ("sentiment", Sentiment()), ("quality", Quality())]
+    texts = [
+        ("language", Language()),
+        ("sentiment", Sentiment()),
+        ("quality", Quality()),
+        ("aspects", Aspects({"size": ["size"], "zip": ["zip*", "wool"]})),
+    ]
     features = ("features", Features(ngrams=20, min_reviews=5))
     trees = XGBoost(n_estimators=3, max_depth=2)
     roles = {"text": "text", "rating": "stars"}

@@ -19,7 +19,7 @@ import reviewml
 from reviewml import Files, Frame, LocalRegistry, LocalStore, Pipeline, SharedRegistry, SharedStore
 from reviewml import Table as DuckTable
 from reviewml.datasets import make_reviews, make_shop
-from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
+from reviewml.enrichers import Aspects, Language, Quality, ReviewHistory, Sentiment
 from reviewml.errors import ParameterError, ReviewmlError
 from reviewml.featurizers import Features
 from reviewml.interfaces import Component, Enricher, as_dataset
@@ -104,6 +104,7 @@ WORK: dict[str, Work] = {
     "Features": (Features, {}, predict),
     "Language": (Language, {}, enrich),
     "Sentiment": (Sentiment, {}, enrich),
+    "Aspects": (Aspects, {"aspects": {"number": ["number"]}}, enrich),
     "Quality": (Quality, {}, enrich),
     "ReviewHistory": (ReviewHistory, {"reviews": REVIEWS, "by": "size"}, enrich),
     "Files": (Files, {"path": "r.csv"}, read),

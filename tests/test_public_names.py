@@ -33,7 +33,7 @@ PUBLIC = {
     "reviewml.backends.snowflake.jobs": "ComputePool Job JobTraining delete_failed list submit",
     "reviewml.datasets": "LANGUAGES Shop make_reviews make_shop",
     "reviewml.enrichers": """
-        Cascade CortexClassify CortexSentiment CortexTranslate EmbeddingZeroShot Language
+        Aspects Cascade CortexClassify CortexSentiment CortexTranslate EmbeddingZeroShot Language
         Probabilities Quality ReviewHistory Sentiment TextClassifier TransformerSentiment ZeroShot
     """,
     "reviewml.evaluation": """

@@ -15,6 +15,12 @@ from reviewml.enrichers import Sentiment
 rows = make_reviews(3_000).select(["text", "rating"])
 print(digest(Sentiment(text="text", rating="rating").fit(rows).state))
 """,
+    "Aspects": """
+from reviewml.datasets import make_reviews
+from reviewml.enrichers import Aspects
+rows = make_reviews(3_000).select(["text", "rating"])
+print(digest(Aspects("retail", text="text", rating="rating").fit(rows).state))
+""",
     "Quality": """
 from reviewml.datasets import make_reviews
 from reviewml.enrichers import Quality

@@ -22,7 +22,7 @@ import pytest
 from reviewml import Frame, Pipeline
 from reviewml.data.dataset import Dataset
 from reviewml.data.frames import as_dataset
-from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
+from reviewml.enrichers import Aspects, Language, Quality, ReviewHistory, Sentiment
 from reviewml.errors import BackendError, RowErrors
 from reviewml.featurizers import Features
 from reviewml.interfaces import Enricher
@@ -130,6 +130,7 @@ ENRICHERS = [
     Language(languages=["en", "zh"]),
     Quality().fit(as_dataset(reviews(), ROLES)),
     Sentiment().fit(as_dataset(reviews(), ROLES)),
+    Aspects({"dress": ["dress*"], "it's": ["质量", "it"]}).fit(as_dataset(reviews(), ROLES)),
     Shouting(mark="o"),
     Picky(),
 ]

@@ -10,6 +10,7 @@ import pytest
 
 from reviewml import Frame
 from reviewml.enrichers import (
+    Aspects,
     EmbeddingZeroShot,
     Language,
     Quality,
@@ -59,6 +60,21 @@ class TestSentimentByLanguage(EnricherContract):
         return Language().transform(make_example_rows(300).filter(pa.compute.field("text") != ""))
 
 
+WORDS = {"quality": ["quality", "Qualität", "品質"], "delivery": ["liefer*", "物流"]}
+
+
+class TestAspects(EnricherContract):
+    @pytest.fixture
+    def enricher(self) -> Enricher:
+        return Aspects(WORDS)
+
+
+class TestAspectsDiscovered(EnricherContract):
+    @pytest.fixture
+    def enricher(self) -> Enricher:
+        return Aspects(min_reviews=5)
+
+
 class TestReviewHistory(EnricherContract):
     @pytest.fixture
     def enricher(self) -> Enrichment:
@@ -67,6 +83,18 @@ class TestReviewHistory(EnricherContract):
             Frame(reviews, text="text", rating="rating", time="time"),
             by="layout",
             enrichers=[("sentiment", Sentiment()), ("quality", Quality())],
+            time="time",
+        )
+
+
+class TestReviewHistoryOfAspects(EnricherContract):
+    @pytest.fixture
+    def enricher(self) -> Enrichment:
+        reviews = make_example_rows(random_state=1)
+        return ReviewHistory(
+            Frame(reviews, text="text", rating="rating", time="time"),
+            by="layout",
+            enrichers=[("aspects", Aspects(WORDS))],
             time="time",
         )
 

@@ -1,5 +1,6 @@
 """Enrichers: what is added to rows of text, wherever it runs."""
 
+from reviewml.enrichers.aspects.aspects import Aspects
 from reviewml.enrichers.cascade.cascade import Cascade
 from reviewml.enrichers.cortex import CortexClassify, CortexSentiment, CortexTranslate
 from reviewml.enrichers.history.review_history import ReviewHistory
@@ -12,6 +13,7 @@ from reviewml.enrichers.transformers.text_classifier import Probabilities, TextC
 from reviewml.enrichers.transformers.zero_shot import ZeroShot
 
 __all__ = [
+    "Aspects",
     "Cascade",
     "CortexClassify",
     "CortexSentiment",

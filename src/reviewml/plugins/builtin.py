@@ -22,6 +22,7 @@ def register_sources(register: Register) -> None:
 def register_enrichers(register: Register) -> None:
     register("language", "reviewml.enrichers.language:Language")
     register("sentiment", "reviewml.enrichers.sentiment.sentiment:Sentiment")
+    register("aspects", "reviewml.enrichers.aspects.aspects:Aspects")
     register("review-history", "reviewml.enrichers.history.review_history:ReviewHistory")
     register("quality", "reviewml.enrichers.quality:Quality")
     # It needs torch only where its teacher or its student does.

@@ -61,7 +61,7 @@ class Enricher(Enrichment):
     """Further ones that only `fit` is given, when the rows have them."""
 
     adds: Mapping[str, pa.DataType] = {}
-    """Columns that `enrich` appends; may depend on parameters, never on data."""
+    """Columns that `enrich` appends; may depend on parameters and fitted state, never on rows."""
 
     stored: bool = False
     """Whether values are kept in the store, where the rows have one, and computed once."""

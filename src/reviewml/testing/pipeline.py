@@ -11,7 +11,7 @@ import pytest
 
 from reviewml.data.backend import Backend
 from reviewml.datasets import make_reviews
-from reviewml.enrichers import Language, Quality, ReviewHistory, Sentiment
+from reviewml.enrichers import Aspects, Language, Quality, ReviewHistory, Sentiment
 from reviewml.featurizers import Features
 from reviewml.pipeline import Pipeline, load
 from reviewml.trainers import XGBoost
@@ -60,6 +60,7 @@ class ReviewPipelineContract:
                 ("language", Language()),
                 ("sentiment", Sentiment()),
                 ("quality", Quality()),
+                ("aspects", Aspects("retail")),
                 ("features", Features()),
                 ("model", XGBoost(n_estimators=40)),
             ],

@@ -164,16 +164,15 @@ class _Letters:
 
     @classmethod
     def of(cls, texts: pa.Array) -> _Letters:
-        codes = _decode_code_points(texts)
+        codes = decode_code_points(texts)
         lengths = pc.utf8_length(texts).to_numpy()
-        size = _LETTERS_END if codes.max(initial=0) < _LETTERS_END else sys.maxunicode + 1
-        kinds = _classify_code_points(size)[codes]
+        kinds = classify_code_points(count_code_points(codes))[codes]
         return cls(
             hashes=mix_bits(codes.astype(np.uint64) + np.uint64(1)),
             rows=np.repeat(np.arange(len(texts)), lengths),
-            word=kinds == _WORD,
-            unspaced=kinds == _CHARACTER,
-            symbol=kinds == _SYMBOL,
+            word=kinds == WORD,
+            unspaced=kinds == CHARACTER,
+            symbol=kinds == SYMBOL,
             newline=codes == 10,
         )
 
@@ -233,29 +232,35 @@ class _Words:
         return np.add.reduceat(terms, self.starts) if len(self.starts) else terms
 
 
-def _decode_code_points(texts: pa.Array) -> npt.NDArray[np.uint32]:
+def decode_code_points(texts: pa.Array) -> npt.NDArray[np.uint32]:
+    """Decode the characters of texts without nulls, one text after the other."""
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
     data = texts.buffers()[2]
     raw = bytes(memoryview(data)[offsets[0] : offsets[-1]]) if data is not None else b""
     return np.frombuffer(raw.decode().encode("utf-32-le"), np.uint32)
 
 
-_SPACE, _WORD, _CHARACTER, _SYMBOL = range(4)
+SPACE, WORD, CHARACTER, SYMBOL = range(4)
 
 
-_LETTERS_END = 0x40000
+LETTERS_END = 0x40000
 """Behind the planes of letters and emoji: hardly any text needs the rest, which takes longest."""
 
 
+def count_code_points(codes: npt.NDArray[np.uint32]) -> int:
+    """Count how many of the first code points a table for some characters must have."""
+    return LETTERS_END if codes.max(initial=0) < LETTERS_END else sys.maxunicode + 1
+
+
 @functools.cache
-def _classify_code_points(codes: int) -> npt.NDArray[np.uint8]:
+def classify_code_points(codes: int) -> npt.NDArray[np.uint8]:
     """Find what so many first code points are, shape ``(codes,)``."""
     categories = np.array([unicodedata.category(chr(code))[0] for code in range(codes)])
-    kinds = np.full(codes, _SYMBOL, np.uint8)
-    kinds[np.isin(categories, ["Z", "C"])] = _SPACE
+    kinds = np.full(codes, SYMBOL, np.uint8)
+    kinds[np.isin(categories, ["Z", "C"])] = SPACE
     # Marks belong to the letter before them, as the vowels of Hindi do.
-    kinds[np.isin(categories, ["L", "M", "N"])] = _WORD
+    kinds[np.isin(categories, ["L", "M", "N"])] = WORD
     for first, last in _UNSPACED:
         block = kinds[first : last + 1]
-        block[block == _WORD] = _CHARACTER
+        block[block == WORD] = CHARACTER
     return kinds

@@ -18,8 +18,9 @@ from reviewml.enrichers.sentiment.rating_scale import (
     detect_scale,
     is_short,
 )
-from reviewml.errors import ParameterError
+from reviewml.errors import ParameterError, SchemaError
 from reviewml.privacy.personal_data import count_personal
+from reviewml.rows.roles import require
 
 Floats = npt.NDArray[np.float64]
 Counts = Mapping[str, Mapping[float, int]]
@@ -55,6 +56,27 @@ class ScaleSpec:
                 for group, scale in self.scale.items()
             }
         return {} if self.scale is None else check_scale(self.scale)
+
+    def check_groups(self, schema: pa.Schema, step: str) -> None:
+        """Raise unless rows of a schema have the groups that the scales are told apart by.
+
+        Parameters
+        ----------
+        schema
+            Of the rows.
+        step
+            Name of the class, for messages.
+        """
+        self.parse_scales()
+        by_group = isinstance(self.scale, Mapping) and len(self.scale) > 0
+        if self.by is None and by_group:
+            raise ParameterError("scale={...} is by group: name their column, scale_by='source'.")
+        if self.by is None or (self.by == "language" and not by_group):
+            return
+        require(schema, self.by, f"{step}(scale_by={self.by!r})")
+        kind = schema.field(self.by).type
+        if pa.types.is_nested(kind):
+            raise SchemaError(f"scale_by={self.by!r} is {kind}, which has no groups.")
 
 
 def name_group(value: Any) -> str:

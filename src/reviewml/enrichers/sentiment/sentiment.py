@@ -2,70 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from reviewml.data.dataset import Dataset
 from reviewml.enrichers.ngrams.features import extract_ngrams, normalise_texts
 from reviewml.enrichers.ngrams.model import NgramModel
-from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
-from reviewml.enrichers.sentiment.rated_reviews import (
-    NO_LANGUAGE,
-    RatedReviews,
-    collect_rated,
-    hash_texts,
+from reviewml.enrichers.sentiment.grounds import (
+    LANGUAGE,
+    Grounds,
+    describe_alike,
+    describe_all_equal,
+    refuse_unrated,
 )
+from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
+from reviewml.enrichers.sentiment.rated_reviews import RatedReviews, collect_rated, hash_texts
 from reviewml.enrichers.sentiment.scales import ScaleSpec
-from reviewml.errors import ParameterError, RowErrors, SchemaError
+from reviewml.errors import SchemaError
 from reviewml.evaluation.splits import folds
 from reviewml.models.calibration import Calibration
 from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
-from reviewml.rows.roles import require
 from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import ByName, Each, Fields, Real, Text, Whole
-
-LANGUAGE = "language"
 
 ROWS = 512
 """Texts scored at a time, so that their n-grams stay in the processor's cache."""
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclasses.dataclass(frozen=True)
-class Grounds:
-    """What a sentiment stands on.
-
-    Parameters
-    ----------
-    rated_rows
-        Rated reviews by language.
-    min_rated
-        How many a language needs.
-    unlearned
-        Why there was nothing to learn from them; empty where there was.
-    """
-
-    rated_rows: dict[str, int]
-    min_rated: int
-    unlearned: str
-
-    def explain_lacking(self, language: str) -> str:
-        """Explain why texts in a language cannot be scored; empty where they can."""
-        rated, where = self.rated_rows.get(language, 0), f" in the language {language!r}"
-        if language == NO_LANGUAGE or set(self.rated_rows) <= {NO_LANGUAGE}:
-            # What is not told apart is judged by all that was learned.
-            rated, where = sum(self.rated_rows.values()), ""
-        if rated < max(1, self.min_rated):
-            return f"{rated} rated reviews{where}, and min_rated={self.min_rated}"
-        return self.unlearned
 
 
 class Sentiment(Enricher):
@@ -190,7 +158,7 @@ class Sentiment(Enricher):
         self._learn(rated, counts)
         part = folds(rated.hashes, self.n_folds)
         models = [_fit_polarity(rated, counts, part != fold) for fold in range(self.n_folds)]
-        unlearned = self.unlearned_ or _describe_alike(part, self.n_folds)
+        unlearned = self.unlearned_ or describe_alike(part, self.n_folds)
         return dataset.enrich(
             CrossFitted(
                 grounds=self._make_grounds(unlearned), models=models, stands_for=self.origin()
@@ -207,26 +175,14 @@ class Sentiment(Enricher):
                 "no ratings, leave Sentiment out and let the target teach the words: "
                 "Features(ngrams=200)."
             )
-        self._check_scale(dataset.full_schema)
+        ScaleSpec(self.scale, self.scale_by).check_groups(dataset.full_schema, "Sentiment")
         self._rating_name = dataset.roles.rating
         return super()._rows_to_fit(dataset)
-
-    def _check_scale(self, schema: pa.Schema) -> None:
-        ScaleSpec(self.scale, self.scale_by).parse_scales()
-        by_group = isinstance(self.scale, Mapping) and len(self.scale) > 0
-        if self.scale_by is None and by_group:
-            raise ParameterError("scale={...} is by group: name their column, scale_by='source'.")
-        if self.scale_by is None or (self.scale_by == LANGUAGE and not by_group):
-            return
-        require(schema, self.scale_by, f"Sentiment(scale_by={self.scale_by!r})")
-        kind = schema.field(self.scale_by).type
-        if pa.types.is_nested(kind):
-            raise SchemaError(f"scale_by={self.scale_by!r} is {kind}, which has no groups.")
 
     def _learn(self, rated: RatedReviews, counts: Any) -> None:
         everything = np.ones(len(rated.hashes), bool)
         self.rated_rows_ = dict(sorted(rated.languages.items()))
-        self.unlearned_ = _describe_all_equal(rated)
+        self.unlearned_ = describe_all_equal(rated)
         self.scales_ = {
             group: [scale.lowest, scale.highest] for group, scale in sorted(rated.scales.items())
         }
@@ -301,22 +257,6 @@ class CrossFitted(Enricher):
         return probabilities
 
 
-def _describe_all_equal(rated: RatedReviews) -> str:
-    total = sum(rated.languages.values())
-    if rated.only is None:
-        return ""
-    return f"all {total:,} ratings are {rated.only}: nothing to learn"
-
-
-def _describe_alike(part: npt.NDArray[np.int64], n_folds: int) -> str:
-    if len(np.unique(part)) > 1:
-        return ""
-    return (
-        f"all rated reviews say the same or fall into one of n_folds={n_folds}: nothing to learn "
-        "from one about another"
-    )
-
-
 def _fit_polarity(rated: RatedReviews, counts: Any, chosen: npt.NDArray[np.bool_]) -> NgramModel:
     if rated.only is not None or not chosen.any():
         return NgramModel.make_empty(len(LEVELS))
@@ -327,7 +267,7 @@ def _enrich_batch(
     batch: pa.RecordBatch, grounds: Grounds, scored: Callable[[pa.Array], Floats]
 ) -> pa.RecordBatch:
     texts = normalise_texts(batch.column("text"))
-    _refuse_unrated(batch, texts, grounds)
+    refuse_unrated(batch, texts, grounds)
     slices = [scored(texts.slice(i, ROWS)) for i in range(0, len(texts), ROWS)]
     probabilities = np.concatenate(slices) if slices else np.empty((0, len(LEVELS)))
     # NaN where a text has nothing to score.
@@ -344,15 +284,3 @@ def _predict_probabilities(
     probabilities = Calibration().probabilities(model.margins(ngrams, table))
     probabilities[ngrams.count_ngrams() == 0] = np.nan
     return probabilities
-
-
-def _refuse_unrated(batch: pa.RecordBatch, texts: pa.Array, grounds: Grounds) -> None:
-    languages = pa.array([NO_LANGUAGE]).take(pa.array(np.zeros(len(batch), np.int8)))
-    if LANGUAGE in batch.schema.names:
-        languages = batch.column(LANGUAGE).cast(pa.string()).fill_null(NO_LANGUAGE)
-    reasons = {name: grounds.explain_lacking(name) for name in languages.unique().to_pylist()}
-    few = pa.array([name for name, reason in reasons.items() if reason], pa.string())
-    refused = pc.and_(pc.is_in(languages, few), pc.not_equal(texts, ""))
-    rows = np.flatnonzero(np.asarray(refused))
-    if len(rows):
-        raise RowErrors({int(row): ValueError(reasons[languages[row].as_py()]) for row in rows})

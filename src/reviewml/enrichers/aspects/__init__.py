@@ -1,0 +1,1 @@
+"""Aspects: what a review talks about, where it does so, and how."""
