@@ -46,6 +46,7 @@ PUBLIC = {
         Anything Array ByName Choice Each Fields Flag Form Instance MOST_COUNT Maybe OneOrSeveral
         Pair Real Text Whole WrongForm
     """,
+    "reviewml.insight": "Insight strengths_and_weaknesses",
     "reviewml.interfaces": """
         ANSWER API_VERSION Backend Call Capabilities Component Dataset Enricher Enrichment
         EnrichmentStore Event Examples Feature Featurizer Model ModelVersion Partition Price

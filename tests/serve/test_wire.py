@@ -79,6 +79,9 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
     "two lengths": lambda body: post(body, TYPE, b"Content-Length: 1"),
     "a length and chunks": lambda body: post(chunk(body), TYPE, CHUNKED, b"Content-Length: 3"),
     "an unknown transfer": lambda body: post(body, TYPE, b"Transfer-Encoding: gzip"),
+    "compressed chunks": lambda body: post(
+        chunk(body), TYPE, b"Transfer-Encoding: gzip, chunked", length=False
+    ),
     "chunked twice": lambda body: post(chunk(body), TYPE, CHUNKED, CHUNKED, length=False),
     "chunked, in quotes": lambda body: post(
         chunk(body), TYPE, b'Transfer-Encoding: "chunked"', length=False

@@ -208,11 +208,13 @@ def _check_type(request: Request) -> None:
     kind, _, parameters = kind.partition(";")
     charset = parameters.strip().lower().replace('"', "")
     encodings = request.headers.getlist("content-encoding")
+    transfers = request.headers.getlist("transfer-encoding")
     if (
         more_kinds
         or kind.strip().lower() != "application/json"
         or charset not in ("", "charset=utf-8", "charset=utf8")
         or any(encoding.strip().lower() != "identity" for encoding in encodings)
+        or [transfer.strip().lower() for transfer in transfers] not in ([], ["chunked"])
     ):
         raise RequestRefused(
             "expected one header 'Content-Type: application/json', UTF-8 and not compressed.", 415
