@@ -319,6 +319,7 @@ PUBLIC = {
     "reviewml.explanation",
     "reviewml.featurizers",
     "reviewml.forms",
+    "reviewml.insight",
     "reviewml.interfaces",
     "reviewml.models",
     "reviewml.operations",
