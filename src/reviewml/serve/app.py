@@ -152,7 +152,7 @@ class Service:
         """Answer ``POST /predict``."""
         from reviewml.serve.responses import Answer
 
-        _check_type(request)
+        _check_headers(request)
         served = self._require_served()
         holding = self.intake.open()
         try:
@@ -202,19 +202,20 @@ class Service:
         )
 
 
-def _check_type(request: Request) -> None:
+def _check_headers(request: Request) -> None:
+    transfers = request.headers.getlist("transfer-encoding")
+    if [transfer.strip().lower() for transfer in transfers] not in ([], ["chunked"]):
+        raise RequestRefused("expected no header 'Transfer-Encoding' but 'chunked', once.", 400)
     # Two headers of one name may mean either: a proxy before this server may take the other one.
     [kind, *more_kinds] = request.headers.getlist("content-type") or [""]
     kind, _, parameters = kind.partition(";")
     charset = parameters.strip().lower().replace('"', "")
     encodings = request.headers.getlist("content-encoding")
-    transfers = request.headers.getlist("transfer-encoding")
     if (
         more_kinds
         or kind.strip().lower() != "application/json"
         or charset not in ("", "charset=utf-8", "charset=utf8")
         or any(encoding.strip().lower() != "identity" for encoding in encodings)
-        or [transfer.strip().lower() for transfer in transfers] not in ([], ["chunked"])
     ):
         raise RequestRefused(
             "expected one header 'Content-Type: application/json', UTF-8 and not compressed.", 415
