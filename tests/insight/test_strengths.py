@@ -147,6 +147,24 @@ def test_reviews_without_a_product_are_counted_and_left_out() -> None:
     assert table["reviews"].to_pylist() == [20, 20, 50, 50]
 
 
+def test_rows_are_read_once_and_unknown_products_are_named_once() -> None:
+    reviews = make_labels(np.full((2, 2), 0.2), 60)
+    products = [None if n % 4 == 0 else name for n, name in enumerate(reviews["product_id"])]
+    reviews = reviews.set_column(0, "product_id", pa.array(products))
+    read: list[int] = []
+
+    def count_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+        read.append(len(batch))
+        return batch
+
+    dataset = as_dataset(reviews, Roles.of(time="date"))
+    rows = dataset.map(count_rows, dataset.full_schema)
+    with pytest.warns(UserWarning, match="30 reviews have no 'product_id'") as warned:
+        strengths_and_weaknesses(rows, since=datetime.date(2026, 3, 1))
+    assert sum(read) == 120
+    assert len([w for w in warned if "left out" in str(w.message)]) == 1
+
+
 def test_aspects_of_texts_become_strengths_and_weaknesses() -> None:
     said = {
         "P0": ("The battery dies after an hour.", "The screen is bright and sharp."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +17,6 @@ import pyarrow.compute as pc
 from reviewml.data.dataset import Dataset
 from reviewml.errors import SchemaError
 from reviewml.operations import Count, Mean, Share
-from reviewml.rows.row_errors import warn_at_caller
 
 LABELS = ("positive", "negative", "mixed", "neutral")
 """What a label says of an aspect that a review mentions; others, such as "unknown", say nothing."""
@@ -39,12 +40,15 @@ class MentionCounts:
         By label, shape ``(n_products, n_aspects)``.
     sentiment
         Mean of each product and aspect, shape ``(n_products, n_aspects)``; NaN without any.
+    unknown
+        Reviews that are left out, since a key is null.
     """
 
     keys: pa.Table
     reviews: Integers
     labels: dict[str, Integers]
     sentiment: npt.NDArray[np.float64]
+    unknown: int
 
     @property
     def mentions(self) -> Integers:
@@ -62,6 +66,13 @@ def list_aspects(names: Sequence[str]) -> list[str]:
     """
     matches = [LABEL_COLUMN.fullmatch(name) for name in names]
     return [match[1] for match in matches if match and f"sentiment_{match[1]}" in names]
+
+
+def list_read_columns(rows: Dataset, keys: Sequence[str], aspects: Sequence[str]) -> list[str]:
+    """List the columns that the counts of aspects and their trend need."""
+    time = [] if rows.roles.time is None else [rows.roles.time]
+    names = [[f"sentiment_{aspect}", f"sentiment_{aspect}_label"] for aspect in aspects]
+    return list(dict.fromkeys([*keys, *time, *(name for pair in names for name in pair)]))
 
 
 def count_mentions(rows: Dataset, keys: Sequence[str], aspects: Sequence[str]) -> MentionCounts:
@@ -91,9 +102,10 @@ def count_mentions(rows: Dataset, keys: Sequence[str], aspects: Sequence[str]) -
     if clashes := aggregates.keys() & set(keys):
         raise SchemaError(f"by: {min(clashes)!r} is a name that reviewml uses: rename the column.")
     groups = rows.group_by(list(keys)).aggregate(aggregates).to_arrow()
-    groups = _drop_unknown_products(groups, keys)
+    has_keys = functools.reduce(operator.and_, (pc.field(key).is_valid() for key in keys))
+    unknown = pc.sum(groups.filter(~has_keys).column("n_reviews")).as_py() or 0
     # Another backend has another order.
-    groups = groups.sort_by([(key, "ascending") for key in keys])
+    groups = groups.filter(has_keys).sort_by([(key, "ascending") for key in keys])
 
     def collect(kind: str) -> npt.NDArray[np.float64]:
         columns = [groups.column(f"{kind}_{number}") for number in range(len(aspects))]
@@ -106,15 +118,4 @@ def count_mentions(rows: Dataset, keys: Sequence[str], aspects: Sequence[str]) -
         name: np.rint(np.nan_to_num(collect(name)) * decided).astype(np.int64) for name in LABELS
     }
     reviews = groups.column("n_reviews").to_numpy().astype(np.int64)
-    return MentionCounts(groups.select(list(keys)), reviews, labels, collect("mean"))
-
-
-def _drop_unknown_products(groups: pa.Table, keys: Sequence[str]) -> pa.Table:
-    known = pc.field(keys[0]).is_valid()
-    for key in keys[1:]:
-        known &= pc.field(key).is_valid()
-    if dropped := pc.sum(groups.filter(~known).column("n_reviews")).as_py():
-        warn_at_caller(
-            f"{dropped:,} reviews have no {' or no '.join(map(repr, keys))}: they are left out."
-        )
-    return groups.filter(known)
+    return MentionCounts(groups.select(list(keys)), reviews, labels, collect("mean"), unknown)

@@ -11,10 +11,11 @@ from reviewml.data.frames import as_dataset
 from reviewml.errors import ParameterError, SchemaError
 from reviewml.insight.comparison import COLUMNS, Comparison
 from reviewml.insight.insight import Insight
-from reviewml.insight.mention_counts import count_mentions, list_aspects
+from reviewml.insight.mention_counts import count_mentions, list_aspects, list_read_columns
 from reviewml.insight.trend import append_trend
 from reviewml.parameter_types import check_argument_types
 from reviewml.rows.roles import require
+from reviewml.rows.row_errors import warn_at_caller
 
 
 @check_argument_types
@@ -99,10 +100,16 @@ def strengths_and_weaknesses(
     keys = [by] if compare_within is None else [compare_within, by]
     _check_keys(rows, {"by": by, "compare_within": compare_within})
     comparison = Comparison(min_mentions, min_difference, false_discovery_rate, confidence)
+    if since is not None:
+        # The trend reads the rows twice more, and each reading would enrich them again.
+        rows = rows.select(list_read_columns(rows, keys, names)).persist()
     counts = count_mentions(rows, keys, names)
+    if counts.unknown:
+        names_of_keys = " or no ".join(map(repr, keys))
+        warn_at_caller(f"{counts.unknown:,} reviews have no {names_of_keys}: they are left out.")
     table = comparison.compare(counts, names, has_categories=compare_within is not None)
     if since is not None:
-        table = append_trend(table, rows, keys, names, since, confidence)
+        table = append_trend(table, rows, counts.keys, names, since, confidence)
     return Insight(table, by=by, compare_within=compare_within)
 
 
@@ -137,18 +144,19 @@ def _check_ranges(
 
 
 def _choose_aspects(rows: Dataset, aspects: Sequence[str] | None) -> list[str]:
-    known = list_aspects(rows.schema.names)
-    if not known:
+    available = list_aspects(rows.schema.names)
+    if not available:
         raise SchemaError(
             "strengths_and_weaknesses: no columns say what the reviews say of an aspect, such as "
             "'sentiment_battery' and 'sentiment_battery_label': enrich the reviews with Aspects or "
             "CortexSentiment first."
         )
     for name in aspects or ():
-        if name not in known:
+        if name not in available:
             raise SchemaError(
-                f"aspects: no aspect {name!r} has columns. There is {', '.join(map(repr, known))}."
+                f"aspects: no aspect {name!r} has columns. There is "
+                f"{', '.join(map(repr, available))}."
             )
     if aspects is not None and not aspects:
         raise ParameterError("aspects=[]: name at least one aspect, or leave it out for all.")
-    return known if aspects is None else list(dict.fromkeys(aspects))
+    return available if aspects is None else list(dict.fromkeys(aspects))

@@ -20,7 +20,7 @@ from reviewml.insight.proportions import compute_difference_intervals, compute_s
 def append_trend(
     table: pa.Table,
     rows: Dataset,
-    keys: Sequence[str],
+    products: pa.Table,
     aspects: Sequence[str],
     since: datetime.date,
     confidence: float,
@@ -31,8 +31,10 @@ def append_trend(
     ----------
     table
         A row for each product and aspect.
-    rows, keys, aspects
+    rows, aspects
         As of `count_mentions`, of which the table was made.
+    products
+        The keys of the products, in the order of the table.
     since, confidence
         As of `strengths_and_weaknesses`.
     """
@@ -46,12 +48,11 @@ def append_trend(
         raise SchemaError(f"since: {time!r} is {kind}: give the times as timestamps or dates.")
     moment = pa.scalar(since).cast(kind)
     periods = [
-        count_mentions(rows.filter(condition), keys, aspects)
+        count_mentions(rows.filter(condition), products.column_names, aspects)
         for condition in (pc.field(time) >= moment, pc.field(time) < moment)
     ]
-    products = [tuple(row.values()) for row in table.select(list(keys)).to_pylist()]
-    products = products[:: len(aspects)]
-    aligned = [_align(counts, products, len(aspects)) for counts in periods]
+    keys = [tuple(row.values()) for row in products.to_pylist()]
+    aligned = [_align(counts, keys, len(aspects)) for counts in periods]
     (recent_k, recent_n), (earlier_k, earlier_n) = aligned
     trend = compute_shares(recent_k, recent_n) - compute_shares(earlier_k, earlier_n)
     low, high = compute_difference_intervals(
