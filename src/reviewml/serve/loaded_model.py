@@ -86,12 +86,11 @@ class LoadedModel:
         folder: Path,
         version: ModelVersion,
         *,
-        verify: Any = None,
         reviews: Any = None,
         store: Any = "auto",
     ) -> LoadedModel:
         """Return a version of which the saved folder is here, ready to predict; see `load`."""
-        pipeline = load(folder, verify=verify)
+        pipeline = load(folder)
         return cls(version, pipeline.on("local", store=store), reviews)
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from reviewml.errors import CapabilityError
 from reviewml.models.booster import BoosterModel
 from reviewml.models.calibration import Calibration, fit_calibration
 from reviewml.models.target_scale import TargetScale
@@ -185,6 +186,15 @@ class XGBoost(Trainer):
         # XGBoost's own start is a parallel sum, whose last bits depend on the threads.
         params["base_score"] = _compute_base_score(target)
         return params
+
+
+def require_xgboost(trainer: object, executor: str) -> None:
+    """Raise `CapabilityError` unless a trainer is `XGBoost`, which an executor can train."""
+    if not isinstance(trainer, XGBoost):
+        raise CapabilityError(
+            f"{executor} trains XGBoost, and the trainer is a {type(trainer).__name__}: leave "
+            "training= out, so that it trains in this process."
+        )
 
 
 def _scale_target(examples: Examples, scale: TargetScale) -> Examples:

@@ -22,13 +22,13 @@ from reviewml.backends.ray.cluster import connect
 from reviewml.backends.ray.nodes import pin_to_driver
 from reviewml.backends.ray.placement import release_on_failure
 from reviewml.data.training_executor import TrainingExecutor, TrainingStep
-from reviewml.errors import BackendError, CapabilityError, ParameterError
+from reviewml.errors import BackendError, ParameterError
 from reviewml.models.booster import BoosterModel
 from reviewml.parameter_types import check_arguments
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples
 from reviewml.trainers.boosting import Boosting, TrainingRows
-from reviewml.trainers.xgboost import XGBoost
+from reviewml.trainers.xgboost import XGBoost, require_xgboost
 
 RETRIES = 2
 """Times that training starts anew after a worker was lost."""
@@ -81,11 +81,7 @@ class RayTraining(TrainingExecutor):
                 raise ParameterError(f"RayTraining({name}={getattr(self, name)}): at least 1.")
 
     def check(self, trainer: TrainingStep) -> None:
-        if not isinstance(trainer, XGBoost):
-            raise CapabilityError(
-                f"RayTraining trains XGBoost, and the trainer is a {type(trainer).__name__}: "
-                "leave training= out, so that it trains in this process."
-            )
+        require_xgboost(trainer, type(self).__name__)
 
     def train(
         self,

@@ -21,13 +21,13 @@ from reviewml.backends.snowflake.connection.session import Connection, Connectio
 from reviewml.backends.snowflake.tables.query import Query
 from reviewml.backends.snowflake.tables.upload import upload
 from reviewml.data.training_executor import TrainingExecutor, TrainingStep
-from reviewml.errors import BackendError, CapabilityError, ParameterError
+from reviewml.errors import BackendError, ParameterError
 from reviewml.models.booster import BoosterModel
 from reviewml.parameter_types import check_arguments
 from reviewml.steps.featurizer import Feature
 from reviewml.steps.trainer import Examples
 from reviewml.trainers.boosting import Boosting, TrainingRows
-from reviewml.trainers.xgboost import XGBoost
+from reviewml.trainers.xgboost import XGBoost, require_xgboost
 
 if TYPE_CHECKING:
     import xgboost
@@ -137,15 +137,6 @@ class RuntimeTraining(TrainingExecutor):
         columns = [*map(pa.array, rows.features.T), pa.array(rows.values)]
         batch = pa.record_batch(columns, names=[*names, TARGET])
         return upload(ConnectionConfig(self.connection).database(), [batch], batch.schema)
-
-
-def require_xgboost(trainer: TrainingStep, executor: str) -> None:
-    """Raise `CapabilityError` unless a trainer is `XGBoost`, which the executor can train."""
-    if not isinstance(trainer, XGBoost):
-        raise CapabilityError(
-            f"{executor} trains XGBoost, and the trainer is a {type(trainer).__name__}: leave "
-            "training= out, so that it trains in this process."
-        )
 
 
 def _make_connector(table: Query) -> Any:

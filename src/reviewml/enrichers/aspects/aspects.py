@@ -26,11 +26,10 @@ from reviewml.enrichers.sentiment.grounds import (
     describe_all_equal,
     refuse_unrated,
 )
-from reviewml.enrichers.sentiment.rated_reviews import RatedReviews, collect_rated, hash_texts
-from reviewml.enrichers.sentiment.scales import ScaleSpec
-from reviewml.errors import ParameterError, SchemaError
+from reviewml.enrichers.sentiment.rated_reviews import RatedReviews, hash_texts
+from reviewml.enrichers.sentiment.rating_learner import RatingLearner
+from reviewml.errors import ParameterError
 from reviewml.evaluation.splits import folds
-from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
 from reviewml.rows.row_errors import warn_at_caller
 from reviewml.steps.enricher import Enricher
@@ -40,7 +39,7 @@ ROWS = 512
 """Texts looked at at a time, so that what is made of them stays in the processor's cache."""
 
 
-class Aspects(Enricher):
+class Aspects(RatingLearner):
     """Adds which aspects a review talks about, where, and how positively.
 
     Aspects are found by their seeds, words and phrases of any language. A seed stands for itself
@@ -58,8 +57,8 @@ class Aspects(Enricher):
     They are null where the review does not mention the aspect, and `CortexSentiment` has the same
     columns. Adds ``aspects``, a list of mentions in their order: ``aspect``, ``start`` and ``end``
     in characters of the text, so that ``text[start:end]`` is what it says, and the ``sentiment``
-    of the clause. It is no feature. All are null for an empty text, and, with the reason among
-    the errors, where `Sentiment` is null for lack of ratings.
+    of the clause. `Features` leaves it out. All columns are null for an empty text, and for a
+    text in a language with too few ratings; the errors of the row give the reason.
 
     Parameters
     ----------
@@ -119,9 +118,10 @@ class Aspects(Enricher):
         "max_rows": Whole(1),
     }
 
-    fit_needs = ("rating",)
-    optional = (LANGUAGE,)
-    resources = Resources(pure_python=True)
+    rating_use = "learns from ratings how positive a clause is"
+    without_ratings = "CortexSentiment(['battery']) adds the same columns."
+    decide_learning = (*RatingLearner.decide_learning, "aspects", "n_aspects")
+
     state_form = Fields(
         {
             "aspects_": ByName(Each(Text())),
@@ -131,7 +131,6 @@ class Aspects(Enricher):
         }
     )
     aspects_: NamedAspects
-    _rating_name: str = "rating"
 
     def __init__(
         self,
@@ -163,20 +162,10 @@ class Aspects(Enricher):
         """The columns of its aspects; those that are discovered are known once it is fitted."""
         return name_columns(list(self._list_aspects()))
 
-    @property
-    def fit_optional(self) -> tuple[str, ...]:  # type: ignore[override]
-        return () if self.scale_by in (None, LANGUAGE) else (self.scale_by,)
-
     def _list_aspects(self) -> NamedAspects:
         if hasattr(self, "aspects_"):
             return self.aspects_
         return {} if self.aspects is None else parse_aspects(self.aspects)
-
-    def decisive_params(self) -> dict[str, Any]:
-        # They decide what is learned, and nothing besides.
-        params = super().decisive_params().items()
-        learned = ("aspects", "n_aspects", "min_reviews", "scale", "scale_by")
-        return {name: value for name, value in params if name not in learned}
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         super().check_state(state)
@@ -197,7 +186,7 @@ class Aspects(Enricher):
         self._learn(rated, split_all_clauses(rated.texts))
 
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
-        """Fit on rows and enrich them, each by a model that has not seen its rating."""
+        """Fit on rows, and enrich each row by a model that has not seen its rating."""
         rated = self._collect(self._rows_to_fit(dataset))
         clauses = self._learn(rated, split_all_clauses(rated.texts))
         part = folds(rated.hashes, self.n_folds)
@@ -210,23 +199,6 @@ class Aspects(Enricher):
             stands_for=self.origin(),
         )
         return dataset.enrich(enricher, stage=stage or type(self).__name__)
-
-    def _rows_to_fit(self, X: Any) -> Dataset:
-        dataset = self.read_rows(X)
-        if dataset.roles.rating is None:
-            raise SchemaError(
-                "Aspects learns from ratings how positive a clause is, and no column has the role "
-                "'rating': name it, as in Files(..., rating='stars') or "
-                "Pipeline(..., rating='stars'). Where there are no ratings, "
-                "CortexSentiment(['battery']) adds the same columns."
-            )
-        ScaleSpec(self.scale, self.scale_by).check_groups(dataset.full_schema, "Aspects")
-        self._rating_name = dataset.roles.rating
-        return super()._rows_to_fit(dataset)
-
-    def _collect(self, rows: Dataset) -> RatedReviews:
-        spec = ScaleSpec(self.scale, self.scale_by)
-        return collect_rated(rows, LANGUAGE, self.max_rows, spec, name=self._rating_name)
 
     def _learn(self, rated: RatedReviews, split: Sequence[Clauses]) -> RatedClauses:
         self.aspects_ = (

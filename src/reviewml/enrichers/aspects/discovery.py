@@ -17,13 +17,13 @@ MOST_REVIEWS = 20_000
 """Texts that are looked at; more change hardly any of the first terms."""
 
 LEAST_PHRASES = 0.05
-"""Share of a word's occurrences at the end of a noun phrase, below which it is no noun."""
+"""Least share of a noun's occurrences that end a noun phrase."""
 
 MOST_VERBAL = 0.75
 """Share behind words such as "to" and "very", above which it is a verb or an adjective."""
 
 LEAST_TOGETHER = 0.12
-"""Share of the rarer word's occurrences in a pair, below which the pair is no term."""
+"""Least share of the rarer word's occurrences in a pair, for the pair to be a term."""
 
 MOST_TOGETHER = 0.6
 """Share of a word's occurrences in a pair, above which only the pair is a term."""

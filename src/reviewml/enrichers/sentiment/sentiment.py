@@ -20,12 +20,10 @@ from reviewml.enrichers.sentiment.grounds import (
     refuse_unrated,
 )
 from reviewml.enrichers.sentiment.polarity import LEVELS, fit_polarity
-from reviewml.enrichers.sentiment.rated_reviews import RatedReviews, collect_rated, hash_texts
-from reviewml.enrichers.sentiment.scales import ScaleSpec
-from reviewml.errors import SchemaError
+from reviewml.enrichers.sentiment.rated_reviews import RatedReviews, hash_texts
+from reviewml.enrichers.sentiment.rating_learner import RatingLearner
 from reviewml.evaluation.splits import folds
 from reviewml.models.calibration import Calibration
-from reviewml.operations.resources import Resources
 from reviewml.rows.provenance import Origin
 from reviewml.steps.enricher import Enricher
 from reviewml.untrusted.forms import ByName, Each, Fields, Real, Text, Whole
@@ -36,7 +34,7 @@ ROWS = 512
 Floats = npt.NDArray[np.float64]
 
 
-class Sentiment(Enricher):
+class Sentiment(RatingLearner):
     """Adds the rating that a text implies, in any language and script.
 
     It learns from the star ratings that stand beside the texts. `fit_enrich`, which
@@ -100,10 +98,11 @@ class Sentiment(Enricher):
     checked_in_use = frozenset({"scale"})
     parameter_forms = {"min_rated": Whole(), "n_folds": Whole(2, 10_000), "max_rows": Whole(1)}
 
-    fit_needs = ("rating",)
-    optional = (LANGUAGE,)
+    without_ratings = (
+        "leave Sentiment out and let the target teach the words: Features(ngrams=200)."
+    )
+
     adds = {"sentiment": pa.float64(), "sentiment_label": pa.string()}
-    resources = Resources(pure_python=True)
     state_form = Fields(
         {
             "rated_rows_": ByName(Whole()),
@@ -113,7 +112,6 @@ class Sentiment(Enricher):
         # Earlier versions wrote none.
         optional={"scales_": ByName(Each(Real(), length=2))},
     )
-    _rating_name: str = "rating"
 
     def __init__(
         self,
@@ -134,25 +132,12 @@ class Sentiment(Enricher):
         self.scale = scale
         self.scale_by = scale_by
 
-    @property
-    def fit_optional(self) -> tuple[str, ...]:  # type: ignore[override]
-        return () if self.scale_by in (None, LANGUAGE) else (self.scale_by,)
-
-    def decisive_params(self) -> dict[str, Any]:
-        # They decide what is learned, and nothing besides.
-        params = super().decisive_params().items()
-        return {name: value for name, value in params if name not in ("scale", "scale_by")}
-
     def fit_rows(self, rows: Dataset) -> None:
         rated = self._collect(rows)
         self._learn(rated, rated.counts())
 
-    def _collect(self, rows: Dataset) -> RatedReviews:
-        spec = ScaleSpec(self.scale, self.scale_by)
-        return collect_rated(rows, LANGUAGE, self.max_rows, spec, name=self._rating_name)
-
     def fit_enrich(self, dataset: Dataset, *, stage: str | None = None) -> Dataset:
-        """Fit on rows and enrich them, each by a model that has not seen its rating."""
+        """Fit on rows, and enrich each row by a model that has not seen its rating."""
         rated = self._collect(self._rows_to_fit(dataset))
         counts = rated.counts()
         self._learn(rated, counts)
@@ -165,19 +150,6 @@ class Sentiment(Enricher):
             ),
             stage=stage or type(self).__name__,
         )
-
-    def _rows_to_fit(self, X: Any) -> Dataset:
-        dataset = self.read_rows(X)
-        if dataset.roles.rating is None:
-            raise SchemaError(
-                "Sentiment learns from ratings, and no column has the role 'rating': name it, as "
-                "in Files(..., rating='stars') or Pipeline(..., rating='stars'). Where there are "
-                "no ratings, leave Sentiment out and let the target teach the words: "
-                "Features(ngrams=200)."
-            )
-        ScaleSpec(self.scale, self.scale_by).check_groups(dataset.full_schema, "Sentiment")
-        self._rating_name = dataset.roles.rating
-        return super()._rows_to_fit(dataset)
 
     def _learn(self, rated: RatedReviews, counts: Any) -> None:
         everything = np.ones(len(rated.hashes), bool)

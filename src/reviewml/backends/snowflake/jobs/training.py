@@ -9,7 +9,6 @@ from reviewml import plugins
 from reviewml.backends.snowflake.jobs.compute_pool import ComputePool
 from reviewml.backends.snowflake.jobs.payload import write_payload
 from reviewml.backends.snowflake.jobs.tasks import write_train_task
-from reviewml.backends.snowflake.runtime_training import require_xgboost
 from reviewml.data.training_executor import TrainingExecutor, TrainingStep
 from reviewml.errors import ParameterError
 from reviewml.parameter_types import check_arguments
@@ -17,6 +16,7 @@ from reviewml.steps.featurizer import Feature
 from reviewml.steps.model import Model
 from reviewml.steps.trainer import Examples, Trainer
 from reviewml.storage.temporary import create_temporary_folder
+from reviewml.trainers.xgboost import require_xgboost
 
 
 @dataclasses.dataclass(frozen=True)
